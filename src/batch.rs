@@ -1,0 +1,50 @@
+//! What loaders make and spaces take: a few samples as tensors.
+
+use tch::{Device, Tensor};
+
+/// Point clouds of one size, with a class each.
+#[derive(Debug)]
+pub struct PointBatch {
+    /// Features of the points, fp32 (B, N, C); the first three channels are the position.
+    pub points: Tensor,
+    /// Class of every cloud, int64 (B).
+    pub labels: Tensor,
+}
+
+/// A batch of any task, as the loops see it.
+#[derive(Debug)]
+pub enum Batch {
+    /// Point clouds with a class each.
+    Points(PointBatch),
+}
+
+impl Batch {
+    /// The number of samples B.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Points(batch) => usize::try_from(batch.labels.size()[0]).expect("sizes are not negative"),
+        }
+    }
+
+    /// True for a batch without samples; loaders never make one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the loss compares with: classes, int64 (B).
+    pub fn target(&self) -> &Tensor {
+        match self {
+            Self::Points(batch) => &batch.labels,
+        }
+    }
+
+    /// The same batch on `device`.
+    #[must_use]
+    pub fn to_device(&self, device: Device) -> Self {
+        match self {
+            Self::Points(batch) => {
+                Self::Points(PointBatch { points: batch.points.to_device(device), labels: batch.labels.to_device(device) })
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The one error type: what was expected, what was found, where, and what to do about it.
+//!
+//! Printed once, by `main`, as `error: <message>` and, where there is one, `hint: <what to do>`.
+//! Exit code 2 means that the user's input (flag, configuration, file) must change; 1 that a run failed.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong, in the user's terms.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something that can't be done as asked: a flag, a name, a folder that is not there.
+    #[error("{message}")]
+    Usage {
+        /// What was asked for and why it can't be done.
+        message: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// An input whose content is not what it must be.
+    #[error("{place}: expected {expected}, found {found}")]
+    Invalid {
+        /// File and key, line, tensor or dataset.
+        place: String,
+        /// What belongs there.
+        expected: String,
+        /// What stands there.
+        found: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The operating system refused to read an input.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The operating system refused to write a result.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A run that began and could not go on: a loss that is not a number, memory that ran out.
+    #[error("{message}")]
+    Run {
+        /// What happened, with epoch and step.
+        message: String,
+        /// What to change for the next run.
+        hint: Option<String>,
+    },
+    /// An exception of libtorch.
+    #[error("libtorch: {0}")]
+    Torch(String),
+}
+
+/// `std::result::Result` with [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A request that can't be carried out.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: None }
+    }
+
+    /// A wrong value at `place` (file and key).
+    pub fn invalid(place: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Invalid { place: place.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// An input that could not be read.
+    pub fn read(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Read { path: path.as_ref().to_owned(), source }
+    }
+
+    /// A result that could not be written.
+    pub fn write(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Write { path: path.as_ref().to_owned(), source }
+    }
+
+    /// A run that failed.
+    pub fn run(message: impl Into<String>) -> Self {
+        Self::Run { message: message.into(), hint: None }
+    }
+
+    /// Adds what to do about it; of no effect on errors of the operating system and of libtorch.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => *hint = Some(text.into()),
+            Self::Read { .. } | Self::Write { .. } | Self::Torch(_) => {}
+        }
+        self
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => hint.as_deref(),
+            Self::Read { .. } | Self::Write { .. } | Self::Torch(_) => None,
+        }
+    }
+
+    /// 2 where the user's input must change, 1 where a run failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } | Self::Invalid { .. } | Self::Read { .. } => 2,
+            Self::Write { .. } | Self::Run { .. } | Self::Torch(_) => 1,
+        }
+    }
+}
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(first_line(&error.to_string()))
+    }
+}
+
+/// libtorch appends a C++ backtrace to its messages; the first line is the message.
+pub fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_input_from_failure() {
+        assert_eq!(Error::usage("x").exit_code(), 2);
+        assert_eq!(Error::invalid("f", "a", "b").exit_code(), 2);
+        assert_eq!(Error::run("x").exit_code(), 1);
+        assert_eq!(Error::Torch("x".into()).exit_code(), 1);
+    }
+
+    #[test]
+    fn an_invalid_value_names_place_expectation_and_finding() {
+        let error = Error::invalid("a.toml: model.k", "1 to 64", "0").with_hint("set model.k");
+        assert_eq!(error.to_string(), "a.toml: model.k: expected 1 to 64, found 0");
+        assert_eq!(error.hint(), Some("set model.k"));
+    }
+}

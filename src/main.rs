@@ -1,0 +1,2 @@
+//! The program: parse, run, print one error with its hint, exit code.
+fn main() {}
