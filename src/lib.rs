@@ -3,4 +3,5 @@
 
 pub mod batch;
 pub mod error;
+pub mod tensor;
 pub mod topology;
