@@ -3,5 +3,10 @@
 
 pub mod batch;
 pub mod error;
+pub mod model;
+pub mod optim;
+pub mod search;
+pub mod space;
 pub mod tensor;
 pub mod topology;
+pub mod train;

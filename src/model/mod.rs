@@ -1,0 +1,4 @@
+//! Supernet and derived network.
+
+mod config;
+pub use config::ModelConfig;

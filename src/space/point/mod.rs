@@ -1,0 +1,4 @@
+//! The point space.
+
+mod config;
+pub use config::PointConfig;
