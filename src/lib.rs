@@ -2,8 +2,12 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod cell;
+pub mod decision;
 pub mod error;
+pub mod genotype;
 pub mod model;
+pub mod ops;
 pub mod optim;
 pub mod search;
 pub mod space;

@@ -3,6 +3,8 @@
 //! Features are rows (R, C) with R = B·N; neighbours are rows too. This is the plain tensor path, which every
 //! device and type takes; it is also the oracle of the fused kernels.
 
+use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::layers::BatchNorm;
 use tch::{Kind, Tensor};
 
 /// The neighbours of every point of a batch of clouds.
@@ -26,7 +28,7 @@ impl Neighbours {
     pub fn nearest(rows: &Tensor, clouds: i64, k: i64, dilation: i64) -> Self {
         let local = tch::no_grad(|| {
             let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
-            let mut distances = squared_distances(&features);
+            let distances = squared_distances(&features);
             let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, rows.device()));
             distances.diagonal(0, 1, 2).copy_(&itself);
             let (_, nearest) = distances.topk(k * dilation, -1, false, true);
@@ -38,6 +40,31 @@ impl Neighbours {
     /// Neighbours per point, itself included.
     pub fn k(&self) -> i64 {
         self.rows.size()[1]
+    }
+
+    /// Sum over the neighbours, (R, C).
+    pub fn sum(&self, x: &Tensor, itself: Itself) -> Tensor {
+        self.gather(x, itself).sum_dim_intlist([1_i64].as_slice(), false, None)
+    }
+
+    /// Maximum over the neighbours, (R, C).
+    pub fn maximum(&self, x: &Tensor, itself: Itself) -> Tensor {
+        self.gather(x, itself).max_dim(1, false).0
+    }
+
+    /// Sum over the neighbours j of w_ij·x_j, w_i = softmax over j of LeakyReLU(target_i + source_j): (R, C)
+    /// features, (R) scores in fp32.
+    pub fn attention(&self, x: &Tensor, target: &Tensor, source: &Tensor, slope: f64) -> Tensor {
+        let scores = target.unsqueeze(1) + source.index_select(0, &self.rows.view([-1])).view_as(&self.rows);
+        let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
+        (self.gather(x, Itself::Included) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
+    }
+
+    /// Maximum over the neighbours j ≠ i of norm(relu(target_i + source_j)); the norm's statistics run over all
+    /// pairs (i, j).
+    pub fn normed_edge_maximum(&self, target: &Tensor, source: &Tensor, norm: &BatchNorm, training: bool) -> Tensor {
+        let pairs = (target.unsqueeze(1) + self.gather(source, Itself::Excluded)).relu();
+        norm.forward(&pairs.flatten(0, 1), training).view_as(&pairs).max_dim(1, false).0
     }
 
     /// Features of the neighbours, (R, k, C), or (R, k - 1, C) without the point itself.

@@ -160,6 +160,14 @@ impl Parameters {
         self.entries.iter().map(|entry| (entry.name.as_str(), &entry.tensor))
     }
 
+    /// Turns gradients on or off.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        for entry in &self.entries {
+            // The leaf is shared with its layer; setting the flag on a clone sets it there.
+            let _ = entry.tensor.set_requires_grad(trainable);
+        }
+    }
+
     /// Gradient of `loss` for all weights, flat with zero padding.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let leaves: Vec<&Tensor> = self.entries.iter().map(|entry| &entry.tensor).collect();
