@@ -42,9 +42,10 @@ impl Batch {
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
         match self {
-            Self::Points(batch) => {
-                Self::Points(PointBatch { points: batch.points.to_device(device), labels: batch.labels.to_device(device) })
-            }
+            Self::Points(batch) => Self::Points(PointBatch {
+                points: batch.points.to_device(device),
+                labels: batch.labels.to_device(device),
+            }),
         }
     }
 }

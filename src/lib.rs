@@ -2,6 +2,9 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod decision;
 pub mod error;
+pub mod genotype;
+pub mod report;
 pub mod tensor;
 pub mod topology;

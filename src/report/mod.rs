@@ -1,0 +1,3 @@
+//! What a run shows: observers of the loops.
+
+pub mod svg;
