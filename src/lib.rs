@@ -2,6 +2,7 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod data;
 pub mod error;
 pub mod model;
 pub mod optim;
