@@ -3,9 +3,11 @@
 
 pub mod batch;
 pub mod cell;
+pub mod checkpoint;
 pub mod data;
 pub mod decision;
 pub mod error;
+pub mod eval;
 pub mod genotype;
 pub mod model;
 pub mod ops;
@@ -13,6 +15,8 @@ pub mod optim;
 pub mod report;
 pub mod search;
 pub mod space;
+pub mod step;
+pub mod task;
 pub mod tensor;
 pub mod topology;
 pub mod train;

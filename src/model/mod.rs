@@ -20,6 +20,7 @@ use crate::ops::Mode;
 use crate::space::Output;
 use crate::space::point::{PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
+use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
 use tch::Device;
@@ -34,6 +35,16 @@ pub trait Model {
 
     /// The state dict, to load or shrink it.
     fn weights_mut(&mut self) -> &mut Weights;
+}
+
+/// Scores of a batch computed in `precision`.
+///
+/// # Errors
+/// Where the device has no such precision.
+pub fn forward(model: &dyn Model, batch: &Batch, mode: Mode, precision: Precision) -> Result<Output> {
+    let device = model.weights().parameters.flat().device();
+    let _cast = precision.autocast(device)?;
+    Ok(model.forward(batch, mode))
 }
 
 /// What stayed of the flat tensors after a decision.
