@@ -1,12 +1,10 @@
 //! A cell as a picture: inputs, nodes and output from left to right, every edge with its primitive.
 //!
-//! The layers and the room that each label needs are laid out by `dagre`; this file says what is drawn and how it
-//! looks. Fixed edges are solid; open edges are dashed and grey, with the primitive that leads; pruned edges
-//! are absent.
+//! This file says what is drawn and how it looks; `layout` says where. Fixed edges are solid; open edges are dashed
+//! and grey, with the primitive that leads; pruned edges are absent.
 
-use dagre::graph::{Graph, GraphOptions};
-use dagre::layout::types::LabelPos;
-use dagre::{EdgeLabel, LayoutOptions, NodeLabel, Point, RankDir};
+mod layout;
+
 use svg::Document;
 use svg::node::element::path::Data;
 use svg::node::element::{Definitions, Group, Marker, Path, Rectangle, Text, Title};
@@ -14,18 +12,17 @@ use svg::node::element::{Definitions, Group, Marker, Path, Rectangle, Text, Titl
 use crate::decision::EdgeState;
 use crate::genotype::CellGenotype;
 use crate::topology::{CELL_INPUTS, EDGES_PER_NODE, Topology};
+use layout::{Area, Layout, MARGIN};
 
 /// Sizes in pixels.
-const MARGIN: f64 = 16.0;
 const TITLE_HEIGHT: f64 = 32.0;
 const FONT_SIZE: f64 = 13.0;
 /// Advance of a character in a monospaced font, with some reserve for wider ones.
 const CHARACTER_WIDTH: f64 = 0.62 * FONT_SIZE;
-const LABEL_HEIGHT: f64 = 20.0;
-const NODE_HEIGHT: f64 = 34.0;
 
 const FIXED_COLOUR: &str = "#1f2937";
 const OPEN_COLOUR: &str = "#9ca3af";
+const OPEN_LABEL_COLOUR: &str = "#6b7280";
 const OUTPUT_COLOUR: &str = "#3b82f6";
 
 /// What is to be drawn of a cell.
@@ -131,78 +128,23 @@ impl CellDrawing {
 
 /// The picture as the text of an SVG file.
 pub fn draw_cell(drawing: &CellDrawing) -> String {
-    let graph = lay_out(drawing);
-    let mut edges = Group::new().set("fill", "none").set("stroke-width", 1.6);
-    let mut labels = Group::new();
-    for (index, edge) in drawing.all_edges().enumerate() {
-        let placed = graph.edge(&key(edge.source), &key(edge.target), Some(&key(index)));
-        let placed = placed.expect("every edge was laid out");
-        edges = edges.add(draw_line(edge.line, &placed.points));
-        if let (Some(x), Some(y), false) = (placed.x, placed.y, edge.label.is_empty()) {
-            labels = draw_label(labels, &edge, x, y);
-        }
-    }
-    let states = (0..=drawing.output()).fold(Group::new(), |group, state| draw_state(group, drawing, &graph, state));
-    let body = Group::new().set("transform", format!("translate(0 {TITLE_HEIGHT})")).add(edges).add(labels).add(states);
-    let (width, height) = extent(drawing, &graph);
-    format!("{}\n", frame(drawing, width, height).add(body))
-}
-
-type CellGraph = Graph<NodeLabel, EdgeLabel>;
-
-fn key(number: usize) -> String {
-    number.to_string()
-}
-
-fn text_width(text: &str) -> f64 {
-    text.chars().count() as f64 * CHARACTER_WIDTH
-}
-
-fn lay_out(drawing: &CellDrawing) -> CellGraph {
-    let mut graph = Graph::with_options(GraphOptions { directed: true, multigraph: true, compound: false });
-    for state in 0..=drawing.output() {
-        let width = text_width(&drawing.state_name(state)) + 18.0;
-        graph.set_node(key(state), Some(NodeLabel { width, height: NODE_HEIGHT, ..NodeLabel::default() }));
-    }
-    for (index, edge) in drawing.all_edges().enumerate() {
-        let (width, height) = if edge.label.is_empty() { (0.0, 0.0) } else { (text_width(&edge.label), LABEL_HEIGHT) };
-        let label = EdgeLabel { width, height, labelpos: LabelPos::Center, ..EdgeLabel::default() };
-        graph.set_edge(key(edge.source), key(edge.target), Some(label), Some(&key(index)));
-    }
-    let options = LayoutOptions {
-        rankdir: RankDir::LR,
-        nodesep: 28.0,
-        edgesep: 12.0,
-        ranksep: 44.0,
-        marginx: MARGIN,
-        marginy: MARGIN,
-        ..LayoutOptions::default()
-    };
-    dagre::layout(&mut graph, Some(options));
-    graph
-}
-
-/// The right and lower end of everything that was laid out, with the margin.
-fn extent(drawing: &CellDrawing, graph: &CellGraph) -> (f64, f64) {
+    let layout = Layout::of(drawing);
+    let lines = layout
+        .edges
+        .iter()
+        .fold(Group::new().set("fill", "none"), |group, placed| group.add(draw_line(placed.edge.line, &placed.points)));
+    let labels = layout.edges.iter().filter_map(|placed| Some((&placed.edge, placed.label.as_ref()?)));
+    let labels = labels.fold(Group::new(), |group, (edge, at)| draw_label(group, edge, at));
     let states =
-        (0..=drawing.output()).map(|state| place(graph, state)).map(|(x, y, w)| (x + w / 2.0, y + NODE_HEIGHT / 2.0));
-    let lines = graph.edges().into_iter().filter_map(|edge| graph.edge_by_obj(&edge).cloned()).flat_map(|edge| {
-        let label = edge.x.zip(edge.y).map(|(x, y)| (x + edge.width / 2.0, y + edge.height / 2.0));
-        edge.points.into_iter().map(|point| (point.x, point.y)).chain(label)
-    });
-    let (width, height) =
-        states.chain(lines).fold((0.0_f64, 0.0_f64), |most, next| (most.0.max(next.0), most.1.max(next.1)));
-    ((width + MARGIN).max(text_width(&drawing.title) * 1.2 + 2.0 * MARGIN), height + MARGIN + TITLE_HEIGHT)
-}
-
-/// Centre and width of a state's box.
-fn place(graph: &CellGraph, state: usize) -> (f64, f64, f64) {
-    let node = graph.node(&key(state)).expect("every state was laid out");
-    (node.x.unwrap_or_default(), node.y.unwrap_or_default(), node.width)
+        layout.states.iter().enumerate().fold(Group::new(), |group, (state, at)| draw_state(group, drawing, state, at));
+    let body = Group::new().set("transform", format!("translate(0 {TITLE_HEIGHT})")).add(lines).add(labels).add(states);
+    format!("{}\n", frame(drawing, layout.extent()).add(body))
 }
 
 /// The page: background, title, arrow heads.
-fn frame(drawing: &CellDrawing, width: f64, height: f64) -> Document {
+fn frame(drawing: &CellDrawing, (width, height): (f64, f64)) -> Document {
+    let width = (width + MARGIN).max(text_width(&drawing.title) * 1.2 + 2.0 * MARGIN);
+    let height = height + MARGIN + TITLE_HEIGHT;
     let arrows = [Line::Fixed, Line::Open, Line::Output].into_iter().fold(Definitions::new(), |all, line| {
         let head = Path::new().set("d", "M 0 0 L 8 4 L 0 8 z").set("fill", line.colour());
         let marker = Marker::new().set("id", line.arrow()).set("viewBox", (0, 0, 8, 8)).set("refX", 7).set("refY", 4);
@@ -221,52 +163,61 @@ fn frame(drawing: &CellDrawing, width: f64, height: f64) -> Document {
         .add(heading.set("font-weight", "bold").set("fill", FIXED_COLOUR))
 }
 
-/// A smooth line through the middles between the points of the layout.
-fn draw_line(line: Line, points: &[Point]) -> Path {
-    let position = |point: &Point| (round(point.x), round(point.y));
-    let middle = |a: &Point, b: &Point| (round((a.x + b.x) / 2.0), round((a.y + b.y) / 2.0));
-    let mut data = Data::new().move_to(position(&points[0]));
-    for pair in points[1..].windows(2) {
-        let (x, y) = position(&pair[0]);
-        let (to_x, to_y) = middle(&pair[0], &pair[1]);
-        data = data.quadratic_curve_to((x, y, to_x, to_y));
+/// A line that is level at each of its points, so that it bends only between them.
+fn draw_line(line: Line, points: &[(f64, f64)]) -> Path {
+    let mut points: Vec<(f64, f64)> = points.iter().copied().map(rounded).collect();
+    // A last step of length zero would leave the arrow head without a direction.
+    points.dedup();
+    let mut data = Data::new().move_to(points[0]);
+    for pair in points.windows(2) {
+        let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
+        let middle = round((x + to_x) / 2.0);
+        data = if y == to_y {
+            data.horizontal_line_to(to_x)
+        } else {
+            data.cubic_curve_to((middle, y, middle, to_y, to_x, to_y))
+        };
     }
-    let end = points.last().expect("a laid out edge has points");
     let path = Path::new()
-        .set("d", data.line_to(position(end)))
+        .set("d", data)
         .set("stroke", line.colour())
+        .set("stroke-width", 1.6)
         .set("marker-end", format!("url(#{})", line.arrow()));
     if line == Line::Open { path.set("stroke-dasharray", "5 4") } else { path }
 }
 
-/// The name of a primitive on a patch of background, so that no line runs through the letters.
-fn draw_label(group: Group, edge: &DrawnEdge, x: f64, y: f64) -> Group {
-    let width = text_width(&edge.label);
-    let patch = rectangle(x, y, width, LABEL_HEIGHT - 2.0).set("fill", "white").set("fill-opacity", 0.9);
-    group
-        .add(patch)
-        .add(centred(&edge.label, x, y).set("fill", if edge.line == Line::Open { "#6b7280" } else { FIXED_COLOUR }))
+/// The name of a primitive on a patch of background, which interrupts its own line.
+fn draw_label(group: Group, edge: &DrawnEdge, at: &Area) -> Group {
+    let colour = if edge.line == Line::Open { OPEN_LABEL_COLOUR } else { FIXED_COLOUR };
+    group.add(rectangle(at).set("fill", "white")).add(centred(&edge.label, at).set("fill", colour))
 }
 
-fn draw_state(group: Group, drawing: &CellDrawing, graph: &CellGraph, state: usize) -> Group {
-    let (x, y, width) = place(graph, state);
+fn draw_state(group: Group, drawing: &CellDrawing, state: usize, at: &Area) -> Group {
     let fill = match state {
         _ if state < CELL_INPUTS => "#dcfce7",
         _ if state == drawing.output() => "#fef3c7",
         _ => "#dbeafe",
     };
-    let shape = rectangle(x, y, width, NODE_HEIGHT).set("rx", 6).set("fill", fill).set("stroke", FIXED_COLOUR);
-    group.add(shape).add(centred(&drawing.state_name(state), x, y))
+    let shape = rectangle(at).set("rx", 6).set("fill", fill).set("stroke", FIXED_COLOUR);
+    group.add(shape).add(centred(&drawing.state_name(state), at))
 }
 
-fn rectangle(x: f64, y: f64, width: f64, height: f64) -> Rectangle {
-    let corner = (round(x - width / 2.0), round(y - height / 2.0));
-    Rectangle::new().set("x", corner.0).set("y", corner.1).set("width", round(width)).set("height", round(height))
+fn rectangle(at: &Area) -> Rectangle {
+    let (x, y) = rounded((at.left(), at.y - at.height / 2.0));
+    Rectangle::new().set("x", x).set("y", y).set("width", round(at.width)).set("height", round(at.height))
 }
 
-fn centred(text: &str, x: f64, y: f64) -> Text {
+fn centred(text: &str, at: &Area) -> Text {
     // A third of the font size below the middle is where the letters' base line goes.
-    Text::new(text).set("x", round(x)).set("y", round(y + FONT_SIZE / 3.0)).set("text-anchor", "middle")
+    Text::new(text).set("x", round(at.x)).set("y", round(at.y + FONT_SIZE / 3.0)).set("text-anchor", "middle")
+}
+
+fn text_width(text: &str) -> f64 {
+    text.chars().count() as f64 * CHARACTER_WIDTH
+}
+
+fn rounded((x, y): (f64, f64)) -> (f64, f64) {
+    (round(x), round(y))
 }
 
 /// Tenths of a pixel are enough, and make the file short.
@@ -280,28 +231,43 @@ mod tests {
     use crate::genotype::zoo;
     use crate::topology::CellKind;
 
-    /// Boxes of labels and states: centre, width, height.
-    fn boxes(drawing: &CellDrawing) -> Vec<(f64, f64, f64, f64)> {
-        let graph = lay_out(drawing);
-        let states = (0..=drawing.output()).map(|state| {
-            let (x, y, width) = place(&graph, state);
-            (x, y, width, NODE_HEIGHT)
-        });
-        let labels = drawing.all_edges().enumerate().filter(|(_, edge)| !edge.label.is_empty()).map(|(index, edge)| {
-            let placed = graph.edge(&key(edge.source), &key(edge.target), Some(&key(index))).unwrap();
-            (placed.x.unwrap(), placed.y.unwrap(), text_width(&edge.label), LABEL_HEIGHT)
-        });
-        states.chain(labels).collect()
+    fn overlap(a: &Area, b: &Area) -> bool {
+        (a.x - b.x).abs() < (a.width + b.width) / 2.0 && (a.y - b.y).abs() < (a.height + b.height) / 2.0
     }
 
-    fn assert_nothing_overlaps(drawing: &CellDrawing) {
-        let boxes = boxes(drawing);
-        for (index, a) in boxes.iter().enumerate() {
-            for b in &boxes[index + 1..] {
-                let apart = (a.0 - b.0).abs() >= (a.2 + b.2) / 2.0 || (a.1 - b.1).abs() >= (a.3 + b.3) / 2.0;
-                assert!(apart, "{}: {a:?} and {b:?}", drawing.title);
+    fn assert_readable(drawing: &CellDrawing) {
+        let layout = Layout::of(drawing);
+        let areas: Vec<Area> = layout.areas().collect();
+        for (index, a) in areas.iter().enumerate() {
+            let other = areas[index + 1..].iter().find(|b| overlap(a, b));
+            assert!(other.is_none(), "{}: {a:?} and {other:?}", drawing.title);
+        }
+        for placed in &layout.edges {
+            assert_eq!(placed.label.is_some(), !placed.edge.label.is_empty());
+            assert!(placed.points.windows(2).all(|pair| pair[0].0 <= pair[1].0), "a line runs from left to right");
+            if let Some(label) = placed.label {
+                let on_line = |pair: &[(f64, f64)]| {
+                    pair.iter().all(|point| (point.1 - label.y).abs() < 1e-6)
+                        && pair[0].0 <= label.left() + 1e-6
+                        && pair[1].0 >= label.right() - 1e-6
+                };
+                assert!(placed.points.windows(2).any(on_line), "{}: {label:?} is off its line", drawing.title);
+            }
+            for area in &areas {
+                let own = placed.label.is_some_and(|label| (label.x, label.y) == (area.x, area.y));
+                let strictly = Area { width: area.width - 1.0, ..*area };
+                assert!(own || !crosses(&placed.points, &strictly), "{}: a line crosses {area:?}", drawing.title);
             }
         }
+    }
+
+    /// Whether a line meets an area; between two points it stays within their rectangle.
+    fn crosses(points: &[(f64, f64)], area: &Area) -> bool {
+        points.windows(2).any(|pair| {
+            let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
+            let span = Area { x: (ax + bx) / 2.0, y: (ay + by) / 2.0, width: bx - ax, height: (by - ay).abs() };
+            overlap(&span, area)
+        })
     }
 
     fn whole_supernet(steps: usize) -> CellDrawing {
@@ -318,15 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn no_box_overlaps_another_in_any_published_cell_or_open_supernet() {
+    fn every_published_cell_and_open_supernet_is_readable() {
         for cell in zoo::cells() {
             for kind in cell.genotype.space.kinds() {
                 let drawing = CellDrawing::from_cell(&cell.name, cell.genotype.cell(*kind).unwrap());
-                assert_nothing_overlaps(&drawing);
+                assert_readable(&drawing);
             }
         }
         for steps in [1, 2, 3, 4, 5] {
-            assert_nothing_overlaps(&whole_supernet(steps));
+            assert_readable(&whole_supernet(steps));
         }
     }
 
@@ -359,18 +325,5 @@ mod tests {
         assert!(text.contains("a &lt;b&gt; &amp; ") && !text.contains("<b>"));
         assert!(text.contains("sep_conv_7x7") && !text.contains("NaN"));
         assert_eq!(draw_cell(&drawing), text);
-    }
-
-    #[test]
-    #[ignore = "writes pictures to look at into the folder that SGAS_DRAWINGS names"]
-    fn write_pictures() {
-        let folder = std::env::var("SGAS_DRAWINGS").unwrap();
-        for name in ["Cri2_ModelNet_4", "NASNet", "Cri1_CIFAR_3", "random_ModelNet_3"] {
-            let cell = zoo::find(name).unwrap().genotype.cell(CellKind::Normal).unwrap();
-            std::fs::write(format!("{folder}/{name}.svg"), draw_cell(&CellDrawing::from_cell(name, cell))).unwrap();
-        }
-        for steps in [3, 4] {
-            std::fs::write(format!("{folder}/open{steps}.svg"), draw_cell(&whole_supernet(steps))).unwrap();
-        }
     }
 }
