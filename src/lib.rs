@@ -4,4 +4,5 @@
 pub mod batch;
 pub mod error;
 pub mod tensor;
+pub mod threads;
 pub mod topology;
