@@ -18,5 +18,6 @@ pub mod space;
 pub mod step;
 pub mod task;
 pub mod tensor;
+pub mod threads;
 pub mod topology;
 pub mod train;
