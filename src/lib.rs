@@ -2,10 +2,15 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod cell;
 pub mod data;
+pub mod decision;
 pub mod error;
+pub mod genotype;
 pub mod model;
+pub mod ops;
 pub mod optim;
+pub mod report;
 pub mod search;
 pub mod space;
 pub mod tensor;
