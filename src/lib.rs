@@ -2,9 +2,14 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+
+pub mod config;
+pub mod data;
+pub mod decision;
 pub mod error;
 pub mod model;
 pub mod optim;
+pub mod report;
 pub mod search;
 pub mod space;
 pub mod tensor;
