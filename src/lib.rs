@@ -4,8 +4,6 @@
 pub mod batch;
 
 pub mod config;
-pub mod data;
-pub mod decision;
 pub mod error;
 pub mod model;
 pub mod optim;
