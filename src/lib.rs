@@ -2,9 +2,10 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
-
 pub mod config;
+pub mod decision;
 pub mod error;
+pub mod genotype;
 pub mod model;
 pub mod optim;
 pub mod report;

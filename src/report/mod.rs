@@ -2,6 +2,8 @@
 //!
 //! The loops know nothing of terminals and files; they call [`Observer::observe`].
 
+pub mod svg;
+
 use crate::decision::EdgeScore;
 use crate::error::Result;
 use crate::topology::CellKind;

@@ -1,1 +1,4 @@
 //! The integration tests, in one binary because linking libtorch is slow.
+
+mod decisions;
+mod golden;
