@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod data;
 pub mod decision;
 pub mod error;
 pub mod genotype;
