@@ -13,5 +13,6 @@ pub mod report;
 pub mod search;
 pub mod space;
 pub mod tensor;
+pub mod threads;
 pub mod topology;
 pub mod train;

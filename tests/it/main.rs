@@ -1,5 +1,6 @@
 //! The integration tests, in one binary because linking libtorch is slow.
 
+mod bridge;
 mod data;
 mod decisions;
 mod golden;
