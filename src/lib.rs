@@ -2,12 +2,16 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod data;
 pub mod decision;
 pub mod error;
+pub mod files;
 pub mod genotype;
 pub mod model;
+pub mod nearest;
 pub mod optim;
 pub mod report;
 pub mod search;

@@ -1,6 +1,7 @@
 //! The configurations that are compiled in, so that the program works from any folder.
 
 use crate::error::{Error, Result};
+use crate::nearest;
 
 macro_rules! embedded {
     ($($name:literal)*) => {
@@ -51,16 +52,13 @@ pub fn find(command: &str, typed: &str) -> Result<(String, &'static str)> {
 /// The names that `--config` of `command` takes.
 pub fn names(command: &str) -> Vec<&'static str> {
     let smoke = format!("smoke/{command}-");
-    let short = |name: &'static str| match name.strip_prefix(command)?.strip_prefix('/') {
-        Some(short) => Some(short),
-        None => None,
-    };
+    let short = |name: &'static str| name.strip_prefix(command)?.strip_prefix('/');
     CONFIGS.iter().filter_map(|(name, _)| if name.starts_with(&smoke) { Some(*name) } else { short(name) }).collect()
 }
 
 fn unknown(command: &str, typed: &str) -> Error {
     let names = names(command);
-    let hint = super::nearest::hint(typed, names.iter().copied());
+    let hint = nearest::hint(typed, &names);
     Error::usage(format!("no configuration file or embedded configuration is named '{typed}'")).with_hint(hint)
 }
 

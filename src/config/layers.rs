@@ -1,10 +1,14 @@
 //! Layers of keys, the later over the earlier, which remember who set what.
 
 use super::value::{Misfit, Reason, Value};
-use super::{RunConfig, nearest};
+use super::RunConfig;
 use crate::error::{Error, Result};
+use crate::nearest::nearest;
 use std::collections::BTreeMap;
 use toml::{Table, Value as Toml};
+
+/// The flag that sets any key.
+pub const SET: &str = "--set";
 
 /// Keys from several sources, merged.
 #[derive(Debug, Default)]
@@ -77,12 +81,13 @@ impl Layers {
         table.insert(last.clone(), value);
     }
 
-    /// `ORIGIN: key`, or the key alone where nobody set it.
+    /// `ORIGIN: key`; the flag alone where a flag of its own set it, the key alone where nobody did.
     fn place(&self, key: &str) -> String {
         let exact = self.origins.get(key);
         let inside = || self.origins.iter().find(|(known, _)| known.starts_with(&format!("{key}.")));
         let around = || self.origins.iter().find(|(known, _)| key.starts_with(&format!("{known}.")));
         match exact.or_else(|| inside().or_else(around).map(|(_, origin)| origin)) {
+            Some(flag) if flag.starts_with("--") && flag != SET => flag.clone(),
             Some(origin) => format!("{origin}: {key}"),
             None => key.to_owned(),
         }
@@ -114,18 +119,16 @@ impl Layers {
 /// The nearest key of the section, or else the nearest key of any section.
 fn key_hint<R: RunConfig>(section: &[String], name: &str, fields: &[&str]) -> String {
     let prefix = section.iter().map(|part| format!("{part}.")).collect::<String>();
-    let here: Vec<String> =
-        nearest::nearest(name, fields.iter().copied()).iter().map(|key| format!("{prefix}{key}")).collect();
-    if !here.is_empty() {
-        return format!("did you mean {}?", here.join(" or "));
+    if let Some(key) = nearest(name, fields.iter().copied()) {
+        return format!("did you mean {prefix}{key}?");
     }
     let all = all_keys::<R>();
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let names: Vec<String> = all.iter().map(|key| last(key)).collect();
-    match nearest::nearest(name, names.iter().map(String::as_str)).first() {
+    match nearest(name, names.iter().map(String::as_str)) {
         None => "the config.toml of any run shows all keys".to_owned(),
         Some(near) => {
-            let there: Vec<&str> = all.iter().filter(|key| last(key) == *near).map(String::as_str).collect();
+            let there: Vec<&str> = all.iter().filter(|key| last(key) == near).map(String::as_str).collect();
             format!("did you mean {}?", there.join(" or "))
         }
     }

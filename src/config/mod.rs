@@ -6,18 +6,18 @@
 
 pub mod embedded;
 mod layers;
-pub mod nearest;
 mod value;
 
 use crate::data::DataConfig;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
+use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::point::PointConfig;
 use crate::train::TrainConfig;
-use layers::Layers;
+use layers::{Layers, SET};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -162,7 +162,7 @@ fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<
         layers.add_assignment(&name, &format!("{key}={text}"))?;
     }
     for assignment in sources.set {
-        layers.add_assignment("--set", assignment)?;
+        layers.add_assignment(SET, assignment)?;
     }
     if let Some(task) = sources.task {
         layers.add("--task", "task", task.into());
@@ -189,7 +189,7 @@ pub fn check_task(task: &str) -> Result<()> {
     if TASKS.contains(&task) {
         return Ok(());
     }
-    let hint = nearest::hint(task, TASKS.iter().copied());
+    let hint = nearest::hint(task, TASKS);
     Err(Error::invalid("task", "a known task", format!("'{task}'")).with_hint(hint))
 }
 

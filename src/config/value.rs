@@ -61,7 +61,7 @@ impl de::Error for Misfit {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let text = message.to_string();
         let (expected, found) = text.split_once(", found ").unwrap_or((&text, "another value"));
-        let expected = expected.strip_prefix("expected ").unwrap_or(expected);
+        let expected = expected.rsplit("expected ").next().unwrap_or(expected);
         Self::new(Reason::Value { expected: expected.to_owned(), found: found.to_owned() })
     }
 

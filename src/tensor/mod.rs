@@ -2,9 +2,6 @@
 //! neighbours, seeded randomness, and the C++ bridge.
 #![allow(clippy::disallowed_methods, reason = "the traps that clippy.toml bans are dealt with in this folder")]
 
-<<<<<<< HEAD
-pub mod precision;
-=======
 pub mod bridge;
->>>>>>> setup
+pub mod precision;
 pub mod random;

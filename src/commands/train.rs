@@ -1,0 +1,13 @@
+//! `sgas train`
+
+use super::{TrainOptions, GlobalOptions};
+use crate::error::{Error, Result};
+use std::io::Write;
+
+/// Placeholder until the engine is there.
+///
+/// # Errors
+/// Always.
+pub fn run(_options: &TrainOptions, _global: &GlobalOptions, _out: &mut dyn Write) -> Result<()> {
+    Err(Error::usage("not built yet"))
+}
