@@ -6,7 +6,7 @@ use crate::commands::{
 };
 use crate::data::Split;
 use crate::search::StrategyKind;
-use clap::builder::styling::{Styles, Style};
+use clap::builder::styling::{Style, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 

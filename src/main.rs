@@ -2,10 +2,11 @@
 
 use sgas::commands::panics;
 use sgas::error::Error;
-use sgas::{cli, commands};
+use sgas::{cli, commands, threads};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    threads::set_thread_defaults();
     let Some((global, command)) = cli::parse() else { return ExitCode::SUCCESS };
     panics::silence();
     match panics::as_errors(|| commands::run(&command, &global, &mut std::io::stdout())) {

@@ -6,7 +6,7 @@ use crate::genotype::{Genotype, zoo};
 use std::path::Path;
 
 /// A cell and where it came from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct NamedCell {
     /// The published name, the file's stem or the run's name.
     pub name: String,

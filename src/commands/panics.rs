@@ -42,7 +42,9 @@ fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
 /// tch unwraps a `TchError::Torch(text)`: the panic's message holds the text as Rust would write it in code.
 fn from_panic(message: &str, place: &str) -> Error {
     match message.split_once("Torch(\"") {
-        Some((_, rest)) => Error::Torch(first_line(&rest.replace("\\n", "\n").replace("\\\"", "\"")).trim_end_matches("\")").to_owned()),
+        Some((_, rest)) => Error::Torch(
+            first_line(&rest.replace("\\n", "\n").replace("\\\"", "\"")).trim_end_matches("\")").to_owned(),
+        ),
         None => Error::run(format!("internal error at {place}: {}", first_line(message)))
             .with_hint("this is a fault of sgas: please report it with the command that you typed"),
     }

@@ -1,6 +1,6 @@
 //! `sgas search`
 
-use super::{SearchOptions, GlobalOptions};
+use super::{GlobalOptions, SearchOptions};
 use crate::error::{Error, Result};
 use std::io::Write;
 

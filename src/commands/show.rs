@@ -1,11 +1,12 @@
 //! `sgas show`: a cell's edges, the parameters of its published networks, what was published about it, a drawing.
 
 use super::cell::{self, NamedCell};
+use super::zoo::published_scores;
 use super::{ShowOptions, print};
-use crate::config::{self, Sources, TrainRun};
+use crate::config::{self, TrainRun};
 use crate::error::Result;
-use crate::genotype::{CellGenotype, Genotype, SpaceName, zoo::ZooCell};
-use crate::model;
+use crate::genotype::{CellGenotype, Genotype, SpaceName};
+use crate::model::{self, NetworkSpec};
 use crate::report::drawing;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 struct PublishedSize {
     name: &'static str,
     config: &'static str,
-    classes: i64,
+    classes: usize,
 }
 
 /// The networks of the paper on ModelNet40.
@@ -72,7 +73,8 @@ fn parameters(cell: &NamedCell, task: Option<&str>) -> Result<Parameters> {
 
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<u64> {
     let run: TrainRun = config::embedded_run(size.config)?;
-    let count = model::parameter_count(genotype, &run.model, &run.point, size.classes)?;
+    let spec = NetworkSpec { model: run.model, point: run.point, classes: size.classes };
+    let count = model::parameter_count(genotype, &spec)?;
     Ok(u64::try_from(count).expect("counts fit"))
 }
 
@@ -114,11 +116,6 @@ fn as_json(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> V
         "published": cell.published.map(published_scores),
         "drawings": drawings,
     })
-}
-
-/// What was published about a cell: its own scores, and those under other names on other data.
-pub(super) fn published_scores(cell: &ZooCell) -> Map<String, Value> {
-    cell.published.clone()
 }
 
 fn as_text(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> String {

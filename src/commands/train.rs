@@ -1,6 +1,6 @@
 //! `sgas train`
 
-use super::{TrainOptions, GlobalOptions};
+use super::{GlobalOptions, TrainOptions};
 use crate::error::{Error, Result};
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! Layers of keys, the later over the earlier, which remember who set what.
 
-use super::value::{Misfit, Reason, Value};
 use super::RunConfig;
+use super::value::{Misfit, Reason, Value};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use std::collections::BTreeMap;

@@ -183,6 +183,17 @@ pub fn read<R: RunConfig>(path: &Path) -> Result<R> {
     layers.read()
 }
 
+/// The embedded configuration of this name in the command's folder, with no other layers.
+///
+/// # Errors
+/// A name that is not embedded.
+pub fn embedded_run<R: RunConfig>(name: &str) -> Result<R> {
+    let (name, text) = embedded::find(R::COMMAND, name)?;
+    let mut layers = Layers::default();
+    layers.add_text(&name, text)?;
+    layers.read()
+}
+
 /// # Errors
 /// A task that this version does not know, with the nearest that it does.
 pub fn check_task(task: &str) -> Result<()> {

@@ -136,7 +136,7 @@ fn shortened(text: &str) -> String {
 fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, origin: &str) -> Result<CellGenotype> {
     let place = format!("{origin}: {kind}");
     let values: Vec<Value> = take(object, kind.name(), EDGES_EXPECTED, origin)?;
-    if values.is_empty() || values.len() % EDGES_PER_NODE != 0 {
+    if values.is_empty() || !values.len().is_multiple_of(EDGES_PER_NODE) {
         return Err(Error::invalid(place, "two edges for every node", format!("{} edges", values.len())));
     }
     let edge = |(index, value): (usize, Value)| check_edge(space, &place, index, value);

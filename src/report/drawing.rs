@@ -37,14 +37,8 @@ impl CellDrawings {
         }
         let title = format!("{kind} cell after epoch {epoch}");
         let leading: Vec<usize> = report.alphas.iter().map(|alphas| best_primitive(alphas)).collect();
-        let drawing = CellDrawing::from_states(
-            &title,
-            self.topology,
-            &report.states,
-            &leading,
-            self.primitives,
-            &self.concat,
-        );
+        let drawing =
+            CellDrawing::from_states(&title, self.topology, &report.states, &leading, self.primitives, &self.concat);
         let path = self.folder.join(format!("cell-{kind}-epoch-{epoch}.svg"));
         self.decided.remove(&kind);
         write_atomically(&path, draw_cell(&drawing).as_bytes())

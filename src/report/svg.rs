@@ -165,9 +165,12 @@ fn frame(drawing: &CellDrawing, (width, height): (f64, f64)) -> Document {
 
 /// A line that is level at each of its points, so that it bends only between them.
 fn draw_line(line: Line, points: &[(f64, f64)]) -> Path {
-    let mut data = Data::new().move_to(rounded(points[0]));
+    let mut points: Vec<(f64, f64)> = points.iter().copied().map(rounded).collect();
+    // A last step of length zero would leave the arrow head without a direction.
+    points.dedup();
+    let mut data = Data::new().move_to(points[0]);
     for pair in points.windows(2) {
-        let ((x, y), (to_x, to_y)) = (rounded(pair[0]), rounded(pair[1]));
+        let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
         let middle = round((x + to_x) / 2.0);
         data = if y == to_y {
             data.horizontal_line_to(to_x)

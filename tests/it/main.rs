@@ -4,3 +4,4 @@ mod bridge;
 mod data;
 mod decisions;
 mod golden;
+mod parity;
