@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::pcd;
-use super::points::{Cloud, Split, Stored};
+use super::points::{Cloud, Stored};
+use super::split::Split;
 use crate::error::{Error, Result};
 
 /// Reads the clouds of all classes, train and test.

@@ -11,11 +11,13 @@ mod modelnet_hdf5;
 mod pcd;
 pub mod points;
 pub mod source;
+pub mod split;
 pub mod synthetic;
 
 pub use augmentation::{Augmentation, Normalization, PointOrder};
 pub use config::DataConfig;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
-pub use points::{PointClouds, PointDataset, Split, load};
+pub use points::{PointClouds, PointDataset, load};
 pub use source::{PointSet, Source, find};
+pub use split::Split;
 pub use synthetic::SyntheticConfig;

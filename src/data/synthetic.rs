@@ -22,16 +22,16 @@ const STORED_POINTS: usize = 2048;
 const SEGMENTS: usize = 24;
 
 /// Standard deviation of the noise, beside solids of about unit radius.
-const NOISE: f64 = 0.03;
+const NOISE: f64 = 0.02;
 
 /// The greatest share of points behind the plane that cuts a solid.
-const MOST_CUT: f64 = 0.35;
+const MOST_CUT: f64 = 0.25;
 
 /// The greatest angle by which the vertical axis is tilted.
-const MOST_TILT: f64 = PI / 4.0;
+const MOST_TILT: f64 = PI / 6.0;
 
 /// Range of the stretch of each axis.
-const STRETCH: std::ops::Range<f64> = 0.7..1.4;
+const STRETCH: std::ops::Range<f64> = 0.75..1.35;
 
 type Vector = [f64; 3];
 type Triangle = [Vector; 3];
@@ -150,10 +150,11 @@ fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec
     }
     let cut = generator.random_range(0.0..MOST_CUT);
     let sampled = (points as f64 / (1.0 - cut)).ceil() as usize;
-    let mut cloud = sample_by_area(&mesh, sampled, generator);
     let direction = unit_vector(generator);
-    cloud.sort_by(|a, b| dot(*a, direction).total_cmp(&dot(*b, direction)));
-    cloud.truncate(points);
+    let mut ranked: Vec<(f64, Vector)> =
+        sample_by_area(&mesh, sampled, generator).into_iter().map(|point| (dot(point, direction), point)).collect();
+    ranked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut cloud: Vec<Vector> = ranked.into_iter().take(points).map(|(_, point)| point).collect();
     cloud.shuffle(generator);
     turn_and_blur(&mut cloud, generator);
     cloud.iter().flatten().map(|value| *value as f32).collect()

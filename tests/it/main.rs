@@ -4,4 +4,5 @@ mod bridge;
 mod data;
 mod decisions;
 mod golden;
+mod loader;
 mod parity;
