@@ -8,6 +8,7 @@ use std::io::Write;
 ///
 /// # Errors
 /// Always.
-pub fn run(_options: &TrainOptions, _global: &GlobalOptions, _out: &mut dyn Write) -> Result<()> {
+pub fn run(options: &TrainOptions, _global: &GlobalOptions, _out: &mut dyn Write) -> Result<()> {
+    options.resolve("modelnet40")?;
     Err(Error::usage("not built yet"))
 }

@@ -89,7 +89,7 @@ mod tests {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let headers = reader.headers().unwrap().clone();
         let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
-        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
         assert_eq!(rows.len(), 2);
         assert_eq!(&rows[1][column("epoch")], "1");
         assert_eq!(&rows[1][column("train_mean_class_accuracy")], "0.25");
