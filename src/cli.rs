@@ -6,12 +6,10 @@ use crate::commands::{
 };
 use crate::data::Split;
 use crate::search::StrategyKind;
+use clap::builder::RangedU64ValueParser;
 use clap::builder::styling::{Style, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
-
-/// Whole numbers in TOML end here.
-const GREATEST_SEED: u64 = i64::MAX as u64;
 
 /// Search neural architectures by Sequential Greedy Architecture Search (SGAS, CVPR 2020), train what was found,
 /// and evaluate it.
@@ -82,10 +80,10 @@ struct RunArguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed of everything random
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(..=GREATEST_SEED))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     seed: Option<u64>,
     /// Samples per batch
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(..=GREATEST_SEED))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     batch: Option<u64>,
     /// Mixed precision: alone, fp16 on a GPU with Tensor Cores and bf16 elsewhere
     #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "auto")]
@@ -163,7 +161,7 @@ struct EvalArguments {
     #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
     /// Samples per batch
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(..=GREATEST_SEED))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     batch: Option<u64>,
     /// Which samples
     #[arg(long, default_value = "test")]
@@ -251,6 +249,11 @@ pub fn parse() -> Option<(GlobalOptions, Command)> {
         }
     };
     Some((typed.global.into(), command))
+}
+
+/// Every whole number that a configuration can hold.
+fn whole_number() -> RangedU64ValueParser<u64> {
+    value_parser!(u64).range(..=i64::MAX as u64)
 }
 
 fn device(typed: &str) -> Result<DeviceChoice, String> {
