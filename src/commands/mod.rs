@@ -4,9 +4,11 @@
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod cell;
+pub mod dataset;
 pub mod device;
 pub mod eval;
 pub mod logging;
+pub mod observers;
 pub mod options;
 pub mod panics;
 pub mod run_folder;

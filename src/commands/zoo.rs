@@ -72,7 +72,8 @@ pub(super) fn published_scores(cell: &ZooCell) -> Map<String, Value> {
     let aliases = aliases(cell);
     let mut scores = cell.published.clone();
     for numbers in aliases.iter().filter_map(|alias| zoo.imagenet_results.get(*alias)) {
-        scores.extend(numbers.iter().map(|(name, value)| (name.clone(), (*value).into())));
+        let on_imagenet = |name: &str| format!("imagenet_{}", name.trim_start_matches("imagenet_"));
+        scores.extend(numbers.iter().map(|(name, value)| (on_imagenet(name), (*value).into())));
     }
     let is_named = |what: &str| what.split([',', ' ']).any(|word| word == cell.name || aliases.contains(&word));
     scores.extend(zoo.published_results.iter().filter(|(what, _)| is_named(what)).map(|(k, v)| (k.clone(), v.clone())));

@@ -50,6 +50,8 @@ fn the_zoo_lists_every_published_cell() {
     let named = |name: &str| cells.iter().find(|cell| cell["name"] == name).unwrap();
     assert_eq!(named("Cri1_CIFAR_1")["published"]["cifar10_test_error"], 2.44);
     assert_eq!(named("Cri1_CIFAR_1")["published"]["imagenet_top1_error"], 24.47);
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["published_params_m"], 3.75);
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["imagenet_published_params_m"], 5.25);
     assert_eq!(named("Cri2_ModelNet_4")["aliases"], serde_json::json!(["Cri2_ModelNet_Best"]));
     let folder = tempfile::tempdir().unwrap();
     let text = sgas(folder.path()).arg("zoo").assert().success().get_output().stdout.clone();

@@ -119,3 +119,27 @@ fn resuming_needs_a_run() {
     let arguments = ["search", "--task", "points", "--out", "nothing", "--resume"];
     check(folder.path(), &arguments, &["nothing holds no run to resume"]);
 }
+
+#[test]
+fn data_that_is_not_there_names_the_places_tried_and_a_way_to_try() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["search", "--task", "modelnet40"], &["data/modelnet40_ply_hdf5_2048 (not there)", "--data synthetic"]),
+        (&["search", "--task", "modelnet10", "--data", "nowhere"], &["nowhere (not there)", "<class>/train/*.pcd"]),
+        (&["train", "--genotype", "Cri2_ModelNet_Best", "--data", "empty"], &["empty (empty)", "SGAS_DATA"]),
+        (&["search", "--task", "points"], &["no data folder was named", "--data DIR"]),
+    ];
+    for (arguments, texts) in cases {
+        check(folder.path(), arguments, texts);
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_and_a_precision_that_it_lacks_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let search = ["search", "--task", "points", "--data", "synthetic"];
+    check(folder.path(), &[&search[..], &["--device", "cuda:99"]].concat(), &["--device cuda:99: ", "--device cpu"]);
+    let half = ["--device", "cpu", "--amp", "fp16"];
+    check(folder.path(), &[&search[..], &half].concat(), &["--amp fp16: half precision needs a CUDA device"]);
+}
