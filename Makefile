@@ -54,4 +54,4 @@ bench-reference: ## time the published code: SGAS_REFERENCE=its checkout, PYTHON
 	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what train
 
 clean: ## remove what was compiled and the demo's runs; libtorch stays
-	rm -rf target $(DEMO)
+	rm -rf target .libtorch-* $(DEMO)
