@@ -1,0 +1,134 @@
+//! What the loops tell the world: events, and the observers that turn them into a bar, a log, tables and drawings.
+//!
+//! The loops know nothing of terminals and files; they call [`Observer::observe`].
+
+pub mod svg;
+
+use crate::decision::EdgeScore;
+use crate::error::Result;
+pub use crate::task::Metrics;
+use crate::topology::CellKind;
+use serde::{Deserialize, Serialize};
+
+/// One whole epoch of a search or a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Epoch from 0.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Learning rate of the weights in this epoch.
+    pub learning_rate: f64,
+    /// Samples per batch in this epoch.
+    pub batch_size: usize,
+    /// The training pass, in training mode.
+    pub train: Metrics,
+    /// The validation pass, in evaluation mode; absent where the run has no validation share.
+    pub validation: Option<Metrics>,
+    /// Edges still open, over all kinds of cell; absent in retraining.
+    pub open_edges: Option<usize>,
+    /// Weights of the network at the epoch's end.
+    pub parameters: usize,
+    /// Steps that the gradient scaler skipped in this epoch.
+    pub skipped_steps: usize,
+    /// Wall time of the epoch, validation included, in seconds.
+    pub seconds: f64,
+}
+
+/// One decision in the user's words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionReport {
+    /// Epoch at whose end it was made.
+    pub epoch: usize,
+    /// Kind of cell.
+    pub kind: CellKind,
+    /// Index of the edge.
+    pub edge: usize,
+    /// The inner node the edge leads into, from 0.
+    pub node: usize,
+    /// The state the edge reads.
+    pub source: usize,
+    /// Name of the primitive it was fixed to.
+    pub primitive: String,
+    /// Why.
+    pub score: EdgeScore,
+    /// The open edge that came second, with its score.
+    pub runner_up: Option<(usize, f64)>,
+    /// Edges pruned because their node has two fixed ones.
+    pub pruned: Vec<usize>,
+}
+
+/// The alphas of one kind of cell at the end of an epoch, and what the criterion made of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlphaReport {
+    /// Epoch from 0.
+    pub epoch: usize,
+    /// Kind of cell.
+    pub kind: CellKind,
+    /// Edges × primitives.
+    pub alphas: Vec<Vec<f64>>,
+    /// One per edge; empty for strategies without decisions.
+    pub scores: Vec<EdgeScore>,
+    /// State of every edge after this epoch.
+    pub states: Vec<crate::decision::EdgeState>,
+}
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins or goes on.
+    Started {
+        /// `search` or `train`.
+        command: String,
+        /// Task of the run.
+        task: String,
+        /// First epoch to run: 0, or where a resumed run goes on.
+        epoch: usize,
+        /// Epochs in all.
+        epochs: usize,
+        /// Weights of the network.
+        parameters: usize,
+    },
+    /// One step of an epoch is done. For bars only: not kept in the event log.
+    Step {
+        /// Epoch from 0.
+        epoch: usize,
+        /// Steps done in this epoch.
+        step: usize,
+        /// Steps of this epoch.
+        steps: usize,
+        /// Training loss of the step.
+        loss: f64,
+    },
+    /// An epoch is done.
+    Epoch(EpochReport),
+    /// Alphas and scores of a kind of cell at an epoch's end.
+    Alphas(AlphaReport),
+    /// An edge was decided.
+    Decision(DecisionReport),
+    /// The run is done.
+    Finished {
+        /// Wall time of this process in seconds.
+        seconds: f64,
+    },
+}
+
+/// Someone who wants to know what happens in a run.
+pub trait Observer {
+    /// Takes note of one event.
+    ///
+    /// # Errors
+    /// Where a log or drawing can't be written.
+    fn observe(&mut self, event: &Event) -> Result<()>;
+}
+
+/// Hands every event to several observers in order.
+#[derive(Default)]
+pub struct Observers(pub Vec<Box<dyn Observer>>);
+
+impl Observer for Observers {
+    fn observe(&mut self, event: &Event) -> Result<()> {
+        self.0.iter_mut().try_for_each(|observer| observer.observe(event))
+    }
+}

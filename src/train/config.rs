@@ -1,0 +1,44 @@
+//! The section `[train]` of a configuration.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// `[train]`: the retraining loop (REFERENCE section 4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Samples per batch.
+    pub batch: usize,
+    /// Leave out a last short batch.
+    pub drop_last: bool,
+    /// Drop path grows from 0 to this: its probability in epoch e is `drop_path · e / epochs`.
+    pub drop_path: f64,
+    /// Weight of the auxiliary head's loss, where the network has one.
+    pub auxiliary_weight: f64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self { epochs: 400, batch: 32, drop_last: true, drop_path: 0.2, auxiliary_weight: 0.4 }
+    }
+}
+
+impl TrainConfig {
+    /// # Errors
+    /// A value outside its range, with its key.
+    pub fn validate(&self) -> Result<()> {
+        if self.epochs == 0 {
+            return Err(Error::invalid("train.epochs", "at least 1", "0"));
+        }
+        if self.batch < 2 {
+            return Err(Error::invalid("train.batch", "at least 2, for batch norm", self.batch.to_string()));
+        }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            let found = self.drop_path.to_string();
+            return Err(Error::invalid("train.drop_path", "a number from 0 to less than 1", found));
+        }
+        Ok(())
+    }
+}
