@@ -70,8 +70,7 @@ fn golden_point_supernets() {
 
         let weights = &model.weights().parameters;
         let open = model.alphas().open();
-        let leaves: Vec<Tensor> =
-            weights.iter().chain(open.iter()).map(|(_, leaf)| leaf.shallow_clone()).collect();
+        let leaves: Vec<Tensor> = weights.iter().chain(open.iter()).map(|(_, leaf)| leaf.shallow_clone()).collect();
         let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false);
         let of_alphas = gradients.split_off(weights.iter().count());
         case.check_gradients(weights.iter().map(|(name, _)| name).zip(gradients));
