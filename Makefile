@@ -29,7 +29,7 @@ build: setup ## compile the program into target/debug/sgas
 test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
-	@grep -E '^skipped' target/test.log | sort -u || echo 'no test was skipped'
+	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
 
 lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
