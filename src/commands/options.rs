@@ -163,7 +163,7 @@ impl RunOptions {
         flags.append(&mut more);
         let begun = if self.resume { Some(self.begun_config()?) } else { None };
         let config = begun.as_deref().or(self.config.as_deref());
-        config::resolve(&Sources { config, task, set: &self.set, flags: &flags })
+        config::resolve(&Sources { config, begun: begun.is_some(), task, set: &self.set, flags: &flags })
     }
 
     /// The configuration that the run to go on with began with.
@@ -229,7 +229,8 @@ impl EvalOptions {
             flags.push(Flag::new("--batch", "train.batch", whole(batch)));
         }
         let config = begun.as_deref().or(self.config.as_deref());
-        config::resolve(&Sources { config, task: self.task.as_deref(), set: &self.set, flags: &flags })
+        let (begun, task) = (begun.is_some(), self.task.as_deref());
+        config::resolve(&Sources { config, begun, task, set: &self.set, flags: &flags })
     }
 }
 

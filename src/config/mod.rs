@@ -137,6 +137,8 @@ impl Flag {
 pub struct Sources<'a> {
     /// A path or an embedded name; absent: the task's own.
     pub config: Option<&'a str>,
+    /// `config` is the resolved one of a run that was begun: the environment changes it no more.
+    pub begun: bool,
     /// The task, where it is known before the file is read.
     pub task: Option<&'a str>,
     /// `section.key=value`, in the order typed.
@@ -158,7 +160,7 @@ fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<
     let mut layers = Layers::default();
     let (file, text) = base::<R>(sources)?;
     layers.add_text(&file, &text)?;
-    for (name, key, text) in environment_keys::<R>(environment) {
+    for (name, key, text) in environment_keys::<R>(environment.filter(|_| !sources.begun)) {
         layers.add_assignment(&name, &format!("{key}={text}"))?;
     }
     for assignment in sources.set {

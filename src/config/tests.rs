@@ -1,3 +1,5 @@
+//! The layers, the embedded configurations and their published values.
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
@@ -74,6 +76,13 @@ fn the_environment_may_hold_the_other_command_s_sections_but_no_nonsense() {
     let error = resolve_with::<TrainRun>(&sources, variables(&[("SGAS_MODLE__CELLS", "2")])).unwrap_err();
     assert!(error.to_string().starts_with("SGAS_MODLE__CELLS: modle: expected one of the keys task, "), "{error}");
     assert_eq!(error.hint(), Some("did you mean model?"));
+}
+
+#[test]
+fn the_environment_does_not_change_a_run_that_was_begun() {
+    let sources = Sources { config: Some("modelnet40"), begun: true, ..Sources::default() };
+    let run: TrainRun = resolve_with(&sources, variables(&[("SGAS_MODEL__CELLS", "2")])).unwrap();
+    assert_eq!(run.model.cells, 9);
 }
 
 #[test]
