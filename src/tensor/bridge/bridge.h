@@ -1,0 +1,45 @@
+// The C side of the bridge: plain functions over libtorch that hand exceptions back as text.
+//
+// Every function is `extern "C"`, takes tensors as `at::Tensor*` (the `C_tensor*` of torch-sys), gives results
+// through pointers, and returns null or the text of an exception, which the caller frees with
+// `sgas_free_text`. Its body stands in `sgas::guarded`, so no exception ever crosses into Rust.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <exception>
+
+namespace sgas {
+
+// A copy on C's heap, which Rust can give back without knowing C++.
+inline char* copy_text(const char* text) noexcept {
+  char* copy = strdup(text);
+  return copy != nullptr ? copy : strdup("out of memory");
+}
+
+// Runs `body`; null when it returned, else the text of what it threw (without libtorch's C++ backtrace).
+template <class Body>
+char* guarded(Body&& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& error) {
+    return copy_text(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return copy_text(error.what());
+  } catch (...) {
+    return copy_text("an exception of unknown type");
+  }
+}
+
+// Gives a tensor to Rust, which takes it with `Tensor::from_ptr` and frees it.
+inline void give(at::Tensor** out, at::Tensor tensor) {
+  *out = new at::Tensor(std::move(tensor));
+}
+
+}  // namespace sgas
+
+extern "C" {
+void sgas_free_text(char* text);
+}

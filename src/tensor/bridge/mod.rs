@@ -1,0 +1,52 @@
+//! The bridge to what tch lacks: CUDA at run time, autocast per device, memory figures. The C++ side is in the
+//! `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a file of their own each.
+//!
+//! This folder holds the only unsafe Rust of the crate; what leaves it is safe, and every C++ exception comes
+//! back as [`Error::Torch`].
+#![allow(unsafe_code, reason = "calls of C functions; the rest of the crate forbids it")]
+
+use std::ffi::{CStr, c_char};
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use crate::error::{Error, Result};
+
+pub mod autocast;
+pub mod device;
+
+unsafe extern "C" {
+    fn sgas_free_text(text: *mut c_char);
+}
+
+/// The version of the libtorch that this program was built with.
+pub const LIBTORCH_VERSION: &str = env!("SGAS_LIBTORCH_VERSION");
+
+/// Takes the text that a bridge function returned: none where the pointer is null.
+fn take_text(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: bridge functions return null or a NUL-terminated copy that is ours to free, once.
+    unsafe {
+        let owned = CStr::from_ptr(text).to_string_lossy().into_owned();
+        sgas_free_text(text);
+        Some(owned)
+    }
+}
+
+/// Turns what a bridge function returned into a result.
+fn check(text: *mut c_char) -> Result<()> {
+    match take_text(text) {
+        None => Ok(()),
+        Some(text) => Err(Error::Torch(text.trim().to_owned())),
+    }
+}
+
+/// Calls a bridge function that gives `N` tensors through its out-pointer (an array of `N` places).
+fn tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<[Tensor; N]> {
+    let mut places = [std::ptr::null_mut::<C_tensor>(); N];
+    check(call(places.as_mut_ptr()))?;
+    // SAFETY: a function that returned no text has put a tensor of its own into every place (`sgas::give`).
+    Ok(places.map(|place| unsafe { Tensor::from_ptr(place) }))
+}
