@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 
 pub mod autocast;
 pub mod device;
+pub mod gather;
+pub mod mix;
+pub mod nearest;
+pub mod norm;
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);
