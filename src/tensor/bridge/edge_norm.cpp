@@ -139,7 +139,7 @@ at::Tensor edge_selected(const at::Tensor& a, const at::Tensor& b, const Norm& n
 
 struct EdgeMaxNorm : torch::autograd::Function<EdgeMaxNorm> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& a, const at::Tensor& b, const at::Tensor& weight,
-                            const at::Tensor& bias, const at::Tensor& neighbours, int64_t clouds, bool skip_self,
+                            const at::Tensor&, const at::Tensor& neighbours, int64_t clouds, bool skip_self,
                             const Norm& norm) {
     const auto list = neighbourhood(neighbours, clouds, skip_self);
     Sums sums(clouds, a.size(1));

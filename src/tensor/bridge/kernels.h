@@ -17,6 +17,9 @@
 #include <initializer_list>
 #include <type_traits>
 
+// Vectors are passed between functions that are all inlined, so their calling convention never matters.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 #define SGAS_INLINE inline __attribute__((always_inline))
 
 namespace sgas {

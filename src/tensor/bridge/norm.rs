@@ -54,7 +54,7 @@ pub struct BatchNorm<'a> {
 
 impl BatchNorm<'_> {
     fn tensors(&self) -> [*const C_tensor; 4] {
-        [self.weight, self.bias, self.running_mean, self.running_var].map(|tensor| tensor.as_ptr().cast_const())
+        [self.weight, self.bias, self.running_mean, self.running_var].map(|tensor| tensor.as_ptr())
     }
 }
 
