@@ -57,12 +57,7 @@ fn gathers(clouds: i64, points: i64, k: i64, channels: i64) -> Result<()> {
         |x| gather_max(&x[0], &graph, own).expect("a maximum"),
         |x| select(&x[0], 1).max_dim(1, false).0,
     );
-    compare(
-        "gather_sum",
-        &[features()],
-        |x| gather_sum(&x[0], &graph, own).expect("a sum"),
-        |x| sum(select(&x[0], 1)),
-    );
+    compare("gather_sum", &[features()], |x| gather_sum(&x[0], &graph, own).expect("a sum"), |x| sum(select(&x[0], 1)));
     compare(
         "gather_weighted_sum",
         &[features(), Tensor::rand([rows, k], FLOAT)],
@@ -124,16 +119,11 @@ fn batch_norm(x: &Tensor, inputs: &[Tensor], at: usize, statistics: &[Tensor; 2]
 /// The published way: all distances, then the k · dilation greatest of their negatives.
 fn top_k(x: &Tensor, k: i64, dilation: i64) -> Tensor {
     let squares = (x * x).sum_dim_intlist(-1, true, None::<Kind>);
-    let distances = &squares - 2 * x.matmul(&x.transpose(1, 2)) + squares.transpose(1, 2);
-    (-distances).topk(k * dilation, -1, true, true).1.slice(2, 0, None, dilation)
+    let products: Tensor = x.matmul(&x.transpose(1, 2)) * 2;
+    (products - &squares - squares.transpose(1, 2)).topk(k * dilation, -1, true, true).1.slice(2, 0, None, dilation)
 }
 
-fn compare(
-    name: &str,
-    inputs: &[Tensor],
-    kernel: impl Fn(&[Tensor]) -> Tensor,
-    tensors: impl Fn(&[Tensor]) -> Tensor,
-) {
+fn compare(name: &str, inputs: &[Tensor], kernel: impl Fn(&[Tensor]) -> Tensor, tensors: impl Fn(&[Tensor]) -> Tensor) {
     let forward = |f: &dyn Fn(&[Tensor]) -> Tensor| time(|| tch::no_grad(|| black_box(f(inputs))));
     report(name, "forward", &forward(&kernel), &forward(&tensors));
     let leaves: Vec<Tensor> = inputs.iter().map(|input| input.copy().set_requires_grad(true)).collect();

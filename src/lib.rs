@@ -2,11 +2,22 @@
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
 pub mod batch;
+pub mod cell;
+pub mod checkpoint;
+pub mod data;
+pub mod decision;
 pub mod error;
+pub mod eval;
+pub mod genotype;
 pub mod model;
+pub mod ops;
 pub mod optim;
+pub mod report;
 pub mod search;
 pub mod space;
+pub mod step;
+pub mod task;
 pub mod tensor;
+pub mod threads;
 pub mod topology;
 pub mod train;

@@ -39,7 +39,7 @@ impl std::fmt::Display for CellKind {
 }
 
 /// One edge of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// Position in the cell's table of alphas.
     pub index: usize,
@@ -50,7 +50,7 @@ pub struct Edge {
 }
 
 /// The edges of a cell with `steps` inner nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
     steps: usize,
 }

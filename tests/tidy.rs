@@ -1,1 +1,209 @@
-//! Holds the floors.
+//! Holds the house's order in `src/`: floors, a first sentence in every file, short files, unsafe Rust in the
+//! bridge alone, no `unwrap` outside tests. ARCHITECTURE.md tells why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may stand on: a file imports only from lower floors, and from its own module.
+const FLOORS: [(&str, i32); 25] = [
+    ("main", 10),
+    ("cli", 9),
+    ("commands", 8),
+    ("config", 7),
+    ("search", 6),
+    ("train", 6),
+    ("eval", 5),
+    ("model", 4),
+    ("cell", 3),
+    ("report", 3),
+    ("space", 2),
+    ("task", 2),
+    ("data", 2),
+    ("optim", 2),
+    ("checkpoint", 2),
+    ("dist", 2),
+    ("genotype", 2),
+    ("ops", 1),
+    ("decision", 1),
+    ("batch", 1),
+    ("topology", 0),
+    ("tensor", 0),
+    // The ground: the only module that the others of floor 0 may name.
+    ("error", -1),
+    ("threads", 0),
+    ("lib", 11),
+];
+
+const LONGEST_FILE: usize = 500;
+
+/// One source file: its path from `src/` and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// `src/search/step.rs` belongs to `search`, `src/cell.rs` to `cell`.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().expect("a path has a first part");
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    fn floor(&self) -> Option<i32> {
+        floor_of(self.module())
+    }
+
+    /// Lines with their numbers, without comments, up to the unit tests that end a file.
+    fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        lines
+            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+            .map(|(number, line)| (number, without_comment(line)))
+    }
+}
+
+fn floor_of(module: &str) -> Option<i32> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+/// Cuts `//` and what follows; an address in a string (`://`) is none.
+fn without_comment(line: &str) -> &str {
+    let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+    comment.map_or(line, |(at, _)| &line[..at])
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+                found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    assert!(found.len() > 3, "src/ was not found");
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// The modules that `text` names as `crate::module`, also within `use crate::{a, b::c}`; inside the program
+/// (`main.rs`) the library is called `sgas`.
+fn imported_modules(text: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for prefix in ["crate::", "sgas::"] {
+        for (at, _) in text.match_indices(prefix) {
+            let longer_word = text[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+            if !longer_word {
+                modules.extend(heads(&text[at + prefix.len()..]));
+            }
+        }
+    }
+    modules
+}
+
+/// The first words of what follows `crate::`: one, or those of a braced list at its outer level.
+fn heads(rest: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+    let Some(list) = rest.strip_prefix('{') else { return vec![word(rest)] };
+    let mut depth = 0;
+    let mut names = vec![word(list.trim_start())];
+    for (at, letter) in list.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(word(list[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// Fails with all offences at once.
+fn assert_none(offences: &[String], rule: &str) {
+    assert!(offences.is_empty(), "{rule}:\n  {}", offences.join("\n  "));
+}
+
+#[test]
+fn imports_go_down() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        let Some(floor) = source.floor() else { continue };
+        let code: String = source.code_lines().map(|(_, line)| format!("{line}\n")).collect();
+        for imported in imported_modules(&code) {
+            let Some(other) = floor_of(&imported) else { continue };
+            if imported != source.module() && other >= floor {
+                offences.push(format!("{} (floor {floor}) imports {imported} (floor {other})", source.path));
+            }
+        }
+    }
+    assert_none(&offences, "a file imports only from lower floors and from its own module");
+}
+
+#[test]
+fn every_module_has_a_floor() {
+    let homeless: Vec<String> =
+        sources().iter().filter(|source| source.floor().is_none()).map(|source| source.path.clone()).collect();
+    assert_none(&homeless, "each module of src/ has a floor in tests/tidy.rs and in ARCHITECTURE.md");
+}
+
+#[test]
+fn every_file_says_what_it_holds() {
+    let silent: Vec<String> =
+        sources().iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path.clone()).collect();
+    assert_none(&silent, "a file begins with `//! ` and what it holds");
+}
+
+#[test]
+fn files_are_short() {
+    let lengths = sources().into_iter().map(|source| (source.text.lines().count(), source.path));
+    let long: Vec<String> = lengths
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .map(|(lines, path)| format!("{path}: {lines} lines"))
+        .collect();
+    assert_none(&long, "no file is longer than 500 lines");
+}
+
+#[test]
+fn unsafe_rust_stays_in_the_bridge() {
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !source.path.starts_with("tensor/bridge/")) {
+        for (number, line) in source.text.lines().enumerate() {
+            let code = without_comment(line);
+            if ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe_code"]
+                .iter()
+                .any(|word| code.contains(word))
+            {
+                offences.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert_none(&offences, "unsafe Rust stands in src/tensor/bridge/ alone");
+}
+
+#[test]
+fn no_unwrap_outside_tests() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for (number, line) in source.code_lines().filter(|(_, line)| line.contains(".unwrap()")) {
+            offences.push(format!("{}:{number}: {}", source.path, line.trim()));
+        }
+    }
+    assert_none(&offences, "`expect(\"why it cannot fail\")` or an error instead of `unwrap()`");
+}
+
+#[test]
+fn the_reader_of_imports_sees_all_forms() {
+    assert_eq!(imported_modules("use crate::error::Result;"), ["error"]);
+    assert_eq!(imported_modules("use crate::{error::{Error, Result}, topology};"), ["error", "topology"]);
+    assert_eq!(imported_modules("let x = crate::cell::build(); sgas::cli::run()"), ["cell", "cli"]);
+    assert_eq!(imported_modules("pub(crate) use my_crate::x;"), Vec::<String>::new());
+    assert_eq!(without_comment("let a = \"https://x\"; // crate::b"), "let a = \"https://x\"; ");
+}

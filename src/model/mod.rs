@@ -1,4 +1,149 @@
-//! Supernet and derived network.
+//! Networks: the supernet that a search trains, and the network of a derived cell.
+//!
+//! The loops, checkpoints and evaluation see the two object-safe traits of this file and nothing generic.
 
+mod alphas;
 mod config;
+mod derived;
+mod network;
+mod supernet;
+
+pub use alphas::Alphas;
 pub use config::ModelConfig;
+pub use derived::Derived;
+pub use supernet::Supernet;
+
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::genotype::{Genotype, SpaceName};
+use crate::ops::Mode;
+use crate::space::Output;
+use crate::space::point::{PointConfig, PointSpace};
+use crate::tensor::parameters::{Kept, Weights};
+use crate::tensor::precision::Precision;
+use crate::tensor::random::{Key, Purpose};
+use crate::topology::{CellKind, Topology};
+use tch::Device;
+
+/// A network with weights.
+pub trait Model {
+    /// Scores of a batch.
+    fn forward(&self, batch: &Batch, mode: Mode) -> Output;
+
+    /// The state dict.
+    fn weights(&self) -> &Weights;
+
+    /// The state dict, to load or shrink it.
+    fn weights_mut(&mut self) -> &mut Weights;
+}
+
+/// Scores of a batch computed in `precision`.
+///
+/// # Errors
+/// Where the device has no such precision.
+pub fn forward(model: &dyn Model, batch: &Batch, mode: Mode, precision: Precision) -> Result<Output> {
+    let device = model.weights().parameters.flat().device();
+    let _cast = precision.autocast(device)?;
+    Ok(model.forward(batch, mode))
+}
+
+/// What stayed of the flat tensors after a decision.
+pub struct Shrunk {
+    /// Of the weights.
+    pub weights: Kept,
+    /// Of the open alphas.
+    pub alphas: Kept,
+}
+
+/// What a step learns: the others take no gradient, and nothing is kept for theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learn {
+    /// The weights.
+    Weights,
+    /// The open alphas.
+    Alphas,
+    /// Both.
+    Both,
+}
+
+/// A network whose edges mix primitives.
+pub trait SearchModel: Model {
+    /// The tables of alphas.
+    fn alphas(&self) -> &Alphas;
+
+    /// The tables of alphas, to set their values.
+    fn alphas_mut(&mut self) -> &mut Alphas;
+
+    /// The shape of its cells.
+    fn topology(&self) -> Topology;
+
+    /// The space it searches.
+    fn space(&self) -> SpaceName;
+
+    /// Chooses what the next steps learn.
+    fn learn(&mut self, what: Learn);
+
+    /// Fixes an edge of all cells of a kind to one primitive; its alpha stops training.
+    fn fix(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk;
+
+    /// Takes an edge out of all cells of a kind; its alpha stops training.
+    fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk;
+}
+
+/// The sizes of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkSpec {
+    /// Cells and channels.
+    pub model: ModelConfig,
+    /// What only point networks have.
+    pub point: PointConfig,
+    /// Classes of the task.
+    pub classes: usize,
+}
+
+impl NetworkSpec {
+    fn point_space(&self) -> PointSpace {
+        PointSpace { config: self.point.clone(), classes: self.classes as i64 }
+    }
+}
+
+/// A fresh supernet with weights and alphas drawn from `seed`.
+///
+/// # Errors
+/// A space that is not there yet.
+pub fn supernet(
+    space: SpaceName,
+    spec: &NetworkSpec,
+    alpha_scale: f64,
+    seed: u64,
+    device: Device,
+) -> Result<Box<dyn SearchModel>> {
+    require_point(space)?;
+    Ok(Box::new(Supernet::new(spec.point_space(), &spec.model, alpha_scale, seed, device)))
+}
+
+/// A fresh network of a derived cell with weights drawn from `seed`.
+///
+/// # Errors
+/// A space that is not there yet.
+pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Result<Box<dyn Model>> {
+    require_point(genotype.space)?;
+    Key::new(seed, Purpose::Weights).seed_torch();
+    Ok(Box::new(Derived::new(spec.point_space(), &spec.model, genotype, device)))
+}
+
+/// The weights of a derived network, without building more of it than their shapes need.
+///
+/// # Errors
+/// A space that is not there yet.
+pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize> {
+    Ok(derived(genotype, spec, 0, Device::Cpu)?.weights().parameters.count())
+}
+
+fn require_point(space: SpaceName) -> Result<()> {
+    if space == SpaceName::Point {
+        return Ok(());
+    }
+    Err(crate::error::Error::usage(format!("networks of the {space} space can't be built yet"))
+        .with_hint("this version builds point networks: tasks modelnet40, modelnet10 and points"))
+}

@@ -1,4 +1,16 @@
-//! SGD and Adam on flat tensors, with state that a checkpoint can hold, and clipping by the global norm.
+//! SGD and Adam on flat tensors, with state that a checkpoint can hold; clipping by the global norm; schedule;
+//! loss scaling.
 
+mod adam;
 mod config;
+mod optimizer;
+mod scaler;
+mod schedule;
+mod sgd;
+
+pub use adam::Adam;
 pub use config::{AdamConfig, AlphaConfig, OptimizerKind, WeightConfig};
+pub use optimizer::{Optimizer, clip};
+pub use scaler::{Scaler, Verdict};
+pub use schedule::learning_rate;
+pub use sgd::Sgd;

@@ -2,22 +2,13 @@
 //!
 //! The loops know nothing of terminals and files; they call [`Observer::observe`].
 
+pub mod svg;
+
 use crate::decision::EdgeScore;
 use crate::error::Result;
+pub use crate::task::Metrics;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
-
-/// Loss and scores of one pass over a split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Mean loss per sample.
-    pub loss: f64,
-    /// The task's score by which weights are chosen, a fraction in 0..=1 where greater is better
-    /// (classification: overall accuracy).
-    pub score: f64,
-    /// Further named scores, fractions (classification: `mean_class_accuracy`).
-    pub others: Vec<(String, f64)>,
-}
 
 /// One whole epoch of a search or a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

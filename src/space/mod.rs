@@ -1,3 +1,81 @@
-//! Spaces: which primitives there are, how cells are stacked, what stands before and after them.
+//! Spaces: which primitives there are, how cells are stacked, and what stands before, between and after them.
 
 pub mod point;
+
+use crate::batch::Batch;
+use crate::genotype::SpaceName;
+use crate::ops::{Mode, Operation};
+use crate::tensor::parameters::Path;
+use crate::topology::{CELL_INPUTS, CellKind};
+use tch::Tensor;
+
+/// One cell of the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellPlan {
+    /// Which table of alphas, or which half of a genotype, it follows.
+    pub kind: CellKind,
+    /// Channels of its nodes.
+    pub channels: i64,
+    /// Channels of its two inputs.
+    pub inputs: [i64; CELL_INPUTS],
+    /// Channels of its output.
+    pub outputs: i64,
+    /// Position in the stack, from 0.
+    pub position: usize,
+}
+
+/// What a network puts out.
+pub struct Output {
+    /// Scores of the classes (B, classes).
+    pub logits: Tensor,
+    /// The auxiliary head's, where the network has one and trains.
+    pub auxiliary: Option<Tensor>,
+}
+
+/// What stands before the cells.
+pub trait Stem {
+    /// The two inputs of the first cell.
+    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS];
+}
+
+/// What stands after the cells.
+pub trait Head {
+    /// From the stem's and every cell's output.
+    fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output;
+}
+
+/// A space of architectures.
+pub trait Space {
+    /// What operations read besides features.
+    type Context;
+
+    /// The name in genotypes.
+    fn name(&self) -> SpaceName;
+
+    /// Stem of a network whose first cell has `channels` channels, at the root of the names.
+    fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem>;
+
+    /// The stack of `cells` cells; `states` tells how many states a kind of cell puts out.
+    fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan>;
+
+    /// The operation that brings input `input` of a cell to its channels.
+    fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Self::Context>>;
+
+    /// A primitive on an edge from state `source`; absent for `none`.
+    fn operation(
+        &self,
+        path: &Path,
+        primitive: &str,
+        plan: &CellPlan,
+        source: usize,
+    ) -> Option<Box<dyn Operation<Self::Context>>>;
+
+    /// What a cell's operations read, from its unprocessed first input.
+    fn context(&self, plan: &CellPlan, first_input: &Tensor, batch: &Batch) -> Self::Context;
+
+    /// The number of parts that drop path treats each on its own.
+    fn drop_path_units(&self, batch: &Batch) -> i64;
+
+    /// What follows the stack, at the root of the names.
+    fn head(&self, root: &Path, channels: i64, plan: &[CellPlan]) -> Box<dyn Head>;
+}

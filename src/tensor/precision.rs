@@ -1,6 +1,9 @@
 //! In which precision a network computes. Weights are always fp32 (REFERENCE section 6).
 
+use crate::error::{Error, Result};
+use crate::tensor::bridge::autocast::Autocast;
 use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
 
 /// Arithmetic of the forward and backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,5 +25,21 @@ impl Precision {
             Self::Bf16 => "bf16",
             Self::Fp16 => "fp16",
         }
+    }
+
+    /// Casts to this precision on `device` while the guard lives.
+    ///
+    /// # Errors
+    /// fp16 on a CPU.
+    pub fn autocast(self, device: Device) -> Result<Option<Autocast>> {
+        let kind = match self {
+            Self::Fp32 => return Ok(None),
+            Self::Bf16 => Kind::BFloat16,
+            Self::Fp16 if device.is_cuda() => Kind::Half,
+            Self::Fp16 => {
+                return Err(Error::usage("--amp fp16 needs a CUDA device").with_hint("use --amp bf16 on a CPU"));
+            }
+        };
+        Autocast::enter(device, kind).map(Some)
     }
 }

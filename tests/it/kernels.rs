@@ -15,6 +15,8 @@ use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use tch::{Device, IndexOp, Kind, Tensor};
 
+use crate::golden::golden_dir;
+
 const CPU: Device = Device::Cpu;
 /// fp32 sums in another order than libtorch's.
 const SINGLE: f64 = 1e-5;
@@ -29,8 +31,7 @@ const HALF: f64 = 1.0 / 2048.0;
 fn random(size: &[i64], seed: u64) -> Tensor {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let count = size.iter().product::<i64>();
-    let values: Vec<f64> =
-        (0..count).map(|_| (0..4).map(|_| generator.random_range(-0.866..0.866)).sum()).collect();
+    let values: Vec<f64> = (0..count).map(|_| (0..4).map(|_| generator.random_range(-0.866..0.866)).sum()).collect();
     Tensor::from_slice(&values).view(size)
 }
 
@@ -187,9 +188,8 @@ fn gather_weighted_sum_equals_select_and_product() {
 fn attention_equals_softmax_of_leaky_relu() {
     for case in cases() {
         let (graph, neighbours) = (case.0.graph(), &case.0.neighbours);
-        let kernel = |x: &[Tensor]| {
-            attention(&x[0], &AttentionScores { target: &x[1], source: &x[2] }, &graph, 0.2).unwrap()
-        };
+        let kernel =
+            |x: &[Tensor]| attention(&x[0], &AttentionScores { target: &x[1], source: &x[2] }, &graph, 0.2).unwrap();
         let oracle = |x: &[Tensor]| {
             let scores = x[1].unsqueeze(1) + x[2].index_select(0, &neighbours.reshape([-1])).view([-1, case.0.k()]);
             let leaky = scores.where_self(&scores.gt(0), &(&scores * 0.2));
@@ -247,9 +247,8 @@ fn edge_max_norm_equals_pairs_norm_and_max() {
             let (graph, neighbours) = (case.0.graph(), &case.0.neighbours);
             let parameters = case.0.per_channel();
             let (ours, theirs) = (running(&parameters), running(&parameters));
-            let kernel = |x: &[Tensor]| {
-                edge_max_norm(&x[0], &x[1], &graph, own, &norm(&x[2], &x[3], &ours, training)).unwrap()
-            };
+            let kernel =
+                |x: &[Tensor]| edge_max_norm(&x[0], &x[1], &graph, own, &norm(&x[2], &x[3], &ours, training)).unwrap();
             let oracle = |x: &[Tensor]| edge_oracle(x, neighbours, own, &theirs, training);
             let inputs = [case.0.features(), case.0.features(), parameters.copy(), case.0.per_channel()];
             agree("edge_max_norm", &case, &inputs, &kernel, &oracle);
@@ -399,9 +398,14 @@ fn nearest_oracle(x: &Tensor, k: i64, dilation: i64) -> Tensor {
 
 #[test]
 fn nearest_neighbours_equal_a_full_sort() {
-    for (clouds, points, channels, k, dilation) in
-        [(2, 200, 3, 9, 1), (3, 130, 3, 5, 4), (1, 36, 2, 9, 4), (2, 150, 40, 9, 2), (1, 300, 9, 16, 12), (1, 1, 3, 1, 1)]
-    {
+    for (clouds, points, channels, k, dilation) in [
+        (2, 200, 3, 9, 1),
+        (3, 130, 3, 5, 4),
+        (1, 36, 2, 9, 4),
+        (2, 150, 40, 9, 2),
+        (1, 300, 9, 16, 12),
+        (1, 1, 3, 1, 1),
+    ] {
         let x = random(&[clouds, points, channels], 3).to_kind(Kind::Float) + 5.0;
         let found = nearest_neighbours(&x, k, dilation).unwrap();
         let expected = nearest_oracle(&x, k, dilation);
@@ -428,15 +432,14 @@ fn a_search_that_cannot_be_is_an_error_or_stays_inside() {
     assert!(nothing.is_ok_and(|found| found.max().int64_value(&[]) < 20 && found.min().int64_value(&[]) >= 0));
 }
 
-/// The golden files of a kind: from `SGAS_GOLDEN_DIR`, else from the fixtures.
-fn golden(prefix: &str) -> Vec<PathBuf> {
-    let folder = std::env::var_os("SGAS_GOLDEN_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden"), PathBuf::from);
+/// The golden files of a kind, and whether there may be none.
+fn golden(prefix: &str) -> (Vec<PathBuf>, bool) {
+    let (folder, named) = golden_dir();
     let entries = std::fs::read_dir(folder).expect("the folder of golden files");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix));
     files.sort();
-    files
+    (files, named)
 }
 
 fn golden_case(path: &Path) -> (serde_json::Value, HashMap<String, Tensor>) {
@@ -448,8 +451,8 @@ fn golden_case(path: &Path) -> (serde_json::Value, HashMap<String, Tensor>) {
 
 #[test]
 fn golden_point_neighbours() {
-    let files = golden("point-knn");
-    assert!(!files.is_empty() || std::env::var_os("SGAS_GOLDEN_DIR").is_some(), "no golden file");
+    let (files, named) = golden("point-knn");
+    assert!(!files.is_empty() || named, "no golden file");
     for path in &files {
         let (case, tensors) = golden_case(path);
         let expected = &tensors["output:neighbours"];

@@ -14,10 +14,14 @@ use crate::error::{Error, Result};
 
 pub mod autocast;
 pub mod device;
+<<<<<<< HEAD
 pub mod gather;
 pub mod mix;
 pub mod nearest;
 pub mod norm;
+=======
+pub mod operators;
+>>>>>>> main
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);
@@ -53,4 +57,11 @@ fn tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char)
     check(call(places.as_mut_ptr()))?;
     // SAFETY: a function that returned no text has put a tensor of its own into every place (`sgas::give`).
     Ok(places.map(|place| unsafe { Tensor::from_ptr(place) }))
+}
+
+/// One tensor from a bridge function that can fail only as libtorch's own operators do: like tch's operators it
+/// panics with libtorch's text, and the program's outermost frame turns that into an error.
+fn check_tensor(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Tensor {
+    let [tensor] = tensors(call).unwrap_or_else(|error| panic!("{error}"));
+    tensor
 }

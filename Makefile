@@ -1,0 +1,57 @@
+# `make` lists what there is. One profile (dev) serves the program, the tests and clippy, so that libtorch's
+# bindings are compiled once; libtorch itself and the C++ bridge are always optimised.
+
+SGAS := target/debug/sgas
+DEMO := runs/demo
+PYTHON ?= python3
+# Tests run side by side, one thread each.
+TEST_ENV := OMP_NUM_THREADS=1
+# The example networks of `make demo`: minutes on two cores.
+DEMO_SEARCH := configs/smoke/search-modelnet40.toml
+DEMO_TRAIN := configs/smoke/train-modelnet40.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-cuda build test lint demo bench bench-reference clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## fetch libtorch 2.11.0 for the CPU into .libtorch (0.6 GB, once); your own LIBTORCH is only checked
+	@$(PYTHON) scripts/setup_libtorch.py
+
+setup-cuda: ## the same with the CUDA libraries (3.3 GB, once), for machines with a GPU
+	@$(PYTHON) scripts/setup_libtorch.py --cuda
+
+build: setup ## compile the program into target/debug/sgas
+	cargo build
+
+test: setup ## run all tests, and list what was skipped and why
+	@mkdir -p target
+	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
+	@grep -E '^skipped' target/test.log | sort -u || echo 'no test was skipped'
+
+lint: setup ## clippy with warnings denied, and the formatting check
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+demo: build ## search, train and evaluate a small network on synthetic shapes (minutes)
+	rm -rf $(DEMO)
+	$(SGAS) search --task modelnet40 --data synthetic --config $(DEMO_SEARCH) --out $(DEMO)/search
+	$(SGAS) train --genotype $(DEMO)/search/genotype.json --task modelnet40 --data synthetic --config $(DEMO_TRAIN) --out $(DEMO)/train
+	@printf '\nThe cell that was found:\n'
+	$(SGAS) show $(DEMO)/search/genotype.json --task modelnet40 --svg $(DEMO)/cell.svg
+	@printf '\nIts accuracy on synthetic test shapes:\n'
+	$(SGAS) eval --run $(DEMO)/train
+	@printf '\nPictures of the cell, last and after every decision:\n'
+	@find $(DEMO) -name '*.svg' | sort
+
+bench: setup ## run the benches of benches/ (optimised build)
+	cargo bench
+
+bench-reference: ## time the published code: SGAS_REFERENCE=its checkout, PYTHON=a Python with torch, numpy, h5py, sklearn
+	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what search
+	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what train
+
+clean: ## remove what was compiled and the demo's runs; libtorch stays
+	rm -rf target $(DEMO)

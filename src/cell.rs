@@ -1,0 +1,121 @@
+//! A cell: two preprocessed inputs, inner nodes that sum their edges, and a concatenation of states.
+//!
+//! One type serves the supernet, where an edge mixes all primitives, and the derived network, where it has one;
+//! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
+
+use crate::ops::{Mode, Operation, State};
+use crate::topology::CELL_INPUTS;
+use tch::{Kind, Tensor};
+
+/// The weights softmax(alpha) of one edge's primitives, 0-dimensional, by primitive.
+pub type EdgeMixture = Vec<Tensor>;
+
+/// What an edge computes.
+pub enum Content<C> {
+    /// All primitives, mixed; at index 0 stands `none`, which has no operation and contributes nothing.
+    Mixed(Vec<Option<Box<dyn Operation<C>>>>),
+    /// The primitive it was fixed to.
+    Fixed(Box<dyn Operation<C>>),
+    /// Nothing.
+    Pruned,
+}
+
+/// An edge into a node of the cell.
+pub struct CellEdge<C> {
+    /// The state it reads.
+    pub source: usize,
+    /// What it computes.
+    pub content: Content<C>,
+}
+
+/// A cell over the context `C`.
+pub struct Cell<C> {
+    preprocess: [Box<dyn Operation<C>>; CELL_INPUTS],
+    nodes: Vec<Vec<CellEdge<C>>>,
+    concat: Vec<usize>,
+}
+
+impl<C> Cell<C> {
+    /// A cell of nodes with their edges, in order; `concat` lists the states that form its output.
+    pub fn new(
+        preprocess: [Box<dyn Operation<C>>; CELL_INPUTS],
+        nodes: Vec<Vec<CellEdge<C>>>,
+        concat: Vec<usize>,
+    ) -> Self {
+        Self { preprocess, nodes, concat }
+    }
+
+    /// The output of the cell for the outputs of the two before it. `mixture` holds one entry per edge in the
+    /// order of the topology (entries of edges that are not open are not read); `units` is the number of parts
+    /// that drop path keeps or drops each on its own (samples, or nodes of a graph).
+    pub fn forward(&self, inputs: &[Tensor; 2], context: &C, mixture: &[EdgeMixture], units: i64, mode: Mode) -> Tensor {
+        let mut states: Vec<State> = self
+            .preprocess
+            .iter()
+            .zip(inputs)
+            .map(|(operation, input)| {
+                State::new(operation.forward(&State::new(input.shallow_clone()), context, mode))
+            })
+            .collect();
+        let mut index = 0;
+        for node in &self.nodes {
+            let mut sum: Option<Tensor> = None;
+            for edge in node {
+                let weights = mixture.get(index).map_or(&[][..], Vec::as_slice);
+                index += 1;
+                let Some(output) = edge.forward(&states[edge.source], context, weights, units, mode) else { continue };
+                sum = Some(match sum {
+                    Some(sum) => sum + output,
+                    None => output,
+                });
+            }
+            states.push(State::new(sum.expect("a node keeps two edges")));
+        }
+        let outputs: Vec<&Tensor> = self.concat.iter().map(|&state| &states[state].features).collect();
+        Tensor::cat(&outputs, 1)
+    }
+
+    /// Keeps one primitive of a mixed edge and drops the others.
+    pub fn fix(&mut self, edge: usize, primitive: usize) {
+        let content = &mut self.edge_mut(edge).content;
+        if let Content::Mixed(operations) = content {
+            let kept = operations.swap_remove(primitive);
+            *content = Content::Fixed(kept.expect("a decision never takes none"));
+        }
+    }
+
+    /// Drops all primitives of an edge.
+    pub fn prune(&mut self, edge: usize) {
+        self.edge_mut(edge).content = Content::Pruned;
+    }
+
+    fn edge_mut(&mut self, index: usize) -> &mut CellEdge<C> {
+        self.nodes.iter_mut().flatten().nth(index).expect("edge indices are below the topology's count")
+    }
+}
+
+impl<C> CellEdge<C> {
+    fn forward(&self, state: &State, context: &C, weights: &[Tensor], units: i64, mode: Mode) -> Option<Tensor> {
+        match &self.content {
+            Content::Pruned => None,
+            Content::Fixed(operation) => {
+                let output = operation.forward(state, context, mode);
+                let spared = mode.drop_path() == 0.0 || operation.is_identity();
+                Some(if spared { output } else { drop_path(&output, mode.drop_path(), units) })
+            }
+            Content::Mixed(operations) => {
+                let parts = operations.iter().zip(weights).filter_map(|(operation, weight)| {
+                    operation.as_ref().map(|operation| operation.forward(state, context, mode) * weight)
+                });
+                parts.reduce(|sum, part| sum + part)
+            }
+        }
+    }
+}
+
+/// Zeroes each unit with this probability and divides the kept ones by the keep rate.
+fn drop_path(x: &Tensor, probability: f64, units: i64) -> Tensor {
+    let keep = 1.0 - probability;
+    let mask = Tensor::empty([units, 1], (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
+    (x.reshape([units, -1]) * mask.to_kind(x.kind())).view_as(x)
+}

@@ -1,0 +1,188 @@
+//! What happens to a cloud between store and batch: the choice of its points, the cube, scale and shift.
+//!
+//! Clouds are slices of coordinates, three per point. Follows the augmentation and normalisation of the
+//! published recipes for ModelNet (REFERENCE sections 3 and 4).
+
+use rand::{Rng, RngExt, seq::SliceRandom, seq::index};
+use serde::{Deserialize, Serialize};
+
+/// Coordinates per point.
+pub const CHANNELS: usize = 3;
+
+/// The greatest absolute coordinate of a normalised cloud.
+const CUBE: f64 = 0.999_999;
+
+/// Range of the scale of each axis.
+const SCALE: std::ops::Range<f32> = 2.0 / 3.0..3.0 / 2.0;
+
+/// Range of the shift of each axis.
+const SHIFT: std::ops::Range<f32> = -0.2..0.2;
+
+/// Random changes of training clouds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Augmentation {
+    /// The cloud as it is.
+    #[default]
+    None,
+    /// One scale U(2/3, 3/2) and shift U(-0.2, 0.2) per axis and cloud, and the points shuffled.
+    ScaleTranslate,
+}
+
+/// Which points of a cloud are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointOrder {
+    /// The first stored ones, in stored order.
+    #[default]
+    First,
+    /// A random subset: fresh at every access in training, always the same in evaluation.
+    Random,
+}
+
+/// Position and size of clouds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalization {
+    /// `none` for HDF5 sets, which are published normalised, `cube` for everything else.
+    #[default]
+    Auto,
+    /// Coordinates as stored.
+    None,
+    /// Minus the mean of the points, scaled so that the greatest absolute coordinate is 0.999999.
+    Cube,
+}
+
+/// The positions of `wanted` out of `stored` points; all of them come before any comes again.
+pub fn choose_points(stored: usize, wanted: usize, order: PointOrder, generator: &mut impl Rng) -> Vec<usize> {
+    let chosen = match order {
+        PointOrder::First => (0..wanted.min(stored)).collect(),
+        PointOrder::Random => index::sample(generator, stored, wanted.min(stored)).into_vec(),
+    };
+    chosen.iter().copied().cycle().take(wanted).collect()
+}
+
+/// Moves the mean of the points to the origin and scales the cloud into the cube of half-width 0.999999.
+/// Returns false, and leaves the cloud as it is, where all points coincide.
+pub fn fit_into_cube(cloud: &mut [f32]) -> bool {
+    let count = (cloud.len() / CHANNELS) as f64;
+    let mut mean = [0.0_f64; CHANNELS];
+    for point in cloud.chunks_exact(CHANNELS) {
+        for (sum, value) in mean.iter_mut().zip(point) {
+            *sum += f64::from(*value) / count;
+        }
+    }
+    let centred = |axis: usize, value: f32| f64::from(value) - mean[axis % CHANNELS];
+    let extent = cloud.iter().enumerate().map(|(i, v)| centred(i, *v).abs()).fold(0.0, f64::max);
+    // The mean of equal numbers can miss them by a rounding error.
+    let magnitude = mean.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    if extent <= magnitude * f64::EPSILON * count.max(1.0) {
+        return false;
+    }
+    for (i, value) in cloud.iter_mut().enumerate() {
+        *value = (centred(i, *value) * (CUBE / extent)) as f32;
+    }
+    true
+}
+
+/// Changes a training cloud in place.
+pub fn augment(cloud: &mut [f32], augmentation: Augmentation, generator: &mut impl Rng) {
+    match augmentation {
+        Augmentation::None => {}
+        Augmentation::ScaleTranslate => {
+            scale_translate(cloud, generator);
+            cloud.as_chunks_mut::<CHANNELS>().0.shuffle(generator);
+        }
+    }
+}
+
+fn scale_translate(cloud: &mut [f32], generator: &mut impl Rng) {
+    let scale: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SCALE));
+    let shift: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SHIFT));
+    for point in cloud.as_chunks_mut::<CHANNELS>().0 {
+        for axis in 0..CHANNELS {
+            point[axis] = point[axis] * scale[axis] + shift[axis];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::random::{Key, Purpose};
+
+    fn generator(step: u64) -> impl Rng {
+        Key::new(5, Purpose::Augmentation).at(0, step).generator()
+    }
+
+    #[test]
+    fn the_first_points_are_taken_as_stored_and_repeated_where_too_few() {
+        assert_eq!(choose_points(5, 3, PointOrder::First, &mut generator(0)), [0, 1, 2]);
+        assert_eq!(choose_points(3, 7, PointOrder::First, &mut generator(0)), [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_random_subset_repeats_no_point_before_all_are_in() {
+        let mut chosen = choose_points(100, 60, PointOrder::Random, &mut generator(0));
+        assert_ne!(chosen, choose_points(100, 60, PointOrder::Random, &mut generator(1)));
+        chosen.sort_unstable();
+        chosen.dedup();
+        assert_eq!(chosen.len(), 60);
+        let mut all = choose_points(10, 20, PointOrder::Random, &mut generator(0));
+        all.sort_unstable();
+        assert_eq!(all, (0..10).flat_map(|i| [i, i]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_cube_is_centred_on_the_mean_and_filled() {
+        let mut cloud = [100.0, 7.0, 0.0, 104.0, 7.0, 1.0, 100.0, 7.0, -1.0, 100.0, 7.0, 0.0];
+        assert!(fit_into_cube(&mut cloud));
+        for axis in 0..CHANNELS {
+            let sum: f32 = cloud.iter().skip(axis).step_by(CHANNELS).sum();
+            assert!(sum.abs() < 1e-6, "axis {axis}: {sum}");
+        }
+        let greatest = cloud.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        assert!((greatest - 0.999_999).abs() < 1e-7);
+        // 4 units to the side of the mean's 3, so the shape is kept: 1 unit is a third of the half-width.
+        assert!((cloud[5] - 0.333_333).abs() < 1e-6);
+    }
+
+    #[test]
+    fn coinciding_points_have_no_size() {
+        let mut cloud: Vec<f32> = [0.1, -7.3, 1e5].into_iter().cycle().take(300).collect();
+        assert!(!fit_into_cube(&mut cloud));
+        assert_eq!(cloud[..3], [0.1, -7.3, 1e5]);
+    }
+
+    #[test]
+    fn scale_and_shift_are_one_per_axis_and_within_their_ranges() {
+        let mut seen: [Vec<f32>; 2] = Default::default();
+        for step in 0..500 {
+            let mut cloud = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0];
+            scale_translate(&mut cloud, &mut generator(step));
+            for axis in 0..CHANNELS {
+                seen[0].push(cloud[3 + axis] - cloud[axis]);
+                seen[1].push(cloud[axis]);
+            }
+        }
+        for (values, range) in seen.iter().zip([SCALE, SHIFT]) {
+            let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+            let margin = (range.end - range.start) * 0.01;
+            assert!(low > range.start - 1e-6 && low < range.start + margin, "{low} in {range:?}");
+            assert!(high < range.end + 1e-6 && high > range.end - margin, "{high} in {range:?}");
+        }
+    }
+
+    #[test]
+    fn augmentation_shuffles_whole_points() {
+        let mut cloud: Vec<f32> = (0..90).map(|i| i as f32).collect();
+        augment(&mut cloud, Augmentation::ScaleTranslate, &mut generator(0));
+        let xs: Vec<f32> = cloud.iter().copied().step_by(CHANNELS).collect();
+        assert!(xs.windows(2).any(|pair| pair[0] > pair[1]), "order kept");
+        let mut sorted = cloud.as_chunks::<CHANNELS>().0.to_vec();
+        sorted.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        for axis in 0..CHANNELS {
+            assert!(sorted.windows(2).all(|pair| pair[0][axis] < pair[1][axis]), "axis {axis} torn from its point");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The section `[data]` of a configuration.
+
+use serde::{Deserialize, Serialize};
+
+use super::augmentation::{Augmentation, Normalization, PointOrder};
+use super::loader::LoaderConfig;
+use super::synthetic::SyntheticConfig;
+use crate::error::{Error, Result};
+
+/// Background threads beyond which a loader gains nothing.
+const MOST_WORKERS: usize = 256;
+
+/// `[data]`: where samples come from and how they are prepared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// `synthetic` or a folder; absent: looked for under `$SGAS_DATA` and `data/`.
+    pub source: Option<String>,
+    /// Points per cloud.
+    pub points: usize,
+    /// Share of the training split that is held out for validation, by class.
+    pub validation: f64,
+    /// Random changes of training clouds.
+    pub augmentation: Augmentation,
+    /// Which points of a larger cloud are taken.
+    pub order: PointOrder,
+    /// Position and size of clouds.
+    pub normalize: Normalization,
+    /// Threads that prepare batches.
+    pub workers: usize,
+    /// Prepared batches that may wait.
+    pub batches_ahead: usize,
+    /// Size of the built-in set.
+    pub synthetic: SyntheticConfig,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let loader = LoaderConfig::default();
+        Self {
+            source: None,
+            points: 1024,
+            validation: 0.0,
+            augmentation: Augmentation::default(),
+            order: PointOrder::default(),
+            normalize: Normalization::default(),
+            workers: loader.workers,
+            batches_ahead: loader.batches_ahead,
+            synthetic: SyntheticConfig::default(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// # Errors
+    /// A value outside its range, with its key.
+    pub fn validate(&self) -> Result<()> {
+        if self.points == 0 {
+            return Err(Error::invalid("data.points", "at least 1", "0"));
+        }
+        if !(0.0..1.0).contains(&self.validation) {
+            let found = self.validation.to_string();
+            return Err(Error::invalid("data.validation", "a share from 0 to less than 1", found));
+        }
+        if !(1..=MOST_WORKERS).contains(&self.workers) {
+            let expected = format!("1 to {MOST_WORKERS} threads");
+            return Err(Error::invalid("data.workers", expected, self.workers.to_string()));
+        }
+        if self.batches_ahead == 0 {
+            return Err(Error::invalid("data.batches_ahead", "at least 1", "0"));
+        }
+        self.synthetic.validate()
+    }
+
+    /// What a loader needs of it.
+    pub fn loader(&self) -> LoaderConfig {
+        LoaderConfig { workers: self.workers, batches_ahead: self.batches_ahead }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_out_of_range_is_named_by_its_key() {
+        let wrong = [
+            ("points = 0", "data.points"),
+            ("validation = 1.0", "data.validation"),
+            ("validation = nan", "data.validation"),
+            ("workers = 0", "data.workers"),
+            ("batches_ahead = 0", "data.batches_ahead"),
+            ("[synthetic]\ntest = 9", "data.synthetic.test"),
+        ];
+        for (text, key) in wrong {
+            let config: DataConfig = toml::from_str(text).unwrap();
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{key}: expected ")), "{text}: {message}");
+        }
+        DataConfig::default().validate().unwrap();
+    }
+
+    #[test]
+    fn the_section_survives_toml() {
+        let config = DataConfig {
+            source: Some("synthetic".into()),
+            augmentation: Augmentation::ScaleTranslate,
+            order: PointOrder::Random,
+            normalize: Normalization::Cube,
+            ..DataConfig::default()
+        };
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("augmentation = \"scale_translate\""), "{text}");
+        assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), config);
+        assert!(toml::from_str::<DataConfig>("point = 3").is_err(), "unknown key accepted");
+    }
+}

@@ -1,0 +1,286 @@
+//! Batches ahead of the step that uses them: background threads, bounded, in order, and the same for any number
+//! of threads.
+//!
+//! A loader knows nothing of what a sample is: whatever implements [`Samples`] can be loaded. Every batch is
+//! fixed before the threads start (its indices and the key of its augmentation), so that threads decide only
+//! when it is made. A final training batch of a single sample is dropped, because batch norm needs two.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rand::{Rng, seq::SliceRandom, seq::index};
+
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::tensor::random::{Key, Purpose};
+
+/// How samples are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// With augmentation and fresh random subsets, as in training.
+    pub training: bool,
+    /// Sample i draws from `key.at(key.epoch, i)`.
+    pub key: Key,
+}
+
+/// A set of samples of which batches can be made.
+pub trait Samples: Send + Sync {
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// True for a set without samples; datasets refuse to become one.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of the classes, in the order of the labels.
+    fn classes(&self) -> &[String];
+
+    /// Makes the batch of these samples, on the CPU, in this order.
+    fn batch(&self, indices: &[usize], access: Access) -> Result<Batch>;
+}
+
+/// How far and with how many threads a loader works ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// Background threads, at least 1.
+    pub workers: usize,
+    /// Finished batches that may wait, at least 1 per thread.
+    pub batches_ahead: usize,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { workers: 1, batches_ahead: 4 }
+    }
+}
+
+/// One pass over all samples.
+#[derive(Debug, Clone, Copy)]
+pub struct EpochPlan {
+    /// Seed, epoch and rank; the purposes are the loader's.
+    pub key: Key,
+    /// Samples per batch, at least 1.
+    pub batch_size: usize,
+    /// A new random order (else the stored one).
+    pub shuffle: bool,
+    /// Leave out a short last batch.
+    pub drop_last: bool,
+    /// Augment and draw afresh; else the same draws at every pass.
+    pub training: bool,
+}
+
+impl EpochPlan {
+    /// In training: shuffled, augmented, with the short last batch as asked.
+    pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
+        Self { key, batch_size, shuffle: true, drop_last, training: true }
+    }
+
+    /// In evaluation: every sample once, in stored order, the same at every pass.
+    pub fn evaluation(key: Key, batch_size: usize) -> Self {
+        Self { key, batch_size, shuffle: false, drop_last: false, training: false }
+    }
+
+    /// The number of batches that `samples` samples give.
+    pub fn batch_count(&self, samples: usize) -> usize {
+        let rest = samples % self.batch_size;
+        let keeps_rest = rest > 0 && !self.drop_last && !(self.training && rest == 1 && self.batch_size > 1);
+        samples / self.batch_size + usize::from(keeps_rest)
+    }
+
+    fn jobs(&self, samples: usize) -> Vec<Job> {
+        let mut order: Vec<usize> = (0..samples).collect();
+        if self.shuffle {
+            let key = Key { purpose: Purpose::Order, ..self.key.at(self.key.epoch, 0) };
+            order.shuffle(&mut key.generator());
+        }
+        let access = Access { training: self.training, key: self.access_key() };
+        order
+            .chunks(self.batch_size)
+            .take(self.batch_count(samples))
+            .map(|indices| Job { indices: indices.to_vec(), access })
+            .collect()
+    }
+
+    /// Evaluation draws the same at every epoch and on every rank.
+    fn access_key(&self) -> Key {
+        if self.training {
+            Key { purpose: Purpose::Augmentation, ..self.key }
+        } else {
+            Key::new(self.key.seed, Purpose::Evaluation)
+        }
+    }
+}
+
+/// A batch that is decided but not made.
+#[derive(Debug, Clone)]
+struct Job {
+    indices: Vec<usize>,
+    access: Access,
+}
+
+/// Makes batches of one set of samples.
+#[derive(Clone)]
+pub struct Loader {
+    samples: Arc<dyn Samples>,
+    config: LoaderConfig,
+}
+
+impl Loader {
+    /// A loader over `samples`.
+    pub fn new(samples: Arc<dyn Samples>, config: LoaderConfig) -> Self {
+        Self { samples, config }
+    }
+
+    /// The samples that it loads.
+    pub fn samples(&self) -> &Arc<dyn Samples> {
+        &self.samples
+    }
+
+    /// The batches of one pass, in order.
+    pub fn epoch(&self, plan: &EpochPlan) -> Batches {
+        self.start(plan.jobs(self.samples.len()))
+    }
+
+    /// `steps` fresh random batches, the first at the key's step: the data of the alphas' steps. Within a batch
+    /// no sample comes twice; batches are independent of each other. A batch size above the number of samples
+    /// gives all of them.
+    pub fn random_batches(&self, key: Key, batch_size: usize, steps: usize) -> Batches {
+        let jobs = (0..steps as u64).map(|step| self.random_job(key.at(key.epoch, key.step + step), batch_size));
+        self.start(jobs.collect())
+    }
+
+    /// The random batch of the key's epoch and step, made at once.
+    pub fn random_batch(&self, key: Key, batch_size: usize) -> Result<Batch> {
+        let job = self.random_job(key, batch_size);
+        self.samples.batch(&job.indices, job.access)
+    }
+
+    /// The step's own stream gives the samples and a seed for their augmentation: a sample that comes again at
+    /// another step of the epoch is augmented anew.
+    fn random_job(&self, key: Key, batch_size: usize) -> Job {
+        let mut generator = Key { purpose: Purpose::AlphaBatch, ..key }.generator();
+        let samples = self.samples.len();
+        let indices = index::sample(&mut generator, samples, batch_size.min(samples)).into_vec();
+        let key = Key { seed: generator.next_u64(), purpose: Purpose::Augmentation, ..key };
+        Job { indices, access: Access { training: true, key } }
+    }
+
+    fn start(&self, jobs: Vec<Job>) -> Batches {
+        let workers = self.config.workers.clamp(1, jobs.len().max(1));
+        let ahead = self.config.batches_ahead.div_ceil(workers).max(1);
+        let jobs = Arc::new(jobs);
+        let (queues, threads) = (0..workers)
+            .map(|worker| {
+                let (sender, queue) = sync_channel(ahead);
+                let (samples, jobs) = (Arc::clone(&self.samples), Arc::clone(&jobs));
+                let work = move || make_batches(&*samples, jobs.iter().skip(worker).step_by(workers), &sender);
+                (queue, std::thread::spawn(work))
+            })
+            .unzip();
+        Batches { queues, threads, next: 0, total: jobs.len() }
+    }
+}
+
+/// Runs in a thread; ends early when nobody takes the batches any more.
+fn make_batches<'a>(samples: &dyn Samples, jobs: impl Iterator<Item = &'a Job>, sender: &SyncSender<Result<Batch>>) {
+    for job in jobs {
+        if sender.send(samples.batch(&job.indices, job.access)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Batches in order, made ahead by threads; dropping it stops them.
+///
+/// Thread w makes batches w, w + W, w + 2W, ... into a bounded queue of its own, so taking from the queues in
+/// turn restores the order.
+#[derive(Debug)]
+pub struct Batches {
+    queues: Vec<Receiver<Result<Batch>>>,
+    threads: Vec<JoinHandle<()>>,
+    next: usize,
+    total: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.total {
+            return None;
+        }
+        let received = self.queues[self.next % self.queues.len()].recv();
+        self.next += 1;
+        if received.is_err() {
+            self.next = self.total;
+        }
+        Some(received.unwrap_or_else(|_| Err(Error::run("a thread that prepares batches stopped unexpectedly"))))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.total - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Batches {}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has already been reported by `next`.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(batch_size: usize, drop_last: bool, training: bool) -> EpochPlan {
+        EpochPlan { key: Key::new(3, Purpose::Order), batch_size, shuffle: training, drop_last, training }
+    }
+
+    #[test]
+    fn counts_agree_with_the_batches() {
+        for samples in 0..20 {
+            for (drop_last, training) in [(false, false), (true, false), (false, true), (true, true)] {
+                let plan = plan(4, drop_last, training);
+                assert_eq!(plan.jobs(samples).len(), plan.batch_count(samples), "{samples} {drop_last} {training}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_last_batches() {
+        assert_eq!(plan(4, false, true).batch_count(10), 3);
+        assert_eq!(plan(4, true, true).batch_count(10), 2);
+        assert_eq!(plan(4, false, true).batch_count(9), 2, "one sample can't train batch norm");
+        assert_eq!(plan(4, false, false).batch_count(9), 3, "evaluation sees every sample");
+        assert_eq!(plan(1, false, true).batch_count(9), 9, "asked for");
+    }
+
+    #[test]
+    fn an_epoch_holds_every_sample_once_and_epochs_differ() {
+        let order = |epoch| -> Vec<usize> {
+            let plan = EpochPlan::training(Key::new(3, Purpose::Order).at(epoch, 0), 4, false);
+            plan.jobs(19).into_iter().flat_map(|job| job.indices).collect()
+        };
+        let mut sorted = order(0);
+        assert_ne!(order(0), order(1));
+        assert_eq!(order(1), order(1));
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..19).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn evaluation_draws_the_same_at_every_epoch() {
+        let key = |epoch| EpochPlan::evaluation(Key::new(3, Purpose::Order).at(epoch, 0), 4).access_key();
+        let first = |key: Key| key.generator().next_u64();
+        assert_eq!(first(key(0)), first(key(7)));
+    }
+}

@@ -1,0 +1,135 @@
+//! The usual HDF5 form of ModelNet40: `ply_data_{train,test}*.h5` with datasets `data` (n, points, 3) float32 and
+//! `label` (n, 1) or (n) of any integer type, and `shape_names.txt` with a class per line.
+
+use std::path::{Path, PathBuf};
+
+use hdf5_reader::messages::datatype::Datatype;
+use hdf5_reader::{Dataset, H5Type, Hdf5File};
+use rayon::prelude::*;
+
+use super::augmentation::CHANNELS;
+use super::points::{Cloud, Stored};
+use super::split::Split;
+use crate::error::{Error, Result};
+
+const NAMES: &str = "shape_names.txt";
+
+/// Reads all files of the folder, train and test.
+pub(super) fn read(folder: &Path) -> Result<Stored> {
+    let classes = read_names(&folder.join(NAMES))?;
+    let train = read_split(folder, Split::Train, classes.len())?;
+    let test = read_split(folder, Split::Test, classes.len())?;
+    Ok(Stored { classes, train, test })
+}
+
+fn read_names(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(Error::invalid(path.display().to_string(), "a class name per line", "an empty file"));
+    }
+    Ok(names)
+}
+
+fn read_split(folder: &Path, split: Split, classes: usize) -> Result<Vec<Cloud>> {
+    let files = numbered_files(folder, &format!("ply_data_{}", split.name()))?;
+    let clouds: Vec<Vec<Cloud>> = files.par_iter().map(|file| read_file(file, classes)).collect::<Result<_>>()?;
+    Ok(clouds.into_iter().flatten().collect())
+}
+
+/// The files `<prefix><number>.h5` by their number, so that 2 comes before 10.
+fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
+    let mut files: Vec<(usize, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let number = name.strip_prefix(prefix)?.strip_suffix(".h5")?;
+            Some((if number.is_empty() { 0 } else { number.parse().ok()? }, entry.path()))
+        })
+        .collect();
+    if files.is_empty() {
+        return Err(Error::invalid(folder.display().to_string(), format!("files {prefix}*.h5"), "none"));
+    }
+    files.sort_unstable();
+    Ok(files.into_iter().map(|(_, path)| path).collect())
+}
+
+fn read_file(path: &Path, classes: usize) -> Result<Vec<Cloud>> {
+    let place = path.display().to_string();
+    let file = Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))?;
+    let data = dataset(&file, path, "data")?;
+    let &[count, points, channels] = data.shape() else {
+        return Err(wrong_shape(&place, &data, "(n, points, 3)"));
+    };
+    if channels != CHANNELS as u64 || points == 0 {
+        return Err(wrong_shape(&place, &data, "(n, points, 3)"));
+    }
+    let label = dataset(&file, path, "label")?;
+    if !(label.shape() == [count] || label.shape() == [count, 1]) {
+        return Err(wrong_shape(&place, &label, &format!("({count}, 1), one per cloud")));
+    }
+    let coordinates = values::<f32>(&data, path, "float32")?;
+    let labels = read_labels(&label, path)?;
+    let clouds = coordinates.chunks_exact(points as usize * CHANNELS).zip(labels).enumerate();
+    clouds.map(|(index, (cloud, label))| make_cloud(&place, index, cloud, label, classes)).collect()
+}
+
+fn make_cloud(place: &str, index: usize, coordinates: &[f32], label: i64, classes: usize) -> Result<Cloud> {
+    let name = format!("{place}: cloud {index}");
+    match usize::try_from(label) {
+        Ok(label) if label < classes => Ok(Cloud { coordinates: coordinates.to_vec(), label, name }),
+        _ => {
+            let expected = format!("a label from 0 to {} ({classes} classes in {NAMES})", classes - 1);
+            Err(Error::invalid(name, expected, label.to_string()))
+        }
+    }
+}
+
+fn dataset(file: &Hdf5File, path: &Path, name: &str) -> Result<Dataset> {
+    let (_, names) = file
+        .root_group()
+        .and_then(|root| root.member_names())
+        .map_err(|error| unreadable(path, "datasets data and label", error))?;
+    if !names.iter().any(|found| found == name) {
+        let found = if names.is_empty() { "no datasets".to_owned() } else { names.join(", ") };
+        return Err(Error::invalid(path.display().to_string(), "datasets data and label", found));
+    }
+    file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))
+}
+
+fn read_labels(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
+    fn widen<T: H5Type + Into<i64>>(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
+        Ok(values::<T>(label, path, "integers")?.into_iter().map(Into::into).collect())
+    }
+    match label.dtype() {
+        Datatype::FixedPoint { size: 1, signed: false, .. } => widen::<u8>(label, path),
+        Datatype::FixedPoint { size: 1, signed: true, .. } => widen::<i8>(label, path),
+        Datatype::FixedPoint { size: 2, signed: false, .. } => widen::<u16>(label, path),
+        Datatype::FixedPoint { size: 2, signed: true, .. } => widen::<i16>(label, path),
+        Datatype::FixedPoint { size: 4, signed: false, .. } => widen::<u32>(label, path),
+        Datatype::FixedPoint { size: 4, signed: true, .. } => widen::<i32>(label, path),
+        _ => values::<i64>(label, path, "integers of at most 8 bytes"),
+    }
+}
+
+fn values<T: H5Type>(dataset: &Dataset, path: &Path, expected: &str) -> Result<Vec<T>> {
+    let array = dataset
+        .read_array::<T>()
+        .map_err(|error| unreadable(path, &format!("{expected} in dataset {}", dataset.name()), error))?;
+    Ok(array.into_raw_vec_and_offset().0)
+}
+
+fn wrong_shape(place: &str, dataset: &Dataset, expected: &str) -> Error {
+    let sizes: Vec<String> = dataset.shape().iter().map(u64::to_string).collect();
+    let place = format!("{place}: dataset {}", dataset.name());
+    Error::invalid(place, format!("shape {expected}"), format!("({})", sizes.join(", ")))
+}
+
+fn unreadable(path: &Path, expected: &str, error: hdf5_reader::error::Error) -> Error {
+    match error {
+        hdf5_reader::error::Error::Io(error) => Error::read(path, error),
+        error => Error::invalid(path.display().to_string(), expected, error.to_string())
+            .with_hint("the file may be cut: download it again"),
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a data set is looked for, and which layout a folder has.
+//!
+//! In order: what the user named (`--data`, `data.source`), `$SGAS_DATA/<folder>`, `data/<folder>`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The variable with the folder that holds data sets.
+const DATA_VARIABLE: &str = "SGAS_DATA";
+
+/// The name that stands for the built-in set.
+const SYNTHETIC: &str = "synthetic";
+
+/// A set of point clouds with a class each, as tasks name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointSet {
+    /// ModelNet40 in HDF5 files.
+    ModelNet40,
+    /// ModelNet10 as a folder of classes.
+    ModelNet10,
+    /// The user's own clouds, in either layout.
+    Own,
+}
+
+impl PointSet {
+    /// The folder's usual name; own clouds have none.
+    pub fn folder(self) -> Option<&'static str> {
+        match self {
+            Self::ModelNet40 => Some("modelnet40_ply_hdf5_2048"),
+            Self::ModelNet10 => Some("ModelNet10"),
+            Self::Own => None,
+        }
+    }
+
+    fn published(self) -> &'static str {
+        match self {
+            Self::ModelNet40 => {
+                "\nModelNet40 in this form is published as \
+                 https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip"
+            }
+            Self::ModelNet10 => {
+                "\nModelNet10 is published at https://modelnet.cs.princeton.edu (as meshes: sample them to PCD)"
+            }
+            Self::Own => "",
+        }
+    }
+}
+
+/// Where samples come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The built-in solids.
+    Synthetic,
+    /// A folder in one of the known layouts.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Source {
+    /// As `data.source` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Synthetic => f.write_str(SYNTHETIC),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How a folder stores its clouds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `ply_data_{train,test}*.h5` and `shape_names.txt`.
+    ModelNetHdf5,
+    /// `<class>/{train,test}/*.pcd`.
+    ClassFolders,
+}
+
+impl Layout {
+    /// The layout that `folder` has, judged by names alone.
+    pub(super) fn detect(folder: &Path) -> Option<Self> {
+        let entries: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+        if entries.iter().any(|path| path.extension().is_some_and(|extension| extension == "h5")) {
+            return Some(Self::ModelNetHdf5);
+        }
+        let is_class = |path: &PathBuf| path.join("train").is_dir() || path.join("test").is_dir();
+        entries.iter().any(is_class).then_some(Self::ClassFolders)
+    }
+}
+
+/// Finds the data of `set`. `named` is what the user asked for: `synthetic`, the set's folder, or its parent.
+///
+/// # Errors
+/// Found nowhere: the paths tried, the layouts, where the set is published, and `--data synthetic` to try.
+pub fn find(set: PointSet, named: Option<&str>) -> Result<Source> {
+    if named == Some(SYNTHETIC) {
+        return Ok(Source::Synthetic);
+    }
+    let variable = std::env::var_os(DATA_VARIABLE).map(PathBuf::from);
+    let tried = candidates(set, named.map(Path::new), variable.as_deref());
+    match tried.iter().find(|path| Layout::detect(path).is_some()) {
+        Some(path) => Ok(Source::Folder(path.canonicalize().map_err(|error| Error::read(path, error))?)),
+        None => Err(not_found(set, &tried)),
+    }
+}
+
+/// A folder that the user named is the only place looked at, itself and the set's folder in it.
+fn candidates(set: PointSet, named: Option<&Path>, variable: Option<&Path>) -> Vec<PathBuf> {
+    match (named, set.folder()) {
+        (Some(named), folder) => {
+            std::iter::once(named.to_owned()).chain(folder.map(|folder| named.join(folder))).collect()
+        }
+        (None, Some(folder)) => variable.into_iter().chain([Path::new("data")]).map(|root| root.join(folder)).collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+fn not_found(set: PointSet, tried: &[PathBuf]) -> Error {
+    let what = set.folder().unwrap_or("point clouds");
+    let message = if tried.is_empty() {
+        format!("{what}: no data folder was named")
+    } else {
+        let lines: Vec<String> = tried.iter().map(|path| describe(path)).collect();
+        format!("{what}: no data found; tried {}", lines.join(", "))
+    };
+    Error::usage(message).with_hint(format!(
+        "name the folder with --data DIR or put it under ${DATA_VARIABLE}; its layout is either \
+         ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or <class>/train/*.pcd and \
+         <class>/test/*.pcd. `--data {SYNTHETIC}` tries everything on built-in shapes.{}",
+        set.published()
+    ))
+}
+
+fn describe(path: &Path) -> String {
+    let state = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
+        Err(error) => error.to_string(),
+        Ok(mut entries) => if entries.next().is_some() { "no clouds in a known layout" } else { "empty" }.to_owned(),
+    };
+    format!("{} ({state})", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_folder_may_be_the_set_or_its_parent_and_nothing_else_is_tried() {
+        let tried = candidates(PointSet::ModelNet10, Some(Path::new("/d")), Some(Path::new("/v")));
+        assert_eq!(tried, [PathBuf::from("/d"), PathBuf::from("/d/ModelNet10")]);
+    }
+
+    #[test]
+    fn the_variable_comes_before_the_folder_data() {
+        let tried = candidates(PointSet::ModelNet40, None, Some(Path::new("/v")));
+        let expected = ["/v/modelnet40_ply_hdf5_2048", "data/modelnet40_ply_hdf5_2048"];
+        assert_eq!(tried, expected.map(PathBuf::from));
+        assert_eq!(candidates(PointSet::ModelNet10, None, None), [PathBuf::from("data/ModelNet10")]);
+    }
+
+    #[test]
+    fn own_clouds_must_be_named() {
+        assert_eq!(candidates(PointSet::Own, None, Some(Path::new("/v"))), Vec::<PathBuf>::new());
+        assert!(find(PointSet::Own, None).unwrap_err().to_string().contains("no data folder was named"));
+    }
+
+    #[test]
+    fn synthetic_is_a_source_like_any_other() {
+        assert_eq!(find(PointSet::ModelNet40, Some("synthetic")).unwrap(), Source::Synthetic);
+        assert_eq!(Source::Synthetic.to_string(), "synthetic");
+    }
+}

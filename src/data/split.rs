@@ -1,0 +1,75 @@
+//! Splits of a data set, and the validation share that is held out of the training data.
+
+use rand::seq::SliceRandom;
+
+use crate::tensor::random::Key;
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// What weights are trained on.
+    Train,
+    /// What was held out of the training data.
+    Validation,
+    /// The set's own test data.
+    Test,
+}
+
+impl Split {
+    /// The split's name in commands and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Marks a random `share` of every class, rounded, and of a class with several samples at least one and never
+/// all, so that both parts know all classes.
+pub fn hold_out(labels: &[usize], share: f64, key: Key) -> Vec<bool> {
+    let mut marks = vec![false; labels.len()];
+    let classes = labels.iter().max().map_or(0, |most| most + 1);
+    for class in 0..classes {
+        let mut members: Vec<usize> = (0..labels.len()).filter(|index| labels[*index] == class).collect();
+        members.shuffle(&mut key.at(0, class as u64).generator());
+        for index in members.iter().take(held_out_count(members.len(), share)) {
+            marks[*index] = true;
+        }
+    }
+    marks
+}
+
+fn held_out_count(members: usize, share: f64) -> usize {
+    if share == 0.0 || members < 2 {
+        return 0;
+    }
+    ((members as f64 * share).round() as usize).clamp(1, members - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::random::Purpose;
+
+    #[test]
+    fn the_held_out_share_is_stratified_and_seeded() {
+        let labels: Vec<usize> = (0..100).map(|i| usize::from(i >= 20)).collect();
+        let key = |seed| Key::new(seed, Purpose::Split);
+        let marks = hold_out(&labels, 0.1, key(1));
+        let held = |class| (0..100).filter(|i| marks[*i] && labels[*i] == class).count();
+        assert_eq!((held(0), held(1)), (2, 8));
+        assert_eq!(marks, hold_out(&labels, 0.1, key(1)));
+        assert_ne!(marks, hold_out(&labels, 0.1, key(2)));
+        assert!(!hold_out(&labels, 0.0, key(1)).contains(&true));
+    }
+
+    #[test]
+    fn no_class_is_lost_on_either_side() {
+        assert_eq!(held_out_count(2, 0.01), 1);
+        assert_eq!(held_out_count(2, 0.99), 1);
+        assert_eq!(held_out_count(1, 0.5), 0);
+        assert_eq!(held_out_count(9, 0.5), 5);
+    }
+}

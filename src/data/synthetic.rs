@@ -1,0 +1,337 @@
+//! The built-in data: ten kinds of parametric solids, for trying and testing without any download.
+//!
+//! Every solid is a triangle mesh with random proportions, sampled by area, then stretched, turned, cut by a
+//! random plane and blurred, so that kinds overlap: chance is 10 %, and a trained network is well above it
+//! without being perfect. Not real data; scores on it say nothing about published ones.
+
+use std::f64::consts::{PI, TAU};
+
+use rand::{Rng, RngExt, seq::SliceRandom};
+use rand_distr::{Distribution, Normal};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::points::{Cloud, Stored};
+use crate::error::{Error, Result};
+use crate::tensor::random::{Key, Purpose};
+
+/// Points stored per cloud, unless more are asked for: twice the usual 1024, so that random subsets differ.
+const STORED_POINTS: usize = 2048;
+
+/// Sides of a circle, segments of a curve.
+const SEGMENTS: usize = 24;
+
+/// Standard deviation of the noise, beside solids of about unit radius.
+const NOISE: f64 = 0.02;
+
+/// The greatest share of points behind the plane that cuts a solid.
+const MOST_CUT: f64 = 0.25;
+
+/// The greatest angle by which the vertical axis is tilted.
+const MOST_TILT: f64 = PI / 6.0;
+
+/// Range of the stretch of each axis.
+const STRETCH: std::ops::Range<f64> = 0.75..1.35;
+
+type Vector = [f64; 3];
+type Triangle = [Vector; 3];
+
+/// `[data.synthetic]`: the size of the built-in set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyntheticConfig {
+    /// Training clouds, all kinds together.
+    pub train: usize,
+    /// Test clouds, all kinds together.
+    pub test: usize,
+    /// Seed of the set; not the run's, so that runs with several seeds see the same data.
+    pub seed: u64,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        Self { train: 400, test: 200, seed: 0 }
+    }
+}
+
+impl SyntheticConfig {
+    /// # Errors
+    /// Fewer clouds than kinds, with the key.
+    pub fn validate(&self) -> Result<()> {
+        for (key, size) in [("train", self.train), ("test", self.test)] {
+            if size < SolidKind::ALL.len() {
+                let expected = format!("at least {}, one per kind", SolidKind::ALL.len());
+                return Err(Error::invalid(format!("data.synthetic.{key}"), expected, size.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A class of the built-in set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SolidKind {
+    Ellipsoid,
+    Box,
+    Cylinder,
+    Cone,
+    Torus,
+    Pyramid,
+    Capsule,
+    Bowl,
+    Helix,
+    Cross,
+}
+
+impl SolidKind {
+    const ALL: [Self; 10] = [
+        Self::Ellipsoid,
+        Self::Box,
+        Self::Cylinder,
+        Self::Cone,
+        Self::Torus,
+        Self::Pyramid,
+        Self::Capsule,
+        Self::Bowl,
+        Self::Helix,
+        Self::Cross,
+    ];
+
+    fn class(self) -> String {
+        format!("synthetic_{self:?}").to_lowercase()
+    }
+
+    /// A mesh with random proportions, about unit radius.
+    fn mesh(self, generator: &mut impl Rng) -> Vec<Triangle> {
+        let height = generator.random_range(0.6..1.4);
+        let inner = generator.random_range(0.2..0.4);
+        match self {
+            Self::Ellipsoid => loft(&circle(), &arc(0.0, PI, 0.0)),
+            Self::Box => loft(&square(), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
+            Self::Cylinder => loft(&circle(), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
+            Self::Cone => loft(&circle(), &[[0.0, -height], [1.0, -height], [0.0, height]]),
+            Self::Pyramid => loft(&square(), &[[0.0, -height], [1.0, -height], [0.0, height]]),
+            Self::Capsule => loft(&circle(), &[arc(0.0, PI / 2.0, -height), arc(PI / 2.0, PI, height)].concat()),
+            Self::Bowl => loft(&circle(), &arc(0.0, PI / 2.0, 0.0)),
+            Self::Cross => loft(&plus(inner), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
+            Self::Torus => tube(1.0, 0.0, inner),
+            Self::Helix => tube(generator.random_range(1.5..3.0), height, inner * 0.6),
+        }
+    }
+}
+
+/// The set of this configuration; the same for the same configuration and number of points.
+pub(super) fn generate(config: &SyntheticConfig, points: usize) -> Stored {
+    let stored_points = points.max(STORED_POINTS);
+    let key = Key::new(config.seed, Purpose::Synthetic);
+    let split = |number: u64, name: &str, size: usize| -> Vec<Cloud> {
+        let make = |index: usize| make_cloud(key.at(number, index as u64), index, name, stored_points);
+        (0..size).into_par_iter().map(make).collect()
+    };
+    Stored {
+        classes: SolidKind::ALL.map(SolidKind::class).to_vec(),
+        train: split(0, "train", config.train),
+        test: split(1, "test", config.test),
+    }
+}
+
+fn make_cloud(key: Key, index: usize, split: &str, points: usize) -> Cloud {
+    let label = index % SolidKind::ALL.len();
+    let coordinates = sample_solid(SolidKind::ALL[label], points, &mut key.generator());
+    Cloud { coordinates, label, name: format!("synthetic {split} cloud {index}") }
+}
+
+/// A random solid of this kind: `points` positions in random order.
+fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec<f32> {
+    let stretch: Vector = std::array::from_fn(|_| generator.random_range(STRETCH));
+    let mut mesh = kind.mesh(generator);
+    for corner in mesh.iter_mut().flatten() {
+        *corner = std::array::from_fn(|axis| corner[axis] * stretch[axis]);
+    }
+    let cut = generator.random_range(0.0..MOST_CUT);
+    let sampled = (points as f64 / (1.0 - cut)).ceil() as usize;
+    let direction = unit_vector(generator);
+    let mut ranked: Vec<(f64, Vector)> =
+        sample_by_area(&mesh, sampled, generator).into_iter().map(|point| (dot(point, direction), point)).collect();
+    ranked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut cloud: Vec<Vector> = ranked.into_iter().take(points).map(|(_, point)| point).collect();
+    cloud.shuffle(generator);
+    turn_and_blur(&mut cloud, generator);
+    cloud.iter().flatten().map(|value| *value as f32).collect()
+}
+
+/// Points spread evenly over the surface.
+fn sample_by_area(mesh: &[Triangle], count: usize, generator: &mut impl Rng) -> Vec<Vector> {
+    let ends: Vec<f64> = mesh
+        .iter()
+        .scan(0.0, |sum, triangle| {
+            *sum += area(triangle);
+            Some(*sum)
+        })
+        .collect();
+    let total = *ends.last().expect("every solid has triangles");
+    let draw = |_| {
+        let target = generator.random_range(0.0..total);
+        let [a, b, c] = mesh[ends.partition_point(|end| *end <= target).min(mesh.len() - 1)];
+        // The square root makes the density even: areas grow with the square of the distance from corner a.
+        let (u, v) = (generator.random::<f64>().sqrt(), generator.random::<f64>());
+        std::array::from_fn(|axis| a[axis] * (1.0 - u) + u * (b[axis] * (1.0 - v) + c[axis] * v))
+    };
+    (0..count).map(draw).collect()
+}
+
+/// Turns about the vertical axis, tilts towards a random side, adds noise.
+fn turn_and_blur(cloud: &mut [Vector], generator: &mut impl Rng) {
+    let turns = [(0, 1, generator.random_range(0.0..TAU)), (1, 2, generator.random_range(-MOST_TILT..MOST_TILT))];
+    let side = (0, 1, generator.random_range(0.0..TAU));
+    let noise = Normal::new(0.0, NOISE).expect("the deviation is positive");
+    for point in cloud {
+        for (first, second, angle) in turns.into_iter().chain([side]) {
+            let (sine, cosine) = f64::sin_cos(angle);
+            let (a, b) = (point[first], point[second]);
+            (point[first], point[second]) = (a * cosine - b * sine, a * sine + b * cosine);
+        }
+        for value in point {
+            *value += noise.sample(generator);
+        }
+    }
+}
+
+/// The outline, scaled and lifted along a profile of (scale, height).
+fn loft(outline: &[[f64; 2]], profile: &[[f64; 2]]) -> Vec<Triangle> {
+    let ring = |[scale, height]: [f64; 2]| outline.iter().map(|[x, y]| [x * scale, y * scale, height]).collect();
+    let rings: Vec<Vec<Vector>> = profile.iter().copied().map(ring).collect();
+    bridge(&rings)
+}
+
+/// A tube of `radius` around a circle of radius 1 that rises by `height` to both sides within its turns.
+fn tube(turns: f64, height: f64, radius: f64) -> Vec<Triangle> {
+    let steps = (SEGMENTS as f64 * turns).ceil() as usize;
+    let ring = |step: usize| {
+        let share = step as f64 / steps as f64;
+        let (sine, cosine) = f64::sin_cos(TAU * turns * share);
+        let lift = height * (2.0 * share - 1.0);
+        let place =
+            |[out, up]: [f64; 2]| [(1.0 + radius * out) * cosine, (1.0 + radius * out) * sine, lift + radius * up];
+        circle().into_iter().map(place).collect()
+    };
+    let rings: Vec<Vec<Vector>> = (0..=steps).map(ring).collect();
+    bridge(&rings)
+}
+
+/// Joins consecutive rings by triangles; each ring is closed.
+fn bridge(rings: &[Vec<Vector>]) -> Vec<Triangle> {
+    let mut mesh = Vec::new();
+    for pair in rings.windows(2) {
+        for i in 0..pair[0].len() {
+            let next = (i + 1) % pair[0].len();
+            mesh.push([pair[0][i], pair[0][next], pair[1][i]]);
+            mesh.push([pair[1][i], pair[0][next], pair[1][next]]);
+        }
+    }
+    mesh
+}
+
+fn circle() -> Vec<[f64; 2]> {
+    (0..SEGMENTS).map(|i| f64::sin_cos(TAU * i as f64 / SEGMENTS as f64).into()).collect()
+}
+
+fn square() -> Vec<[f64; 2]> {
+    vec![[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]]
+}
+
+/// The outline of a plus sign with arms of half-width `arm`.
+fn plus(arm: f64) -> Vec<[f64; 2]> {
+    let quarter = [[1.0, -arm], [1.0, arm], [arm, arm]];
+    let mut outline = Vec::new();
+    let mut turned = quarter;
+    for _ in 0..4 {
+        outline.extend(turned);
+        turned = turned.map(|[x, y]| [-y, x]);
+    }
+    outline
+}
+
+/// The profile of a piece of the unit sphere between two angles from its lower pole, lifted.
+fn arc(from: f64, to: f64, lift: f64) -> Vec<[f64; 2]> {
+    let steps = SEGMENTS / 2;
+    let point = |i: usize| {
+        let (sine, cosine) = f64::sin_cos(from + (to - from) * i as f64 / steps as f64);
+        [sine, lift - cosine]
+    };
+    (0..=steps).map(point).collect()
+}
+
+fn area([a, b, c]: &Triangle) -> f64 {
+    let u: Vector = std::array::from_fn(|axis| b[axis] - a[axis]);
+    let v: Vector = std::array::from_fn(|axis| c[axis] - a[axis]);
+    let cross = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+    dot(cross, cross).sqrt() / 2.0
+}
+
+fn dot(a: Vector, b: Vector) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+fn unit_vector(generator: &mut impl Rng) -> Vector {
+    let normal = Normal::new(0.0, 1.0).expect("the deviation is positive");
+    let vector: Vector = std::array::from_fn(|_| normal.sample(generator));
+    let length = dot(vector, vector).sqrt();
+    vector.map(|value| value / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surface(kind: SolidKind) -> f64 {
+        let mut generator = Key::new(0, Purpose::Synthetic).generator();
+        kind.mesh(&mut generator).iter().map(area).sum()
+    }
+
+    #[test]
+    fn meshes_have_the_surfaces_of_their_solids() {
+        // A 24-gon for a circle takes up to 3 % from curved surfaces.
+        let sphere = surface(SolidKind::Ellipsoid);
+        assert!((sphere / (2.0 * TAU) - 1.0).abs() < 0.03, "{sphere}");
+        let bowl = surface(SolidKind::Bowl);
+        assert!((bowl / TAU - 1.0).abs() < 0.03, "{bowl}");
+        let square_prism: f64 =
+            loft(&square(), &[[0.0, 0.0], [1.0, 0.0], [1.0, 3.0], [0.0, 3.0]]).iter().map(area).sum();
+        assert!((square_prism - 32.0).abs() < 1e-9);
+        let torus: f64 = tube(1.0, 0.0, 0.3).iter().map(area).sum();
+        assert!((torus / (TAU * TAU * 0.3) - 1.0).abs() < 0.03, "{torus}");
+        let plus_prism: f64 =
+            loft(&plus(0.25), &[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]).iter().map(area).sum();
+        // Two faces of 0.5 · 0.5 + 4 · (0.5 · 0.75) = 1.75 each, and an outline 8 long.
+        assert!((plus_prism - (2.0 * 1.75 + 8.0)).abs() < 1e-9, "{plus_prism}");
+    }
+
+    #[test]
+    fn samples_are_even_over_the_surface() {
+        // Two triangles of areas 2 and 1: a third of the points must fall on the second.
+        let wide: Triangle = [[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+        let narrow: Triangle = [[0.0, 0.0, 5.0], [2.0, 0.0, 5.0], [0.0, 1.0, 5.0]];
+        let mut generator = Key::new(1, Purpose::Synthetic).generator();
+        let points = sample_by_area(&[wide, narrow], 30_000, &mut generator);
+        let on_narrow = points.iter().filter(|point| point[2] > 1.0).count();
+        // Four deviations of a binomial: 4 · sqrt(30000 · 2/9).
+        assert!(on_narrow.abs_diff(10_000) < 330, "{on_narrow}");
+        let mean_x = points.iter().filter(|point| point[2] < 1.0).map(|point| point[0]).sum::<f64>();
+        let mean_x = mean_x / (30_000 - on_narrow) as f64;
+        assert!((mean_x - 4.0 / 3.0).abs() < 0.03, "the centroid of a triangle is the mean of its corners: {mean_x}");
+    }
+
+    #[test]
+    fn the_set_is_balanced_and_follows_its_seed() {
+        let config = SyntheticConfig { train: 20, test: 10, seed: 4 };
+        let first = generate(&config, 64);
+        assert_eq!(first.classes.len(), 10);
+        assert_eq!(first.classes[0], "synthetic_ellipsoid");
+        assert!(first.train.iter().enumerate().all(|(i, cloud)| cloud.label == i % 10));
+        assert!(first.train.iter().all(|cloud| cloud.coordinates.len() == STORED_POINTS * 3));
+        assert_eq!(first.train, generate(&config, 64).train);
+        assert_ne!(first.train[0], generate(&SyntheticConfig { seed: 5, ..config }, 64).train[0]);
+        assert_ne!(first.train[0].coordinates, first.test[0].coordinates);
+    }
+}

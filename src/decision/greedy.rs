@@ -1,0 +1,198 @@
+//! The decisions of a whole search, epoch after epoch (algorithm 1 of the paper): score, fix the best open edge
+//! of each kind of cell, prune what its node no longer needs. All state can go into a checkpoint.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::DecisionConfig;
+use super::reading::EdgeState;
+use super::score::{Distributions, EdgeScore, distributions, score_edges};
+use super::{best_primitive, first_greatest};
+use crate::error::{Error, Result};
+use crate::topology::{CellKind, EDGES_PER_NODE, Edge, Topology};
+
+/// One edge decided at the end of one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The kind of cell that the edge belongs to.
+    pub kind: CellKind,
+    /// The edge that is fixed.
+    pub edge: Edge,
+    /// The primitive that it is fixed to, never `none`.
+    pub primitive: usize,
+    /// What won.
+    pub score: EdgeScore,
+    /// Index and score of the second best open edge; `None` when no other was open.
+    pub runner_up: Option<(usize, f64)>,
+    /// Indices of the edges pruned because their node now has its two.
+    pub pruned: Vec<usize>,
+}
+
+/// What an epoch showed about one kind of cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The scores of all edges, decided and pruned ones too.
+    pub scores: Vec<EdgeScore>,
+    /// The decision, where one was due and an edge was open.
+    pub decision: Option<Decision>,
+}
+
+/// The state of a search's decisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GreedyDecision {
+    topology: Topology,
+    config: DecisionConfig,
+    kinds: Vec<KindState>,
+    deciding_epochs: usize,
+    last_deciding_epoch: Option<usize>,
+}
+
+/// What is known about one kind of cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct KindState {
+    kind: CellKind,
+    states: Vec<EdgeState>,
+    /// The distributions of the last epochs, the newest last.
+    history: VecDeque<Distributions>,
+}
+
+impl GreedyDecision {
+    /// All edges of all `kinds` open, no history.
+    pub fn new(topology: Topology, kinds: &[CellKind], config: DecisionConfig) -> Self {
+        let open = |&kind| KindState {
+            kind,
+            states: vec![EdgeState::Open; topology.edge_count()],
+            history: VecDeque::with_capacity(config.history),
+        };
+        let kinds = kinds.iter().map(open).collect();
+        Self { topology, config, kinds, deciding_epochs: 0, last_deciding_epoch: None }
+    }
+
+    /// Takes the alphas (edges × primitives) of a kind at the end of `epoch`: scores every edge, decides where
+    /// that is due, prunes, then remembers the epoch. To be called once per epoch and kind, also when nothing is
+    /// open any more. Alphas that are not finite are an error that names epoch, kind and edge and change nothing.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`].
+    pub fn observe(&mut self, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<Observation> {
+        check_table(self.topology, epoch, kind, alphas)?;
+        let current = distributions(alphas);
+        let due = self.config.is_due(epoch);
+        let (topology, criterion, capacity) = (self.topology, self.config.criterion, self.config.history);
+        let state = self.kind_mut(kind);
+        let scores = score_edges(alphas, &current, state.history.iter(), criterion);
+        let decision = if due { state.decide(topology, epoch, alphas, &scores) } else { None };
+        state.remember(current, capacity);
+        if decision.is_some() && self.last_deciding_epoch != Some(epoch) {
+            self.last_deciding_epoch = Some(epoch);
+            self.deciding_epochs += 1;
+        }
+        Ok(Observation { scores, decision })
+    }
+
+    /// The states of a kind's edges.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`].
+    pub fn states(&self, kind: CellKind) -> &[EdgeState] {
+        let state = self.kinds.iter().find(|state| state.kind == kind);
+        &state.expect("the kinds of a search's cells are named when it begins").states
+    }
+
+    /// How many edges of a kind are not decided yet.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`].
+    pub fn open_edges(&self, kind: CellKind) -> usize {
+        self.states(kind).iter().filter(|&&state| state == EdgeState::Open).count()
+    }
+
+    /// In how many epochs something was decided, however many kinds took part: what the batch grows by.
+    pub fn deciding_epochs(&self) -> usize {
+        self.deciding_epochs
+    }
+
+    /// Whether no kind has an open edge.
+    pub fn is_finished(&self) -> bool {
+        self.kinds.iter().all(|state| !state.states.contains(&EdgeState::Open))
+    }
+
+    fn kind_mut(&mut self, kind: CellKind) -> &mut KindState {
+        let state = self.kinds.iter_mut().find(|state| state.kind == kind);
+        state.expect("the kinds of a search's cells are named when it begins")
+    }
+}
+
+impl KindState {
+    /// Fixes the open edge of the greatest score; `None` when no edge is open.
+    fn decide(
+        &mut self,
+        topology: Topology,
+        epoch: usize,
+        alphas: &[Vec<f64>],
+        scores: &[EdgeScore],
+    ) -> Option<Decision> {
+        let (index, _) = self.best_open(scores)?;
+        let (edge, primitive) = (topology.edge(index), best_primitive(&alphas[index]));
+        self.states[index] = EdgeState::Fixed(primitive);
+        let runner_up = self.best_open(scores);
+        let pruned = self.prune(topology, edge.node);
+        Some(Decision { epoch, kind: self.kind, edge, primitive, score: scores[index], runner_up, pruned })
+    }
+
+    fn best_open(&self, scores: &[EdgeScore]) -> Option<(usize, f64)> {
+        let open = |&(edge, _): &(usize, f64)| self.states[edge] == EdgeState::Open;
+        first_greatest(scores.iter().map(|score| score.score).enumerate().filter(open))
+    }
+
+    /// Once two edges of `node` are fixed, its others go; gives their indices.
+    fn prune(&mut self, topology: Topology, node: usize) -> Vec<usize> {
+        let edges = topology.edges_into(node);
+        let fixed = self.states[edges.clone()].iter().filter(|state| matches!(state, EdgeState::Fixed(_))).count();
+        if fixed < EDGES_PER_NODE {
+            return Vec::new();
+        }
+        let open: Vec<usize> = edges.filter(|&edge| self.states[edge] == EdgeState::Open).collect();
+        for &edge in &open {
+            self.states[edge] = EdgeState::Pruned;
+        }
+        open
+    }
+
+    fn remember(&mut self, current: Distributions, capacity: usize) {
+        self.history.push_back(current);
+        while self.history.len() > capacity {
+            self.history.pop_front();
+        }
+    }
+}
+
+/// Refuses a table that has not one row per edge, rows of different lengths, or values that are not finite.
+fn check_table(topology: Topology, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<()> {
+    let primitives = alphas.first().map_or(0, Vec::len);
+    // Without two primitives besides `none` there is nothing to be certain about.
+    if alphas.len() != topology.edge_count() || primitives < 3 || alphas.iter().any(|row| row.len() != primitives) {
+        return Err(Error::run(format!(
+            "epoch {epoch}: the alphas of the {kind} cell must be {} rows of equal length, 3 or more; there are {} rows",
+            topology.edge_count(),
+            alphas.len(),
+        )));
+    }
+    for edge in topology.edges() {
+        if let Some((primitive, value)) = alphas[edge.index].iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::run(format!(
+                "epoch {epoch}: alpha of primitive {primitive} on edge {} of the {kind} cell (node {}, from state {}) \
+                 is {value}",
+                edge.index, edge.node, edge.source,
+            ))
+            .with_hint("the search diverged: lower the learning rates, or search in fp32"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

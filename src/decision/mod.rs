@@ -1,0 +1,30 @@
+//! The heart of SGAS (section 3.3 of the paper): which edge is decided when, and for which primitive.
+//!
+//! Plain arithmetic on a table of alphas (edges × primitives, `f64`), without tensors: `score` holds the
+//! three measures of an edge and their product, `greedy` the decisions of a whole search, `reading` the
+//! ways to read a cell off a table at any time. Primitive 0 is `none` in every table.
+
+mod config;
+mod greedy;
+mod reading;
+mod score;
+
+pub use config::{Criterion, DecisionConfig, grown_batch};
+pub use greedy::{Decision, GreedyDecision, Observation};
+pub use reading::{Choice, EdgeState, read_off, read_off_best_primitive};
+pub use score::{EdgeScore, softmax};
+
+/// The index of `none` in every table of alphas: the primitive that an edge is never fixed to.
+pub const NONE: usize = 0;
+
+/// The place of the greatest value; the first of equals, so that a search is repeatable.
+/// `None` only when there are no values.
+fn first_greatest(values: impl IntoIterator<Item = (usize, f64)>) -> Option<(usize, f64)> {
+    values.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
+/// The best primitive of an edge but `none`.
+fn best_primitive(alphas: &[f64]) -> usize {
+    let candidates = alphas.iter().copied().enumerate().filter(|&(primitive, _)| primitive != NONE);
+    first_greatest(candidates).expect("a table has a primitive besides none").0
+}

@@ -1,0 +1,119 @@
+//! Reading a cell off a table of alphas: two edges into every node, each with one primitive but `none`.
+
+use serde::{Deserialize, Serialize};
+
+use super::score::{importance, softmax};
+use super::{NONE, best_primitive};
+use crate::topology::{EDGES_PER_NODE, Edge, Topology};
+
+/// What a search has decided about an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EdgeState {
+    /// Carries the mixture of all primitives.
+    Open,
+    /// Carries this primitive alone, never `none`.
+    Fixed(usize),
+    /// Carries nothing: its node has its two edges.
+    Pruned,
+}
+
+/// One edge of a derived cell: what it computes and which state it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Index in the space's list of primitives.
+    pub primitive: usize,
+    /// The state that the edge reads.
+    pub source: usize,
+}
+
+/// The cell as it stands, at any epoch: fixed edges as they are, then per node the open edges of the greatest
+/// importance until it has two, each with its best primitive. Node by node in ascending order of sources.
+pub fn read_off(topology: Topology, alphas: &[Vec<f64>], states: &[EdgeState]) -> Vec<Choice> {
+    let rank = |edge: &Edge| match states[edge.index] {
+        EdgeState::Fixed(_) => f64::INFINITY,
+        EdgeState::Open => importance(&alphas[edge.index]),
+        EdgeState::Pruned => f64::NEG_INFINITY,
+    };
+    let primitive = |edge: &Edge| match states[edge.index] {
+        EdgeState::Fixed(primitive) => primitive,
+        EdgeState::Open | EdgeState::Pruned => best_primitive(&alphas[edge.index]),
+    };
+    let mut choices = Vec::with_capacity(topology.decision_count());
+    for mut edges in strongest_edges(topology, rank) {
+        edges.sort_by_key(|edge| edge.source);
+        choices.extend(edges.iter().map(|edge| Choice { primitive: primitive(edge), source: edge.source }));
+    }
+    choices
+}
+
+/// The reading of DARTS and of the paper's random cells: per node the two edges with the greatest single share
+/// that is not `none`'s, the stronger first, as those cells are published.
+pub fn read_off_best_primitive(topology: Topology, alphas: &[Vec<f64>]) -> Vec<Choice> {
+    let share = |edge: &Edge| softmax(&alphas[edge.index])[NONE + 1..].iter().copied().fold(0.0, f64::max);
+    let choice = |edge: Edge| Choice { primitive: best_primitive(&alphas[edge.index]), source: edge.source };
+    strongest_edges(topology, share).flatten().map(choice).collect()
+}
+
+/// Per node its two edges of the greatest rank, the greater first, the earlier source first among equals.
+fn strongest_edges(topology: Topology, rank: impl Fn(&Edge) -> f64) -> impl Iterator<Item = Vec<Edge>> {
+    (0..topology.steps()).map(move |node| {
+        let mut edges: Vec<Edge> = topology.edges().filter(|edge| edge.node == node).collect();
+        edges.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+        edges.truncate(EDGES_PER_NODE);
+        edges
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn choice(primitive: usize, source: usize) -> Choice {
+        Choice { primitive, source }
+    }
+
+    #[test]
+    fn fixed_edges_stay_and_the_most_important_open_ones_fill_up() {
+        let topology = Topology::new(2);
+        let alphas = vec![
+            vec![0.0, 1.0, 2.0],
+            vec![0.0, 2.0, 1.0],
+            vec![0.0, 3.0, 0.0],
+            vec![0.0, 0.0, 1.0],
+            vec![0.0, 0.5, 0.0],
+        ];
+        let states = [EdgeState::Open, EdgeState::Open, EdgeState::Open, EdgeState::Open, EdgeState::Fixed(2)];
+        let read = read_off(topology, &alphas, &states);
+        assert_eq!(read, [choice(2, 0), choice(1, 1), choice(1, 0), choice(2, 2)]);
+    }
+
+    #[test]
+    fn importance_and_the_single_best_primitive_read_differently() {
+        let topology = Topology::new(1);
+        // Edge 0 spreads its weight over two primitives; both readings keep both edges but in another order.
+        let alphas = vec![vec![0.0, 1.0, 1.0], vec![0.0, -3.0, 1.4]];
+        assert_eq!(read_off(topology, &alphas, &[EdgeState::Open; 2]), [choice(1, 0), choice(2, 1)]);
+        assert_eq!(read_off_best_primitive(topology, &alphas), [choice(2, 1), choice(1, 0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn two_edges_per_node_and_never_none(steps in 1_usize..6, seed in proptest::collection::vec(-30.0..30.0_f64, 27 * 4)) {
+            let topology = Topology::new(steps);
+            let alphas: Vec<Vec<f64>> =
+                seed.chunks(4).cycle().take(topology.edge_count()).map(<[f64]>::to_vec).collect();
+            let forced = read_off(topology, &alphas, &vec![EdgeState::Open; topology.edge_count()]);
+            let best = read_off_best_primitive(topology, &alphas);
+            for (node, pair) in forced.chunks(2).enumerate() {
+                prop_assert!(pair[0].source < pair[1].source && pair[1].source < 2 + node);
+            }
+            for (node, pair) in best.chunks(2).enumerate() {
+                prop_assert!(pair[0].source != pair[1].source && pair.iter().all(|choice| choice.source < 2 + node));
+            }
+            prop_assert_eq!((forced.len(), best.len()), (2 * steps, 2 * steps));
+            prop_assert!(forced.iter().chain(&best).all(|choice| choice.primitive != NONE));
+        }
+    }
+}

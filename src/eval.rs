@@ -1,0 +1,32 @@
+//! A pass over a split without gradients: loss and predictions.
+
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::model::{self, Model};
+use crate::ops::Mode;
+use crate::task::{Meter, Task};
+use crate::tensor::precision::Precision;
+use tch::{Device, no_grad};
+
+/// Runs the model in evaluation mode over all batches.
+///
+/// # Errors
+/// A batch that can't be made.
+pub fn evaluate(
+    model: &dyn Model,
+    task: Task,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    device: Device,
+    precision: Precision,
+) -> Result<Meter> {
+    let mut meter = task.meter();
+    no_grad(|| {
+        for batch in batches {
+            let batch = batch?.to_device(device);
+            let logits = model::forward(model, &batch, Mode::Evaluation, precision)?.logits;
+            let loss = task.loss(&logits, batch.target()).double_value(&[]);
+            meter.add(&logits, batch.target(), loss);
+        }
+        Ok(meter)
+    })
+}

@@ -1,0 +1,213 @@
+//! Genotypes as text: `{"space": "point", "normal": [["edge_conv", 0], ...], "normal_concat": [1, 2, 3, 4], ...}`.
+//!
+//! Whatever is wrong is an error that names the key and, within a cell, the node. A valid cell has two edges from
+//! earlier states into every node, primitives that its space knows, and a concatenation of states that exist;
+//! nothing more is asked, because published cells of other methods are free in the rest.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{CellGenotype, Genotype, SpaceName, searched_concat};
+use crate::error::{Error, Result};
+use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
+
+/// Below this similarity (0 to 1) a known name is no help.
+const SIMILAR_ENOUGH: f64 = 0.6;
+
+/// How an edge is written, for messages.
+const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]";
+
+impl Genotype {
+    /// Reads and checks a genotype; `origin` (a path, a name) begins the message of every error.
+    pub fn from_json(text: &str, origin: &str) -> Result<Self> {
+        let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?;
+        Self::from_object(object, origin)
+    }
+
+    /// The text of a file: one line per node, the keys in the order of the fields, unknown keys last.
+    pub fn to_json(&self) -> String {
+        let object = Map::from(self.clone());
+        let line = |(key, value): (&String, &Value)| {
+            let is_cell = [CellKind::Normal, CellKind::Reduce].iter().any(|kind| kind.name() == key);
+            let text = if is_cell { node_lines(value) } else { value_text(value) };
+            format!("  {}: {text}", Value::from(key.as_str()))
+        };
+        format!("{{\n{}\n}}\n", object.iter().map(line).collect::<Vec<_>>().join(",\n"))
+    }
+
+    /// Takes the known keys out of `object`; the rest is kept.
+    pub(super) fn from_object(mut object: Map<String, Value>, origin: &str) -> Result<Self> {
+        let space: SpaceName = take(&mut object, "space", "image, point or graph", origin)?;
+        let normal = take_cell(&mut object, space, CellKind::Normal, origin)?;
+        let has_reduce = object.contains_key("reduce") || object.contains_key("reduce_concat");
+        let reduce = match (space, has_reduce) {
+            (SpaceName::Image, _) => Some(take_cell(&mut object, space, CellKind::Reduce, origin)?),
+            (SpaceName::Point | SpaceName::Graph, false) => None,
+            (SpaceName::Point | SpaceName::Graph, true) => return Err(surplus_reduce(space, origin)),
+        };
+        let task = match object.contains_key("task") {
+            true => take::<Option<String>>(&mut object, "task", "the name of a task", origin)?,
+            false => None,
+        };
+        Ok(Self { space, normal, reduce, task, extra: object })
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Genotype {
+    type Error = Error;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self> {
+        Self::from_object(object, "genotype")
+    }
+}
+
+impl From<Genotype> for Map<String, Value> {
+    fn from(genotype: Genotype) -> Self {
+        let mut object = Self::new();
+        object.insert("space".into(), genotype.space.name().into());
+        let cells = [(CellKind::Normal, Some(genotype.normal)), (CellKind::Reduce, genotype.reduce)];
+        for (kind, cell) in cells {
+            let Some(cell) = cell else { continue };
+            let edges = cell
+                .edges
+                .into_iter()
+                .map(|(primitive, source)| Value::from(vec![primitive.into(), Value::from(source)]));
+            object.insert(kind.name().into(), edges.collect());
+            object.insert(concat_key(kind), cell.concat.into());
+        }
+        if let Some(task) = genotype.task {
+            object.insert("task".into(), task.into());
+        }
+        object.extend(genotype.extra);
+        object
+    }
+}
+
+fn concat_key(kind: CellKind) -> String {
+    format!("{kind}_concat")
+}
+
+/// The edges of a cell, a line per node.
+fn node_lines(edges: &Value) -> String {
+    let edges: Vec<String> = edges.as_array().into_iter().flatten().map(value_text).collect();
+    let lines: Vec<String> = edges.chunks(EDGES_PER_NODE).map(|node| format!("    {}", node.join(", "))).collect();
+    format!("[\n{}\n  ]", lines.join(",\n"))
+}
+
+/// A value on one line with a blank after each comma and colon where it is short and flat, else indented.
+fn value_text(value: &Value) -> String {
+    let flat = |values: &[Value]| values.iter().all(|value| !value.is_array() && !value.is_object());
+    match value {
+        Value::Array(values) if flat(values) => {
+            format!("[{}]", values.iter().map(Value::to_string).collect::<Vec<_>>().join(", "))
+        }
+        // Line breaks inside strings are escaped, so those in the text are all layout.
+        _ => format!("{value:#}").replace('\n', "\n  "),
+    }
+}
+
+fn syntax_error(error: &serde_json::Error, origin: &str) -> Error {
+    let place = format!("{origin}: line {}, column {}", error.line(), error.column());
+    if error.is_eof() {
+        return Error::invalid(place, "a whole JSON object", "the end of the text")
+            .with_hint("the file was cut off; save the genotype again");
+    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or_default();
+    Error::invalid(place, "a JSON object", reason)
+}
+
+/// Takes `key` out of the object as a `T`.
+fn take<T: DeserializeOwned>(object: &mut Map<String, Value>, key: &str, expected: &str, origin: &str) -> Result<T> {
+    let place = format!("{origin}: {key}");
+    // `shift_remove` keeps the order of the keys that stay.
+    let value = object.shift_remove(key).ok_or_else(|| Error::invalid(&place, expected, "no such key"))?;
+    let found = shortened(&value.to_string());
+    serde_json::from_value(value).map_err(|_| Error::invalid(place, expected, found))
+}
+
+/// The first characters of a value, enough to recognise it.
+fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 60;
+    match text.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, origin: &str) -> Result<CellGenotype> {
+    let place = format!("{origin}: {kind}");
+    let values: Vec<Value> = take(object, kind.name(), EDGES_EXPECTED, origin)?;
+    if values.is_empty() || !values.len().is_multiple_of(EDGES_PER_NODE) {
+        return Err(Error::invalid(place, "two edges for every node", format!("{} edges", values.len())));
+    }
+    let edge = |(index, value): (usize, Value)| check_edge(space, &place, index, value);
+    let edges: Vec<(String, usize)> = values.into_iter().enumerate().map(edge).collect::<Result<_>>()?;
+    let concat = take_concat(object, kind, edges.len() / EDGES_PER_NODE, origin)?;
+    Ok(CellGenotype { edges, concat })
+}
+
+fn take_concat(object: &mut Map<String, Value>, kind: CellKind, nodes: usize, origin: &str) -> Result<Vec<usize>> {
+    let key = concat_key(kind);
+    let states = CELL_INPUTS + nodes;
+    let expected = format!("a list of states from 0 to {}", states - 1);
+    let searched: Vec<usize> = searched_concat(nodes).collect();
+    let hint = || format!("a searched cell of {nodes} nodes has \"{key}\": {searched:?}");
+    let concat: Vec<usize> = take(object, &key, &expected, origin).map_err(|error| error.with_hint(hint()))?;
+    let place = format!("{origin}: {key}");
+    match concat.iter().find(|&&state| state >= states) {
+        Some(state) => Err(Error::invalid(place, expected, format!("state {state}")).with_hint(hint())),
+        None if concat.is_empty() => Err(Error::invalid(place, expected, "an empty list").with_hint(hint())),
+        None => Ok(concat),
+    }
+}
+
+/// Checks one edge of a cell: its form, its primitive, its source.
+fn check_edge(space: SpaceName, cell: &str, index: usize, value: Value) -> Result<(String, usize)> {
+    let node = index / EDGES_PER_NODE;
+    let place = format!("{cell}[{index}] (node {node})");
+    let found = shortened(&value.to_string());
+    let (primitive, source): (String, usize) = serde_json::from_value(value)
+        .map_err(|_| Error::invalid(&place, "a primitive and a source state such as [\"skip_connect\", 0]", found))?;
+    if !space.derived_primitives().any(|known| known == primitive) {
+        return Err(unknown_primitive(space, place, &primitive));
+    }
+    let earlier = CELL_INPUTS + node;
+    if source >= earlier {
+        return Err(Error::invalid(place, format!("a source from 0 to {}", earlier - 1), format!("state {source}"))
+            .with_hint("a node reads the cell's inputs (0 and 1) and the nodes before it (2, 3, ...)"));
+    }
+    Ok((primitive, source))
+}
+
+fn unknown_primitive(space: SpaceName, place: String, primitive: &str) -> Error {
+    let error = Error::invalid(place, format!("a primitive of the {space} space"), format!("{primitive:?}"));
+    if space.primitives().contains(&primitive) {
+        return error.with_hint("a derived cell leaves an edge out instead of fixing it to none");
+    }
+    if let Some(other) =
+        SpaceName::ALL.into_iter().find(|other| other.derived_primitives().any(|name| name == primitive))
+    {
+        return error.with_hint(format!("{primitive} belongs to the {other} space; is \"space\" right?"));
+    }
+    match nearest(primitive, space.derived_primitives()) {
+        Some(known) => error.with_hint(format!("did you mean {known}?")),
+        None => error.with_hint(format!("known: {}", space.derived_primitives().collect::<Vec<_>>().join(", "))),
+    }
+}
+
+fn surplus_reduce(space: SpaceName, origin: &str) -> Error {
+    Error::invalid(format!("{origin}: reduce"), format!("no reduction cell in the {space} space"), "one")
+        .with_hint("only image networks have a second kind of cell; is \"space\" right?")
+}
+
+/// The known name most like `name`, if one is like it at all.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(&lower, &known.to_lowercase());
+    let (best, similarity) = known
+        .into_iter()
+        .map(|known| (known, similarity(known)))
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+    (similarity >= SIMILAR_ENOUGH).then_some(best)
+}

@@ -1,0 +1,73 @@
+//! Stem, stack of cells and head, for any space: what supernet and derived network have in common.
+
+use crate::batch::Batch;
+use crate::cell::{Cell, CellEdge, EdgeMixture};
+use crate::model::ModelConfig;
+use crate::ops::Mode;
+use crate::space::{CellPlan, Head, Output, Space, Stem};
+use crate::tensor::parameters::Path;
+use crate::topology::CellKind;
+
+
+/// A network over the space `S`.
+pub struct Network<S: Space> {
+    space: S,
+    stem: Box<dyn Stem>,
+    cells: Vec<(CellPlan, Cell<S::Context>)>,
+    head: Box<dyn Head>,
+}
+
+impl<S: Space> Network<S> {
+    /// Builds the network at the root of the names. `concat` tells which states form the output of a kind of
+    /// cell; `nodes` makes the edges of a cell.
+    pub fn new(
+        space: S,
+        root: &Path,
+        config: &ModelConfig,
+        concat: impl Fn(CellKind) -> Vec<usize>,
+        nodes: impl Fn(&S, &Path, &CellPlan) -> Vec<Vec<CellEdge<S::Context>>>,
+    ) -> Self {
+        let stem = space.stem(root, config.channels);
+        let plan = space.plan(config.channels, config.cells, &|kind| concat(kind).len());
+        let head = space.head(root, config.channels, &plan);
+        let cells = plan
+            .into_iter()
+            .map(|plan| {
+                let path = root.sub("cells").sub(plan.position);
+                let preprocess = [0, 1].map(|input| {
+                    space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input)
+                });
+                let cell = Cell::new(preprocess, nodes(&space, &path, &plan), concat(plan.kind));
+                (plan, cell)
+            })
+            .collect();
+        Self { space, stem, cells, head }
+    }
+
+    /// Scores of a batch; `mixture` gives the weights of a kind's open edges.
+    pub fn forward(&self, batch: &Batch, mixture: impl Fn(CellKind) -> Vec<EdgeMixture>, mode: Mode) -> Output {
+        let mixtures: Vec<_> = self.space.name().kinds().iter().map(|&kind| (kind, mixture(kind))).collect();
+        let units = self.space.drop_path_units(batch);
+        let [mut before, mut last] = self.stem.forward(batch, mode);
+        let mut outputs = vec![last.shallow_clone()];
+        for (plan, cell) in &self.cells {
+            let context = self.space.context(plan, &before, batch);
+            let weights = mixtures.iter().find(|(kind, _)| *kind == plan.kind).map_or(&[][..], |(_, found)| found);
+            let output = cell.forward(&[before, last.shallow_clone()], &context, weights, units, mode);
+            before = std::mem::replace(&mut last, output);
+            outputs.push(last.shallow_clone());
+        }
+        self.head.forward(&outputs, batch, mode)
+    }
+
+    /// The space.
+    pub fn space(&self) -> &S {
+        &self.space
+    }
+
+    /// Changes every cell of a kind; tells the positions of those cells.
+    pub fn change(&mut self, kind: CellKind, mut change: impl FnMut(&mut Cell<S::Context>)) -> Vec<usize> {
+        let cells = self.cells.iter_mut().filter(|(plan, _)| plan.kind == kind);
+        cells.map(|(plan, cell)| (change(cell), plan.position).1).collect()
+    }
+}

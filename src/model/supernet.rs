@@ -1,0 +1,114 @@
+//! The supernet: every edge of every cell mixes all primitives until it is decided.
+
+use crate::batch::Batch;
+use crate::cell::{CellEdge, Content};
+use crate::genotype::{SpaceName, searched_concat};
+use crate::model::network::Network;
+use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk};
+use crate::ops::Mode;
+use crate::space::{CellPlan, Output, Space};
+use crate::tensor::parameters::{Path, Store, Weights};
+use crate::tensor::random::{Key, Purpose};
+use crate::topology::{CellKind, Topology};
+use tch::Device;
+
+/// A supernet over the space `S`.
+pub struct Supernet<S: Space> {
+    network: Network<S>,
+    weights: Weights,
+    alphas: Alphas,
+    topology: Topology,
+}
+
+impl<S: Space> Supernet<S> {
+    /// A fresh supernet with weights and alphas drawn from `seed`.
+    pub fn new(space: S, config: &ModelConfig, alpha_scale: f64, seed: u64, device: Device) -> Self {
+        let name = space.name();
+        let topology = Topology::new(name.steps());
+        Key::new(seed, Purpose::Weights).seed_torch();
+        let store = Store::new(device);
+        let network = Network::new(space, &store.root(), config, |_| searched_concat(name.steps()).collect(), |space, path, plan| {
+            mixed_nodes(space, path, plan, topology)
+        });
+        let (parameters, buffers) = store.finish();
+        let alphas = Alphas::new(name.kinds(), topology, name.primitives().len(), alpha_scale, seed, device);
+        Self { network, weights: Weights { parameters, buffers }, alphas, topology }
+    }
+
+    /// Drops the weights of an edge, all but those of the kept primitive.
+    fn shrink(&mut self, kind: CellKind, edge: usize, cells: &[usize], kept: Option<usize>) -> Shrunk {
+        let edges: Vec<String> = cells.iter().map(|cell| format!("cells.{cell}._ops.{edge}._ops.")).collect();
+        let primitive = kept.map(|primitive| format!("{primitive}."));
+        let keep = |name: &str| {
+            let rest = edges.iter().find_map(|edge| name.strip_prefix(edge.as_str()));
+            rest.is_none_or(|rest| primitive.as_ref().is_some_and(|primitive| rest.starts_with(primitive.as_str())))
+        };
+        self.weights.buffers.retain(keep);
+        Shrunk { weights: self.weights.parameters.retain(keep), alphas: self.alphas.close(kind, edge) }
+    }
+}
+
+/// The nodes of a cell with all primitives on every edge.
+fn mixed_nodes<S: Space>(
+    space: &S,
+    path: &Path,
+    plan: &CellPlan,
+    topology: Topology,
+) -> Vec<Vec<CellEdge<S::Context>>> {
+    let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..topology.steps()).map(|_| Vec::new()).collect();
+    for edge in topology.edges() {
+        let path = path.sub("_ops").sub(edge.index).sub("_ops");
+        let primitives = space.name().primitives().iter().enumerate();
+        let operations =
+            primitives.map(|(index, primitive)| space.operation(&path.sub(index), primitive, plan, edge.source));
+        nodes[edge.node].push(CellEdge { source: edge.source, content: Content::Mixed(operations.collect()) });
+    }
+    nodes
+}
+
+impl<S: Space> Model for Supernet<S> {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
+        self.network.forward(batch, |kind| self.alphas.mixture(kind), mode)
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}
+
+impl<S: Space> SearchModel for Supernet<S> {
+    fn alphas(&self) -> &Alphas {
+        &self.alphas
+    }
+
+    fn alphas_mut(&mut self) -> &mut Alphas {
+        &mut self.alphas
+    }
+
+    fn topology(&self) -> Topology {
+        self.topology
+    }
+
+    fn space(&self) -> SpaceName {
+        self.network.space().name()
+    }
+
+    fn learn(&mut self, what: Learn) {
+        self.weights.parameters.set_trainable(what != Learn::Alphas);
+        self.alphas.set_trainable(what != Learn::Weights);
+    }
+
+    fn fix(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk {
+        let cells = self.network.change(kind, |cell| cell.fix(edge, primitive));
+        self.shrink(kind, edge, &cells, Some(primitive))
+    }
+
+    fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk {
+        let cells = self.network.change(kind, |cell| cell.prune(edge));
+        self.shrink(kind, edge, &cells, None)
+    }
+}

@@ -1,0 +1,36 @@
+//! `gat` (Velickovic et al. 2018), one head.
+
+use crate::ops::{Mode, Operation, State};
+use crate::tensor::init::Init;
+use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE};
+use crate::tensor::neighbours::Neighbours;
+use crate::tensor::parameters::Path;
+use tch::{Kind, Tensor};
+
+/// y_i = sum over j of w_ij·h(x_j), w_i = softmax over j of LeakyReLU(a·[h(x_i), h(x_j)]), the point itself
+/// included. The product with a splits into one score per point as target and one as source.
+pub struct GraphAttention {
+    block: Block,
+    attention: Tensor,
+}
+
+impl GraphAttention {
+    /// At `path` (`att`, `nn.body...`).
+    pub fn new(path: &Path, channels: i64) -> Self {
+        let block = Block::new(&path.sub("nn"), channels, channels, Activation::Relu, false);
+        // Glorot over the last two dimensions, which are 1 and 1.
+        let init = Init::Uniform { bound: 3.0_f64.sqrt() };
+        Self { block, attention: path.weight("att", &[1, 2 * channels, 1, 1], init) }
+    }
+}
+
+impl Operation<Neighbours> for GraphAttention {
+    fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
+        let hidden = self.block.forward(&state.features, mode.is_training());
+        // (2, C): the target's half and the source's half.
+        let attention = self.attention.view([2, -1]);
+        // Exponents need fp32.
+        let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(Kind::Float);
+        neighbours.attention(&hidden, &scores.select(1, 0), &scores.select(1, 1), LEAKY_SLOPE)
+    }
+}

@@ -1,0 +1,30 @@
+//! `gin` (Xu et al. 2019).
+
+use crate::ops::{Mode, Operation, Shared, State};
+use crate::tensor::layers::{Activation, Block};
+use crate::tensor::neighbours::{Itself, Neighbours};
+use crate::tensor::parameters::Path;
+use tch::{Kind, Tensor};
+
+/// y_i = h((1 + eps)·x_i + sum over j ≠ i of x_j); eps is a constant 0 that the reference keeps as a buffer.
+pub struct GraphIsomorphism {
+    block: Block,
+    epsilon: Tensor,
+}
+
+impl GraphIsomorphism {
+    /// At `path` (`eps`, `nn.body...`).
+    pub fn new(path: &Path, channels: i64) -> Self {
+        let block = Block::new(&path.sub("nn"), channels, channels, Activation::Relu, false);
+        Self { block, epsilon: path.buffer("eps", Tensor::zeros([1], (Kind::Float, path.device()))) }
+    }
+}
+
+impl Operation<Neighbours> for GraphIsomorphism {
+    fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
+        let sum = state.shared(Shared::NeighbourSum, |x| neighbours.sum(x, Itself::Excluded));
+        // 0-dimensional, or a half activation would be promoted.
+        let own = &state.features * (&self.epsilon + 1.0).squeeze();
+        self.block.forward(&(own + sum), mode.is_training())
+    }
+}

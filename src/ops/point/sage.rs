@@ -1,0 +1,55 @@
+//! `sage` (Hamilton et al. 2017, max aggregation) and `rel_sage`, which aggregates relative features.
+
+use crate::ops::{Mode, Operation, State};
+use crate::tensor::layers::Linear;
+use crate::tensor::neighbours::{Itself, Neighbours};
+use crate::tensor::parameters::Path;
+use tch::{Kind, Tensor};
+
+/// Smallest length that is divided by, as in PyTorch's `normalize`.
+const SMALLEST_LENGTH: f64 = 1e-12;
+
+/// What a neighbour sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Messages {
+    /// x_j (`sage`).
+    Absolute,
+    /// x_j - x_i (`rel_sage`).
+    Relative,
+}
+
+/// y_i = relu(W·[x_i, m_i]) brought to length 1, m_i = max over j of relu(V·message), the point itself
+/// included. The maximum stands before ReLU, which keeps order, and before subtracting V·x_i.
+pub struct Sage {
+    messages: Messages,
+    message_map: Linear,
+    output_map: Linear,
+}
+
+impl Sage {
+    /// At `path` (`pre_nn.body.0`, `nn.body.0`).
+    pub fn new(path: &Path, channels: i64, messages: Messages) -> Self {
+        let output_map = Linear::new(&path.sub("nn").sub("body").sub(0), 2 * channels, channels, false);
+        let message_map = Linear::new(&path.sub("pre_nn").sub("body").sub(0), channels, channels, false);
+        Self { messages, message_map, output_map }
+    }
+}
+
+impl Operation<Neighbours> for Sage {
+    fn forward(&self, state: &State, neighbours: &Neighbours, _: Mode) -> Tensor {
+        let mapped = self.message_map.forward(&state.features);
+        let maximum = neighbours.maximum(&mapped, Itself::Included);
+        let aggregated = match self.messages {
+            Messages::Absolute => maximum,
+            Messages::Relative => maximum - mapped,
+        };
+        let joined = Tensor::cat(&[&state.features, &aggregated.relu()], 1);
+        unit_length(&self.output_map.forward(&joined).relu())
+    }
+}
+
+/// Every row divided by its Euclidean length, which is computed in fp32.
+fn unit_length(x: &Tensor) -> Tensor {
+    let length = x.to_kind(Kind::Float).square().sum_dim_intlist([1_i64].as_slice(), true, Kind::Float).sqrt();
+    x / length.clamp_min(SMALLEST_LENGTH).to_kind(x.kind())
+}

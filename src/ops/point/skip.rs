@@ -1,0 +1,17 @@
+//! `skip_connect`: the identity.
+
+use crate::ops::{Mode, Operation, State};
+use tch::Tensor;
+
+/// y_i = x_i.
+pub struct Skip;
+
+impl<C> Operation<C> for Skip {
+    fn forward(&self, state: &State, _: &C, _: Mode) -> Tensor {
+        state.features.shallow_clone()
+    }
+
+    fn is_identity(&self) -> bool {
+        true
+    }
+}

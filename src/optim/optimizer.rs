@@ -1,0 +1,78 @@
+//! The optimizer of the weights, whichever the configuration names, with clipping before its step.
+
+use crate::optim::{Adam, AdamConfig, OptimizerKind, Sgd, WeightConfig};
+use crate::tensor::parameters::Kept;
+use tch::{Kind, Tensor};
+
+/// SGD or Adam on the flat weights.
+pub enum Optimizer {
+    /// Stochastic gradient descent.
+    Sgd(Sgd),
+    /// Adam.
+    Adam(Adam),
+}
+
+impl Optimizer {
+    /// As the section `[weights]` says, for a flat tensor like `flat`.
+    pub fn new(config: &WeightConfig, flat: &Tensor) -> Self {
+        match config.optimizer {
+            OptimizerKind::Sgd => Self::Sgd(Sgd::new(flat, config.momentum, config.weight_decay)),
+            OptimizerKind::Adam => {
+                let adam = AdamConfig { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: config.weight_decay };
+                Self::Adam(Adam::new(flat, adam))
+            }
+        }
+    }
+
+    /// Moves `flat` in place against `gradient`.
+    pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64) {
+        match self {
+            Self::Sgd(sgd) => sgd.step(flat, gradient, learning_rate),
+            Self::Adam(adam) => adam.step(flat, gradient, learning_rate),
+        }
+    }
+
+    /// Follows the weights when some of them leave.
+    pub fn retain(&mut self, kept: &Kept) {
+        match self {
+            Self::Sgd(sgd) => sgd.retain(kept),
+            Self::Adam(adam) => adam.retain(kept),
+        }
+    }
+
+    /// The flat state tensors by name.
+    pub fn state(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Self::Sgd(sgd) => sgd.state(),
+            Self::Adam(adam) => adam.state(),
+        }
+    }
+
+    /// Steps taken, where the arithmetic depends on it.
+    pub fn steps(&self) -> i64 {
+        match self {
+            Self::Sgd(_) => 0,
+            Self::Adam(adam) => adam.steps(),
+        }
+    }
+
+    /// Sets the number of steps taken (from a checkpoint).
+    pub fn set_steps(&mut self, steps: i64) {
+        if let Self::Adam(adam) = self {
+            adam.set_steps(steps);
+        }
+    }
+}
+
+/// Scales a flat gradient in place so that its norm is at most `greatest`, as PyTorch's `clip_grad_norm_`
+/// does; 0 turns clipping off. Gives the norm before.
+pub fn clip(gradient: &mut Tensor, greatest: f64) -> f64 {
+    let norm = gradient.norm_scalaropt_dtype(2, Kind::Float).double_value(&[]);
+    if greatest > 0.0 {
+        let factor = greatest / (norm + 1e-6);
+        if factor < 1.0 {
+            *gradient *= factor;
+        }
+    }
+    norm
+}

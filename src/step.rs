@@ -1,0 +1,103 @@
+//! One step of the weights, the same in search and retraining: forward, loss, scaled backward, unscale, clip,
+//! optimizer.
+
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::model::{self, Model};
+use crate::ops::Mode;
+use crate::optim::{Optimizer, Scaler, Verdict, WeightConfig, clip};
+use crate::task::Task;
+use crate::tensor::precision::Precision;
+use tch::Tensor;
+
+/// Below this the loss scale is taken for lost: the gradients overflow whatever it is.
+const SMALLEST_SCALE: f64 = 1e-4;
+
+/// What a step needs besides the batch.
+pub struct WeightStep {
+    /// The optimizer of the weights.
+    pub optimizer: Optimizer,
+    /// The loss scaler.
+    pub scaler: Scaler,
+    /// Precision of the pass.
+    pub precision: Precision,
+    /// Weight of the auxiliary head's loss.
+    pub auxiliary_weight: f64,
+    clip: f64,
+}
+
+/// What came of a step.
+pub struct StepOutcome {
+    /// Loss of the batch.
+    pub loss: f64,
+    /// Norm of the gradient before clipping; absent for a skipped step.
+    pub gradient_norm: Option<f64>,
+    /// Scores of the batch, without gradient.
+    pub logits: Tensor,
+}
+
+impl WeightStep {
+    /// As the section `[weights]` says.
+    pub fn new(model: &dyn Model, config: &WeightConfig, precision: Precision, auxiliary_weight: f64) -> Self {
+        Self {
+            optimizer: Optimizer::new(config, model.weights().parameters.flat()),
+            scaler: Scaler::new(precision),
+            precision,
+            auxiliary_weight,
+            clip: config.clip,
+        }
+    }
+
+    /// Trains the weights on one batch.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not a number; with loss scaling such a step is skipped instead, unless the
+    /// scale is lost.
+    pub fn run(
+        &mut self,
+        model: &dyn Model,
+        task: Task,
+        batch: &Batch,
+        mode: Mode,
+        learning_rate: f64,
+    ) -> Result<StepOutcome> {
+        let output = model::forward(model, batch, mode, self.precision)?;
+        let mut loss = task.loss(&output.logits, batch.target());
+        if let Some(auxiliary) = &output.auxiliary {
+            loss += task.loss(auxiliary, batch.target()) * self.auxiliary_weight;
+        }
+        let parameters = &model.weights().parameters;
+        let mut gradient = parameters.gradient(&self.scaler.scaled(&loss));
+        let gradient_norm = match self.scaler.unscale(&mut gradient) {
+            Verdict::Skip => self.require_scale().map(|()| None)?,
+            Verdict::Finite => {
+                let norm = finite("gradient's norm", clip(&mut gradient, self.clip))?;
+                self.optimizer.step(parameters.flat(), gradient, learning_rate);
+                Some(norm)
+            }
+        };
+        let loss = loss.double_value(&[]);
+        if gradient_norm.is_some() {
+            finite("loss", loss)?;
+        }
+        Ok(StepOutcome { loss, gradient_norm, logits: output.logits.detach() })
+    }
+
+    fn require_scale(&self) -> Result<()> {
+        if self.scaler.scale() >= SMALLEST_SCALE {
+            return Ok(());
+        }
+        Err(Error::run("the loss scale fell to nothing: every gradient overflows in half precision")
+            .with_hint("lower weights.learning_rate, or train with --amp bf16 or without --amp"))
+    }
+}
+
+/// # Errors
+/// Where `value` is inf or NaN; the loops add epoch and step.
+pub fn finite(what: &str, value: f64) -> Result<f64> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(Error::run(format!("the {what} is {value}"))
+        .with_hint("lower weights.learning_rate with --set, or set weights.clip; --resume goes on from the last epoch"))
+}

@@ -1,0 +1,130 @@
+//! The layers that point and graph networks are made of, on rows: features (R, C) with one row per point.
+//!
+//! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
+//! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
+
+use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::init::Init;
+use crate::tensor::parameters::Path;
+use tch::{Kind, Tensor};
+
+/// Slope of LeakyReLU for negative values, everywhere in the reference.
+pub const LEAKY_SLOPE: f64 = 0.2;
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
+
+/// A 1×1 convolution seen as a linear map of rows.
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A map from `inputs` to `outputs` channels at `path` (`weight`, `bias`).
+    pub fn new(path: &Path, inputs: i64, outputs: i64, bias: bool) -> Self {
+        let init = Init::fan_in(inputs);
+        let weight = path.weight("weight", &[outputs, inputs, 1, 1], init);
+        Self { weight, bias: bias.then(|| path.weight("bias", &[outputs], init)) }
+    }
+
+    /// The matrix (C_out, C_in).
+    pub fn matrix(&self) -> Tensor {
+        self.weight.flatten(1, -1)
+    }
+
+    /// (R, C_in) → (R, C_out).
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.matrix(), self.bias.as_ref())
+    }
+}
+
+/// Batch norm over rows, with affine parameters.
+pub struct BatchNorm {
+    /// Scale (C).
+    pub weight: Tensor,
+    /// Shift (C).
+    pub bias: Tensor,
+    /// Running mean (C).
+    pub running_mean: Tensor,
+    /// Running variance (C).
+    pub running_var: Tensor,
+}
+
+impl BatchNorm {
+    /// Over `channels` channels at `path`.
+    pub fn new(path: &Path, channels: i64) -> Self {
+        let options = (Kind::Float, path.device());
+        Self {
+            weight: path.weight("weight", &[channels], Init::Ones),
+            bias: path.weight("bias", &[channels], Init::Zeros),
+            running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
+            running_var: path.buffer("running_var", Tensor::ones([channels], options)),
+        }
+    }
+
+    /// Normalises (R, C) by the batch in training, by the running statistics otherwise.
+    pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        x.batch_norm(
+            Some(&self.weight),
+            Some(&self.bias),
+            Some(&self.running_mean),
+            Some(&self.running_var),
+            training,
+            MOMENTUM,
+            EPSILON,
+            false,
+        )
+    }
+}
+
+/// What stands between a block's linear map and its batch norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing, not even a place in the numbering.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// x where positive, else 0.2·x.
+    LeakyRelu,
+}
+
+impl Activation {
+    /// Elementwise.
+    pub fn forward(self, x: Tensor) -> Tensor {
+        match self {
+            Self::None => x,
+            Self::Relu => x.relu(),
+            Self::LeakyRelu => leaky_relu(&x, LEAKY_SLOPE),
+        }
+    }
+}
+
+/// Linear map → activation → batch norm.
+pub struct Block {
+    /// The linear map.
+    pub linear: Linear,
+    /// Applied before the norm.
+    pub activation: Activation,
+    /// The norm.
+    pub norm: BatchNorm,
+}
+
+impl Block {
+    /// At `path` (`body.0`, `body.1` without and `body.2` with an activation).
+    pub fn new(path: &Path, inputs: i64, outputs: i64, activation: Activation, bias: bool) -> Self {
+        let body = path.sub("body");
+        let linear = Linear::new(&body.sub(0), inputs, outputs, bias);
+        let place = if activation == Activation::None { 1 } else { 2 };
+        Self { linear, activation, norm: BatchNorm::new(&body.sub(place), outputs) }
+    }
+
+    /// (R, C_in) → (R, C_out).
+    pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        self.finish(self.linear.forward(x), training)
+    }
+
+    /// Activation and norm of a map that was computed elsewhere.
+    pub fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
+        self.norm.forward(&self.activation.forward(mapped), training)
+    }
+}

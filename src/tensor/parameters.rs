@@ -1,0 +1,293 @@
+//! All weights of a network in one flat tensor.
+//!
+//! While a network is built, layers ask a [`Path`] for weights and buffers by the reference's state-dict names.
+//! [`Store::finish`] then lays the weights one after the other into one flat fp32 tensor and makes every
+//! layer's weight a view of it, so that an optimizer step, clipping, an inf check or a checkpoint is one
+//! operation instead of a thousand. Each weight starts at a multiple of 64 bytes; the padding is zero, is
+//! never counted and, having no gradient, stays zero. When primitives leave the network,
+//! [`Parameters::retain`] closes the gaps, and the [`Kept`] that it returns does the same to any other flat
+//! tensor (momentum, Adam's moments).
+
+use crate::error::{Error, Result};
+use crate::tensor::init::Init;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// 64 bytes in fp32 elements.
+const ALIGNMENT: i64 = 16;
+
+/// Collects weights and buffers while a network is built.
+pub struct Store {
+    content: Rc<RefCell<Content>>,
+    device: Device,
+}
+
+#[derive(Default)]
+struct Content {
+    weights: Vec<(String, Tensor)>,
+    buffers: Vec<(String, Tensor)>,
+}
+
+/// A place in the tree of names, to which layers add weights and buffers.
+#[derive(Clone)]
+pub struct Path {
+    content: Rc<RefCell<Content>>,
+    device: Device,
+    prefix: String,
+}
+
+impl Store {
+    /// An empty store for a network on `device`.
+    pub fn new(device: Device) -> Self {
+        Self { content: Rc::default(), device }
+    }
+
+    /// The root of the names.
+    pub fn root(&self) -> Path {
+        Path { content: Rc::clone(&self.content), device: self.device, prefix: String::new() }
+    }
+
+    /// Lays all weights into one flat tensor; the layers' own tensors become views of it.
+    pub fn finish(self) -> (Parameters, Buffers) {
+        let content = std::mem::take(&mut *self.content.borrow_mut());
+        let parameters = Parameters::new(content.weights, self.device);
+        (parameters, Buffers { entries: content.buffers })
+    }
+}
+
+impl Path {
+    /// The place below this one.
+    #[must_use]
+    pub fn sub(&self, name: impl std::fmt::Display) -> Self {
+        let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
+        Self { content: Rc::clone(&self.content), device: self.device, prefix }
+    }
+
+    /// A trained tensor of this shape; the caller keeps the returned leaf.
+    pub fn weight(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        let tensor = init.tensor(shape, self.device).set_requires_grad(true);
+        self.content.borrow_mut().weights.push((self.sub(name).prefix, tensor.shallow_clone()));
+        tensor
+    }
+
+    /// A tensor that belongs to the state dict but is not trained.
+    pub fn buffer(&self, name: &str, value: Tensor) -> Tensor {
+        let tensor = value.to_device(self.device);
+        self.content.borrow_mut().buffers.push((self.sub(name).prefix, tensor.shallow_clone()));
+        tensor
+    }
+
+    /// Where the tensors live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+}
+
+struct Entry {
+    name: String,
+    tensor: Tensor,
+    offset: i64,
+}
+
+impl Entry {
+    fn len(&self) -> i64 {
+        numel(&self.tensor)
+    }
+}
+
+/// The trained tensors of a network, views of one flat tensor.
+pub struct Parameters {
+    entries: Vec<Entry>,
+    flat: Tensor,
+}
+
+/// What stayed in a flat tensor: ranges of the old one, in order.
+pub struct Kept {
+    ranges: Vec<(i64, i64)>,
+}
+
+impl Kept {
+    /// The same elements of another flat tensor with the old layout.
+    pub fn apply(&self, flat: &Tensor) -> Tensor {
+        let parts: Vec<Tensor> = self.ranges.iter().map(|&(start, length)| flat.narrow(0, start, length)).collect();
+        if parts.is_empty() { flat.narrow(0, 0, 0).copy() } else { Tensor::cat(&parts, 0) }
+    }
+}
+
+impl Parameters {
+    /// Lays leaves into one flat tensor on `device`.
+    pub fn new(leaves: Vec<(String, Tensor)>, device: Device) -> Self {
+        let mut offset = 0;
+        let entries: Vec<Entry> = leaves
+            .into_iter()
+            .map(|(name, tensor)| {
+                let entry = Entry { name, tensor, offset };
+                offset += padded(entry.len());
+                entry
+            })
+            .collect();
+        let flat = Tensor::zeros([offset], (Kind::Float, device));
+        let mut parameters = Self { entries, flat };
+        parameters.fill_flat();
+        parameters
+    }
+
+    /// Copies the leaves' values into the flat tensor and points the leaves at it.
+    fn fill_flat(&mut self) {
+        no_grad(|| {
+            for entry in &mut self.entries {
+                let mut view = self.flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size());
+                view.copy_(&entry.tensor);
+                entry.tensor.set_data(&view);
+            }
+        });
+    }
+
+    /// The flat tensor, fp32, padding included.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The number of weights, padding not counted.
+    pub fn count(&self) -> usize {
+        usize::try_from(self.entries.iter().map(Entry::len).sum::<i64>()).expect("sizes are not negative")
+    }
+
+    /// Names and tensors in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.tensor))
+    }
+
+    /// Turns gradients on or off.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        for entry in &self.entries {
+            // The leaf is shared with its layer; setting the flag on a clone sets it there.
+            let _ = entry.tensor.set_requires_grad(trainable);
+        }
+    }
+
+    /// Gradient of `loss` for all weights, flat with zero padding.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let leaves: Vec<&Tensor> = self.entries.iter().map(|entry| &entry.tensor).collect();
+        let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
+        self.join(&gradients)
+    }
+
+    /// One flat tensor of one tensor per weight; a weight without a gradient gets zeros.
+    fn join(&self, gradients: &[Tensor]) -> Tensor {
+        let options = (Kind::Float, self.flat.device());
+        let mut parts = Vec::with_capacity(2 * gradients.len());
+        for (entry, gradient) in self.entries.iter().zip(gradients) {
+            let length = entry.len();
+            let defined = gradient.defined();
+            if defined {
+                parts.push(gradient.reshape([-1]));
+            }
+            let missing = padded(length) - if defined { length } else { 0 };
+            if missing > 0 {
+                parts.push(Tensor::zeros([missing], options));
+            }
+        }
+        if parts.is_empty() { Tensor::zeros([0], options) } else { Tensor::cat(&parts, 0) }
+    }
+
+    /// Splits a flat tensor of this layout into one view per weight.
+    pub fn split<'a>(&'a self, flat: &'a Tensor) -> impl Iterator<Item = (&'a str, Tensor)> {
+        self.entries.iter().map(|entry| {
+            (entry.name.as_str(), flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size()))
+        })
+    }
+
+    /// Keeps the weights whose name passes; memory of the others is freed.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) -> Kept {
+        let mut ranges = Vec::new();
+        let mut leaves = Vec::new();
+        for entry in self.entries.drain(..) {
+            if keep(&entry.name) {
+                ranges.push((entry.offset, padded(entry.len())));
+                leaves.push((entry.name, entry.tensor));
+            }
+        }
+        let device = self.flat.device();
+        *self = Self::new(leaves, device);
+        Kept { ranges }
+    }
+}
+
+/// The untrained tensors of a state dict: running statistics and constants.
+pub struct Buffers {
+    entries: Vec<(String, Tensor)>,
+}
+
+impl Buffers {
+    /// Names and tensors in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Keeps the buffers whose name passes.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.entries.retain(|(name, _)| keep(name));
+    }
+}
+
+/// A network's whole state dict.
+pub struct Weights {
+    /// What is trained.
+    pub parameters: Parameters,
+    /// What is not.
+    pub buffers: Buffers,
+}
+
+impl Weights {
+    /// All names and tensors.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.parameters.iter().chain(self.buffers.iter())
+    }
+
+    /// Copies values into the network; every name must be there, with its shape, and none besides.
+    /// PyTorch's counters `num_batches_tracked`, which nothing reads, may be there.
+    ///
+    /// # Errors
+    /// A missing or surplus name or another shape, with `origin` (the file) as its place; nothing is then copied.
+    pub fn load(&mut self, values: &BTreeMap<String, Tensor>, origin: &str) -> Result<()> {
+        self.check(values, origin)?;
+        no_grad(|| {
+            for (name, tensor) in self.iter() {
+                tensor.shallow_clone().copy_(&values[name]);
+            }
+        });
+        Ok(())
+    }
+
+    fn check(&self, values: &BTreeMap<String, Tensor>, origin: &str) -> Result<()> {
+        const HINT: &str = "these are the weights of another network: give the genotype and sizes they were trained with";
+        let mut known = std::collections::BTreeSet::new();
+        for (name, tensor) in self.iter() {
+            known.insert(name);
+            let place = || format!("{origin}: {name}");
+            let Some(value) = values.get(name) else {
+                return Err(Error::invalid(place(), format!("shape {:?}", tensor.size()), "nothing").with_hint(HINT));
+            };
+            if value.size() != tensor.size() {
+                let expected = format!("shape {:?}", tensor.size());
+                return Err(Error::invalid(place(), expected, format!("{:?}", value.size())).with_hint(HINT));
+            }
+        }
+        let surplus = values.keys().find(|name| !known.contains(name.as_str()) && !name.ends_with("num_batches_tracked"));
+        match surplus {
+            Some(name) => Err(Error::invalid(origin, "only the network's own tensors", name.clone()).with_hint(HINT)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn numel(tensor: &Tensor) -> i64 {
+    i64::try_from(tensor.numel()).expect("tensors have fewer than 2^63 elements")
+}
+
+fn padded(length: i64) -> i64 {
+    length.div_euclid(ALIGNMENT) * ALIGNMENT + if length % ALIGNMENT == 0 { 0 } else { ALIGNMENT }
+}

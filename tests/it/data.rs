@@ -1,0 +1,335 @@
+//! Point clouds from files, made by the tests in their formats, and from the real sets where they are there.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
+use sgas::batch::{Batch, PointBatch};
+use sgas::data::{
+    Access, DataConfig, Normalization, PointDataset, PointOrder, PointSet, Samples, Source, SyntheticConfig, find, load,
+};
+use sgas::error::{Error, Result};
+use sgas::tensor::random::{Key, Purpose};
+use tch::{Kind, Tensor};
+
+fn write(path: impl AsRef<Path>, bytes: &[u8]) {
+    std::fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn pcd(points: &[[f32; 3]], binary: bool) -> Vec<u8> {
+    let (count, kind) = (points.len(), if binary { "binary" } else { "ascii" });
+    let mut bytes = format!(
+        "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {count}\nHEIGHT 1\n\
+         VIEWPOINT 0 0 0 1 0 0 0\nPOINTS {count}\nDATA {kind}\n"
+    )
+    .into_bytes();
+    for [x, y, z] in points {
+        if binary {
+            bytes.extend([x, y, z].into_iter().flat_map(|value| value.to_le_bytes()));
+        } else {
+            bytes.extend(format!("{x} {y} {z}\n").bytes());
+        }
+    }
+    bytes
+}
+
+/// Distinct points of a cloud, none at the mean.
+fn cloud(points: usize, seed: f32) -> Vec<[f32; 3]> {
+    (0..points).map(|i| [i as f32 + seed, (i * i % 7) as f32, -(i as f32) * 0.5]).collect()
+}
+
+/// Classes a and b, two training clouds and one test cloud each, one of them ascii.
+fn class_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["b", "a"] {
+        for (split, count) in [("train", 2), ("test", 1)] {
+            for i in 0..count {
+                let path = folder.path().join(class).join(split).join(format!("{class}_{i}.pcd"));
+                write(path, &pcd(&cloud(8, i as f32), i == 0));
+            }
+        }
+    }
+    folder
+}
+
+fn hdf5(datasets: Vec<DatasetBuilder>) -> Vec<u8> {
+    let builder = datasets.into_iter().fold(Hdf5Builder::new(), Hdf5Builder::dataset);
+    builder.into_plan().unwrap().encode(WriteOptions::default()).unwrap()
+}
+
+/// `labels.len()` clouds of 4 points; coordinate i of the file is `first + i`.
+fn hdf5_clouds(first: f32, labels: &[u8]) -> Vec<u8> {
+    let count = labels.len() as u64;
+    let values: Vec<f32> = (0..count * 12).map(|i| first + i as f32).collect();
+    hdf5(vec![
+        DatasetBuilder::typed_data("data", vec![count, 4, 3], &values).unwrap(),
+        DatasetBuilder::typed_data("label", vec![count, 1], labels).unwrap(),
+    ])
+}
+
+/// Two classes; eleven training files, so that their order by number and by name differ.
+fn hdf5_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path().join("shape_names.txt"), b"zebra\nant\n");
+    for i in 0..11 {
+        write(folder.path().join(format!("ply_data_train{i}.h5")), &hdf5_clouds(1000.0 * i as f32, &[i % 2]));
+    }
+    write(folder.path().join("ply_data_test0.h5"), &hdf5_clouds(0.5, &[0, 1]));
+    folder
+}
+
+fn config(points: usize) -> DataConfig {
+    DataConfig { points, ..DataConfig::default() }
+}
+
+fn load_folder(folder: &Path, config: &DataConfig) -> Result<PointDataset> {
+    load(&Source::Folder(folder.to_owned()), config, 1, 1)
+}
+
+fn refusal(folder: &Path) -> Error {
+    let error = load_folder(folder, &config(4)).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+    error
+}
+
+fn assert_mentions(error: &Error, words: &[&str]) {
+    let text = format!("{error} {}", error.hint().unwrap_or_default());
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+}
+
+pub(crate) fn points_of(batch: Batch) -> PointBatch {
+    match batch {
+        Batch::Points(batch) => batch,
+    }
+}
+
+fn evaluated(samples: &dyn Samples, indices: &[usize]) -> PointBatch {
+    let key = Key::new(1, Purpose::Evaluation);
+    points_of(samples.batch(indices, Access { training: false, key }).unwrap())
+}
+
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.flatten(0, -1)).unwrap()
+}
+
+#[test]
+fn a_folder_of_classes_is_read_in_alphabetical_order_and_normalised() {
+    let folder = class_folder();
+    let data = load_folder(folder.path(), &config(8)).unwrap();
+    assert_eq!(data.classes(), ["a", "b"]);
+    assert_eq!(data.normalization, Normalization::Cube);
+    assert_eq!(data.train.labels().collect::<Vec<_>>(), [0, 0, 1, 1]);
+    let batch = evaluated(&*data.train, &[0, 1]);
+    assert_eq!(batch.points.size(), [2, 8, 3]);
+    assert_eq!((batch.points.kind(), batch.labels.kind()), (Kind::Float, Kind::Int64));
+    // Clouds 0 (binary) and 1 (ascii) differ by a shift alone, which the cube takes away.
+    let difference = (batch.points.get(0) - batch.points.get(1)).abs().max().double_value(&[]);
+    assert!(difference < 1e-6, "{difference}");
+    assert!((batch.points.abs().max().double_value(&[]) - 0.999_999).abs() < 1e-6);
+    assert!(batch.points.mean_dim(1, false, Kind::Float).abs().max().double_value(&[]) < 1e-6);
+}
+
+#[test]
+fn clouds_stay_as_stored_where_no_normalisation_is_asked_for() {
+    let folder = class_folder();
+    let raw = DataConfig { normalize: Normalization::None, ..config(8) };
+    let data = load_folder(folder.path(), &raw).unwrap();
+    assert_eq!(numbers(&evaluated(&*data.train, &[1]).points), cloud(8, 1.0).concat());
+}
+
+#[test]
+fn hdf5_files_are_read_by_number_as_stored() {
+    let folder = hdf5_folder();
+    let data = load_folder(folder.path(), &config(3)).unwrap();
+    assert_eq!(data.classes(), ["zebra", "ant"]);
+    assert_eq!(data.normalization, Normalization::None);
+    assert_eq!(data.train.labels().collect::<Vec<_>>(), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+    let first_of_ten = numbers(&evaluated(&*data.train, &[10]).points);
+    assert_eq!(first_of_ten, (0..9).map(|i| 10_000.0 + i as f32).collect::<Vec<_>>());
+    assert!(data.train.name(10).ends_with("ply_data_train10.h5: cloud 0"));
+    assert_eq!(numbers(&evaluated(&*data.test, &[1]).points)[0], 12.5);
+}
+
+#[test]
+fn hdf5_labels_may_be_wide_and_flat() {
+    let folder = hdf5_folder();
+    let values = vec![0.0_f32; 24];
+    let file = hdf5(vec![
+        DatasetBuilder::typed_data("data", vec![2, 4, 3], &values).unwrap(),
+        DatasetBuilder::typed_data("label", vec![2], &[1_i64, 0]).unwrap(),
+    ]);
+    write(folder.path().join("ply_data_test0.h5"), &file);
+    let data = load_folder(folder.path(), &config(4)).unwrap();
+    assert_eq!(data.test.labels().collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
+fn an_hdf5_file_without_the_datasets_names_what_it_has() {
+    let folder = hdf5_folder();
+    let file = hdf5(vec![DatasetBuilder::typed_data("points", vec![3], &[0.0_f32; 3]).unwrap()]);
+    write(folder.path().join("ply_data_train3.h5"), &file);
+    let error = refusal(folder.path());
+    assert_mentions(&error, &["ply_data_train3.h5", "expected datasets data and label", "found points"]);
+}
+
+#[test]
+fn hdf5_files_of_another_form_are_refused() {
+    let write_test = |datasets| {
+        let folder = hdf5_folder();
+        write(folder.path().join("ply_data_test0.h5"), &hdf5(datasets));
+        refusal(folder.path())
+    };
+    let label = |values: &[u8]| DatasetBuilder::typed_data("label", vec![values.len() as u64, 1], values).unwrap();
+    let flat = DatasetBuilder::typed_data("data", vec![2, 12], &[0.0_f32; 24]).unwrap();
+    assert_mentions(&write_test(vec![flat, label(&[0, 1])]), &["dataset data", "(n, points, 3)", "(2, 12)"]);
+    let data = || DatasetBuilder::typed_data("data", vec![2, 4, 3], &[0.0_f32; 24]).unwrap();
+    assert_mentions(&write_test(vec![data(), label(&[0])]), &["dataset label", "(2, 1)", "found (1, 1)"]);
+    assert_mentions(&write_test(vec![data(), label(&[0, 2])]), &["test0.h5: cloud 1", "0 to 1", "found 2"]);
+    let double = DatasetBuilder::typed_data("data", vec![2, 4, 3], &[0.0_f64; 24]).unwrap();
+    assert_mentions(&write_test(vec![double, label(&[0, 1])]), &["test0.h5", "float32"]);
+}
+
+#[test]
+fn cut_and_foreign_hdf5_files_are_errors() {
+    let folder = hdf5_folder();
+    let whole = hdf5_clouds(0.0, &[0, 1]);
+    for length in [0, 7, 60, whole.len() / 2, whole.len() - 8] {
+        write(folder.path().join("ply_data_test0.h5"), &whole[..length]);
+        assert_mentions(&refusal(folder.path()), &["ply_data_test0.h5"]);
+    }
+    write(folder.path().join("ply_data_test0.h5"), b"<html>not found</html>");
+    assert_mentions(&refusal(folder.path()), &["ply_data_test0.h5", "an HDF5 file"]);
+}
+
+#[test]
+fn an_hdf5_folder_lacks_its_names_or_a_split() {
+    let folder = hdf5_folder();
+    std::fs::remove_file(folder.path().join("ply_data_test0.h5")).unwrap();
+    assert_mentions(&refusal(folder.path()), &["ply_data_test*.h5", "none"]);
+    std::fs::remove_file(folder.path().join("shape_names.txt")).unwrap();
+    assert_mentions(&refusal(folder.path()), &["cannot read", "shape_names.txt"]);
+}
+
+#[test]
+fn a_class_without_clouds_is_an_error_in_both_formats() {
+    let folder = hdf5_folder();
+    write(folder.path().join("shape_names.txt"), b"zebra\nant\nbee\n");
+    assert_mentions(&refusal(folder.path()), &["train split of class bee", "found none"]);
+    let folder = class_folder();
+    for file in ["b_0.pcd", "b_1.pcd"] {
+        std::fs::rename(
+            folder.path().join("b/train").join(file),
+            folder.path().join("b/train").join(file).with_extension("off"),
+        )
+        .unwrap();
+    }
+    assert_mentions(&refusal(folder.path()), &["b/train", "PCD files", "2 .off files"]);
+}
+
+#[test]
+fn train_and_test_must_have_the_same_classes() {
+    let folder = class_folder();
+    write(folder.path().join("c/train/c_0.pcd"), &pcd(&cloud(8, 0.0), true));
+    assert_mentions(&refusal(folder.path()), &["the same classes in train and test", "c only in train"]);
+}
+
+#[test]
+fn a_cloud_with_nan_is_named_by_file_and_point() {
+    let folder = class_folder();
+    let mut points = cloud(8, 0.0);
+    points[5][1] = f32::NAN;
+    for binary in [true, false] {
+        write(folder.path().join("a/test/a_0.pcd"), &pcd(&points, binary));
+        assert_mentions(&refusal(folder.path()), &["a/test/a_0.pcd, point 5", "finite", "NaN"]);
+    }
+}
+
+#[test]
+fn a_cut_pcd_is_named() {
+    let folder = class_folder();
+    let whole = pcd(&cloud(8, 0.0), true);
+    write(folder.path().join("b/train/b_1.pcd"), &whole[..whole.len() - 1]);
+    assert_mentions(&refusal(folder.path()), &["b/train/b_1.pcd", "8 points", "7: the file is cut"]);
+}
+
+#[test]
+fn few_points_are_repeated_but_not_below_the_networks_need() {
+    let folder = class_folder();
+    let source = Source::Folder(folder.path().to_owned());
+    let data = load(&source, &config(20), 1, 8).unwrap();
+    let points = numbers(&evaluated(&*data.train, &[0]).points);
+    assert_eq!(points[..24], points[24..48]);
+    let error = load(&source, &config(20), 1, 9).unwrap_err();
+    assert_mentions(&error, &["a_0.pcd", "at least 9 points", "found 8 points"]);
+    let error = load(&source, &config(8), 1, 9).unwrap_err();
+    assert_mentions(&error, &["data.points: expected at least 9"]);
+}
+
+#[test]
+fn data_is_found_by_its_folder_or_the_parent_and_missing_data_says_what_to_do() {
+    let parent = tempfile::tempdir().unwrap();
+    let inner = parent.path().join("ModelNet10");
+    std::fs::rename(class_folder().keep(), &inner).unwrap();
+    let expected = Source::Folder(inner.canonicalize().unwrap());
+    assert_eq!(find(PointSet::ModelNet10, Some(inner.to_str().unwrap())).unwrap(), expected);
+    assert_eq!(find(PointSet::ModelNet10, Some(parent.path().to_str().unwrap())).unwrap(), expected);
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = find(PointSet::ModelNet40, Some(empty.path().to_str().unwrap())).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let words = ["(empty)", "(not there)", "shape_names.txt", "*.pcd", "published", "--data synthetic", "SGAS_DATA"];
+    assert_mentions(&error, &words);
+}
+
+pub(crate) fn synthetic(overrides: DataConfig) -> PointDataset {
+    let size = SyntheticConfig { train: 40, test: 10, seed: 0 };
+    load(&Source::Synthetic, &DataConfig { synthetic: size, ..overrides }, 1, 1).unwrap()
+}
+
+#[test]
+fn synthetic_data_says_that_it_is() {
+    let data = synthetic(DataConfig { validation: 0.25, ..config(32) });
+    assert_eq!(
+        data.description(),
+        "synthetic solids (built in, not real data): 10 classes, 30 training, 10 validation, 10 test clouds"
+    );
+    let names = |clouds: &sgas::data::PointClouds| (0..clouds.len()).map(|i| clouds.name(i).to_owned()).collect();
+    let (train, held_out): (HashSet<String>, HashSet<String>) =
+        (names(&data.train), names(data.validation.as_ref().unwrap()));
+    assert!(train.is_disjoint(&held_out));
+    assert_eq!(train.len() + held_out.len(), 40);
+}
+
+/// The folder of the real sets, or a word on why the test is skipped.
+fn real_set(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("SGAS_TEST_DATA").map(|root| Path::new(&root).join(name));
+    if folder.is_none() {
+        eprintln!("skipped: SGAS_TEST_DATA names no folder with {name}");
+    }
+    folder
+}
+
+#[test]
+fn the_real_modelnet40_has_its_published_sizes() {
+    let Some(folder) = real_set("modelnet40_ply_hdf5_2048") else { return };
+    let data = load_folder(&folder, &config(1024)).unwrap();
+    assert_eq!((data.classes().len(), data.train.len(), data.test.len()), (40, 9843, 2468));
+    assert_eq!((data.classes()[0].as_str(), data.classes()[39].as_str()), ("airplane", "xbox"));
+    let batch = evaluated(&*data.test, &[0, 2467]);
+    // Published clouds lie within the unit sphere; the stored copy is rounded to 1/4096.
+    let radius = batch.points.square().sum_dim_intlist(2, false, Kind::Float).sqrt().max().double_value(&[]);
+    assert!((0.5..1.001).contains(&radius), "{radius}");
+}
+
+#[test]
+fn the_real_modelnet10_has_its_published_sizes() {
+    let Some(folder) = real_set("ModelNet10") else { return };
+    let data =
+        load_folder(&folder, &DataConfig { validation: 0.5, order: PointOrder::Random, ..config(1024) }).unwrap();
+    let held_out = data.validation.as_ref().unwrap().len();
+    assert_eq!((data.classes().len(), data.train.len() + held_out, data.test.len()), (10, 3991, 908));
+    assert!(held_out.abs_diff(1996) <= 5, "half of every class, rounded: {held_out}");
+}

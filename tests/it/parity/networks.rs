@@ -1,0 +1,159 @@
+//! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
+
+use super::{Case, for_each_case};
+use sgas::batch::{Batch, PointBatch};
+use sgas::decision::NONE;
+use sgas::genotype::{Genotype, SpaceName};
+use sgas::model::{Learn, Model, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
+use sgas::ops::Mode;
+use sgas::optim::{AlphaConfig, WeightConfig};
+use sgas::search::bilevel::Bilevel;
+use sgas::space::point::PointConfig;
+use sgas::task::Task;
+use sgas::tensor::precision::Precision;
+use sgas::topology::CellKind;
+use tch::{Kind, Tensor};
+
+const POINT: [&str; 2] = ["point", "modelnet"];
+
+fn spec(case: &Case) -> NetworkSpec {
+    NetworkSpec {
+        model: ModelConfig { channels: case.int("init_channels"), cells: case.int("cells") as usize },
+        point: PointConfig {
+            k: case.int("k"),
+            embedding: case.int("emb_dims"),
+            dropout: case.float("dropout"),
+            stem_multiplier: case.int("stem_multiplier"),
+            in_channels: case.int("in_channels"),
+        },
+        classes: case.int("num_classes") as usize,
+    }
+}
+
+fn task(case: &Case) -> Task {
+    Task::Classify { classes: case.int("num_classes") as usize }
+}
+
+fn batch(case: &Case, x: &str, target: &str) -> Batch {
+    let points = case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous();
+    Batch::Points(PointBatch { points, labels: case.tensor(target) })
+}
+
+/// A supernet with the file's weights, alphas and decisions.
+fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
+    let mut model = supernet(SpaceName::Point, &spec(case), 1e-3, 0, case.device).unwrap();
+    model.weights_mut().load(&case.weights(), &case.name).unwrap();
+    let alphas = case.tensor("alpha:normal").to_kind(Kind::Double);
+    let rows: Vec<Vec<f64>> = alphas.unbind(0).iter().map(|row| Vec::try_from(row).unwrap()).collect();
+    model.alphas_mut().set_values(CellKind::Normal, &rows);
+    let states = Vec::<i64>::try_from(case.tensor("state:normal")).unwrap();
+    for (edge, state) in states.into_iter().enumerate() {
+        match usize::try_from(state) {
+            Err(_) => {}
+            Ok(NONE) => drop(model.prune(CellKind::Normal, edge)),
+            Ok(primitive) => drop(model.fix(CellKind::Normal, edge, primitive)),
+        }
+    }
+    model
+}
+
+#[test]
+fn golden_point_supernets() {
+    for_each_case("supernet", &POINT, |case| {
+        let mut model = golden_supernet(case);
+        model.learn(Learn::Both);
+        let batch = batch(case, "input:x", "input:target");
+        let logits = model.forward(&batch, Mode::TRAINING).logits;
+        let loss = task(case).loss(&logits, batch.target());
+        case.check("output:logits", &logits);
+        case.check("output:loss", &loss.view([1]));
+
+        let weights = &model.weights().parameters;
+        let open = model.alphas().open();
+        let leaves: Vec<Tensor> = weights.iter().chain(open.iter()).map(|(_, leaf)| leaf.shallow_clone()).collect();
+        let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false);
+        let of_alphas = gradients.split_off(weights.iter().count());
+        case.check_gradients(weights.iter().map(|(name, _)| name).zip(gradients));
+        compare_alpha_gradients(case, open.iter().map(|(name, _)| name).zip(of_alphas));
+    });
+}
+
+fn compare_alpha_gradients<'a>(case: &Case, open: impl Iterator<Item = (&'a str, Tensor)>) {
+    let ours = case.tensor("alpha:normal").zeros_like();
+    for (name, gradient) in open {
+        let edge: i64 = name.strip_prefix("normal.").unwrap().parse().unwrap();
+        ours.get(edge).copy_(&gradient);
+    }
+    case.check("grad_alpha:normal", &ours);
+}
+
+#[test]
+fn golden_point_bilevels() {
+    for_each_case("bilevel", &POINT, |case| {
+        if case.int("order") == 2 {
+            panic!("{}: second order is not built yet", case.name);
+        }
+        compare_bilevel(case);
+    });
+}
+
+fn compare_bilevel(case: &Case) {
+    let mut model = golden_supernet(case);
+    let rate = case.float("learning_rate");
+    let weights = WeightConfig {
+        learning_rate: rate,
+        momentum: case.float("momentum"),
+        weight_decay: case.float("weight_decay"),
+        clip: case.float("grad_clip"),
+        ..WeightConfig::default()
+    };
+    let betas = &case.header["arch_betas"];
+    let alphas = AlphaConfig {
+        learning_rate: case.float("arch_learning_rate"),
+        weight_decay: case.float("arch_weight_decay"),
+        betas: (betas[0].as_f64().unwrap(), betas[1].as_f64().unwrap()),
+        ..AlphaConfig::default()
+    };
+    let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32);
+    let mut outcomes = Vec::new();
+    for step in 0.. {
+        let name = |what: &str| format!("step{step}:{what}");
+        if !case.content.tensors.contains_key(&name("train_x")) {
+            break;
+        }
+        bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target"))).unwrap();
+        let training = batch(case, &name("train_x"), &name("train_target"));
+        let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap();
+        outcomes.extend([outcome.loss as f32, outcome.gradient_norm.unwrap() as f32]);
+        case.check(&name("alpha_normal"), &Tensor::stack(model.alphas().rows(CellKind::Normal), 0));
+    }
+    case.check("output:train_loss_and_grad_norm", &Tensor::from_slice(&outcomes).view([-1, 2]));
+}
+
+#[test]
+fn golden_point_networks() {
+    for_each_case("network", &POINT, |case| {
+        let mut cell = case.header["genotype"].clone();
+        cell["space"] = case.header["space"].clone();
+        let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
+        let mut model = derived(&genotype, &spec(case), 0, case.device).unwrap();
+        model.weights_mut().load(&case.weights(), &case.name).unwrap();
+        let batch = batch(case, "input:x", "input:target");
+
+        let logits = model.forward(&batch, Mode::TRAINING).logits;
+        let loss = task(case).loss(&logits, batch.target());
+        case.check("output:train_logits", &logits);
+        case.check("output:train_loss", &loss.view([1]));
+        compare_weight_gradients(case, &*model, &loss);
+        for (name, value) in model.weights().buffers.iter().filter(|(name, _)| name.contains("running")) {
+            case.check(&format!("after:{name}"), value);
+        }
+        case.check("output:eval_logits_after", &model.forward(&batch, Mode::Evaluation).logits);
+    });
+}
+
+fn compare_weight_gradients(case: &Case, model: &dyn Model, loss: &Tensor) {
+    let parameters = &model.weights().parameters;
+    let flat = parameters.gradient(loss);
+    case.check_gradients(parameters.split(&flat));
+}
