@@ -3,12 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "the traps that clippy.toml bans are dealt with in this folder")]
 
 pub mod bridge;
-<<<<<<< HEAD
-=======
 pub mod init;
 pub mod layers;
 pub mod neighbours;
 pub mod parameters;
->>>>>>> main
 pub mod precision;
 pub mod random;
