@@ -48,14 +48,19 @@ impl<C> Cell<C> {
     /// The output of the cell for the outputs of the two before it. `mixture` holds one entry per edge in the
     /// order of the topology (entries of edges that are not open are not read); `units` is the number of parts
     /// that drop path keeps or drops each on its own (samples, or nodes of a graph).
-    pub fn forward(&self, inputs: &[Tensor; 2], context: &C, mixture: &[EdgeMixture], units: i64, mode: Mode) -> Tensor {
+    pub fn forward(
+        &self,
+        inputs: &[Tensor; 2],
+        context: &C,
+        mixture: &[EdgeMixture],
+        units: i64,
+        mode: Mode,
+    ) -> Tensor {
         let mut states: Vec<State> = self
             .preprocess
             .iter()
             .zip(inputs)
-            .map(|(operation, input)| {
-                State::new(operation.forward(&State::new(input.shallow_clone()), context, mode))
-            })
+            .map(|(operation, input)| State::new(operation.forward(&State::new(input.shallow_clone()), context, mode)))
             .collect();
         let mut index = 0;
         for node in &self.nodes {

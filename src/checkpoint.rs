@@ -64,7 +64,9 @@ impl Checkpoint {
     /// The tensors under `prefix`, by the rest of their names.
     pub fn below(&self, prefix: &str) -> BTreeMap<String, Tensor> {
         let named = self.tensors.iter();
-        named.filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))).collect()
+        named
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone())))
+            .collect()
     }
 
     /// Writes the file; an old one is replaced only by a whole new one.

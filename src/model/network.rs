@@ -8,7 +8,6 @@ use crate::space::{CellPlan, Head, Output, Space, Stem};
 use crate::tensor::parameters::Path;
 use crate::topology::CellKind;
 
-
 /// A network over the space `S`.
 pub struct Network<S: Space> {
     space: S,
@@ -34,9 +33,8 @@ impl<S: Space> Network<S> {
             .into_iter()
             .map(|plan| {
                 let path = root.sub("cells").sub(plan.position);
-                let preprocess = [0, 1].map(|input| {
-                    space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input)
-                });
+                let preprocess =
+                    [0, 1].map(|input| space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input));
                 let cell = Cell::new(preprocess, nodes(&space, &path, &plan), concat(plan.kind));
                 (plan, cell)
             })

@@ -27,9 +27,13 @@ impl<S: Space> Supernet<S> {
         let topology = Topology::new(name.steps());
         Key::new(seed, Purpose::Weights).seed_torch();
         let store = Store::new(device);
-        let network = Network::new(space, &store.root(), config, |_| searched_concat(name.steps()).collect(), |space, path, plan| {
-            mixed_nodes(space, path, plan, topology)
-        });
+        let network = Network::new(
+            space,
+            &store.root(),
+            config,
+            |_| searched_concat(name.steps()).collect(),
+            |space, path, plan| mixed_nodes(space, path, plan, topology),
+        );
         let (parameters, buffers) = store.finish();
         let alphas = Alphas::new(name.kinds(), topology, name.primitives().len(), alpha_scale, seed, device);
         Self { network, weights: Weights { parameters, buffers }, alphas, topology }

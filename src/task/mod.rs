@@ -41,9 +41,7 @@ impl Task {
     /// An empty meter.
     pub fn meter(self) -> Meter {
         match self {
-            Self::Classify { classes } => {
-                Meter { confusion: Confusion::new(classes), loss_sum: 0.0, samples: 0 }
-            }
+            Self::Classify { classes } => Meter { confusion: Confusion::new(classes), loss_sum: 0.0, samples: 0 },
         }
     }
 }

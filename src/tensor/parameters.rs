@@ -195,9 +195,9 @@ impl Parameters {
 
     /// Splits a flat tensor of this layout into one view per weight.
     pub fn split<'a>(&'a self, flat: &'a Tensor) -> impl Iterator<Item = (&'a str, Tensor)> {
-        self.entries.iter().map(|entry| {
-            (entry.name.as_str(), flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size()))
-        })
+        self.entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size())))
     }
 
     /// Keeps the weights whose name passes; memory of the others is freed.
@@ -263,7 +263,8 @@ impl Weights {
     }
 
     fn check(&self, values: &BTreeMap<String, Tensor>, origin: &str) -> Result<()> {
-        const HINT: &str = "these are the weights of another network: give the genotype and sizes they were trained with";
+        const HINT: &str =
+            "these are the weights of another network: give the genotype and sizes they were trained with";
         let mut known = std::collections::BTreeSet::new();
         for (name, tensor) in self.iter() {
             known.insert(name);
@@ -276,7 +277,8 @@ impl Weights {
                 return Err(Error::invalid(place(), expected, format!("{:?}", value.size())).with_hint(HINT));
             }
         }
-        let surplus = values.keys().find(|name| !known.contains(name.as_str()) && !name.ends_with("num_batches_tracked"));
+        let surplus =
+            values.keys().find(|name| !known.contains(name.as_str()) && !name.ends_with("num_batches_tracked"));
         match surplus {
             Some(name) => Err(Error::invalid(origin, "only the network's own tensors", name.clone()).with_hint(HINT)),
             None => Ok(()),

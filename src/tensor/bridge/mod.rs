@@ -14,14 +14,11 @@ use crate::error::{Error, Result};
 
 pub mod autocast;
 pub mod device;
-<<<<<<< HEAD
 pub mod gather;
 pub mod mix;
 pub mod nearest;
 pub mod norm;
-=======
 pub mod operators;
->>>>>>> main
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);

@@ -70,13 +70,7 @@ pub fn relu_norm(x: &Tensor, norm: &BatchNorm) -> Result<Tensor> {
 
 /// max_j norm(ReLU(a_i + b_j)), (R, C), where the norm's statistics run over all pairs (i, j): what follows the
 /// linear map in edge_conv, with `a` and `b` its shares of the point and of the neighbour, (R, C) each.
-pub fn edge_max_norm(
-    a: &Tensor,
-    b: &Tensor,
-    graph: &Neighbourhood,
-    own: OwnPoint,
-    norm: &BatchNorm,
-) -> Result<Tensor> {
+pub fn edge_max_norm(a: &Tensor, b: &Tensor, graph: &Neighbourhood, own: OwnPoint, norm: &BatchNorm) -> Result<Tensor> {
     let (places, training) = (norm.tensors(), i32::from(norm.training));
     let neighbours = graph.neighbours.as_ptr();
     // SAFETY: the tensors outlive the call, and `places` holds the four that the function reads.
