@@ -2,10 +2,12 @@
 // (Velickovic et al., 2018). Of the pairs only numbers, (R, k), are stored, no features.
 #include "kernels.h"
 
-#include <ATen/ops/_softmax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <limits>
 
 namespace sgas {
 namespace {
@@ -58,16 +60,37 @@ at::Tensor pair_products(const at::Tensor& grad, const at::Tensor& x, const Neig
   return out;
 }
 
-// t_i + s_j of every pair, through LeakyReLU, and back.
+// Softmax over the neighbours of LeakyReLU(t_i + s_j).
 template <class T>
-void pair_scores(const T* target, const T* source, T slope, const Neighbourhood& list, T* out) {
-  for (int64_t point = 0; point < list.rows(); ++point) {
-    for (int64_t pair = point * list.k; pair < (point + 1) * list.k; ++pair) {
-      const T score = target[point] + source[list.index[pair]];
-      out[pair] = score > 0 ? score : slope * score;
+struct AttentionWeights {
+  Neighbourhood list;
+  T slope;
+  const T* target;
+  const T* source;
+  T* out;
+
+  template <int Bytes>
+  SGAS_INLINE void run(int64_t begin, int64_t end) const {
+    for (int64_t point = begin; point < end; ++point) {
+      const int64_t* index = list.index + point * list.k;
+      T* weights = out + point * list.k;
+      T greatest = -std::numeric_limits<T>::infinity();
+      for (int64_t j = 0; j < list.k; ++j) {
+        const T score = target[point] + source[index[j]];
+        weights[j] = score > 0 ? score : slope * score;
+        greatest = std::max(greatest, weights[j]);
+      }
+      T sum{};
+      for (int64_t j = 0; j < list.k; ++j) {
+        weights[j] = std::exp(weights[j] - greatest);
+        sum += weights[j];
+      }
+      for (int64_t j = 0; j < list.k; ++j) {
+        weights[j] /= sum;
+      }
     }
   }
-}
+};
 
 template <class T>
 struct ScoresBackward {
@@ -127,13 +150,15 @@ struct GatherWeightedSum : torch::autograd::Function<GatherWeightedSum> {
 
 at::Tensor attention_weights(
     const at::Tensor& target, const at::Tensor& source, double slope, const Neighbourhood& list) {
-  auto scores = at::empty({list.rows(), list.k}, target.options());
+  auto weights = at::empty({list.rows(), list.k}, target.options());
   by_type(target, [&](auto zero) {
     using T = decltype(zero);
-    pair_scores(target.const_data_ptr<T>(), source.const_data_ptr<T>(), static_cast<T>(slope), list,
-                scores.mutable_data_ptr<T>());
+    const AttentionWeights<T> kernel{list, static_cast<T>(slope), target.const_data_ptr<T>(),
+                                     source.const_data_ptr<T>(), weights.mutable_data_ptr<T>()};
+    // An exponential is worth about ten other operations.
+    parallel(kernel, list.rows(), 10 * list.k);
   });
-  return at::_softmax(scores, 1, false);
+  return weights;
 }
 
 struct Attention : torch::autograd::Function<Attention> {

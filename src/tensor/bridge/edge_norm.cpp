@@ -25,7 +25,7 @@ struct EdgeForward {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -81,7 +81,7 @@ struct EdgeBackward {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin * list.points, end * list.points);
+    over_channels<Bytes>(*this, begin * list.points, end * list.points, cached_rows);
   }
 
   template <int Bytes>
@@ -99,9 +99,8 @@ struct EdgeBackward {
       for (int64_t j = list.first; j < list.k; ++j) {
         const auto value = own + V::load(b + index[j] * channels + channel);
         // The gradient goes to the first of equal values and is then spent.
-        const auto hit = value == chosen;
-        auto pair = (hit ? rest : typename V::type{}) - offset - value * along;
-        rest = hit ? typename V::type{} : rest;
+        auto pair = (value == chosen ? rest : typename V::type{}) - offset - value * along;
+        rest = value == chosen ? typename V::type{} : rest;
         pair = value > T(0) ? pair : typename V::type{};
         sum += pair;
         T* to = grad_b + index[j] * channels + channel;

@@ -5,6 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <limits>
+
 namespace sgas {
 
 Neighbourhood checked_neighbourhood(
@@ -47,24 +49,26 @@ struct MaxForward {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, cached_rows);
   }
 
   template <int Bytes>
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
     using V = Vector<T, Bytes>;
     using Column = Vector<uint8_t, V::lanes>;
+    constexpr T infinity = std::numeric_limits<T>::infinity();
     for (int64_t point = begin; point < end; ++point) {
       const int64_t* index = list.index + point * list.k;
       auto best = V::load(x + index[list.first] * channels + channel);
       auto found = V::all(list.first);
+      typename V::type no_number{};
       for (int64_t j = list.first + 1; j < list.k; ++j) {
         const auto value = V::load(x + index[j] * channels + channel);
-        const auto take = (value > best) | (value != value);
-        best = take ? value : best;
-        found = take ? V::all(j) : found;
+        found = value > best ? V::all(j) : found;
+        best = value > best ? value : best;
+        no_number = value <= infinity ? no_number : value;
       }
-      V::store(out + point * channels + channel, best);
+      V::store(out + point * channels + channel, best + no_number);
       if (column != nullptr) {
         Column::store(column + point * channels + channel,
                       __builtin_convertvector(found, typename Column::type));
@@ -106,7 +110,7 @@ struct SumForward {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, cached_rows);
   }
 
   template <int Bytes>
@@ -139,7 +143,7 @@ struct SumBackward {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin * list.points, end * list.points);
+    over_channels<Bytes>(*this, begin * list.points, end * list.points, cached_rows);
   }
 
   template <int Bytes>

@@ -12,6 +12,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -28,6 +29,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // `Bytes` of elements T, side by side. One element is a vector too: the rest of a row is done with those.
+// One `?:` must not choose from what another chose by another comparison: GCC joins the masks, and takes joined
+// masks apart into single elements.
 template <class T, int Bytes>
 struct Vector {
   static constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
@@ -64,17 +67,24 @@ constexpr int64_t chunk_rows = 256;
 // Element operations that are worth a thread.
 constexpr int64_t grain_operations = 32768;
 
-// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels.
+// Rows that are gone through vector by vector of channels while they stay in the cache.
+constexpr int64_t cached_rows = 64;
+
+// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels, `step` rows (or clouds, or chunks)
+// at a time.
 template <int Bytes, class Kernel>
-SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end) {
+SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end, int64_t step) {
   using Element = typename Kernel::Element;
   constexpr int64_t lanes = Bytes / static_cast<int64_t>(sizeof(Element));
-  int64_t channel = 0;
-  for (; channel + lanes <= kernel.channels; channel += lanes) {
-    kernel.template block<Bytes>(begin, end, channel);
-  }
-  for (; channel < kernel.channels; ++channel) {
-    kernel.template block<sizeof(Element)>(begin, end, channel);
+  for (int64_t start = begin; start < end; start += step) {
+    const int64_t stop = std::min(end, start + step);
+    int64_t channel = 0;
+    for (; channel + lanes <= kernel.channels; channel += lanes) {
+      kernel.template block<Bytes>(start, stop, channel);
+    }
+    for (; channel < kernel.channels; ++channel) {
+      kernel.template block<sizeof(Element)>(start, stop, channel);
+    }
   }
 }
 

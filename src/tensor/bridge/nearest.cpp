@@ -120,7 +120,7 @@ struct Selection {
     std::fill(own + search.points, own + search.stride, infinity);
     for (int64_t point = 0; point < search.stride; point += V::lanes) {
       const auto value = V::load(own + point);
-      V::store(own + point, value == value ? value : typename V::type{} + infinity);
+      V::store(own + point, value <= infinity ? value : typename V::type{} + infinity);
     }
   }
 

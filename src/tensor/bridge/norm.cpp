@@ -22,7 +22,7 @@ struct ReluMoments {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -59,7 +59,7 @@ struct ReluAffine {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, cached_rows);
   }
 
   template <int Bytes>
@@ -86,7 +86,7 @@ struct GradientMoments {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -125,7 +125,7 @@ struct ReluGradient {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end);
+    over_channels<Bytes>(*this, begin, end, cached_rows);
   }
 
   template <int Bytes>
