@@ -49,7 +49,7 @@ impl Case {
         let positions = random(&[clouds, points, 3], 7).to_kind(Kind::Float);
         positions.i((.., 1, ..)).copy_(&positions.i((.., 0, ..)));
         let neighbours = nearest_neighbours(&positions, k, 1).unwrap();
-        let _ = neighbours.i((2, k - 1)).copy_(&neighbours.i((2, 1)));
+        neighbours.i((2, k - 1)).copy_(&neighbours.i((2, 1)));
         Self { neighbours, clouds, channels, kind, drawn: Cell::new(100) }
     }
 
