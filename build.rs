@@ -34,7 +34,10 @@ fn checked_version(root: &Path) -> String {
 /// From `build-version` of a libtorch archive, or from `version.py` of a Python wheel.
 fn version(root: &Path) -> Option<String> {
     for name in ["build-version", "version.py"] {
-        println!("cargo:rerun-if-changed={}", root.join(name).display());
+        // A watched file that does not exist would make cargo build the bridge at every call.
+        if root.join(name).exists() {
+            println!("cargo:rerun-if-changed={}", root.join(name).display());
+        }
     }
     if let Ok(text) = fs::read_to_string(root.join("build-version")) {
         return Some(text.trim().to_owned());

@@ -6,5 +6,6 @@ mod data;
 mod decisions;
 mod errors;
 mod golden;
+mod kernels;
 mod loader;
 mod parity;

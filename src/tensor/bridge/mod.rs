@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 
 pub mod autocast;
 pub mod device;
+pub mod gather;
+pub mod mix;
+pub mod nearest;
+pub mod norm;
 pub mod operators;
 
 unsafe extern "C" {
