@@ -29,7 +29,7 @@ build: setup ## compile the program into target/debug/sgas
 test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
-	@grep -E '^skipped' target/test.log | sort -u || echo 'no test was skipped'
+	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
 
 lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
@@ -54,4 +54,4 @@ bench-reference: ## time the published code: SGAS_REFERENCE=its checkout, PYTHON
 	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what train
 
 clean: ## remove what was compiled and the demo's runs; libtorch stays
-	rm -rf target $(DEMO)
+	rm -rf target .libtorch-* $(DEMO)

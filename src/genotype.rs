@@ -8,7 +8,6 @@ mod json;
 mod space;
 pub mod zoo;
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::decision::Choice;
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 
 pub use space::SpaceName;
@@ -97,7 +97,7 @@ impl Genotype {
     /// Writes the file, replacing an old one only when the new one is whole.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        write_atomically(path, self.to_json().as_bytes()).map_err(|error| Error::write(path, error))
+        write_atomically(path, self.to_json().as_bytes())
     }
 
     /// Refuses a cell of another space than the one that is to be trained or evaluated.
@@ -115,19 +115,6 @@ impl Genotype {
             self.space
         )))
     }
-}
-
-/// Writes beside `path` and moves the whole file there.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; a result has the permissions that the user's umask leaves.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

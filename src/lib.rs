@@ -4,12 +4,17 @@
 pub mod batch;
 pub mod cell;
 pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod data;
 pub mod decision;
 pub mod error;
 pub mod eval;
+pub mod files;
 pub mod genotype;
 pub mod model;
+pub mod nearest;
 pub mod ops;
 pub mod optim;
 pub mod report;

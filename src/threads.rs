@@ -1,7 +1,7 @@
 //! How libtorch's OpenMP threads wait for work, set before they exist.
 //!
 //! By default libgomp's threads spin while they wait. Alone on a machine that is fastest; beside a second busy
-//! process it made small steps 50 times slower (measured on two cores, `benches/results/threads.md`). A short
+//! process it made a search step seven times slower (two cores; `benches/results/threads.md`). A short
 //! spin keeps most of the speed of the one and nearly all of the other.
 
 use std::env;

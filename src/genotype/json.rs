@@ -9,10 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{CellGenotype, Genotype, SpaceName, searched_concat};
 use crate::error::{Error, Result};
+use crate::nearest::nearest;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
-
-/// Below this similarity (0 to 1) a known name is no help.
-const SIMILAR_ENOUGH: f64 = 0.6;
 
 /// How an edge is written, for messages.
 const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]";
@@ -199,15 +197,4 @@ fn unknown_primitive(space: SpaceName, place: String, primitive: &str) -> Error 
 fn surplus_reduce(space: SpaceName, origin: &str) -> Error {
     Error::invalid(format!("{origin}: reduce"), format!("no reduction cell in the {space} space"), "one")
         .with_hint("only image networks have a second kind of cell; is \"space\" right?")
-}
-
-/// The known name most like `name`, if one is like it at all.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let similarity = |known: &str| strsim::normalized_damerau_levenshtein(&lower, &known.to_lowercase());
-    let (best, similarity) = known
-        .into_iter()
-        .map(|known| (known, similarity(known)))
-        .reduce(|best, next| if next.1 > best.1 { next } else { best })?;
-    (similarity >= SIMILAR_ENOUGH).then_some(best)
 }

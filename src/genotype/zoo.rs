@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::json::nearest;
 use super::{Genotype, SpaceName};
 use crate::error::{Error, Result};
+use crate::nearest::nearest;
 
 const ZOO_JSON: &str = include_str!("zoo.json");
 

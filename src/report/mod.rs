@@ -2,7 +2,13 @@
 //!
 //! The loops know nothing of terminals and files; they call [`Observer::observe`].
 
+pub mod append;
+pub mod csv;
+pub mod drawing;
+pub mod log;
+pub mod progress;
 pub mod svg;
+pub mod terminal;
 
 use crate::decision::EdgeScore;
 use crate::error::Result;
@@ -130,5 +136,41 @@ pub struct Observers(pub Vec<Box<dyn Observer>>);
 impl Observer for Observers {
     fn observe(&mut self, event: &Event) -> Result<()> {
         self.0.iter_mut().try_for_each(|observer| observer.observe(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Events that the observers' tests share.
+
+    use super::*;
+
+    pub(super) fn epoch(epoch: usize) -> EpochReport {
+        EpochReport {
+            epoch,
+            epochs: 2,
+            learning_rate: 0.005,
+            batch_size: 28,
+            train: Metrics { loss: 1.5, score: 0.5, others: vec![("mean_class_accuracy".to_owned(), 0.25)] },
+            validation: None,
+            open_edges: Some(9),
+            parameters: 100,
+            skipped_steps: 0,
+            seconds: 2.0,
+        }
+    }
+
+    pub(super) fn decision(epoch: usize) -> DecisionReport {
+        DecisionReport {
+            epoch,
+            kind: CellKind::Normal,
+            edge: 1,
+            node: 0,
+            source: 1,
+            primitive: "edge_conv".to_owned(),
+            score: EdgeScore { importance: 0.75, certainty: 0.25, stability: 0.0, score: 0.5 },
+            runner_up: Some((4, 0.25)),
+            pruned: vec![0, 2],
+        }
     }
 }

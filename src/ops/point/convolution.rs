@@ -1,5 +1,6 @@
 //! `conv_1x1` and `semi_gcn`: a block per point, and the mean of that block over the neighbours.
 
+use crate::ops::point::published::norm_output;
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::{Itself, Neighbours};
@@ -40,6 +41,7 @@ impl SemiGcn {
 impl Operation<Neighbours> for SemiGcn {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let hidden = self.block.forward(&state.features, mode.is_training());
+        let hidden = norm_output(hidden, neighbours.clouds);
         neighbours.sum(&hidden, Itself::Included) / neighbours.k() as f64
     }
 }

@@ -7,6 +7,7 @@ mod convolution;
 mod edge;
 mod isomorphism;
 mod max_relative;
+pub mod published;
 mod sage;
 mod skip;
 

@@ -1,10 +1,10 @@
 //! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
 
-use super::{Case, for_each_case};
+use super::{Case, Results, for_each_case, running_statistics};
 use sgas::batch::{Batch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
-use sgas::model::{Learn, Model, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
+use sgas::model::{Learn, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::bilevel::Bilevel;
@@ -59,32 +59,30 @@ fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
 
 #[test]
 fn golden_point_supernets() {
-    for_each_case("supernet", &POINT, |case| {
-        let mut model = golden_supernet(case);
-        model.learn(Learn::Both);
-        let batch = batch(case, "input:x", "input:target");
-        let logits = model.forward(&batch, Mode::TRAINING).logits;
-        let loss = task(case).loss(&logits, batch.target());
-        case.check("output:logits", &logits);
-        case.check("output:loss", &loss.view([1]));
-
-        let weights = &model.weights().parameters;
-        let open = model.alphas().open();
-        let leaves: Vec<Tensor> = weights.iter().chain(open.iter()).map(|(_, leaf)| leaf.shallow_clone()).collect();
-        let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false);
-        let of_alphas = gradients.split_off(weights.iter().count());
-        case.check_gradients(weights.iter().map(|(name, _)| name).zip(gradients));
-        compare_alpha_gradients(case, open.iter().map(|(name, _)| name).zip(of_alphas));
-    });
+    for_each_case("supernet", &POINT, |case| case.compare(run_supernet));
 }
 
-fn compare_alpha_gradients<'a>(case: &Case, open: impl Iterator<Item = (&'a str, Tensor)>) {
-    let ours = case.tensor("alpha:normal").zeros_like();
-    for (name, gradient) in open {
+fn run_supernet(case: &Case) -> Results {
+    let mut model = golden_supernet(case);
+    model.learn(Learn::Both);
+    let batch = batch(case, "input:x", "input:target");
+    let logits = model.forward(&batch, Mode::TRAINING).logits;
+    let loss = task(case).loss(&logits, batch.target());
+    let mut results = Results::from([("output:logits".to_owned(), logits), ("output:loss".to_owned(), loss.view([1]))]);
+
+    let weights = &model.weights().parameters;
+    let open = model.alphas().open();
+    let leaves: Vec<Tensor> = weights.iter().chain(open.iter()).map(|(_, leaf)| leaf.shallow_clone()).collect();
+    let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false);
+    let of_alphas = gradients.split_off(weights.iter().count());
+    results.extend(weights.iter().map(|(name, _)| format!("grad:{name}")).zip(gradients));
+    let table = case.tensor("alpha:normal").zeros_like();
+    for ((name, _), gradient) in open.iter().zip(of_alphas) {
         let edge: i64 = name.strip_prefix("normal.").unwrap().parse().unwrap();
-        ours.get(edge).copy_(&gradient);
+        table.get(edge).copy_(&gradient);
     }
-    case.check("grad_alpha:normal", &ours);
+    results.insert("grad_alpha:normal".to_owned(), table);
+    results
 }
 
 #[test]
@@ -93,11 +91,11 @@ fn golden_point_bilevels() {
         if case.int("order") == 2 {
             panic!("{}: second order is not built yet", case.name);
         }
-        compare_bilevel(case);
+        case.compare(run_bilevel);
     });
 }
 
-fn compare_bilevel(case: &Case) {
+fn run_bilevel(case: &Case) -> Results {
     let mut model = golden_supernet(case);
     let rate = case.float("learning_rate");
     let weights = WeightConfig {
@@ -116,6 +114,7 @@ fn compare_bilevel(case: &Case) {
     };
     let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32);
     let mut outcomes = Vec::new();
+    let mut results = Results::new();
     for step in 0.. {
         let name = |what: &str| format!("step{step}:{what}");
         if !case.content.tensors.contains_key(&name("train_x")) {
@@ -125,35 +124,34 @@ fn compare_bilevel(case: &Case) {
         let training = batch(case, &name("train_x"), &name("train_target"));
         let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap();
         outcomes.extend([outcome.loss as f32, outcome.gradient_norm.unwrap() as f32]);
-        case.check(&name("alpha_normal"), &Tensor::stack(model.alphas().rows(CellKind::Normal), 0));
+        results.insert(name("alpha_normal"), Tensor::stack(model.alphas().rows(CellKind::Normal), 0));
     }
-    case.check("output:train_loss_and_grad_norm", &Tensor::from_slice(&outcomes).view([-1, 2]));
+    results.insert("output:train_loss_and_grad_norm".to_owned(), Tensor::from_slice(&outcomes).view([-1, 2]));
+    results
 }
 
 #[test]
 fn golden_point_networks() {
-    for_each_case("network", &POINT, |case| {
-        let mut cell = case.header["genotype"].clone();
-        cell["space"] = case.header["space"].clone();
-        let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
-        let mut model = derived(&genotype, &spec(case), 0, case.device).unwrap();
-        model.weights_mut().load(&case.weights(), &case.name).unwrap();
-        let batch = batch(case, "input:x", "input:target");
-
-        let logits = model.forward(&batch, Mode::TRAINING).logits;
-        let loss = task(case).loss(&logits, batch.target());
-        case.check("output:train_logits", &logits);
-        case.check("output:train_loss", &loss.view([1]));
-        compare_weight_gradients(case, &*model, &loss);
-        for (name, value) in model.weights().buffers.iter().filter(|(name, _)| name.contains("running")) {
-            case.check(&format!("after:{name}"), value);
-        }
-        case.check("output:eval_logits_after", &model.forward(&batch, Mode::Evaluation).logits);
-    });
+    for_each_case("network", &POINT, |case| case.compare(run_network));
 }
 
-fn compare_weight_gradients(case: &Case, model: &dyn Model, loss: &Tensor) {
+fn run_network(case: &Case) -> Results {
+    let mut cell = case.header["genotype"].clone();
+    cell["space"] = case.header["space"].clone();
+    let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
+    let mut model = derived(&genotype, &spec(case), 0, case.device).unwrap();
+    model.weights_mut().load(&case.weights(), &case.name).unwrap();
+    let batch = batch(case, "input:x", "input:target");
+
+    let logits = model.forward(&batch, Mode::TRAINING).logits;
+    let loss = task(case).loss(&logits, batch.target());
     let parameters = &model.weights().parameters;
-    let flat = parameters.gradient(loss);
-    case.check_gradients(parameters.split(&flat));
+    let flat = parameters.gradient(&loss);
+    let mut results: Results =
+        parameters.split(&flat).map(|(name, gradient)| (format!("grad:{name}"), gradient)).collect();
+    results.extend(running_statistics(model.weights()));
+    results.insert("output:train_logits".to_owned(), logits);
+    results.insert("output:train_loss".to_owned(), loss.view([1]));
+    results.insert("output:eval_logits_after".to_owned(), model.forward(&batch, Mode::Evaluation).logits);
+    results
 }

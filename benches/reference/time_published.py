@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Times one step of the published SGAS code on point clouds, as it is, to stand beside ours.
+
+    time_published.py --sgas DIR [--what search|train] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
+
+DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch, numpy and
+sklearn; torch_geometric and torchvision, of which a step uses an initialiser at most, are stood in for. On a CPU
+the code's `.cuda()` does nothing. Points and labels are random: a step costs the same for any.
+
+search: alpha step (first order) and weight step of the supernet in turn, as `gcn_point/train_search.py` does.
+train: one training step of the published network Cri2_ModelNet_Best, as `gcn_point/main_modelnet.py` does.
+Prints one JSON object; times in seconds.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+import types
+from pathlib import Path
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
+    parser.add_argument("--what", choices=["search", "train"], default="search")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--warmup", type=int, default=2, help="steps before the clock counts")
+    parser.add_argument("--repeats", type=int, default=7, help="steps that count")
+    parser.add_argument("--amp", action="store_true", help="train: fp16 autocast with a scaler (cuda), bf16 (cpu)")
+    parser.add_argument("--batch", type=int, help="clouds per step: 4 (search), 8 (train)")
+    parser.add_argument("--points", type=int, default=1024)
+    parser.add_argument("--k", type=int, default=9)
+    parser.add_argument("--cells", type=int, help="2 (search), 3 (train)")
+    parser.add_argument("--channels", type=int, help="32 (search), 128 (train)")
+    parser.add_argument("--classes", type=int, help="10 (search), 40 (train)")
+    args = parser.parse_args()
+    defaults = dict(search=dict(batch=4, cells=2, channels=32, classes=10),
+                    train=dict(batch=8, cells=3, channels=128, classes=40))[args.what]
+    for name, value in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
+        parser.error(f"--sgas {args.sgas}: gcn/gcn_point/model_search.py is not there")
+    return args
+
+
+def stand_in(name, **content):
+    """Puts a module of that name, with its parents, where `import` looks first."""
+    parent = None
+    for depth in range(name.count(".") + 1):
+        path = ".".join(name.split(".")[: depth + 1])
+        module = sys.modules.setdefault(path, types.ModuleType(path))
+        if parent is not None:
+            setattr(parent, path.rsplit(".", 1)[1], module)
+        parent = module
+    for key, value in content.items():
+        setattr(parent, key, value)
+
+
+def glorot(tensor):
+    bound = math.sqrt(6.0 / (tensor.size(-2) + tensor.size(-1)))
+    tensor.data.uniform_(-bound, bound)
+
+
+def zeros(tensor):
+    if tensor is not None:
+        tensor.data.zero_()
+
+
+def prepare(args):
+    """Makes the checkout importable, and `.cuda()` nothing on a CPU."""
+    import torch
+
+    stand_in("torch_geometric.nn.inits", glorot=glorot, zeros=zeros)
+    stand_in("torchvision.transforms")
+    sys.path[:0] = [str(args.sgas / "gcn" / "gcn_point"), str(args.sgas)]
+    if args.device == "cpu":
+        torch.Tensor.cuda = lambda self, *_, **__: self
+        torch.nn.Module.cuda = lambda self, *_, **__: self
+    elif not torch.cuda.is_available():
+        sys.exit("error: --device cuda, but torch sees no GPU")
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    return torch
+
+
+def weight_step(torch, model, loss_of, optimizer, autocast, scaler):
+    optimizer.zero_grad()
+    with autocast():
+        loss = loss_of()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    scaler.step(optimizer)
+    scaler.update()
+
+
+def search_steps(torch, args, points, labels):
+    """The two halves of a search step, each a function without arguments."""
+    from architect import Architect
+    from model_search import Network
+
+    criterion = torch.nn.CrossEntropyLoss().cuda()
+    model = Network(args.channels, args.classes, args.cells, criterion, 3, in_channels=3, emb_dims=1024,
+                    dropout=0.5, k=args.k).cuda()
+    model.normal_selected_idxs = model.normal_selected_idxs.cuda()
+    settings = types.SimpleNamespace(momentum=0.9, weight_decay=3e-4, arch_learning_rate=3e-4, arch_weight_decay=1e-3)
+    architect = Architect(model, settings)
+    optimizer = torch.optim.SGD(model.parameters(), 0.005, momentum=0.9, weight_decay=3e-4)
+    scaler = torch.amp.GradScaler(args.device, enabled=False)
+    model.train()
+
+    def alpha():
+        architect.step(points, labels, points, labels, 0.005, optimizer, unrolled=False)
+
+    def weights():
+        weight_step(torch, model, lambda: criterion(model(points), labels), optimizer, contextlib.nullcontext, scaler)
+
+    return model, {"alpha_step": alpha, "weight_step": weights}
+
+
+def train_steps(torch, args, points, labels):
+    """A training step; drop path is off, as in the first epoch."""
+    import genotypes
+    from model import NetworkModelNet40
+
+    criterion = torch.nn.CrossEntropyLoss().cuda()
+    model = NetworkModelNet40(args.channels, args.classes, args.cells, False, genotypes.Cri2_ModelNet_Best,
+                              in_channels=3, emb_dims=1024, dropout=0.5, k=args.k).cuda()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    half = torch.float16 if args.device == "cuda" else torch.bfloat16
+    scaler = torch.amp.GradScaler(args.device, enabled=args.amp and half == torch.float16)
+    model.train()
+
+    def autocast():
+        return torch.autocast(args.device, dtype=half, enabled=args.amp)
+
+    def step():
+        weight_step(torch, model, lambda: criterion(model(points)[0], labels), optimizer, autocast, scaler)
+
+    return model, {"train_step": step}
+
+
+def measure(torch, args, steps):
+    """Runs the steps in turn; the times of each after the warm-up."""
+    wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    times = {name: [] for name in steps}
+    for repeat in range(args.warmup + args.repeats):
+        for name, step in steps.items():
+            wait()
+            start = time.perf_counter()
+            step()
+            wait()
+            if repeat >= args.warmup:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def summary(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def main():
+    args = arguments()
+    torch = prepare(args)
+    points = (torch.rand(args.batch, 3, args.points, 1) * 2 - 1).to(args.device)
+    labels = torch.randint(args.classes, (args.batch,)).to(args.device)
+    model, steps = (search_steps if args.what == "search" else train_steps)(torch, args, points, labels)
+    times = measure(torch, args, steps)
+    conditions = {name: getattr(args, name) for name in
+                  ("what", "device", "threads", "amp", "batch", "points", "k", "cells", "channels", "classes", "warmup", "repeats")}
+    result = {
+        "code": "published (lightaime/sgas)",
+        **conditions,
+        "torch": torch.__version__,
+        "device_name": torch.cuda.get_device_name() if args.device == "cuda" else platform.processor() or platform.machine(),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "seconds": {name: summary(values) for name, values in times.items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    if args.device == "cuda":
+        result["peak_device_bytes"] = torch.cuda.max_memory_allocated()
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+//! The command line as typed. The only file that sees clap; what the words mean stands in `commands::options`.
+
+use crate::commands::{
+    AmpChoice, Command, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
+    Verbosity, ZooOptions,
+};
+use crate::data::Split;
+use crate::search::StrategyKind;
+use clap::builder::RangedU64ValueParser;
+use clap::builder::styling::{Style, Styles};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+use std::path::PathBuf;
+
+/// Search neural architectures by Sequential Greedy Architecture Search (SGAS, CVPR 2020), train what was found,
+/// and evaluate it.
+#[derive(Debug, Parser)]
+#[command(name = "sgas", version, max_term_width = 110, styles = Styles::plain().header(Style::new().bold()))]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Search a cell, train it, evaluate it:
+  sgas search --task modelnet40
+  sgas train --genotype cell.json --amp
+  sgas eval
+
+Without data, to try:
+  sgas search --config smoke/search-points --data synthetic --save cell.json
+
+Results go to standard output, logs and progress to standard error.
+Exit codes: 0 done, 1 the run failed, 2 usage, configuration or input.")]
+struct Typed {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    command: TypedCommand,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct GlobalArguments {
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", value_parser = device)]
+    device: DeviceChoice,
+    /// Threads of tensor operations
+    #[arg(long, global = true, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
+    /// Tell more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Tell warnings and errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum TypedCommand {
+    Search(SearchArguments),
+    Train(TrainArguments),
+    Eval(EvalArguments),
+    Show(ShowArguments),
+    Zoo(ZooArguments),
+    Completions(CompletionArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run options")]
+struct RunArguments {
+    /// The task: modelnet10, modelnet40 or points (your own clouds)
+    #[arg(long)]
+    task: Option<String>,
+    /// The data: a folder, or `synthetic`; else it is looked for under $SGAS_DATA and data/
+    #[arg(long, value_name = "DIR|synthetic")]
+    data: Option<String>,
+    /// A configuration: a file, or the name of an embedded one such as modelnet40-cpu
+    #[arg(long, value_name = "FILE|NAME")]
+    config: Option<String>,
+    /// Sets one key of the configuration; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// The run folder [default: a new one under $SGAS_RUNS or runs/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
+    seed: Option<u64>,
+    /// Samples per batch
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
+    batch: Option<u64>,
+    /// Mixed precision: alone, fp16 on a GPU with Tensor Cores and bf16 elsewhere
+    #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "auto")]
+    amp: Option<Amp>,
+    /// Go on with the run in --out from its last whole epoch
+    #[arg(long, requires = "out")]
+    resume: bool,
+}
+
+/// Search a cell: alternate steps on weights and alphas, and decide edge by edge
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sgas search --task modelnet10 --criterion 2 --save cell.json
+
+Leaves a run folder with the genotype, a drawing of the cell after every decision, metrics and logs.")]
+struct SearchArguments {
+    #[command(flatten)]
+    run: RunArguments,
+    /// Rank edges by importance and certainty (1), or by stability as well (2)
+    #[arg(long, value_name = "1|2", help_heading = "Search options", allow_negative_numbers = true)]
+    criterion: Option<i64>,
+    /// How edges are chosen
+    #[arg(long, help_heading = "Search options")]
+    strategy: Option<Strategy>,
+    /// Order of the alphas' gradient; 1 is the published default
+    #[arg(long, value_name = "1|2", help_heading = "Search options")]
+    order: Option<u8>,
+    /// Also write the genotype here
+    #[arg(long, value_name = "FILE", help_heading = "Search options")]
+    save: Option<PathBuf>,
+}
+
+/// Train the network of a found or published cell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas train --genotype cell.json --amp
+  sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small")]
+struct TrainArguments {
+    /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
+    #[arg(long, value_name = "FILE|NAME|RUN", required_unless_present = "resume")]
+    genotype: Option<String>,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// Evaluate trained weights: overall and mean class accuracy, each class, confusion
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas eval                                  # the newest finished training
+  sgas eval --run runs/train-points-... --json
+  sgas eval --weights w.safetensors --genotype Cri2_ModelNet_Best --task modelnet40")]
+struct EvalArguments {
+    /// A training's run folder [default: the newest finished one]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "genotype"])]
+    run: Option<PathBuf>,
+    /// Weights outside a run folder
+    #[arg(long, value_name = "FILE", requires = "genotype")]
+    weights: Option<PathBuf>,
+    /// The cell that the weights belong to: a file, a published name or a run folder
+    #[arg(long, value_name = "FILE|NAME|RUN", requires = "weights")]
+    genotype: Option<String>,
+    /// The task, with --weights
+    #[arg(long, requires = "weights")]
+    task: Option<String>,
+    /// The data: a folder, or `synthetic` [default: what the run used]
+    #[arg(long, value_name = "DIR|synthetic")]
+    data: Option<String>,
+    /// Sizes of the network, with --weights: a file, or the name of an embedded configuration
+    #[arg(long, value_name = "FILE|NAME", requires = "weights")]
+    config: Option<String>,
+    /// Sets one key of the configuration; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// Samples per batch
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
+    batch: Option<u64>,
+    /// Which samples
+    #[arg(long, default_value = "test")]
+    split: TypedSplit,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show a cell: its edges, the parameters of its networks, a drawing
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas show Cri2_ModelNet_Best
+  sgas show cell.json --svg cell.svg --json")]
+struct ShowArguments {
+    /// A genotype file, a published name (see `sgas zoo`) or a run folder
+    #[arg(value_name = "GENOTYPE")]
+    genotype: String,
+    /// The task whose published networks are counted [default: the space's own]
+    #[arg(long)]
+    task: Option<String>,
+    /// Draw the cell into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the published cells with their published scores and parameters
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sgas zoo --json")]
+struct ZooArguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sgas completions bash > ~/.local/share/bash-completion/completions/sgas")]
+struct CompletionArguments {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Amp {
+    Auto,
+    Fp16,
+    Bf16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Strategy {
+    /// Greedy decisions by the criterion
+    Sgas,
+    /// No decisions; read off at the end
+    Darts,
+    /// No training; read off random alphas
+    Random,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TypedSplit {
+    Train,
+    Validation,
+    Test,
+}
+
+/// What was typed, as it is meant; `None` where clap has answered already (completions). Help, version and
+/// misuse end the process here: clap prints them and exits with 0 or 2.
+pub fn parse() -> Option<(GlobalOptions, Command)> {
+    let typed = Typed::parse();
+    let command = match typed.command {
+        TypedCommand::Search(arguments) => Command::Search(arguments.into()),
+        TypedCommand::Train(arguments) => Command::Train(arguments.into()),
+        TypedCommand::Eval(arguments) => Command::Eval(arguments.into()),
+        TypedCommand::Show(arguments) => Command::Show(arguments.into()),
+        TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
+        TypedCommand::Completions(arguments) => {
+            clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
+            return None;
+        }
+    };
+    Some((typed.global.into(), command))
+}
+
+/// Every whole number that a configuration can hold.
+fn whole_number() -> RangedU64ValueParser<u64> {
+    value_parser!(u64).range(..=i64::MAX as u64)
+}
+
+fn device(typed: &str) -> Result<DeviceChoice, String> {
+    match typed.split_once(':') {
+        None if typed == "auto" => Ok(DeviceChoice::Auto),
+        None if typed == "cpu" => Ok(DeviceChoice::Cpu),
+        None if typed == "cuda" => Ok(DeviceChoice::Cuda(0)),
+        Some(("cuda", index)) => index.parse().map(DeviceChoice::Cuda).map_err(|_| "cuda:N takes a number".to_owned()),
+        _ => Err("expected auto, cpu, cuda or cuda:N".to_owned()),
+    }
+}
+
+/// The ranges above end below `usize::MAX` on the 64-bit machines that libtorch runs on.
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl From<GlobalArguments> for GlobalOptions {
+    fn from(typed: GlobalArguments) -> Self {
+        let verbosity = match (typed.quiet, typed.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Self { device: typed.device, threads: typed.threads.map(size), verbosity }
+    }
+}
+
+impl From<RunArguments> for RunOptions {
+    fn from(typed: RunArguments) -> Self {
+        Self {
+            task: typed.task,
+            data: typed.data,
+            config: typed.config,
+            set: typed.set,
+            out: typed.out,
+            seed: typed.seed,
+            batch: typed.batch.map(size),
+            amp: typed.amp.map(AmpChoice::from),
+            resume: typed.resume,
+        }
+    }
+}
+
+impl From<SearchArguments> for SearchOptions {
+    fn from(typed: SearchArguments) -> Self {
+        Self {
+            run: typed.run.into(),
+            criterion: typed.criterion,
+            strategy: typed.strategy.map(StrategyKind::from),
+            order: typed.order,
+            save: typed.save,
+        }
+    }
+}
+
+impl From<TrainArguments> for TrainOptions {
+    fn from(typed: TrainArguments) -> Self {
+        Self { run: typed.run.into(), genotype: typed.genotype }
+    }
+}
+
+impl From<EvalArguments> for EvalOptions {
+    fn from(typed: EvalArguments) -> Self {
+        Self {
+            run: typed.run,
+            weights: typed.weights,
+            genotype: typed.genotype,
+            task: typed.task,
+            data: typed.data,
+            config: typed.config,
+            set: typed.set,
+            batch: typed.batch.map(size),
+            split: typed.split.into(),
+            json: typed.json,
+        }
+    }
+}
+
+impl From<ShowArguments> for ShowOptions {
+    fn from(typed: ShowArguments) -> Self {
+        Self { genotype: typed.genotype, task: typed.task, svg: typed.svg, json: typed.json }
+    }
+}
+
+impl From<Amp> for AmpChoice {
+    fn from(typed: Amp) -> Self {
+        match typed {
+            Amp::Auto => Self::Auto,
+            Amp::Fp16 => Self::Fp16,
+            Amp::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl From<Strategy> for StrategyKind {
+    fn from(typed: Strategy) -> Self {
+        match typed {
+            Strategy::Sgas => Self::Sgas,
+            Strategy::Darts => Self::Darts,
+            Strategy::Random => Self::Random,
+        }
+    }
+}
+
+impl From<TypedSplit> for Split {
+    fn from(typed: TypedSplit) -> Self {
+        match typed {
+            TypedSplit::Train => Self::Train,
+            TypedSplit::Validation => Self::Validation,
+            TypedSplit::Test => Self::Test,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The cell that a user names: a genotype file, a published name, or a run folder.
+
+use super::run_folder::RunFolder;
+use crate::error::{Error, Result};
+use crate::genotype::{Genotype, zoo};
+use std::path::Path;
+
+/// A cell and where it came from.
+#[derive(Debug, Clone)]
+pub struct NamedCell {
+    /// The published name, the file's stem or the run's name.
+    pub name: String,
+    /// Where it was read, for errors: the path, or the name as typed.
+    pub origin: String,
+    /// The cell.
+    pub genotype: Genotype,
+    /// The task it was searched for or trained on, where that is known.
+    pub task: Option<String>,
+    /// Where it is a published one.
+    pub published: Option<&'static zoo::ZooCell>,
+}
+
+/// Reads the cell that `typed` names. What exists as a file or folder is that; else it is a published name.
+///
+/// # Errors
+/// A folder without a run or genotype, a genotype that is wrong, a name that nobody published (with the nearest).
+pub fn load(typed: &str) -> Result<NamedCell> {
+    let path = Path::new(typed);
+    if path.is_dir() {
+        return from_run(&RunFolder::open(path)?);
+    }
+    if path.exists() || looks_like_a_path(typed) {
+        return from_file(path);
+    }
+    from_zoo(typed)
+}
+
+fn from_run(run: &RunFolder) -> Result<NamedCell> {
+    let path = run.genotype();
+    if !path.is_file() {
+        let message = format!("{}: this run has no genotype yet", run.path().display());
+        return Err(Error::usage(message).with_hint("a search writes it when it is done: go on with --resume"));
+    }
+    let cell = from_file(&path)?;
+    Ok(NamedCell { name: run.name(), task: Some(run.about()?.task), ..cell })
+}
+
+fn from_file(path: &Path) -> Result<NamedCell> {
+    let genotype = Genotype::load(path)?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let task = genotype.task.clone();
+    Ok(NamedCell { name, origin: path.display().to_string(), genotype, task, published: None })
+}
+
+fn from_zoo(name: &str) -> Result<NamedCell> {
+    let cell = zoo::find(name).map_err(no_file_either)?;
+    let genotype = cell.genotype.clone();
+    Ok(NamedCell { name: cell.name.clone(), origin: name.to_owned(), genotype, task: None, published: Some(cell) })
+}
+
+fn no_file_either(error: Error) -> Error {
+    match error {
+        Error::Usage { message, hint } => Error::Usage { message: format!("{message}, and no such file"), hint },
+        other => other,
+    }
+}
+
+/// Published names have neither a folder nor an extension.
+fn looks_like_a_path(typed: &str) -> bool {
+    typed.contains(std::path::MAIN_SEPARATOR) || Path::new(typed).extension().is_some()
+}

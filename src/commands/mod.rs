@@ -1,0 +1,64 @@
+//! What the program can be asked to do: one file per subcommand, and the options they take.
+//!
+//! The options here are what the words typed mean; how they are typed stands in `cli`. A command builds space,
+//! data and observers, calls the engine and prints the result; it holds no loop of its own.
+
+pub mod cell;
+pub mod dataset;
+pub mod device;
+pub mod eval;
+pub mod logging;
+pub mod observers;
+pub mod options;
+pub mod panics;
+pub mod run_folder;
+pub mod search;
+pub mod show;
+pub mod train;
+pub mod zoo;
+
+pub use options::{
+    AmpChoice, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
+    Verbosity, ZooOptions,
+};
+
+use crate::error::{Error, Result};
+use std::io::Write;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Search a cell.
+    Search(SearchOptions),
+    /// Train a network of a found or published cell.
+    Train(TrainOptions),
+    /// Evaluate trained weights.
+    Eval(EvalOptions),
+    /// Show a cell.
+    Show(ShowOptions),
+    /// List the published cells.
+    Zoo(ZooOptions),
+}
+
+/// Does it; results go to `out`, logs and progress to standard error.
+///
+/// # Errors
+/// Whatever the command reports.
+pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
+    logging::start(global.verbosity);
+    match command {
+        Command::Search(options) => search::run(options, global, out),
+        Command::Train(options) => train::run(options, global, out),
+        Command::Eval(options) => eval::run(options, global, out),
+        Command::Show(options) => show::run(options, out),
+        Command::Zoo(options) => zoo::run(options, out),
+    }
+}
+
+/// Writes a result to standard output.
+///
+/// # Errors
+/// [`Error::Write`]; `main` is quiet about a reader that has gone.
+pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| Error::write("standard output", source))
+}

@@ -1,0 +1,72 @@
+//! Who watches a run: progress, event log, table, and in a search the drawings.
+
+use super::run_folder::RunFolder;
+use super::{GlobalOptions, Verbosity};
+use crate::config::embedded;
+use crate::error::Result;
+use crate::genotype::{SpaceName, searched_concat};
+use crate::report::csv::MetricsTable;
+use crate::report::drawing::CellDrawings;
+use crate::report::log::EventLog;
+use crate::report::progress::{Progress, ProgressOptions};
+use crate::report::{Observer, Observers};
+use crate::topology::Topology;
+use tch::Device;
+
+/// What the observers need to know of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// `search` or `train`.
+    pub command: &'a str,
+    /// Name of the task.
+    pub task: &'a str,
+    /// The task's score in the user's words: `accuracy`.
+    pub score_name: &'a str,
+    /// Where it computes.
+    pub device: Device,
+    /// The space of the cells that a search draws; none for a training.
+    pub drawn: Option<SpaceName>,
+}
+
+/// The observers of the run in `folder`; its logs go on after what they hold.
+///
+/// # Errors
+/// Logs that can't be written.
+pub fn of_run(folder: &RunFolder, watched: &Watched<'_>, global: &GlobalOptions) -> Result<Observers> {
+    let progress = Progress::new(ProgressOptions {
+        score_name: watched.score_name.to_owned(),
+        quiet: global.verbosity == Verbosity::Quiet,
+        if_long: smaller_size(watched),
+    });
+    let mut observers: Vec<Box<dyn Observer>> = vec![
+        Box::new(progress),
+        Box::new(EventLog::open(folder.path())?),
+        Box::new(MetricsTable::open(folder.path())?),
+    ];
+    if let Some(space) = watched.drawn {
+        let (topology, concat) = (Topology::new(space.steps()), searched_concat(space.steps()).collect());
+        observers.push(Box::new(CellDrawings::new(folder.path(), topology, space.primitives(), concat)));
+    }
+    Ok(Observers(observers))
+}
+
+/// On a processor: the configuration of a size for it, where there is one.
+fn smaller_size(watched: &Watched<'_>) -> Option<String> {
+    let name = format!("{}-cpu", watched.task);
+    let known = watched.device == Device::Cpu && embedded::named(&format!("{}/{name}", watched.command)).is_some();
+    known.then(|| format!("that is long for a processor: --config {name} is of a size for it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smaller_size_is_named_on_a_processor_only_and_only_where_there_is_one() {
+        let watched =
+            Watched { command: "search", task: "modelnet40", score_name: "", device: Device::Cpu, drawn: None };
+        assert!(smaller_size(&watched).unwrap().contains("--config modelnet40-cpu"));
+        assert_eq!(smaller_size(&Watched { device: Device::Cuda(0), ..watched }), None);
+        assert_eq!(smaller_size(&Watched { task: "points", ..watched }), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! The options of the commands, as plain data.
+
+use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::search::StrategyKind;
+use std::path::{Path, PathBuf};
+
+/// What every command takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalOptions {
+    /// Where tensors live.
+    pub device: DeviceChoice,
+    /// Threads of tensor operations; absent: libtorch's own choice.
+    pub threads: Option<usize>,
+    /// How much is told on standard error.
+    pub verbosity: Verbosity,
+}
+
+/// Where tensors live, as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// CUDA where it is usable, else the processor.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The CUDA device of this index.
+    Cuda(usize),
+}
+
+/// How much is told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Warnings and errors; no progress.
+    Quiet,
+    /// Progress and what matters.
+    Normal,
+    /// Details too.
+    Verbose,
+}
+
+/// In which precision `--amp` asks to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmpChoice {
+    /// fp16 on a CUDA device with Tensor Cores, bf16 elsewhere.
+    Auto,
+    /// Half precision with loss scaling; CUDA only.
+    Fp16,
+    /// bfloat16.
+    Bf16,
+}
+
+/// What `search` and `train` share.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunOptions {
+    /// Name of the task.
+    pub task: Option<String>,
+    /// A folder, or `synthetic`.
+    pub data: Option<String>,
+    /// A file, or the name of an embedded configuration.
+    pub config: Option<String>,
+    /// `section.key=value`, in the order typed.
+    pub set: Vec<String>,
+    /// The run folder; absent: a new one under the run root.
+    pub out: Option<PathBuf>,
+    /// Seed of everything random.
+    pub seed: Option<u64>,
+    /// Samples per batch.
+    pub batch: Option<usize>,
+    /// Mixed precision; absent: fp32.
+    pub amp: Option<AmpChoice>,
+    /// Go on with the run in `out`.
+    pub resume: bool,
+}
+
+/// `sgas search`
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchOptions {
+    /// What every run takes.
+    pub run: RunOptions,
+    /// 1 or 2, as typed.
+    pub criterion: Option<i64>,
+    /// How edges are chosen.
+    pub strategy: Option<StrategyKind>,
+    /// Order of the alphas' gradient.
+    pub order: Option<u8>,
+    /// A further place for the genotype.
+    pub save: Option<PathBuf>,
+}
+
+/// `sgas train`
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrainOptions {
+    /// What every run takes.
+    pub run: RunOptions,
+    /// A file, a published name or a run folder; absent only with `resume`.
+    pub genotype: Option<String>,
+}
+
+/// `sgas eval`
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalOptions {
+    /// A training run; absent without `weights`: the newest finished one.
+    pub run: Option<PathBuf>,
+    /// Weights outside a run.
+    pub weights: Option<PathBuf>,
+    /// The cell that the weights belong to: a file, a published name or a run folder.
+    pub genotype: Option<String>,
+    /// Name of the task, with `weights`.
+    pub task: Option<String>,
+    /// A folder, or `synthetic`; over what the run used.
+    pub data: Option<String>,
+    /// Sizes of the network, with `weights`.
+    pub config: Option<String>,
+    /// `section.key=value`, in the order typed.
+    pub set: Vec<String>,
+    /// Samples per batch.
+    pub batch: Option<usize>,
+    /// Which samples.
+    pub split: Split,
+    /// JSON instead of a table.
+    pub json: bool,
+}
+
+/// `sgas show`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShowOptions {
+    /// A file, a published name or a run folder.
+    pub genotype: String,
+    /// The task whose published networks are counted.
+    pub task: Option<String>,
+    /// Where to draw the cell.
+    pub svg: Option<PathBuf>,
+    /// JSON instead of a table.
+    pub json: bool,
+}
+
+/// `sgas zoo`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ZooOptions {
+    /// JSON instead of a table.
+    pub json: bool,
+}
+
+impl RunOptions {
+    /// The keys that this run's own flags set; `section` owns the batch size.
+    fn flags(&self, section: &str) -> Result<Vec<Flag>> {
+        let mut flags = Vec::new();
+        if let Some(data) = &self.data {
+            flags.push(data_flag(data)?);
+        }
+        if let Some(seed) = self.seed {
+            flags.push(Flag::new("--seed", "seed", whole(seed)));
+        }
+        if let Some(batch) = self.batch {
+            flags.push(Flag::new("--batch", format!("{section}.batch"), whole(batch)));
+        }
+        Ok(flags)
+    }
+
+    fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>) -> Result<R> {
+        let mut flags = self.flags(R::COMMAND)?;
+        flags.append(&mut more);
+        let begun = if self.resume { Some(self.begun_config()?) } else { None };
+        let config = begun.as_deref().or(self.config.as_deref());
+        config::resolve(&Sources { config, begun: begun.is_some(), task, set: &self.set, flags: &flags })
+    }
+
+    /// The configuration that the run to go on with began with.
+    fn begun_config(&self) -> Result<String> {
+        let folder = self.out.as_deref().ok_or_else(|| {
+            Error::usage("--resume needs the run to go on with").with_hint("name its folder: --out DIR --resume")
+        })?;
+        let path = folder.join("config.toml");
+        if !path.is_file() {
+            let message = format!("{} holds no run to resume: there is no config.toml", folder.display());
+            return Err(Error::usage(message).with_hint("leave --resume out to begin a run there"));
+        }
+        Ok(path.display().to_string())
+    }
+}
+
+impl SearchOptions {
+    /// The search that these options ask for.
+    ///
+    /// # Errors
+    /// See [`config::resolve`]; with `resume`, a folder without a run.
+    pub fn resolve(&self) -> Result<SearchRun> {
+        let mut flags = Vec::new();
+        if let Some(criterion) = self.criterion {
+            flags.push(Flag::new("--criterion", "decision.criterion", criterion));
+        }
+        if let Some(strategy) = self.strategy {
+            let name = toml::Value::try_from(strategy).expect("a strategy is written as its name");
+            flags.push(Flag::new("--strategy", "search.strategy", name));
+        }
+        if let Some(order) = self.order {
+            flags.push(Flag::new("--order", "search.order", i64::from(order)));
+        }
+        self.run.resolve(self.run.task.as_deref(), flags)
+    }
+}
+
+impl TrainOptions {
+    /// The training that these options ask for; `fallback` is the task where neither a flag nor a file names one.
+    ///
+    /// # Errors
+    /// See [`config::resolve`]; with `resume`, a folder without a run.
+    pub fn resolve(&self, fallback: &str) -> Result<TrainRun> {
+        let named = self.run.config.is_some() || self.run.resume;
+        let task = self.run.task.as_deref().or(if named { None } else { Some(fallback) });
+        self.run.resolve(task, Vec::new())
+    }
+}
+
+impl EvalOptions {
+    /// The configuration to evaluate with: the run's own `config.toml`, else a file, name or task; over it what
+    /// was typed.
+    ///
+    /// # Errors
+    /// See [`config::resolve`].
+    pub fn resolve(&self, run_config: Option<&Path>) -> Result<TrainRun> {
+        let begun = run_config.map(|path| path.display().to_string());
+        let mut flags = Vec::new();
+        if let Some(data) = &self.data {
+            flags.push(data_flag(data)?);
+        }
+        if let Some(batch) = self.batch {
+            flags.push(Flag::new("--batch", "train.batch", whole(batch)));
+        }
+        let config = begun.as_deref().or(self.config.as_deref());
+        let (begun, task) = (begun.is_some(), self.task.as_deref());
+        config::resolve(&Sources { config, begun, task, set: &self.set, flags: &flags })
+    }
+}
+
+/// `--data`: a folder is kept as an absolute path, so that the run can be evaluated from anywhere.
+fn data_flag(typed: &str) -> Result<Flag> {
+    let source = match typed {
+        "synthetic" => typed.to_owned(),
+        folder => std::path::absolute(folder).map_err(|source| Error::read(folder, source))?.display().to_string(),
+    };
+    Ok(Flag::new("--data", "data.source", source))
+}
+
+/// TOML's whole numbers end at 2^63 - 1; `cli` admits no greater.
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

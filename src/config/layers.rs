@@ -1,0 +1,220 @@
+//! Layers of keys, the later over the earlier, which remember who set what.
+
+use super::RunConfig;
+use super::value::{Misfit, Reason, Value};
+use crate::error::{Error, Result};
+use crate::nearest::nearest;
+use std::collections::BTreeMap;
+use toml::{Table, Value as Toml};
+
+/// The flag that sets any key.
+pub const SET: &str = "--set";
+
+/// Keys from several sources, merged.
+#[derive(Debug, Default)]
+pub struct Layers {
+    table: Table,
+    /// Who set a key last: a file, a variable or a flag; by dotted key.
+    origins: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// Lays a whole TOML text over what is there; `file` names it in errors.
+    ///
+    /// # Errors
+    /// Text that is no TOML, with its line.
+    pub fn add_text(&mut self, file: &str, text: &str) -> Result<()> {
+        let table: Table = text.parse().map_err(|error| not_toml(file, text, &error))?;
+        self.add_table(file, &[], table);
+        Ok(())
+    }
+
+    /// Lays one value over what is there; `key` has dots between section and key.
+    pub fn add(&mut self, origin: &str, key: &str, value: Toml) {
+        let parts: Vec<String> = key.split('.').map(str::to_owned).collect();
+        self.insert(origin, &parts, value);
+    }
+
+    /// Lays `section.key=value` as typed over what is there: a TOML value, or else plain text.
+    ///
+    /// # Errors
+    /// Text without `=`.
+    pub fn add_assignment(&mut self, origin: &str, typed: &str) -> Result<()> {
+        let (key, text) = typed.split_once('=').ok_or_else(|| {
+            Error::invalid(origin, "section.key=value", format!("'{typed}'")).with_hint("for example model.channels=16")
+        })?;
+        self.add(origin, key.trim(), parse_value(text.trim()));
+        Ok(())
+    }
+
+    /// The merged keys as `R`, with every value in its range.
+    ///
+    /// # Errors
+    /// Unknown key (with the nearest), wrong type, or value out of range; each with its origin.
+    pub fn read<R: RunConfig>(self) -> Result<R> {
+        let run = R::deserialize(Value(Toml::Table(self.table.clone()))).map_err(|misfit| self.misfit::<R>(&misfit))?;
+        run.validate().map_err(|error| self.placed(error))?;
+        Ok(run)
+    }
+
+    fn add_table(&mut self, origin: &str, path: &[String], table: Table) {
+        for (key, value) in table {
+            let path = [path, &[key]].concat();
+            match value {
+                Toml::Table(inner) if !inner.is_empty() => self.add_table(origin, &path, inner),
+                value => self.insert(origin, &path, value),
+            }
+        }
+    }
+
+    fn insert(&mut self, origin: &str, path: &[String], value: Toml) {
+        self.origins.insert(path.join("."), origin.to_owned());
+        let (last, sections) = path.split_last().expect("a key has at least one part");
+        let mut table = &mut self.table;
+        for section in sections {
+            let entry = table.entry(section.clone()).or_insert_with(|| Toml::Table(Table::new()));
+            if !entry.is_table() {
+                *entry = Toml::Table(Table::new());
+            }
+            table = entry.as_table_mut().expect("made a table above");
+        }
+        table.insert(last.clone(), value);
+    }
+
+    /// `ORIGIN: key`; the flag alone where a flag of its own set it, the key alone where nobody did.
+    fn place(&self, key: &str) -> String {
+        let exact = self.origins.get(key);
+        let inside = || self.origins.iter().find(|(known, _)| known.starts_with(&format!("{key}.")));
+        let around = || self.origins.iter().find(|(known, _)| key.starts_with(&format!("{known}.")));
+        match exact.or_else(|| inside().or_else(around).map(|(_, origin)| origin)) {
+            Some(flag) if flag.starts_with("--") && flag != SET => flag.clone(),
+            Some(origin) => format!("{origin}: {key}"),
+            None => key.to_owned(),
+        }
+    }
+
+    /// Puts the origin before the key of a section's range error.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::Invalid { place, expected, found, hint } => {
+                Error::Invalid { place: self.place(&place), expected, found, hint }
+            }
+            other => other,
+        }
+    }
+
+    fn misfit<R: RunConfig>(&self, misfit: &Misfit) -> Error {
+        let place = self.place(&misfit.key());
+        match &misfit.reason {
+            Reason::Value { expected, found } => Error::invalid(place, expected, found),
+            Reason::UnknownKey(fields) => {
+                let (name, section) = misfit.path.split_last().expect("an unknown key has a name");
+                let error = Error::invalid(place, format!("one of the keys {}", fields.join(", ")), name);
+                error.with_hint(key_hint::<R>(section, name, fields))
+            }
+        }
+    }
+}
+
+/// The nearest key of the section, or else the nearest key of any section.
+fn key_hint<R: RunConfig>(section: &[String], name: &str, fields: &[&str]) -> String {
+    let prefix = section.iter().map(|part| format!("{part}.")).collect::<String>();
+    if let Some(key) = nearest(name, fields.iter().copied()) {
+        return format!("did you mean {prefix}{key}?");
+    }
+    let all = all_keys::<R>();
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = all.iter().map(|key| last(key)).collect();
+    match nearest(name, names.iter().map(String::as_str)) {
+        None => "the config.toml of any run shows all keys".to_owned(),
+        Some(near) => {
+            let there: Vec<&str> = all.iter().filter(|key| last(key) == near).map(String::as_str).collect();
+            format!("did you mean {}?", there.join(" or "))
+        }
+    }
+}
+
+/// Every key with a default, dotted.
+fn all_keys<R: RunConfig>() -> Vec<String> {
+    let mut layers = Layers::default();
+    let table = Table::try_from(R::default()).expect("configurations are plain tables");
+    layers.add_table("default", &[], table);
+    layers.origins.into_keys().collect()
+}
+
+/// A TOML value, or plain text where it is none: `--set data.augmentation=none` needs no quotes.
+fn parse_value(text: &str) -> Toml {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Toml::String(text.to_owned()))
+}
+
+fn not_toml(file: &str, text: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    Error::invalid(format!("{file}: line {line}"), "TOML", error.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SearchRun;
+
+    fn read(text: &str, set: &[&str]) -> Result<SearchRun> {
+        let mut layers = Layers::default();
+        layers.add_text("a.toml", text)?;
+        for assignment in set {
+            layers.add_assignment("--set", assignment)?;
+        }
+        layers.read()
+    }
+
+    fn failure(text: &str, set: &[&str]) -> (String, String) {
+        let error = read(&format!("task = 'points'\n{text}"), set).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        (error.to_string(), error.hint().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_later_layer_wins_key_by_key() {
+        let run = read("task = 'points'\n[model]\nchannels = 8\ncells = 3", &["model.channels=16"]).unwrap();
+        assert_eq!((run.model.channels, run.model.cells), (16, 3));
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_file_and_the_nearest() {
+        let (text, hint) = failure("[model]\nchanels = 8", &[]);
+        assert!(text.starts_with("a.toml: model.chanels: expected one of the keys channels, cells"), "{text}");
+        assert_eq!(hint, "did you mean model.channels?");
+        assert_eq!(failure("", &["channels=8"]).1, "did you mean model.channels?");
+        assert_eq!(failure("", &["modle.channels=8"]).1, "did you mean model?");
+    }
+
+    #[test]
+    fn a_wrong_type_names_what_belongs_there() {
+        let (text, _) = failure("[model]\nchannels = 'many'", &[]);
+        assert_eq!(text, "a.toml: model.channels: expected a whole number, found \"many\"");
+        let (text, _) = failure("", &["search.batch=-3"]);
+        assert_eq!(text, "--set: search.batch: expected a whole number of at least 0, found -3");
+        let (text, _) = failure("", &["search.strategy=sags"]);
+        assert_eq!(text, "--set: search.strategy: expected \"sgas\" or \"darts\" or \"random\", found \"sags\"");
+        let (text, _) = failure("[alphas]\nbetas = [0.5, 'x']", &[]);
+        assert_eq!(text, "a.toml: alphas.betas.1: expected a number, found \"x\"");
+        let (text, _) = failure("", &["model=3"]);
+        assert_eq!(text, "--set: model: expected a section of keys, found 3");
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_who_set_it() {
+        let (text, _) = failure("[model]\nchannels = 0", &[]);
+        assert_eq!(text, "a.toml: model.channels: expected 1 to 4096, found 0");
+        let (text, _) = failure("[model]\nchannels = 4", &["model.channels=0"]);
+        assert_eq!(text, "--set: model.channels: expected 1 to 4096, found 0");
+        let (text, _) = failure("[alphas]\nbetas = [0.5, 1.5]", &[]);
+        assert!(text.starts_with("a.toml: alphas.betas.1: "), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_toml_names_its_line() {
+        let (text, _) = failure("[model]\nchannels = = 3", &[]);
+        assert!(text.starts_with("a.toml: line 3: expected TOML, found "), "{text}");
+    }
+}

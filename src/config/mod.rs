@@ -1,0 +1,267 @@
+//! The configuration of a run: the sections that the owners define, composed.
+//!
+//! Layers, the later over the earlier: defaults, file, environment (`SGAS_SECTION__KEY`), `--set`, flags.
+//! One mechanism reads both kinds of run; nothing is listed key by key. What a key means and which values it
+//! takes stands with its owner.
+
+pub mod embedded;
+mod layers;
+mod value;
+
+use crate::data::DataConfig;
+use crate::decision::DecisionConfig;
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::nearest;
+use crate::optim::{AlphaConfig, WeightConfig};
+use crate::search::SearchConfig;
+use crate::space::point::PointConfig;
+use crate::train::TrainConfig;
+use layers::{Layers, SET};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The tasks that this version knows.
+pub const TASKS: &[&str] = &["modelnet10", "modelnet40", "points"];
+
+/// Everything that a search depends on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchRun {
+    /// Name of the task.
+    pub task: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// `[data]`
+    pub data: DataConfig,
+    /// `[model]`
+    pub model: ModelConfig,
+    /// `[point]`
+    pub point: PointConfig,
+    /// `[search]`
+    pub search: SearchConfig,
+    /// `[decision]`
+    pub decision: DecisionConfig,
+    /// `[weights]`
+    pub weights: WeightConfig,
+    /// `[alphas]`
+    pub alphas: AlphaConfig,
+}
+
+/// Everything that a training depends on, but the genotype.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainRun {
+    /// Name of the task.
+    pub task: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// `[data]`
+    pub data: DataConfig,
+    /// `[model]`
+    pub model: ModelConfig,
+    /// `[point]`
+    pub point: PointConfig,
+    /// `[train]`
+    pub train: TrainConfig,
+    /// `[weights]`
+    pub weights: WeightConfig,
+}
+
+/// What the layers need to know of a kind of run.
+pub trait RunConfig: Default + Serialize + DeserializeOwned {
+    /// The command it belongs to: the folder of its embedded configurations.
+    const COMMAND: &'static str;
+
+    /// Checks every section.
+    ///
+    /// # Errors
+    /// The first value outside its range, with its key.
+    fn validate(&self) -> Result<()>;
+
+    /// The resolved configuration as TOML, for the run folder; reading it gives the same run.
+    fn to_toml(&self) -> String {
+        toml::to_string(self).expect("configurations are plain tables")
+    }
+}
+
+impl RunConfig for SearchRun {
+    const COMMAND: &'static str = "search";
+
+    fn validate(&self) -> Result<()> {
+        check_task(&self.task)?;
+        self.data.validate()?;
+        self.model.validate()?;
+        self.point.validate()?;
+        self.search.validate()?;
+        self.decision.validate()?;
+        self.weights.validate()?;
+        self.alphas.validate()
+    }
+}
+
+impl RunConfig for TrainRun {
+    const COMMAND: &'static str = "train";
+
+    fn validate(&self) -> Result<()> {
+        check_task(&self.task)?;
+        self.data.validate()?;
+        self.model.validate()?;
+        self.point.validate()?;
+        self.train.validate()?;
+        self.weights.validate()
+    }
+}
+
+/// A key that a flag of its own sets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flag {
+    /// As typed, for errors: `--batch`.
+    pub name: &'static str,
+    /// Dotted: `search.batch`.
+    pub key: String,
+    /// What was given.
+    pub value: toml::Value,
+}
+
+impl Flag {
+    /// The flag `name` sets `key` to `value`.
+    pub fn new(name: &'static str, key: impl Into<String>, value: impl Into<toml::Value>) -> Self {
+        Self { name, key: key.into(), value: value.into() }
+    }
+}
+
+/// Where the keys of a run come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources<'a> {
+    /// A path or an embedded name; absent: the task's own.
+    pub config: Option<&'a str>,
+    /// `config` is the resolved one of a run that was begun: the environment changes it no more.
+    pub begun: bool,
+    /// The task, where it is known before the file is read.
+    pub task: Option<&'a str>,
+    /// `section.key=value`, in the order typed.
+    pub set: &'a [String],
+    /// What other flags set; over everything else.
+    pub flags: &'a [Flag],
+}
+
+/// Puts a run together from the layers, the environment of the process among them.
+///
+/// # Errors
+/// No task and no file; an unknown task, configuration or key (with the nearest known one); a value of the
+/// wrong type or out of its range: each with file or flag, and key.
+pub fn resolve<R: RunConfig>(sources: &Sources<'_>) -> Result<R> {
+    resolve_with(sources, std::env::vars())
+}
+
+fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<Item = (String, String)>) -> Result<R> {
+    let mut layers = Layers::default();
+    let (file, text) = base::<R>(sources)?;
+    layers.add_text(&file, &text)?;
+    for (name, key, text) in environment_keys::<R>(environment.filter(|_| !sources.begun)) {
+        layers.add_assignment(&name, &format!("{key}={text}"))?;
+    }
+    for assignment in sources.set {
+        layers.add_assignment(SET, assignment)?;
+    }
+    if let Some(task) = sources.task {
+        layers.add("--task", "task", task.into());
+    }
+    for flag in sources.flags {
+        layers.add(flag.name, &flag.key, flag.value.clone());
+    }
+    layers.read()
+}
+
+/// Reads the `config.toml` of a run folder, with no other layers.
+///
+/// # Errors
+/// A file that is not there or not a configuration of this kind of run.
+pub fn read<R: RunConfig>(path: &Path) -> Result<R> {
+    let mut layers = Layers::default();
+    layers.add_text(&path.display().to_string(), &read_text(path)?)?;
+    layers.read()
+}
+
+/// The embedded configuration of this name in the command's folder, with no other layers.
+///
+/// # Errors
+/// A name that is not embedded.
+pub fn embedded_run<R: RunConfig>(name: &str) -> Result<R> {
+    let (name, text) = embedded::find(R::COMMAND, name)?;
+    let mut layers = Layers::default();
+    layers.add_text(&name, text)?;
+    layers.read()
+}
+
+/// # Errors
+/// A task that this version does not know, with the nearest that it does.
+pub fn check_task(task: &str) -> Result<()> {
+    if TASKS.contains(&task) {
+        return Ok(());
+    }
+    let hint = nearest::hint(task, TASKS);
+    Err(Error::invalid("task", "a known task", format!("'{task}'")).with_hint(hint))
+}
+
+/// The lowest layer: its name and text.
+fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
+    let embedded = |typed: &str| {
+        let (name, text) = embedded::find(R::COMMAND, typed)?;
+        Ok((format!("embedded config {name}"), text.to_owned()))
+    };
+    match (sources.config, sources.task) {
+        (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
+        (Some(config), _) => embedded(config),
+        (None, Some(task)) => {
+            check_task(task).map_err(at_flag)?;
+            embedded(task)
+        }
+        (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
+            .with_hint(format!("for example --task {}; known: {}", TASKS[0], TASKS.join(", ")))),
+    }
+}
+
+/// `--task` instead of the key `task` as the place.
+fn at_flag(error: Error) -> Error {
+    match error {
+        Error::Invalid { expected, found, hint, .. } => {
+            Error::Invalid { place: "--task".to_owned(), expected, found, hint }
+        }
+        other => other,
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|source| Error::read(path, source))
+}
+
+/// `SGAS_SECTION__KEY` as (variable, `section.key`, text), ordered by name. What is meant for another kind of
+/// run (a training's section, during a search) is left out; sections that no run has stay, to be refused.
+fn environment_keys<R: RunConfig>(
+    environment: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String, String)> {
+    let own = sections::<R>();
+    let elsewhere = [sections::<SearchRun>(), sections::<TrainRun>()].concat();
+    let mut keys: Vec<_> = environment
+        .filter_map(|(name, text)| {
+            let (section, key) = name.strip_prefix("SGAS_")?.split_once("__")?;
+            let (section, key) = (section.to_lowercase(), key.to_lowercase());
+            let meant = own.contains(&section) || !elsewhere.contains(&section);
+            meant.then(|| (name.clone(), format!("{section}.{key}"), text))
+        })
+        .collect();
+    keys.sort();
+    keys
+}
+
+/// The names of the sections of a kind of run.
+fn sections<R: RunConfig>() -> Vec<String> {
+    let table = toml::Table::try_from(R::default()).expect("configurations are plain tables");
+    table.into_iter().filter(|(_, value)| value.is_table()).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The layers, the embedded configurations and their published values.
+
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn every_embedded_configuration_is_whole_and_valid() {
+    for (name, text) in embedded::CONFIGS {
+        let config = Sources { config: Some(name), ..Sources::default() };
+        let task = match name.starts_with("search/") || name.starts_with("smoke/search-") {
+            true => resolve_with::<SearchRun>(&config, variables(&[])).map(|run| run.task),
+            false => resolve_with::<TrainRun>(&config, variables(&[])).map(|run| run.task),
+        };
+        let task = task.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(name.contains(&task), "{name} is for {task}");
+        for word in ["Command:", "Hardware:", "Time:", "Expected:", "Source:"] {
+            assert!(text.starts_with("# ") && text.contains(word), "{name} does not say {word}");
+        }
+    }
+}
+
+#[test]
+fn published_values_of_the_search() {
+    let run: SearchRun =
+        resolve_with(&Sources { task: Some("modelnet10"), ..Sources::default() }, variables(&[])).unwrap();
+    assert_eq!((run.seed, run.point.k, run.model.cells, run.model.channels), (2, 9, 2, 32));
+    assert_eq!((run.search.batch, run.search.batch_growth, run.search.epochs), (28, 4, None));
+    assert_eq!((run.decision.warmup, run.decision.interval, run.decision.history), (9, 7, 4));
+    assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.005, 1e-4));
+    assert_eq!((run.weights.momentum, run.weights.weight_decay, run.weights.clip), (0.9, 3e-4, 5.0));
+    assert_eq!(run.alphas, AlphaConfig::default());
+    assert_eq!((run.data.points, run.data.validation, run.point.embedding), (1024, 0.5, 1024));
+}
+
+#[test]
+fn published_values_of_the_training() {
+    let run: TrainRun =
+        resolve_with(&Sources { task: Some("modelnet40"), ..Sources::default() }, variables(&[])).unwrap();
+    assert_eq!((run.seed, run.point.k, run.model.cells, run.model.channels), (4, 20, 9, 128));
+    assert_eq!((run.train.epochs, run.train.batch, run.train.drop_last, run.train.drop_path), (400, 32, true, 0.2));
+    assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.1, 0.001));
+    assert_eq!((run.weights.momentum, run.weights.weight_decay, run.weights.clip), (0.9, 1e-4, 5.0));
+    assert_eq!((run.data.points, run.data.validation), (1024, 0.0));
+}
+
+#[test]
+fn the_dump_reads_back_as_the_same_run() {
+    let flags = [Flag::new("--seed", "seed", 7_i64), Flag::new("--epochs", "search.epochs", 3_i64)];
+    let sources = Sources { config: Some("modelnet10-cpu"), flags: &flags, ..Sources::default() };
+    let run: SearchRun = resolve_with(&sources, variables(&[])).unwrap();
+    assert_eq!((run.seed, run.search.epochs), (7, Some(3)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, run.to_toml()).unwrap();
+    assert_eq!(read::<SearchRun>(&path).unwrap(), run);
+}
+
+#[test]
+fn layers_come_in_order_file_environment_set_flag() {
+    let environment = [("SGAS_MODEL__CHANNELS", "12"), ("SGAS_MODEL__CELLS", "4"), ("SGAS_SEARCH__BATCH", "20")];
+    let set = ["model.cells=5".to_owned(), "search.batch=21".to_owned()];
+    let flags = [Flag::new("--batch", "search.batch", 22_i64)];
+    let sources = Sources { task: Some("points"), set: &set, flags: &flags, ..Sources::default() };
+    let run: SearchRun = resolve_with(&sources, variables(&environment)).unwrap();
+    assert_eq!((run.model.channels, run.model.cells, run.search.batch), (12, 5, 22));
+}
+
+#[test]
+fn the_environment_may_hold_the_other_command_s_sections_but_no_nonsense() {
+    let sources = Sources { task: Some("points"), ..Sources::default() };
+    let run = resolve_with::<TrainRun>(&sources, variables(&[("SGAS_SEARCH__BATCH", "20"), ("SGAS_RUNS", "x")]));
+    assert_eq!(run.unwrap().train.batch, 32);
+    let error = resolve_with::<TrainRun>(&sources, variables(&[("SGAS_MODLE__CELLS", "2")])).unwrap_err();
+    assert!(error.to_string().starts_with("SGAS_MODLE__CELLS: modle: expected one of the keys task, "), "{error}");
+    assert_eq!(error.hint(), Some("did you mean model?"));
+}
+
+#[test]
+fn the_environment_does_not_change_a_run_that_was_begun() {
+    let sources = Sources { config: Some("modelnet40"), begun: true, ..Sources::default() };
+    let run: TrainRun = resolve_with(&sources, variables(&[("SGAS_MODEL__CELLS", "2")])).unwrap();
+    assert_eq!(run.model.cells, 9);
+}
+
+#[test]
+fn an_unknown_task_names_the_nearest() {
+    let error = resolve::<SearchRun>(&Sources { task: Some("modelnet4"), ..Sources::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "--task: expected a known task, found 'modelnet4'");
+    assert!(error.hint().unwrap().contains("modelnet40"));
+    assert_eq!(resolve::<SearchRun>(&Sources::default()).unwrap_err().exit_code(), 2);
+}

@@ -1,0 +1,82 @@
+//! Logs that only grow, and how a resumed run cuts them back to where its checkpoint was made.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The files of a run folder that only grow.
+pub const LOGS: [&str; 3] = [super::log::EVENTS_FILE, super::csv::METRICS_FILE, "log.txt"];
+
+/// Bytes of each log when a checkpoint was made, by file name.
+pub type Lengths = BTreeMap<String, u64>;
+
+/// The lengths of the logs in `folder` now; observers write every event through.
+///
+/// # Errors
+/// A log that can't be asked for its length; one that is not there has none.
+pub fn lengths(folder: &Path) -> Result<Lengths> {
+    let mut lengths = Lengths::new();
+    for name in LOGS {
+        let path = folder.join(name);
+        match std::fs::metadata(&path) {
+            Ok(data) => drop(lengths.insert(name.to_owned(), data.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::read(path, error)),
+        }
+    }
+    Ok(lengths)
+}
+
+/// Cuts the logs in `folder` to `lengths`; what was written after the checkpoint happens again. A log without a
+/// length is emptied, one that is shorter is left as it is.
+///
+/// # Errors
+/// A log that can't be cut.
+pub fn cut(folder: &Path, lengths: &Lengths) -> Result<()> {
+    for name in LOGS {
+        let path = folder.join(name);
+        let length = lengths.get(name).copied().unwrap_or(0);
+        cut_file(&path, length).map_err(|error| Error::write(path, error))?;
+    }
+    Ok(())
+}
+
+fn cut_file(path: &Path, length: u64) -> std::io::Result<()> {
+    let file = match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
+    }
+    Ok(())
+}
+
+/// Opens a log to write at its end.
+pub(super) fn open(path: &Path) -> Result<File> {
+    File::options().create(true).append(true).open(path).map_err(|error| Error::write(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn cutting_takes_back_what_came_after_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOGS[0]);
+        let mut log = open(&path).unwrap();
+        log.write_all(b"one\n").unwrap();
+        let lengths = lengths(folder.path()).unwrap();
+        assert_eq!(lengths, Lengths::from([(LOGS[0].to_owned(), 4)]));
+        log.write_all(b"two\n").unwrap();
+        std::fs::write(folder.path().join(LOGS[1]), "late").unwrap();
+        cut(folder.path(), &lengths).unwrap();
+        log.write_all(b"three\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n");
+        assert_eq!(std::fs::read_to_string(folder.path().join(LOGS[1])).unwrap(), "");
+    }
+}

@@ -1,0 +1,112 @@
+//! Drawings of cells: one after every decision, and any cell into a file.
+
+use super::svg::{CellDrawing, draw_cell};
+use super::{AlphaReport, Event, Observer};
+use crate::decision::NONE;
+use crate::error::Result;
+use crate::files::write_atomically;
+use crate::genotype::CellGenotype;
+use crate::topology::{CellKind, Topology};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Draws the cell as `cell-<kind>-epoch-<epoch>.svg` at the end of every epoch that decided an edge of it,
+/// whichever of decision and alphas is told first.
+#[derive(Debug)]
+pub struct CellDrawings {
+    folder: PathBuf,
+    topology: Topology,
+    primitives: &'static [&'static str],
+    concat: Vec<usize>,
+    alphas: BTreeMap<CellKind, AlphaReport>,
+    decided: BTreeMap<CellKind, usize>,
+}
+
+impl CellDrawings {
+    /// Drawings in `folder`, of cells of this shape, with these primitives, whose output joins the states `concat`.
+    pub fn new(folder: &Path, topology: Topology, primitives: &'static [&'static str], concat: Vec<usize>) -> Self {
+        let (alphas, decided) = (BTreeMap::new(), BTreeMap::new());
+        Self { folder: folder.to_owned(), topology, primitives, concat, alphas, decided }
+    }
+
+    /// Draws the kind of cell once both its alphas and its decision of the same epoch are known.
+    fn draw_if_complete(&mut self, kind: CellKind) -> Result<()> {
+        let (Some(report), Some(epoch)) = (self.alphas.get(&kind), self.decided.get(&kind)) else { return Ok(()) };
+        if report.epoch != *epoch {
+            return Ok(());
+        }
+        let title = format!("{kind} cell after epoch {epoch}");
+        let leading: Vec<usize> = report.alphas.iter().map(|alphas| best_primitive(alphas)).collect();
+        let drawing =
+            CellDrawing::from_states(&title, self.topology, &report.states, &leading, self.primitives, &self.concat);
+        let path = self.folder.join(format!("cell-{kind}-epoch-{epoch}.svg"));
+        self.decided.remove(&kind);
+        write_atomically(&path, draw_cell(&drawing).as_bytes())
+    }
+}
+
+impl Observer for CellDrawings {
+    fn observe(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Alphas(report) => {
+                self.alphas.insert(report.kind, report.clone());
+                self.draw_if_complete(report.kind)
+            }
+            Event::Decision(report) => {
+                self.decided.insert(report.kind, report.epoch);
+                self.draw_if_complete(report.kind)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The primitive with the greatest alpha, `none` left out.
+fn best_primitive(alphas: &[f64]) -> usize {
+    let real = alphas.iter().enumerate().filter(|(primitive, _)| *primitive != NONE);
+    real.max_by(|a, b| a.1.total_cmp(b.1)).map_or(NONE, |(primitive, _)| primitive)
+}
+
+/// Draws a derived cell into a file.
+///
+/// # Errors
+/// A file that can't be written.
+pub fn write_cell(path: &Path, title: &str, cell: &CellGenotype) -> Result<()> {
+    write_atomically(path, draw_cell(&CellDrawing::from_cell(title, cell)).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::EdgeState;
+    use crate::genotype::SpaceName;
+    use crate::report::tests::decision;
+
+    #[test]
+    fn a_cell_is_drawn_once_per_decision_in_either_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let space = SpaceName::Point;
+        let mut drawings =
+            CellDrawings::new(folder.path(), Topology::new(space.steps()), space.primitives(), vec![1, 2, 3, 4]);
+        let alphas = |epoch| {
+            Event::Alphas(AlphaReport {
+                epoch,
+                kind: CellKind::Normal,
+                alphas: vec![vec![0.0; 10]; 9],
+                scores: Vec::new(),
+                states: vec![EdgeState::Open; 9],
+            })
+        };
+        drawings.observe(&alphas(0)).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        drawings.observe(&alphas(1)).unwrap();
+        drawings.observe(&Event::Decision(decision(1))).unwrap();
+        drawings.observe(&Event::Decision(decision(2))).unwrap();
+        drawings.observe(&alphas(2)).unwrap();
+        drawings.observe(&alphas(3)).unwrap();
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["cell-normal-epoch-1.svg", "cell-normal-epoch-2.svg"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line: help, names, tables and JSON. What goes wrong stands in `errors`.
+
+use assert_cmd::Command;
+use predicates::str::contains;
+use serde_json::Value;
+use sgas::commands::{ShowOptions, show};
+use sgas::genotype::{SpaceName, zoo};
+use std::path::Path;
+
+/// The program in `folder`, without the user's own settings.
+pub fn sgas(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("sgas").expect("the binary is built with the tests");
+    command.current_dir(folder).env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0");
+    for name in ["SGAS_RUNS", "SGAS_DATA"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sgas(folder.path()).args(arguments).assert().success().get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["search", "train", "eval", "show", "zoo", "completions"] {
+        sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
+    }
+    sgas(folder.path()).arg("--help").assert().success().stdout(contains("sgas train --genotype cell.json --amp"));
+    sgas(folder.path()).assert().code(2).stdout("").stderr(contains("Usage: sgas"));
+    sgas(folder.path()).arg("--version").assert().success().stdout(contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        sgas(folder.path()).args(["completions", shell]).assert().success().stdout(contains("genotype"));
+    }
+}
+
+#[test]
+fn the_zoo_lists_every_published_cell() {
+    let zoo = json(&["zoo", "--json"]);
+    let cells = zoo["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 82);
+    let named = |name: &str| cells.iter().find(|cell| cell["name"] == name).unwrap();
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["cifar10_test_error"], 2.44);
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["imagenet_top1_error"], 24.47);
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["published_params_m"], 3.75);
+    assert_eq!(named("Cri1_CIFAR_1")["published"]["imagenet_published_params_m"], 5.25);
+    assert_eq!(named("Cri2_ModelNet_4")["aliases"], serde_json::json!(["Cri2_ModelNet_Best"]));
+    let folder = tempfile::tempdir().unwrap();
+    let text = sgas(folder.path()).arg("zoo").assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(text).unwrap();
+    assert!(cells.iter().all(|cell| text.contains(cell["name"].as_str().unwrap())));
+}
+
+/// In this process: starting the program for every cell would take most of the time.
+#[test]
+fn parameters_of_all_published_point_cells_are_exact() {
+    let points: Vec<_> = zoo::cells().iter().filter(|cell| cell.space() == SpaceName::Point).collect();
+    assert_eq!(points.len(), 30);
+    for cell in points {
+        let task = Some("modelnet40".to_owned());
+        let options = ShowOptions { genotype: cell.name.clone(), task, svg: None, json: true };
+        let mut output = Vec::new();
+        show::run(&options, &mut output).unwrap();
+        let shown: Value = serde_json::from_slice(&output).unwrap();
+        assert_eq!(shown["parameters_counted_here"], true);
+        assert_eq!(shown["parameters"], serde_json::to_value(&cell.params).unwrap(), "{}", cell.name);
+    }
+}
+
+#[test]
+fn a_cell_of_another_space_is_shown_with_its_published_parameters() {
+    let shown = json(&["show", "Cri1_CIFAR_Best", "--json"]);
+    assert_eq!(shown["name"], "Cri1_CIFAR_3");
+    assert_eq!(shown["parameters_counted_here"], false);
+    assert!(shown["parameters"]["cifar10_C36_L20"].is_u64());
+    let folder = tempfile::tempdir().unwrap();
+    sgas(folder.path()).args(["show", "cri1_ppi_best"]).assert().success().stdout(contains("as published"));
+}
+
+#[test]
+fn show_draws_one_picture_per_kind_of_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    sgas(folder.path()).args(["show", "Cri2_ModelNet_Best", "--svg", "point.svg"]).assert().success();
+    sgas(folder.path()).args(["show", "Cri1_CIFAR_1", "--svg", "image.svg"]).assert().success();
+    for name in ["point.svg", "image-normal.svg", "image-reduce.svg"] {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(text.contains("<svg"), "{name}");
+    }
+}
+
+#[test]
+fn show_takes_a_file_and_a_run_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = json(&["show", "Cri2_ModelNet_Best", "--json"])["genotype"].to_string();
+    std::fs::write(folder.path().join("cell.json"), &cell).unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("genotype.json"), &cell).unwrap();
+    let about = r#"{"command": "search", "task": "points", "version": "0", "data": "synthetic"}"#;
+    std::fs::write(run.join("run.json"), about).unwrap();
+    for (typed, name, task) in [("cell.json", "cell", Value::Null), ("run", "run", "points".into())] {
+        let output = sgas(folder.path()).args(["show", typed, "--json"]).assert().success().get_output().stdout.clone();
+        let shown: Value = serde_json::from_slice(&output).unwrap();
+        assert_eq!((&shown["name"], &shown["task"]), (&name.into(), &task));
+        assert_eq!(shown["parameters"]["modelnet40_C128_9cells"], 8_491_432);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let program = assert_cmd::cargo::cargo_bin("sgas");
+    let mut child = std::process::Command::new(program)
+        .args(["zoo", "--json"])
+        .env("GOMP_SPINCOUNT", "0")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
