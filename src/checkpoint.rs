@@ -4,13 +4,13 @@
 //! Nothing in a file tells the clock, the path or the host: equal runs write equal bytes.
 
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 use crate::tensor::parameters::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// The metadata key under which the JSON stands.
 const STATE_KEY: &str = "state";
@@ -69,6 +69,31 @@ impl Checkpoint {
             .collect()
     }
 
+    /// The tensor of this name.
+    ///
+    /// # Errors
+    /// A name that is not there, with `origin` (the file) as its place.
+    pub fn tensor(&self, name: &str, origin: &str) -> Result<&Tensor> {
+        self.tensors.get(name).ok_or_else(|| Error::invalid(format!("{origin}: {name}"), "a tensor", "nothing"))
+    }
+
+    /// Overwrites named tensors (an optimizer's state) with those under `prefix`.
+    ///
+    /// # Errors
+    /// A tensor that is not there or of another shape.
+    pub fn copy_into(&self, state: &[(&str, &Tensor)], prefix: &str, origin: &str) -> Result<()> {
+        for (name, own) in state {
+            let name = format!("{prefix}{name}");
+            let saved = self.tensor(&name, origin)?;
+            if saved.size() != own.size() {
+                let (expected, found) = (format!("shape {:?}", own.size()), format!("{:?}", saved.size()));
+                return Err(Error::invalid(format!("{origin}: {name}"), expected, found));
+            }
+            no_grad(|| own.shallow_clone().copy_(saved));
+        }
+        Ok(())
+    }
+
     /// Writes the file; an old one is replaced only by a whole new one.
     ///
     /// # Errors
@@ -105,22 +130,6 @@ impl Checkpoint {
         }
         Ok(Self { tensors, state: state.map_err(|error| wrong(error.to_string()))? })
     }
-}
-
-/// Writes a file beside its place and moves it there when it is whole.
-///
-/// # Errors
-/// Where the folder can't be written.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Error::write(path, error))
 }
 
 fn raw<'a>(name: &'a str, tensor: &Tensor) -> (&'a str, Dtype, Vec<usize>, Vec<u8>) {

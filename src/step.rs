@@ -101,3 +101,11 @@ pub fn finite(what: &str, value: f64) -> Result<f64> {
     Err(Error::run(format!("the {what} is {value}"))
         .with_hint("lower weights.learning_rate with --set, or set weights.clip; --resume goes on from the last epoch"))
 }
+
+/// Says where a run failed.
+pub fn at_step(error: Error, epoch: usize, step: usize) -> Error {
+    match error {
+        Error::Run { message, hint } => Error::Run { message: format!("epoch {epoch}, step {step}: {message}"), hint },
+        other => other,
+    }
+}

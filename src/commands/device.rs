@@ -59,6 +59,18 @@ pub fn precision(amp: Option<AmpChoice>, device: Device) -> Result<Precision> {
     }
 }
 
+/// The precision of a run: what `--amp` asks for, else what its configuration says.
+///
+/// # Errors
+/// fp16 on a processor.
+pub fn precision_of_run(configured: Precision, amp: Option<AmpChoice>, device: Device) -> Result<Precision> {
+    match (amp, configured) {
+        (Some(_), _) => precision(amp, device),
+        (None, Precision::Fp16) => precision(Some(AmpChoice::Fp16), device),
+        (None, other) => Ok(other),
+    }
+}
+
 fn told(precision: Precision, why: &str) -> Precision {
     tracing::info!("--amp: {} {why}", precision.name());
     precision

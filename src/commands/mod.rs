@@ -7,6 +7,7 @@ pub mod cell;
 pub mod dataset;
 pub mod device;
 pub mod eval;
+pub mod keeper;
 pub mod logging;
 pub mod observers;
 pub mod options;
@@ -61,4 +62,9 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
 /// [`Error::Write`]; `main` is quiet about a reader that has gone.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| Error::write("standard output", source))
+}
+
+/// A share as people read it.
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
 }

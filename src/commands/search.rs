@@ -1,17 +1,174 @@
-//! `sgas search`
+//! `sgas search`: finds a cell.
 
-use super::{GlobalOptions, SearchOptions, dataset, device};
+use super::keeper::RunKeeper;
+use super::observers::{self, Watched};
+use super::run_folder::{About, RunFolder};
+use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
+use crate::config::{RunConfig, SearchRun};
+use crate::data::{self, Loader, PointDataset, Split};
+use crate::decision::Choice;
 use crate::error::{Error, Result};
+use crate::genotype::{Genotype, SpaceName};
+use crate::model::{self, NetworkSpec};
+use crate::report::{Event, Observer, drawing};
+use crate::search::strategy::strategy;
+use crate::search::{AlphaData, Search, SearchData, SearchSettings, StrategyKind, state};
+use crate::task::Task;
+use crate::topology::{CellKind, Topology};
+use serde_json::json;
 use std::io::Write;
+use std::time::Instant;
+use tch::Device;
 
-/// Placeholder until the engine is there: reads and checks what was asked for.
+/// Standard deviation of the random baseline's alphas.
+const RANDOM_SCALE: f64 = 1.0;
+
+/// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
 /// # Errors
-/// Always.
-pub fn run(options: &SearchOptions, global: &GlobalOptions, _out: &mut dyn Write) -> Result<()> {
+/// Options, data or a run folder that won't do; a search that fails.
+pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
+    let begun = Instant::now();
     let mut run = options.resolve()?;
     let device = device::prepare(global)?;
-    device::precision(options.run.amp, device)?;
-    dataset::locate(&run.task, &mut run.data)?;
-    Err(Error::usage("not built yet"))
+    run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+    let dataset = load_data(&mut run)?;
+    let folder = match (&options.run.out, options.run.resume) {
+        (Some(path), true) => RunFolder::open(path)?,
+        (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
+    };
+    let data = dataset.as_ref().map_or_else(|| "none".to_owned(), PointDataset::description);
+    folder.describe(&About::new("search", &run.task, &*data), &run.to_toml())?;
+    let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)?;
+    print(out, &show::cells_text(&genotype))?;
+    print(out, &next_command(&run, &folder))
+}
+
+/// The data of a search that trains; a random search needs none.
+fn load_data(run: &mut SearchRun) -> Result<Option<PointDataset>> {
+    if run.search.strategy == StrategyKind::Random {
+        return Ok(None);
+    }
+    check_alpha_data(run)?;
+    let source = dataset::locate(&run.task, &mut run.data)?;
+    let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
+    run.data.normalize = dataset.normalization;
+    Ok(Some(dataset))
+}
+
+fn check_alpha_data(run: &SearchRun) -> Result<()> {
+    if run.search.alpha_data == AlphaData::Validation && run.data.validation == 0.0 {
+        return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", "0")
+            .with_hint("set data.validation = 0.5, or search.alpha_data = \"test\" for the published protocol"));
+    }
+    Ok(())
+}
+
+fn search(
+    run: &SearchRun,
+    dataset: Option<&PointDataset>,
+    folder: &RunFolder,
+    device: Device,
+    options: &SearchOptions,
+    global: &GlobalOptions,
+    begun: Instant,
+) -> Result<Genotype> {
+    let space = SpaceName::Point;
+    let topology = Topology::new(space.steps());
+    let classes = dataset.map_or(2, |dataset| dataset.classes().len());
+    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), classes };
+    let random = run.search.strategy == StrategyKind::Random;
+    let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
+    let mut model = model::supernet(space, &spec, scale, run.seed, device)?;
+    let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
+    let settings = settings(run, classes, device);
+    let mut search = Search::new(&settings, &mut *model, &mut *strategy);
+    let mut keeper = RunKeeper::new(folder);
+    if options.run.resume
+        && let Some((checkpoint, origin)) = keeper.resume()?
+    {
+        state::restore(&mut search, &checkpoint, &origin)?;
+    }
+    logging::follow(&folder.log())?;
+    tell(run, dataset);
+    let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };
+    let mut observers = observers::of_run(folder, &watched, global)?;
+    let data = dataset.map(|dataset| search_data(run, dataset));
+    let choices = search.run(data.as_ref(), &mut observers, &mut keeper)?;
+    let genotype = genotype(run, space, &choices);
+    save(&genotype, folder, options)?;
+    observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
+    Ok(genotype)
+}
+
+fn settings(run: &SearchRun, classes: usize, device: Device) -> SearchSettings {
+    SearchSettings {
+        task_name: run.task.clone(),
+        task: Task::Classify { classes },
+        seed: run.seed,
+        search: run.search.clone(),
+        weights: run.weights.clone(),
+        alphas: run.alphas.clone(),
+        precision: run.precision,
+        device,
+    }
+}
+
+fn search_data(run: &SearchRun, dataset: &PointDataset) -> SearchData {
+    let split = match run.search.alpha_data {
+        AlphaData::Validation => Split::Validation,
+        AlphaData::Test => Split::Test,
+    };
+    let loader = |split| {
+        let clouds = dataset.split(split).expect("a share for the alphas was asked for");
+        Loader::new(clouds.clone(), run.data.loader())
+    };
+    SearchData { train: loader(Split::Train), alphas: loader(split) }
+}
+
+/// What a reader of the log must know.
+fn tell(run: &SearchRun, dataset: Option<&PointDataset>) {
+    if let Some(dataset) = dataset {
+        tracing::info!("data: {}", dataset.description());
+    }
+    if run.task == "modelnet40" {
+        tracing::info!("the paper searched on ModelNet10; this search takes the classes of its own task");
+    }
+    if run.search.alpha_data == AlphaData::Test {
+        tracing::warn!("published protocol: the alphas learn from the test split, so its scores tell nothing");
+    }
+}
+
+fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>)]) -> Genotype {
+    let cell = |wanted: CellKind| choices.iter().find(|(kind, _)| *kind == wanted).map(|(_, cell)| &cell[..]);
+    let normal = cell(CellKind::Normal).expect("every space has normal cells");
+    let mut genotype = Genotype::from_choices(space, normal, cell(CellKind::Reduce));
+    genotype.task = Some(run.task.clone());
+    let provenance = json!({
+        "strategy": run.search.strategy,
+        "criterion": run.decision.criterion,
+        "seed": run.seed,
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    genotype.extra.insert("search".to_owned(), provenance);
+    genotype
+}
+
+fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Result<()> {
+    genotype.save(folder.genotype())?;
+    if let Some(path) = &options.save {
+        genotype.save(path)?;
+    }
+    for kind in genotype.space.kinds() {
+        let cell = genotype.cell(*kind).expect("searches read every kind off");
+        drawing::write_cell(&folder.file(&format!("cell-{kind}.svg")), &format!("{kind} cell"), cell)?;
+    }
+    Ok(())
+}
+
+/// The command that comes next, with the data where it is not the task's own.
+fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
+    let data = if run.data.source.as_deref() == Some("synthetic") { " --data synthetic" } else { "" };
+    let path = folder.path().display();
+    format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{data}\n")
 }

@@ -120,9 +120,7 @@ fn as_json(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> V
 
 fn as_text(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> String {
     let mut text = format!("{} ({} space)\n", cell.name, cell.genotype.space);
-    for (kind, shape) in cells(&cell.genotype) {
-        text += &cell_text(kind, shape);
-    }
+    text += &cells_text(&cell.genotype);
     text += &parameters_text(parameters);
     for (name, value) in cell.published.map(published_scores).unwrap_or_default() {
         text += &format!("published {name}: {value}\n");
@@ -131,6 +129,11 @@ fn as_text(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> S
         text += &format!("drawing: {}\n", path.display());
     }
     text
+}
+
+/// The edges of every kind of cell, one a line.
+pub fn cells_text(genotype: &Genotype) -> String {
+    cells(genotype).map(|(kind, shape)| cell_text(kind, shape)).collect()
 }
 
 fn cell_text(kind: CellKind, cell: &CellGenotype) -> String {

@@ -1,17 +1,134 @@
-//! `sgas train`
+//! `sgas train`: trains the network of a found or published cell.
 
-use super::{GlobalOptions, TrainOptions, dataset, device};
+use super::cell::{self, NamedCell};
+use super::keeper::RunKeeper;
+use super::observers::{self, Watched};
+use super::run_folder::{About, RunFolder};
+use super::{GlobalOptions, TrainOptions, dataset, device, logging, percent, print};
+use crate::config::{RunConfig, TrainRun};
+use crate::data::{self, Loader, PointDataset, Split};
 use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
+use crate::model::{self, NetworkSpec};
+use crate::report::{EpochReport, Event, Observer, log};
+use crate::task::Task;
+use crate::train::{TrainData, TrainSettings, Training};
 use std::io::Write;
+use std::time::Instant;
+use tch::Device;
 
-/// Placeholder until the engine is there: reads and checks what was asked for.
+/// The task of a point cell that names none: the paper's.
+const FALLBACK_TASK: &str = "modelnet40";
+
+/// Trains and leaves the run folder; prints the scores and the next command.
 ///
 /// # Errors
-/// Always.
-pub fn run(options: &TrainOptions, global: &GlobalOptions, _out: &mut dyn Write) -> Result<()> {
-    let mut run = options.resolve("modelnet40")?;
+/// Options, a genotype, data or a run folder that won't do; a training that fails.
+pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
+    let begun = Instant::now();
+    let cell = cell::load(&named_cell(options)?)?;
+    let mut run = options.resolve(cell.task.as_deref().unwrap_or(FALLBACK_TASK))?;
+    cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
     let device = device::prepare(global)?;
-    device::precision(options.run.amp, device)?;
-    dataset::locate(&run.task, &mut run.data)?;
-    Err(Error::usage("not built yet"))
+    run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+    let source = dataset::locate(&run.task, &mut run.data)?;
+    let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
+    run.data.normalize = dataset.normalization;
+    let folder = open_folder(options, &run)?;
+    folder.describe(&About::new("train", &run.task, dataset.description()), &run.to_toml())?;
+    cell.genotype.save(folder.genotype())?;
+    train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
+    print(out, &summary(&run, &folder)?)
+}
+
+/// What names the cell: the option, or the folder of the run to go on with.
+fn named_cell(options: &TrainOptions) -> Result<String> {
+    let resumed = options.run.out.as_ref().filter(|_| options.run.resume);
+    let begun = resumed.map(|path| path.join("genotype.json").display().to_string());
+    begun.or_else(|| options.genotype.clone()).ok_or_else(|| {
+        Error::usage("which cell? train needs --genotype").with_hint("a file, a published name, or the folder of a run")
+    })
+}
+
+fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
+    match (&options.run.out, options.run.resume) {
+        (Some(path), true) => RunFolder::open(path),
+        (path, _) => RunFolder::create("train", &run.task, run.seed, path.as_deref()),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, each made once by the caller")]
+fn train(
+    run: &TrainRun,
+    cell: &NamedCell,
+    dataset: &PointDataset,
+    folder: &RunFolder,
+    device: Device,
+    resume: bool,
+    global: &GlobalOptions,
+    begun: Instant,
+) -> Result<()> {
+    let classes = dataset.classes().len();
+    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), classes };
+    let mut model = model::derived(&cell.genotype, &spec, run.seed, device)?;
+    let settings = settings(run, classes, device);
+    let mut training = Training::new(&settings, &mut *model);
+    let mut keeper = RunKeeper::new(folder);
+    if resume && let Some((checkpoint, origin)) = keeper.resume()? {
+        training.restore(&checkpoint, &origin)?;
+    }
+    logging::follow(&folder.log())?;
+    tracing::info!("data: {}", dataset.description());
+    let watched = Watched { command: "train", task: &run.task, score_name: "accuracy", device, drawn: None };
+    let mut observers = observers::of_run(folder, &watched, global)?;
+    training.run(&train_data(run, dataset), &mut observers, &mut keeper)?;
+    observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
+}
+
+fn settings(run: &TrainRun, classes: usize, device: Device) -> TrainSettings {
+    TrainSettings {
+        task_name: run.task.clone(),
+        task: Task::Classify { classes },
+        seed: run.seed,
+        train: run.train.clone(),
+        weights: run.weights.clone(),
+        precision: run.precision,
+        device,
+    }
+}
+
+fn train_data(run: &TrainRun, dataset: &PointDataset) -> TrainData {
+    let loader = |split| Some(Loader::new(dataset.split(split)?.clone(), run.data.loader()));
+    TrainData {
+        train: loader(Split::Train).expect("every set has training clouds"),
+        validation: loader(Split::Validation),
+        test: loader(Split::Test).filter(|_| run.train.test_every_epoch),
+    }
+}
+
+/// What came out, each score under its own name.
+fn summary(run: &TrainRun, folder: &RunFolder) -> Result<String> {
+    let epoch = |event| if let Event::Epoch(report) = event { Some(report) } else { None };
+    let epochs: Vec<EpochReport> = log::events(folder.path())?.into_iter().filter_map(epoch).collect();
+    let last = epochs.last().ok_or_else(|| Error::run("the run has no epoch"))?;
+    let mut text = format!("last epoch: training accuracy {}\n", percent(last.train.score));
+    if let Some(validation) = &last.validation {
+        text += &format!("last epoch: validation accuracy {}\n", percent(validation.score));
+    }
+    let best = |score: fn(&EpochReport) -> Option<f64>| {
+        let scored = epochs.iter().filter_map(|epoch| Some((epoch.epoch, score(epoch)?)));
+        scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    };
+    if let Some((epoch, score)) = best(|epoch| Some(epoch.validation.as_ref()?.score)) {
+        text += &format!("best on validation: {} in epoch {epoch}\n", percent(score));
+    }
+    if let Some(test) = &last.test {
+        text += &format!("last epoch: test accuracy {}\n", percent(test.score));
+    }
+    if let Some((epoch, score)) = best(|epoch| Some(epoch.test.as_ref()?.score)) {
+        text += &format!("best on test (reference protocol): {} in epoch {epoch}\n", percent(score));
+    }
+    let path = folder.path().display();
+    let data = if run.data.source.as_deref() == Some("synthetic") { ", synthetic data" } else { "" };
+    Ok(text + &format!("run folder: {path} ({}{data})\nnext:       sgas eval --run {path}\n", run.task))
 }

@@ -16,6 +16,7 @@ use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::point::PointConfig;
+use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
 use layers::{Layers, SET};
 use serde::de::DeserializeOwned;
@@ -33,6 +34,8 @@ pub struct SearchRun {
     pub task: String,
     /// Seed of everything random.
     pub seed: u64,
+    /// Arithmetic of the forward and backward pass; `--amp` sets it.
+    pub precision: Precision,
     /// `[data]`
     pub data: DataConfig,
     /// `[model]`
@@ -57,6 +60,8 @@ pub struct TrainRun {
     pub task: String,
     /// Seed of everything random.
     pub seed: u64,
+    /// Arithmetic of the forward and backward pass; `--amp` sets it.
+    pub precision: Precision,
     /// `[data]`
     pub data: DataConfig,
     /// `[model]`

@@ -37,6 +37,20 @@ impl Observer for EventLog {
     }
 }
 
+/// The events of the run in `folder`, in order.
+///
+/// # Errors
+/// A log that is not there or has a line that is no event.
+pub fn events(folder: &Path) -> Result<Vec<Event>> {
+    let path = folder.join(EVENTS_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::read(&path, error))?;
+    let event = |(line, text): (usize, &str)| {
+        let place = || format!("{}: line {}", path.display(), line + 1);
+        serde_json::from_str(text).map_err(|error| Error::invalid(place(), "an event", error.to_string()))
+    };
+    text.lines().enumerate().map(event).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,8 +64,6 @@ mod tests {
             log.observe(&Event::Step { epoch: 0, step: 1, steps: 2, loss: 0.5 }).unwrap();
             log.observe(&finished).unwrap();
         }
-        let text = std::fs::read_to_string(folder.path().join(EVENTS_FILE)).unwrap();
-        let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(events, [finished.clone(), finished]);
+        assert_eq!(events(folder.path()).unwrap(), [finished.clone(), finished]);
     }
 }

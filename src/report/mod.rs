@@ -31,6 +31,9 @@ pub struct EpochReport {
     pub train: Metrics,
     /// The validation pass, in evaluation mode; absent where the run has no validation share.
     pub validation: Option<Metrics>,
+    /// A pass over the test split, where the reference's protocol looks at it after every epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Metrics>,
     /// Edges still open, over all kinds of cell; absent in retraining.
     pub open_edges: Option<usize>,
     /// Weights of the network at the epoch's end.

@@ -2,5 +2,9 @@
 
 pub mod bilevel;
 mod config;
+mod search_loop;
+pub mod state;
+pub mod strategy;
 
 pub use config::{AlphaBatch, AlphaData, SearchConfig, StrategyKind};
+pub use search_loop::{Search, SearchData, SearchSettings};

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 /// Arithmetic of the forward and backward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision throughout.
+    #[default]
     Fp32,
     /// bfloat16 by autocast; needs no loss scaling.
     Bf16,

@@ -17,11 +17,14 @@ pub struct TrainConfig {
     pub drop_path: f64,
     /// Weight of the auxiliary head's loss, where the network has one.
     pub auxiliary_weight: f64,
+    /// Score the test split after every epoch too: the reference's protocol, which picks its best epoch there.
+    /// Such a score is reported under that name only.
+    pub test_every_epoch: bool,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 400, batch: 32, drop_last: true, drop_path: 0.2, auxiliary_weight: 0.4 }
+        Self { epochs: 400, batch: 32, drop_last: true, drop_path: 0.2, auxiliary_weight: 0.4, test_every_epoch: false }
     }
 }
 

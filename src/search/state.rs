@@ -1,0 +1,89 @@
+//! A search as a checkpoint, and back: weights, alphas, both optimizers, decisions, counters.
+
+use crate::checkpoint::Checkpoint;
+use crate::decision::{EdgeState, NONE};
+use crate::error::{Error, Result};
+use crate::optim::Scaler;
+use crate::search::search_loop::Search;
+use crate::topology::CellKind;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tch::{Kind, Tensor};
+
+/// What is not a tensor.
+#[derive(Serialize, Deserialize)]
+struct Counters {
+    next_epoch: usize,
+    strategy: Value,
+    states: Vec<(CellKind, Vec<EdgeState>)>,
+    optimizer_steps: i64,
+    adam_steps: i64,
+    weight_scaler: Scaler,
+    alpha_scaler: Scaler,
+}
+
+/// The whole state after an epoch.
+pub fn save(search: &Search<'_>) -> Checkpoint {
+    let bilevel = &search.bilevel;
+    let alphas = search.model.alphas();
+    let counters = Counters {
+        next_epoch: search.next_epoch,
+        strategy: search.strategy.state(),
+        states: alphas.kinds().into_iter().map(|kind| (kind, search.strategy.states(kind))).collect(),
+        optimizer_steps: bilevel.weights.optimizer.steps(),
+        adam_steps: bilevel.adam.steps(),
+        weight_scaler: bilevel.weights.scaler.clone(),
+        alpha_scaler: bilevel.alpha_scaler.clone(),
+    };
+    let state = serde_json::to_value(counters).expect("counters are plain data");
+    let mut checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
+    checkpoint.add("weights.", search.model.weights().iter());
+    for kind in alphas.kinds() {
+        checkpoint.tensors.insert(format!("alphas.{kind}"), Tensor::stack(alphas.rows(kind), 0).detach());
+    }
+    checkpoint.add("optimizer.", bilevel.weights.optimizer.state());
+    checkpoint.add("adam.", bilevel.adam.state());
+    checkpoint
+}
+
+/// Brings a search that has not begun to the state of a checkpoint.
+///
+/// # Errors
+/// A checkpoint of another search, with `origin` (the file) as its place.
+pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -> Result<()> {
+    let counters: Counters = serde_json::from_value(checkpoint.state.clone())
+        .map_err(|error| Error::invalid(origin, "the state of a search", error.to_string()))?;
+    restore_decisions(search, &counters.states);
+    search.strategy.restore(counters.strategy)?;
+    search.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
+    for kind in search.model.alphas().kinds() {
+        let table = checkpoint.tensor(&format!("alphas.{kind}"), origin)?;
+        let rows = table.to_kind(Kind::Double).unbind(0);
+        let values = rows.iter().map(|row| Vec::try_from(row).expect("rows are fp64 here")).collect::<Vec<_>>();
+        search.model.alphas_mut().set_values(kind, &values);
+    }
+    let bilevel = &mut search.bilevel;
+    checkpoint.copy_into(&bilevel.weights.optimizer.state(), "optimizer.", origin)?;
+    checkpoint.copy_into(&bilevel.adam.state(), "adam.", origin)?;
+    bilevel.weights.optimizer.set_steps(counters.optimizer_steps);
+    bilevel.adam.set_steps(counters.adam_steps);
+    bilevel.weights.scaler = counters.weight_scaler;
+    bilevel.alpha_scaler = counters.alpha_scaler;
+    search.next_epoch = counters.next_epoch;
+    Ok(())
+}
+
+/// Takes decided and pruned edges out of a fresh supernet.
+fn restore_decisions(search: &mut Search<'_>, states: &[(CellKind, Vec<EdgeState>)]) {
+    for (kind, states) in states {
+        for (edge, state) in states.iter().enumerate() {
+            let shrunk = match *state {
+                EdgeState::Open => continue,
+                EdgeState::Pruned | EdgeState::Fixed(NONE) => search.model.prune(*kind, edge),
+                EdgeState::Fixed(primitive) => search.model.fix(*kind, edge, primitive),
+            };
+            search.bilevel.shrink(&shrunk);
+        }
+    }
+}
