@@ -4,11 +4,12 @@
 //! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
 
 use crate::ops::{Mode, Operation, State};
+use crate::tensor::mixture::mix;
 use crate::topology::CELL_INPUTS;
 use tch::{Kind, Tensor};
 
-/// The weights softmax(alpha) of one edge's primitives, 0-dimensional, by primitive.
-pub type EdgeMixture = Vec<Tensor>;
+/// The weights softmax(alpha) of one edge's primitives, fp32 (primitives).
+pub type EdgeMixture = Tensor;
 
 /// What an edge computes.
 pub enum Content<C> {
@@ -66,7 +67,7 @@ impl<C> Cell<C> {
         for node in &self.nodes {
             let mut sum: Option<Tensor> = None;
             for edge in node {
-                let weights = mixture.get(index).map_or(&[][..], Vec::as_slice);
+                let weights = mixture.get(index);
                 index += 1;
                 let Some(output) = edge.forward(&states[edge.source], context, weights, units, mode) else { continue };
                 sum = Some(match sum {
@@ -100,7 +101,14 @@ impl<C> Cell<C> {
 }
 
 impl<C> CellEdge<C> {
-    fn forward(&self, state: &State, context: &C, weights: &[Tensor], units: i64, mode: Mode) -> Option<Tensor> {
+    fn forward(
+        &self,
+        state: &State,
+        context: &C,
+        weights: Option<&EdgeMixture>,
+        units: i64,
+        mode: Mode,
+    ) -> Option<Tensor> {
         match &self.content {
             Content::Pruned => None,
             Content::Fixed(operation) => {
@@ -109,10 +117,10 @@ impl<C> CellEdge<C> {
                 Some(if spared { output } else { drop_path(&output, mode.drop_path(), units) })
             }
             Content::Mixed(operations) => {
-                let parts = operations.iter().zip(weights).filter_map(|(operation, weight)| {
-                    operation.as_ref().map(|operation| operation.forward(state, context, mode) * weight)
-                });
-                parts.reduce(|sum, part| sum + part)
+                let forward = |operation: &Option<Box<dyn Operation<C>>>| {
+                    operation.as_ref().map(|operation| operation.forward(state, context, mode))
+                };
+                Some(mix(weights.expect("an open edge has a mixture"), operations.iter().map(forward)))
             }
         }
     }

@@ -73,14 +73,11 @@ impl Alphas {
         });
     }
 
-    /// softmax over each row, in fp32, as 0-dimensional tensors: a 0-dimensional weight does not promote the
-    /// half activation that it scales.
+    /// softmax over each row, in fp32.
     pub fn mixture(&self, kind: CellKind) -> Vec<EdgeMixture> {
         let rows = self.rows(kind);
         let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
-        let weights = Tensor::stack(rows, 0).softmax(-1, Kind::Float).flatten(0, 1).unbind(0);
-        let mut weights = weights.into_iter();
-        (0..rows.len()).map(|_| weights.by_ref().take(self.primitives).collect()).collect()
+        Tensor::stack(rows, 0).softmax(-1, Kind::Float).unbind(0)
     }
 
     /// Turns gradients of the open rows on or off.

@@ -156,6 +156,7 @@ mod tests {
             batch_size: 28,
             train: Metrics { loss: 1.5, score: 0.5, others: vec![("mean_class_accuracy".to_owned(), 0.25)] },
             validation: None,
+            test: None,
             open_edges: Some(9),
             parameters: 100,
             skipped_steps: 0,

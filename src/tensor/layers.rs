@@ -3,8 +3,10 @@
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
 
+use crate::tensor::bridge::norm;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::init::Init;
+use crate::tensor::neighbours::{done, is_fused};
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
 
@@ -59,6 +61,19 @@ impl BatchNorm {
             bias: path.weight("bias", &[channels], Init::Zeros),
             running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
             running_var: path.buffer("running_var", Tensor::ones([channels], options)),
+        }
+    }
+
+    /// The same layer as the bridge's kernels take it.
+    pub fn in_bridge(&self, training: bool) -> norm::BatchNorm<'_> {
+        norm::BatchNorm {
+            weight: &self.weight,
+            bias: &self.bias,
+            running_mean: &self.running_mean,
+            running_var: &self.running_var,
+            training,
+            momentum: MOMENTUM,
+            epsilon: EPSILON,
         }
     }
 
@@ -125,6 +140,9 @@ impl Block {
 
     /// Activation and norm of a map that was computed elsewhere.
     pub fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
+        if self.activation == Activation::Relu && is_fused(&mapped) {
+            return done(norm::relu_norm(&mapped, &self.norm.in_bridge(training)));
+        }
         self.norm.forward(&self.activation.forward(mapped), training)
     }
 }

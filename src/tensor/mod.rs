@@ -5,6 +5,7 @@
 pub mod bridge;
 pub mod init;
 pub mod layers;
+pub mod mixture;
 pub mod neighbours;
 pub mod parameters;
 pub mod precision;

@@ -1,11 +1,15 @@
 //! Dilated k-nearest-neighbour graphs over points or features, and gathers along them (REFERENCE section 5).
 //!
-//! Features are rows (R, C) with R = B·N; neighbours are rows too. This is the plain tensor path, which every
-//! device and type takes; it is also the oracle of the fused kernels.
+//! Features are rows (R, C) with R = B·N; neighbours are row numbers. On a CPU the bridge's fused kernels do the
+//! work, elsewhere plain tensor operations; both are the same function, which the tests of the kernels hold.
 
+use crate::error::Result;
+use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
+use crate::tensor::bridge::nearest::nearest_neighbours;
+use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::layers::BatchNorm;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The neighbours of every point of a batch of clouds.
 pub struct Neighbours {
@@ -26,15 +30,15 @@ impl Neighbours {
     /// The k·dilation nearest of every point by the features of `rows` (R, C), every dilation-th kept, the point
     /// itself forced to be the first (duplicates of a point compete with it). Computed in fp32 without gradient.
     pub fn nearest(rows: &Tensor, clouds: i64, k: i64, dilation: i64) -> Self {
-        let local = tch::no_grad(|| {
-            let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
-            let distances = squared_distances(&features);
-            let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, rows.device()));
-            distances.diagonal(0, 1, 2).copy_(&itself);
-            let (_, nearest) = distances.topk(k * dilation, -1, false, true);
-            nearest.slice(2, 0, None, dilation)
-        });
-        Self::from_local(&local)
+        let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
+        if is_fused(rows) {
+            return Self { rows: done(nearest_neighbours(&features, k, dilation)), clouds };
+        }
+        let distances = squared_distances(&features);
+        let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, rows.device()));
+        distances.diagonal(0, 1, 2).copy_(&itself);
+        let (_, nearest) = distances.topk(k * dilation, -1, false, true);
+        Self::from_local(&nearest.slice(2, 0, None, dilation))
     }
 
     /// Neighbours per point, itself included.
@@ -42,49 +46,67 @@ impl Neighbours {
         self.rows.size()[1]
     }
 
+    fn graph(&self) -> Neighbourhood<'_> {
+        Neighbourhood { neighbours: &self.rows, clouds: self.clouds }
+    }
+
     /// Sum over the neighbours, (R, C).
-    pub fn sum(&self, x: &Tensor, itself: Itself) -> Tensor {
+    pub fn sum(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
+        if is_fused(x) {
+            return done(gather::gather_sum(x, &self.graph(), itself));
+        }
         self.gather(x, itself).sum_dim_intlist([1_i64].as_slice(), false, None)
     }
 
     /// Maximum over the neighbours, (R, C).
-    pub fn maximum(&self, x: &Tensor, itself: Itself) -> Tensor {
+    pub fn maximum(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
+        if is_fused(x) {
+            return done(gather::gather_max(x, &self.graph(), itself));
+        }
         self.gather(x, itself).max_dim(1, false).0
     }
 
     /// Sum over the neighbours j of w_ij·x_j, w_i = softmax over j of LeakyReLU(target_i + source_j): (R, C)
     /// features, (R) scores in fp32.
     pub fn attention(&self, x: &Tensor, target: &Tensor, source: &Tensor, slope: f64) -> Tensor {
+        if is_fused(x) {
+            return done(gather::attention(x, &AttentionScores { target, source }, &self.graph(), slope));
+        }
         let scores = target.unsqueeze(1) + source.index_select(0, &self.rows.view([-1])).view_as(&self.rows);
         let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
-        (self.gather(x, Itself::Included) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
+        (self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
     }
 
     /// Maximum over the neighbours j ≠ i of norm(relu(target_i + source_j)); the norm's statistics run over all
     /// pairs (i, j).
     pub fn normed_edge_maximum(&self, target: &Tensor, source: &Tensor, norm: &BatchNorm, training: bool) -> Tensor {
-        let pairs = (target.unsqueeze(1) + self.gather(source, Itself::Excluded)).relu();
+        if is_fused(target) {
+            return done(edge_max_norm(target, source, &self.graph(), OwnPoint::Skipped, &norm.in_bridge(training)));
+        }
+        let pairs = (target.unsqueeze(1) + self.gather(source, OwnPoint::Skipped)).relu();
         norm.forward(&pairs.flatten(0, 1), training).view_as(&pairs).max_dim(1, false).0
     }
 
     /// Features of the neighbours, (R, k, C), or (R, k - 1, C) without the point itself.
-    pub fn gather(&self, x: &Tensor, itself: Itself) -> Tensor {
+    pub fn gather(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
         let rows = match itself {
-            Itself::Included => self.rows.shallow_clone(),
-            Itself::Excluded => self.rows.narrow(1, 1, self.k() - 1),
+            OwnPoint::Kept => self.rows.shallow_clone(),
+            OwnPoint::Skipped => self.rows.narrow(1, 1, self.k() - 1),
         };
         let columns = rows.size()[1];
         x.index_select(0, &rows.reshape([-1])).view([-1, columns, x.size()[1]])
     }
 }
 
-/// Whether a point counts among its own neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Itself {
-    /// Column 0 takes part.
-    Included,
-    /// Column 0 is left out.
-    Excluded,
+/// True where the fused kernels take a tensor.
+pub(super) fn is_fused(x: &Tensor) -> bool {
+    x.device() == Device::Cpu
+}
+
+/// What a kernel gave. It fails only as libtorch's own operators do, and like them with a panic that the
+/// program's outermost frame turns into an error.
+pub(super) fn done(result: Result<Tensor>) -> Tensor {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// |x|² - 2x·y + |y|² for all pairs of a cloud: (B, N, C) → (B, N, N).

@@ -1,8 +1,9 @@
 //! `gin` (Xu et al. 2019).
 
 use crate::ops::{Mode, Operation, Shared, State};
+use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
-use crate::tensor::neighbours::{Itself, Neighbours};
+use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
 
@@ -22,7 +23,7 @@ impl GraphIsomorphism {
 
 impl Operation<Neighbours> for GraphIsomorphism {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let sum = state.shared(Shared::NeighbourSum, |x| neighbours.sum(x, Itself::Excluded));
+        let sum = state.shared(Shared::NeighbourSum, |x| neighbours.sum(x, OwnPoint::Skipped));
         // 0-dimensional, or a half activation would be promoted.
         let own = &state.features * (&self.epsilon + 1.0).squeeze();
         self.block.forward(&(own + sum), mode.is_training())

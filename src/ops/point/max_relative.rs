@@ -1,8 +1,9 @@
 //! `mr_conv` (Li et al. 2019, DeepGCNs).
 
 use crate::ops::{Mode, Operation, Shared, State};
+use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
-use crate::tensor::neighbours::{Itself, Neighbours};
+use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -20,7 +21,7 @@ impl MaxRelativeConvolution {
 
 impl Operation<Neighbours> for MaxRelativeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let maximum = state.shared(Shared::NeighbourMaximum, |x| neighbours.maximum(x, Itself::Excluded));
+        let maximum = state.shared(Shared::NeighbourMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped));
         let relative = maximum - &state.features;
         self.block.forward(&Tensor::cat(&[&state.features, &relative], 1), mode.is_training())
     }

@@ -1,8 +1,9 @@
 //! `sage` (Hamilton et al. 2017, max aggregation) and `rel_sage`, which aggregates relative features.
 
 use crate::ops::{Mode, Operation, State};
+use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::Linear;
-use crate::tensor::neighbours::{Itself, Neighbours};
+use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
 
@@ -38,7 +39,7 @@ impl Sage {
 impl Operation<Neighbours> for Sage {
     fn forward(&self, state: &State, neighbours: &Neighbours, _: Mode) -> Tensor {
         let mapped = self.message_map.forward(&state.features);
-        let maximum = neighbours.maximum(&mapped, Itself::Included);
+        let maximum = neighbours.maximum(&mapped, OwnPoint::Kept);
         let aggregated = match self.messages {
             Messages::Absolute => maximum,
             Messages::Relative => maximum - mapped,
