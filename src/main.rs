@@ -2,11 +2,13 @@
 
 use sgas::commands::panics;
 use sgas::error::Error;
+use sgas::tensor::bridge::memory;
 use sgas::{cli, commands, threads};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     threads::set_thread_defaults();
+    memory::keep_freed_memory();
     let Some((global, command)) = cli::parse() else { return ExitCode::SUCCESS };
     panics::silence();
     match panics::as_errors(|| commands::run(&command, &global, &mut std::io::stdout())) {

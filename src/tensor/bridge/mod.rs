@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 pub mod autocast;
 pub mod device;
 pub mod gather;
+pub mod memory;
 pub mod mix;
 pub mod nearest;
 pub mod norm;

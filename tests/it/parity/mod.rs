@@ -78,8 +78,8 @@ impl Case {
     }
 
     /// The same case with every weight and input changed in its last bits.
-    fn perturbed(&self, seed: i64) -> Self {
-        tch::manual_seed(seed);
+    fn perturbed(&self, seed: u64) -> Self {
+        sgas::tensor::random::Key::new(seed, sgas::tensor::random::Purpose::Weights).seed_torch();
         let change = |(name, tensor): (&String, &Tensor)| {
             let stirred = name.starts_with("weight:") || name.starts_with("input:") || name.starts_with("step");
             let changed = if stirred && tensor.kind() == Kind::Float {
