@@ -23,24 +23,23 @@ impl<'a> RunKeeper<'a> {
         self.folder.checkpoint().join("state.safetensors")
     }
 
-    /// The state of the last whole epoch, with the logs cut back to it; absent before the first. Also gives the
-    /// file's name, for errors.
+    /// Goes back to the last whole epoch: `restore` takes the checkpoint and its file's name, for errors (before
+    /// the first epoch it is not called), then the logs are cut back to it. What is refused leaves the run as it was.
     ///
     /// # Errors
-    /// A checkpoint that is cut or not one.
-    pub fn resume(&self) -> Result<Option<(Checkpoint, String)>> {
+    /// A checkpoint that is cut, not one, or that `restore` refuses.
+    pub fn resume(&self, restore: impl FnOnce(&Checkpoint, &str) -> Result<()>) -> Result<()> {
         let path = self.path();
         if !path.exists() {
-            append::cut(self.folder.path(), &Lengths::new())?;
-            return Ok(None);
+            return append::cut(self.folder.path(), &Lengths::new());
         }
         let origin = path.display().to_string();
         let mut checkpoint = Checkpoint::load(&path)?;
         let logs: Lengths = serde_json::from_value(checkpoint.state["logs"].take())
             .map_err(|error| Error::invalid(&origin, "the lengths of the logs", error.to_string()))?;
         checkpoint.state = checkpoint.state["run"].take();
-        append::cut(self.folder.path(), &logs)?;
-        Ok(Some((checkpoint, origin)))
+        restore(&checkpoint, &origin)?;
+        append::cut(self.folder.path(), &logs)
     }
 }
 

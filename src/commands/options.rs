@@ -1,5 +1,6 @@
 //! The options of the commands, as plain data.
 
+use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -161,22 +162,17 @@ impl RunOptions {
     fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>) -> Result<R> {
         let mut flags = self.flags(R::COMMAND)?;
         flags.append(&mut more);
-        let begun = if self.resume { Some(self.begun_config()?) } else { None };
+        let begun = if self.resume { Some(self.begun_config(R::COMMAND)?) } else { None };
         let config = begun.as_deref().or(self.config.as_deref());
         config::resolve(&Sources { config, begun: begun.is_some(), task, set: &self.set, flags: &flags })
     }
 
     /// The configuration that the run to go on with began with.
-    fn begun_config(&self) -> Result<String> {
+    fn begun_config(&self, command: &str) -> Result<String> {
         let folder = self.out.as_deref().ok_or_else(|| {
             Error::usage("--resume needs the run to go on with").with_hint("name its folder: --out DIR --resume")
         })?;
-        let path = folder.join("config.toml");
-        if !path.is_file() {
-            let message = format!("{} holds no run to resume: there is no config.toml", folder.display());
-            return Err(Error::usage(message).with_hint("leave --resume out to begin a run there"));
-        }
-        Ok(path.display().to_string())
+        Ok(RunFolder::begun(folder, command)?.config().display().to_string())
     }
 }
 

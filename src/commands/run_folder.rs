@@ -65,30 +65,49 @@ impl RunFolder {
         Err(Error::usage(message).with_hint(format!("runs stand under {}", root().display())))
     }
 
+    /// The folder of a run of `command` to go on with.
+    ///
+    /// # Errors
+    /// A folder without a run, or with one of another command.
+    pub fn begun(path: &Path, command: &str) -> Result<Self> {
+        let run = Self { path: path.to_owned() };
+        if !run.file(ABOUT_FILE).is_file() {
+            let message = format!("{} holds no run to resume: there is no {ABOUT_FILE}", path.display());
+            return Err(Error::usage(message).with_hint("leave --resume out to begin a run there"));
+        }
+        let about = run.about()?;
+        if about.command == command {
+            return Ok(run);
+        }
+        let message = format!("{} is a run of `sgas {}`, not of `sgas {command}`", path.display(), about.command);
+        Err(Error::usage(message).with_hint(format!("sgas {} --out {} --resume", about.command, path.display())))
+    }
+
     fn create_at(path: &Path) -> Result<Self> {
         let holds_something = match std::fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_some(),
             Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::read(path, error)),
+            Err(error) => return Err(unusable(&format!("--out {}", path.display()), &error)),
         };
         if holds_something {
             return Err(Error::usage(format!("--out {}: the folder is not empty", path.display()))
                 .with_hint("add --resume to go on with the run in it, or name another folder"));
         }
-        std::fs::create_dir_all(path).map_err(|error| Error::write(path, error))?;
+        std::fs::create_dir_all(path).map_err(|error| unusable(&format!("--out {}", path.display()), &error))?;
         Ok(Self { path: path.to_owned() })
     }
 
     /// Two runs that begin in the same second get folders of their own.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(root).map_err(|error| Error::write(root, error))?;
+        let unusable = |error| unusable(&format!("the folder of all runs, {}", root.display()), &error);
+        std::fs::create_dir_all(root).map_err(unusable)?;
         let names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}-{number}")));
         for name in names {
             let path = root.join(name);
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::write(path, error)),
+                Err(error) => return Err(unusable(error)),
             }
         }
         unreachable!("the names never end")
@@ -172,6 +191,12 @@ impl RunFolder {
     fn changed(&self) -> Option<SystemTime> {
         std::fs::metadata(self.file(EVENTS_FILE)).and_then(|data| data.modified()).ok()
     }
+}
+
+/// A place for a run that the system refuses.
+fn unusable(place: &str, error: &std::io::Error) -> Error {
+    Error::usage(format!("{place}: no run can be put there: {error}"))
+        .with_hint(format!("name an empty folder that can be written with --out, or set {ROOT_VARIABLE}"))
 }
 
 /// The folder of all runs: `$SGAS_RUNS`, or `runs` in the working folder.

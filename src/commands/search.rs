@@ -17,6 +17,7 @@ use crate::task::Task;
 use crate::topology::{CellKind, Topology};
 use serde_json::json;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 use tch::Device;
 
@@ -30,18 +31,29 @@ const RANDOM_SCALE: f64 = 1.0;
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let mut run = options.resolve()?;
+    check_save(options.save.as_deref())?;
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = load_data(&mut run)?;
     let folder = match (&options.run.out, options.run.resume) {
-        (Some(path), true) => RunFolder::open(path)?,
+        (Some(path), true) => RunFolder::begun(path, "search")?,
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
     };
-    let data = dataset.as_ref().map_or_else(|| "none".to_owned(), PointDataset::description);
-    folder.describe(&About::new("search", &run.task, &*data), &run.to_toml())?;
     let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)?;
     print(out, &show::cells_text(&genotype))?;
     print(out, &next_command(&run, &folder))
+}
+
+/// A place that can't be written is told now, not when the search is done.
+fn check_save(path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() && !path.is_dir() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "a folder" } else { "a file in a folder that is not there" };
+    Err(Error::invalid(format!("--save {}", path.display()), "the name of a file", found)
+        .with_hint("make the folder first, or name a file in one that is there"))
 }
 
 /// The data of a search that trains; a random search needs none.
@@ -53,6 +65,7 @@ fn load_data(run: &mut SearchRun) -> Result<Option<PointDataset>> {
     let source = dataset::locate(&run.task, &mut run.data)?;
     let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
     run.data.normalize = dataset.normalization;
+    dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))
 }
 
@@ -84,11 +97,11 @@ fn search(
     let settings = settings(run, classes, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
-    if options.run.resume
-        && let Some((checkpoint, origin)) = keeper.resume()?
-    {
-        state::restore(&mut search, &checkpoint, &origin)?;
+    if options.run.resume {
+        keeper.resume(|checkpoint, origin| state::restore(&mut search, checkpoint, origin))?;
     }
+    let data = dataset.map_or_else(|| "none".to_owned(), PointDataset::description);
+    folder.describe(&About::new("search", &run.task, data), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
     let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };

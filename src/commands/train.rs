@@ -34,9 +34,8 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let source = dataset::locate(&run.task, &mut run.data)?;
     let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
     run.data.normalize = dataset.normalization;
+    dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
-    folder.describe(&About::new("train", &run.task, dataset.description()), &run.to_toml())?;
-    cell.genotype.save(folder.genotype())?;
     train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
     print(out, &summary(&run, &folder)?)
 }
@@ -44,15 +43,17 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
 /// What names the cell: the option, or the folder of the run to go on with.
 fn named_cell(options: &TrainOptions) -> Result<String> {
     let resumed = options.run.out.as_ref().filter(|_| options.run.resume);
-    let begun = resumed.map(|path| path.join("genotype.json").display().to_string());
-    begun.or_else(|| options.genotype.clone()).ok_or_else(|| {
+    if let Some(path) = resumed {
+        return Ok(RunFolder::begun(path, "train")?.genotype().display().to_string());
+    }
+    options.genotype.clone().ok_or_else(|| {
         Error::usage("which cell? train needs --genotype").with_hint("a file, a published name, or the folder of a run")
     })
 }
 
 fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
     match (&options.run.out, options.run.resume) {
-        (Some(path), true) => RunFolder::open(path),
+        (Some(path), true) => RunFolder::begun(path, "train"),
         (path, _) => RunFolder::create("train", &run.task, run.seed, path.as_deref()),
     }
 }
@@ -74,9 +75,11 @@ fn train(
     let settings = settings(run, classes, device);
     let mut training = Training::new(&settings, &mut *model);
     let mut keeper = RunKeeper::new(folder);
-    if resume && let Some((checkpoint, origin)) = keeper.resume()? {
-        training.restore(&checkpoint, &origin)?;
+    if resume {
+        keeper.resume(|checkpoint, origin| training.restore(checkpoint, origin))?;
     }
+    folder.describe(&About::new("train", &run.task, dataset.description()), &run.to_toml())?;
+    cell.genotype.save(folder.genotype())?;
     logging::follow(&folder.log())?;
     tracing::info!("data: {}", dataset.description());
     let watched = Watched { command: "train", task: &run.task, score_name: "accuracy", device, drawn: None };
