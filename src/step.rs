@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{self, Model};
 use crate::ops::Mode;
 use crate::optim::{Optimizer, Scaler, Verdict, WeightConfig, clip};
-use crate::task::Task;
+use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use tch::Tensor;
 
@@ -100,6 +100,18 @@ pub fn finite(what: &str, value: f64) -> Result<f64> {
     }
     Err(Error::run(format!("the {what} is {value}"))
         .with_hint("lower weights.learning_rate with --set, or set weights.clip; --resume goes on from the last epoch"))
+}
+
+/// The scores of a pass without gradients.
+///
+/// # Errors
+/// A loss that is inf or NaN, with the epoch: the weights are lost.
+pub fn finite_pass(metrics: Metrics, pass: &str, epoch: usize) -> Result<Metrics> {
+    match finite(&format!("{pass} loss"), metrics.loss) {
+        Ok(_) => Ok(metrics),
+        Err(Error::Run { message, hint }) => Err(Error::Run { message: format!("epoch {epoch}: {message}"), hint }),
+        Err(other) => Err(other),
+    }
 }
 
 /// Says where a run failed.

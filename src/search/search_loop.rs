@@ -16,7 +16,7 @@ use crate::search::bilevel::Bilevel;
 use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
-use crate::step::at_step;
+use crate::step::{at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -167,7 +167,10 @@ impl<'a> Search<'a> {
             self.seed(Purpose::WeightStep, epoch, step);
             let outcome = self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
             skipped += usize::from(outcome.gradient_norm.is_none());
-            meter.add(&outcome.logits, batch.target(), outcome.loss);
+            // A step that loss scaling skipped may have had no scores.
+            if outcome.loss.is_finite() {
+                meter.add(&outcome.logits, batch.target(), outcome.loss);
+            }
             observer.observe(&Event::Step { epoch, step: step + 1, steps, loss: outcome.loss })?;
         }
         Ok((meter.metrics(), skipped))
@@ -184,7 +187,8 @@ impl<'a> Search<'a> {
     fn validate(&self, epoch: usize, batch_size: usize, data: &SearchData) -> Result<Metrics> {
         let batches = data.alphas.epoch(&EpochPlan::evaluation(self.key(epoch), batch_size));
         let settings = self.settings;
-        Ok(evaluate(self.model, settings.task, batches, settings.device, settings.precision)?.metrics())
+        let meter = evaluate(self.model, settings.task, batches, settings.device, settings.precision)?;
+        finite_pass(meter.metrics(), "validation", epoch)
     }
 
     /// Lets the strategy look at every kind's alphas and takes out of the supernet what it decided.

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, WeightConfig, learning_rate};
 use crate::report::{EpochReport, Event, Observer};
-use crate::step::{WeightStep, at_step};
+use crate::step::{WeightStep, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -125,8 +125,8 @@ impl<'a> Training<'a> {
             learning_rate: rate,
             batch_size: settings.train.batch,
             train,
-            validation: data.validation.as_ref().map(|loader| self.evaluate(epoch, loader)).transpose()?,
-            test: data.test.as_ref().map(|loader| self.evaluate(epoch, loader)).transpose()?,
+            validation: data.validation.as_ref().map(|data| self.evaluate(epoch, "validation", data)).transpose()?,
+            test: data.test.as_ref().map(|data| self.evaluate(epoch, "test", data)).transpose()?,
             open_edges: None,
             parameters: self.model.weights().parameters.count(),
             skipped_steps,
@@ -156,16 +156,20 @@ impl<'a> Training<'a> {
                 .run(self.model, settings.task, &batch, Mode::Training { drop_path }, rate)
                 .map_err(|error| at_step(error, epoch, step))?;
             skipped += usize::from(outcome.gradient_norm.is_none());
-            meter.add(&outcome.logits, batch.target(), outcome.loss);
+            // A step that loss scaling skipped may have had no scores.
+            if outcome.loss.is_finite() {
+                meter.add(&outcome.logits, batch.target(), outcome.loss);
+            }
             observer.observe(&Event::Step { epoch, step: step + 1, steps, loss: outcome.loss })?;
         }
         Ok((meter.metrics(), skipped))
     }
 
-    fn evaluate(&self, epoch: usize, loader: &Loader) -> Result<Metrics> {
+    fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {
         let settings = self.settings;
         let batches = loader.epoch(&EpochPlan::evaluation(self.key(epoch), settings.train.batch));
-        Ok(evaluate(self.model, settings.task, batches, settings.device, settings.precision)?.metrics())
+        let meter = evaluate(self.model, settings.task, batches, settings.device, settings.precision)?;
+        finite_pass(meter.metrics(), pass, epoch)
     }
 
     /// Keeps the last weights, the best ones where validation chose them, and the state.
