@@ -53,6 +53,22 @@ fn class_folder() -> tempfile::TempDir {
     folder
 }
 
+/// One class `a`; its training cloud has a NaN at point 1.
+pub(crate) fn pcd_folder_with_a_nan(folder: &Path) {
+    let mut points = cloud(8, 0.0);
+    write(folder.join("a/test/0.pcd"), &pcd(&points, false));
+    points[1][2] = f32::NAN;
+    write(folder.join("a/train/0.pcd"), &pcd(&points, false));
+}
+
+/// HDF5 files with clouds but without labels.
+pub(crate) fn hdf5_folder_without_labels(folder: &Path) {
+    let data = || DatasetBuilder::typed_data("data", vec![1, 4, 3], &[0.5_f32; 12]).unwrap();
+    write(folder.join("shape_names.txt"), b"ant\n");
+    write(folder.join("ply_data_train0.h5"), &hdf5(vec![data()]));
+    write(folder.join("ply_data_test0.h5"), &hdf5(vec![data()]));
+}
+
 fn hdf5(datasets: Vec<DatasetBuilder>) -> Vec<u8> {
     let builder = datasets.into_iter().fold(Hdf5Builder::new(), Hdf5Builder::dataset);
     builder.into_plan().unwrap().encode(WriteOptions::default()).unwrap()

@@ -1,0 +1,140 @@
+//! Flat weights: views, alignment, what stays when some leave, strict loading.
+
+use super::{assert_equal, numbers};
+use sgas::optim::{Adam, AdamConfig, Sgd};
+use sgas::tensor::init::Init;
+use sgas::tensor::parameters::{Store, Weights};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// 64 bytes in fp32 elements.
+const ALIGNMENT: i64 = 16;
+
+/// Weights of 3, 16 and 6 elements and a buffer of 2, with the tensors that their layers hold.
+fn weights() -> (Weights, [Tensor; 3]) {
+    let store = Store::new(Device::Cpu);
+    let root = store.root();
+    let leaves = [("a", vec![3]), ("b", vec![4, 4]), ("c", vec![2, 3])]
+        .map(|(name, shape)| root.sub(name).weight("weight", &shape, Init::Ones));
+    let _ = root.sub("b").buffer("running_mean", Tensor::zeros([2], (Kind::Float, Device::Cpu)));
+    let (parameters, buffers) = store.finish();
+    (Weights { parameters, buffers }, leaves)
+}
+
+fn fill(weights: &Weights) {
+    let flat = weights.parameters.flat();
+    let values = Tensor::arange(flat.size()[0], (Kind::Float, Device::Cpu));
+    for ((_, leaf), (_, value)) in weights.parameters.iter().zip(weights.parameters.split(&values)) {
+        no_grad(|| leaf.shallow_clone().copy_(&value));
+    }
+}
+
+#[test]
+fn a_layer_s_tensor_is_a_view_of_the_flat_one_and_starts_at_64_bytes() {
+    let (weights, leaves) = weights();
+    let flat = weights.parameters.flat();
+    assert_eq!((flat.size(), weights.parameters.count()), (vec![48], 25));
+    for (leaf, offset) in leaves.iter().zip([0, 16, 32]) {
+        assert_eq!(offset % ALIGNMENT, 0);
+        let bytes = leaf.data_ptr() as usize - flat.data_ptr() as usize;
+        assert_eq!(bytes as i64, offset * 4);
+    }
+    let _ = no_grad(|| flat.shallow_clone().fill_(7.0));
+    assert!(leaves.iter().all(|leaf| numbers(leaf).iter().all(|value| *value == 7.0)));
+    assert_eq!(leaves[2].size(), [2, 3]);
+}
+
+#[test]
+fn padding_is_zero_gets_no_gradient_and_is_not_counted() {
+    let (weights, leaves) = weights();
+    // The derivative of a + 2c is 1 and 2; b takes no part.
+    let loss = leaves[0].sum(Kind::Float) + leaves[2].sum(Kind::Float) * 2.0;
+    let gradient = numbers(&weights.parameters.gradient(&loss));
+    let expected: Vec<f32> = [(3, 1.0, 13), (0, 0.0, 16), (6, 2.0, 10)]
+        .iter()
+        .flat_map(|&(length, value, rest)| [vec![value; length], vec![0.0; rest]].concat())
+        .collect();
+    assert_eq!(gradient, expected);
+    let used: i64 = weights.parameters.flat().count_nonzero(None).int64_value(&[]);
+    assert_eq!(used, weights.parameters.count() as i64, "ones are weights, zeros are padding");
+}
+
+#[test]
+fn what_stays_keeps_values_gradients_and_the_optimizers_state() {
+    let (mut weights, leaves) = weights();
+    fill(&weights);
+    let flat = weights.parameters.flat();
+    let gradient = weights.parameters.gradient(&leaves.iter().map(|leaf| leaf.square().sum(Kind::Float)).sum());
+    let mut sgd = Sgd::new(flat, 0.9, 0.0);
+    sgd.step(flat, gradient.copy(), 0.0);
+    let mut adam = Adam::new(flat, AdamConfig { betas: (0.5, 0.999), epsilon: 1e-8, weight_decay: 0.0 });
+    adam.step(flat, gradient.copy(), 0.0);
+    let momentum = sgd.state()[0].1.copy();
+    let [mean, square] = [adam.state()[0].1.copy(), adam.state()[1].1.copy()];
+
+    let kept = weights.parameters.retain(|name| !name.starts_with("b."));
+    sgd.retain(&kept);
+    adam.retain(&kept);
+    assert_eq!((weights.parameters.flat().size(), weights.parameters.count()), (vec![32], 9));
+    assert_eq!(numbers(&leaves[0]), [0.0, 1.0, 2.0]);
+    assert_eq!(numbers(&leaves[2]), [32.0, 33.0, 34.0, 35.0, 36.0, 37.0]);
+    let same = |now: &Tensor, before: &Tensor| {
+        assert_equal(&now.narrow(0, 0, 3), &before.narrow(0, 0, 3));
+        assert_equal(&now.narrow(0, 16, 6), &before.narrow(0, 32, 6));
+    };
+    same(sgd.state()[0].1, &momentum);
+    same(adam.state()[0].1, &mean);
+    same(adam.state()[1].1, &square);
+    same(&kept.apply(&gradient), &gradient);
+    // Still views: an optimizer step on the flat tensor moves the layers.
+    sgd.step(weights.parameters.flat(), Tensor::zeros([32], (Kind::Float, Device::Cpu)), 1.0);
+    // Gradient 2w, momentum 0.9·2w, step w - 1.8w.
+    assert!((numbers(&leaves[2])[5] + 0.8 * 37.0).abs() < 1e-4, "{}", numbers(&leaves[2])[5]);
+}
+
+#[test]
+fn nothing_may_stay() {
+    let (mut weights, _) = weights();
+    let kept = weights.parameters.retain(|_| false);
+    assert_eq!((weights.parameters.flat().size(), weights.parameters.count()), (vec![0], 0));
+    assert_eq!(kept.apply(&Tensor::ones([48], (Kind::Float, Device::Cpu))).size(), [0]);
+}
+
+#[test]
+fn loading_is_strict_and_copies_nothing_when_it_refuses() {
+    let (mut weights, leaves) = weights();
+    let whole = || -> BTreeMap<String, Tensor> {
+        let value = |size: &[i64]| Tensor::full(size, 5.0, (Kind::Float, Device::Cpu));
+        [("a.weight", vec![3]), ("b.weight", vec![4, 4]), ("c.weight", vec![2, 3]), ("b.running_mean", vec![2])]
+            .map(|(name, size)| (name.to_owned(), value(&size)))
+            .into()
+    };
+    let changed = |change: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
+        let mut values = whole();
+        change(&mut values);
+        values
+    };
+    let one = || Tensor::ones([1], (Kind::Float, Device::Cpu));
+    let refusals = [
+        (changed(&|values| drop(values.remove("c.weight"))), "w: c.weight: expected shape [2, 3], found nothing"),
+        (
+            changed(&|values| drop(values.insert("c.weight".into(), one()))),
+            "w: c.weight: expected shape [2, 3], found [1]",
+        ),
+        (
+            changed(&|values| drop(values.insert("b.running_mean".into(), one()))),
+            "w: b.running_mean: expected shape [2]",
+        ),
+        (changed(&|values| drop(values.insert("d.weight".into(), one()))), "found d.weight"),
+    ];
+    for (values, expected) in refusals {
+        let error = weights.load(&values, "w").unwrap_err();
+        assert!(error.to_string().contains(expected) && error.exit_code() == 2, "{error}");
+        assert!(leaves.iter().all(|leaf| numbers(leaf).iter().all(|value| *value == 1.0)), "{error}: something moved");
+        assert!(weights.buffers.iter().all(|(_, buffer)| numbers(buffer) == [0.0, 0.0]));
+    }
+    let counted = changed(&|values| drop(values.insert("b.num_batches_tracked".into(), one())));
+    weights.load(&counted, "w").unwrap();
+    assert!(weights.iter().all(|(_, tensor)| numbers(tensor).iter().all(|value| *value == 5.0)));
+    assert_eq!(weights.parameters.flat().sum(Kind::Float).double_value(&[]), 5.0 * 25.0);
+}

@@ -1,0 +1,152 @@
+//! Trainings and their evaluation.
+
+use super::{epochs, output, results, search, train};
+use crate::cli::sgas;
+use serde_json::Value;
+use sgas::checkpoint::Checkpoint;
+use sgas::genotype::Genotype;
+use sgas::report::Event;
+use sgas::report::log::events;
+use std::path::Path;
+use tch::Kind;
+
+fn evaluated(folder: &Path, arguments: &[&str]) -> Value {
+    let text = output(sgas(folder).arg("eval").args(arguments).args(["--json", "--device", "cpu", "--threads", "1"]));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The numbers of a confusion and the scores beside it must be of one piece.
+fn check_scores(report: &Value) {
+    let rows: Vec<Vec<u64>> = serde_json::from_value(report["confusion"].clone()).unwrap();
+    let classes = report["per_class"].as_array().unwrap();
+    assert_eq!((rows.len(), classes.len()), (10, 10));
+    let (mut right, mut mean) = (0, 0.0);
+    for (index, (row, class)) in rows.iter().zip(classes).enumerate() {
+        let samples: u64 = row.iter().sum();
+        assert_eq!(class["samples"], samples);
+        let accuracy = row[index] as f64 / samples as f64;
+        assert_eq!(class["accuracy"], accuracy, "{}", class["class"]);
+        right += row[index];
+        mean += accuracy / 10.0;
+    }
+    let total: u64 = rows.iter().flatten().sum();
+    assert_eq!(report["samples"], total);
+    assert_eq!(report["overall_accuracy"], right as f64 / total as f64);
+    assert!((report["mean_class_accuracy"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert!(report["loss"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_training_leaves_weights_and_scores_and_is_evaluated_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = output(&mut train(folder.path(), "--out run --set data.validation=0.25"));
+    assert!(text.contains("best on validation: ") && text.contains("next:       sgas eval --run run"), "{text}");
+    let run = folder.path().join("run");
+    let files: Vec<String> = results(&run).into_keys().collect();
+    let expected = ["config.toml", "genotype.json", "run.json", "weights-best.safetensors", "weights-last.safetensors"];
+    assert_eq!(files, expected);
+    let told = epochs(&run);
+    assert_eq!(told.len(), 4);
+    assert!(told.iter().all(|epoch| epoch.validation.is_some() && epoch.test.is_none() && epoch.open_edges.is_none()));
+    assert!(matches!(events(&run).unwrap().last(), Some(Event::Finished { .. })));
+    let weights = Checkpoint::load(&run.join("weights-last.safetensors")).unwrap();
+    let trained = weights.tensors.iter().filter(|(name, _)| !name.contains("running_"));
+    assert_eq!(trained.map(|(_, tensor)| tensor.numel()).sum::<usize>(), told[0].parameters);
+    assert!(weights.tensors.values().all(|tensor| tensor.kind() == Kind::Float));
+
+    let report = evaluated(folder.path(), &["--run", "run"]);
+    check_scores(&report);
+    assert_eq!((&report["samples"], &report["weights"]), (&20.into(), &"run/weights-best.safetensors".into()));
+    let kept: Value = serde_json::from_slice(&std::fs::read(run.join("eval-test.json")).unwrap()).unwrap();
+    assert_eq!(kept, report);
+    // The best epoch's validation score is what evaluating the best weights on that share gives.
+    let validation = evaluated(folder.path(), &["--run", "run", "--split", "validation"]);
+    let best = told.iter().map(|epoch| epoch.validation.as_ref().unwrap().score).fold(0.0, f64::max);
+    assert_eq!(validation["overall_accuracy"], best);
+}
+
+#[test]
+fn eval_without_arguments_takes_the_newest_finished_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("all");
+    let eval = |code: i32| {
+        let outcome = sgas(folder.path()).args(["eval", "--json", "--device", "cpu"]).env("SGAS_RUNS", &runs).assert();
+        outcome.code(code).get_output().clone()
+    };
+    let text = String::from_utf8(eval(2).stderr).unwrap();
+    assert!(text.contains("no finished training under") && text.contains("sgas search --task"), "{text}");
+    output(search(folder.path(), "--set search.epochs=1").env("SGAS_RUNS", &runs));
+    let text = String::from_utf8(eval(2).stderr).unwrap();
+    assert!(text.contains("hint: train what was found: sgas train --genotype "), "{text}");
+    output(train(folder.path(), "--set train.epochs=1 --seed 8").env("SGAS_RUNS", &runs));
+    output(train(folder.path(), "--set train.epochs=1 --seed 9 --set data.validation=0").env("SGAS_RUNS", &runs));
+    let report: Value = serde_json::from_slice(&eval(0).stdout).unwrap();
+    check_scores(&report);
+    let weights = report["weights"].as_str().unwrap();
+    assert!(weights.contains("/train-points-") && weights.ends_with("-s9/weights-last.safetensors"), "{weights}");
+    assert!(Path::new(weights).with_file_name("eval-test.json").is_file());
+}
+
+#[test]
+fn weights_outside_a_run_are_evaluated_with_their_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    output(&mut train(folder.path(), "--out run --set train.epochs=2 --set data.validation=0"));
+    let from_run = evaluated(folder.path(), &["--run", "run"]);
+    std::fs::copy(folder.path().join("run/weights-last.safetensors"), folder.path().join("w.safetensors")).unwrap();
+    let arguments = ["--weights", "w.safetensors", "--genotype", "cell.json", "--config", "run/config.toml"];
+    let loose = evaluated(folder.path(), &arguments);
+    for key in ["loss", "confusion", "overall_accuracy", "per_class"] {
+        assert_eq!(loose[key], from_run[key], "{key}");
+    }
+    assert!(!folder.path().join("eval-test.json").exists());
+    let other = folder.path().join("other.json");
+    std::fs::write(&other, super::CELL.replace("mr_conv", "gat")).unwrap();
+    let wrong = ["eval", "--weights", "w.safetensors", "--genotype", "other.json", "--config", "run/config.toml"];
+    let text = super::failure(sgas(folder.path()).args(wrong), 2);
+    assert!(text.contains("w.safetensors: ") && text.contains("weights of another network"), "{text}");
+}
+
+#[test]
+fn a_published_cell_trains_by_its_name_and_bf16_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "--genotype Cri2_ModelNet_Best --out run --amp --set train.epochs=2";
+    let assert = train(folder.path(), arguments).assert().success();
+    let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(told.contains("--amp: bf16 without loss scaling"), "{told}");
+    let run = folder.path().join("run");
+    let published = sgas::genotype::zoo::find("Cri2_ModelNet_Best").unwrap();
+    assert_eq!(Genotype::load(run.join("genotype.json")).unwrap().normal, published.genotype.normal);
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("precision = \"bf16\""), "{config}");
+    let epochs = epochs(&run);
+    assert!(epochs.iter().all(|epoch| epoch.train.loss.is_finite() && epoch.skipped_steps == 0));
+    check_scores(&evaluated(folder.path(), &["--run", "run"]));
+    // The arithmetic is another one than fp32's.
+    output(&mut train(folder.path(), &arguments.replace("--amp", "").replace("run", "full")));
+    assert_ne!(super::epochs(&folder.path().join("full"))[1].train.loss, epochs[1].train.loss);
+}
+
+#[test]
+fn the_reference_s_protocol_is_reported_under_its_name_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_test = "--out run --set data.validation=0 --set train.test_every_epoch=true";
+    let text = output(&mut train(folder.path(), with_test));
+    assert!(text.contains("best on test (reference protocol): ") && !text.contains("validation"), "{text}");
+    let run = folder.path().join("run");
+    assert!(!run.join("weights-best.safetensors").exists());
+    let last = epochs(&run).pop().unwrap();
+    let report = evaluated(folder.path(), &["--run", "run"]);
+    assert_eq!(report["overall_accuracy"], last.test.unwrap().score);
+}
+
+#[test]
+fn equal_seeds_train_equal_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seed) in [("one", 3), ("two", 3), ("three", 4)] {
+        let arguments = format!("--out {name} --seed {seed} --set train.drop_path=0.3 --set train.epochs=2");
+        output(&mut train(folder.path(), &arguments));
+    }
+    let [one, two, three] = ["one", "two", "three"].map(|name| folder.path().join(name));
+    super::assert_equal_runs(&one, &two);
+    assert_ne!(results(&one)["weights-last.safetensors"], results(&three)["weights-last.safetensors"]);
+}
