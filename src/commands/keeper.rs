@@ -3,6 +3,7 @@
 use super::run_folder::RunFolder;
 use crate::checkpoint::{Checkpoint, Keeper, WhichWeights};
 use crate::error::{Error, Result};
+use crate::files::remove_partial;
 use crate::report::append::{self, Lengths};
 use crate::tensor::parameters::Weights;
 use serde_json::json;
@@ -31,7 +32,7 @@ impl<'a> RunKeeper<'a> {
     pub fn resume(&self, restore: impl FnOnce(&Checkpoint, &str) -> Result<()>) -> Result<()> {
         let path = self.path();
         if !path.exists() {
-            return append::cut(self.folder.path(), &Lengths::new());
+            return self.cut(&Lengths::new());
         }
         let origin = path.display().to_string();
         let mut checkpoint = Checkpoint::load(&path)?;
@@ -39,7 +40,14 @@ impl<'a> RunKeeper<'a> {
             .map_err(|error| Error::invalid(&origin, "the lengths of the logs", error.to_string()))?;
         checkpoint.state = checkpoint.state["run"].take();
         restore(&checkpoint, &origin)?;
-        append::cut(self.folder.path(), &logs)
+        self.cut(&logs)
+    }
+
+    /// Takes back what came after the checkpoint: lines of logs, and files that a killed process left half-written.
+    fn cut(&self, logs: &Lengths) -> Result<()> {
+        remove_partial(self.folder.path())?;
+        remove_partial(&self.folder.checkpoint())?;
+        append::cut(self.folder.path(), logs)
     }
 }
 
