@@ -1,5 +1,6 @@
-//! README.md and the Makefile's demo are true to the program: their commands parse, the configurations, keys and
-//! published cells that these name exist, and so do the files and `make` targets. Nothing is run.
+//! README.md, ARCHITECTURE.md and the Makefile's demo are true to the program: their commands parse, the
+//! configurations, keys and published cells that these name exist, and so do files, tests and `make` targets.
+//! Nothing is run.
 
 use sgas::cli;
 use sgas::commands::Command;
@@ -118,18 +119,55 @@ fn a_command_that_is_not_real_would_be_noticed() {
     assert_eq!(shell_lines("```sh\nmake demo  # now\n\n```\nsgas x\n```\nsgas y\n```"), ["make demo"]);
 }
 
+/// What a text names in links and as code.
+fn names(text: &str) -> Vec<&str> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let code = text.split('`').skip(1).step_by(2);
+    let plain = |name: &&str| !name.contains("://") && !name.contains(char::is_whitespace) && !name.contains('*');
+    links.chain(code).filter(plain).collect()
+}
+
 #[test]
-fn every_file_that_the_readme_names_is_there() {
-    let readme = text("README.md");
-    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let code = readme.split('`').skip(1).step_by(2);
+fn every_file_that_the_documents_name_is_there() {
     let folders = ["configs/", "benches/", "src/", "tests/", "scripts/"];
-    let ours = |name: &&str| folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md");
-    let of_project = |name: &&str| !name.contains("://") && !name.contains(char::is_whitespace);
-    let named: Vec<&str> = links.filter(of_project).chain(code.filter(of_project).filter(ours)).collect();
-    assert!(named.contains(&"ARCHITECTURE.md"), "{named:?}");
-    let missing: Vec<&&str> = named.iter().filter(|name| !project(name).exists()).collect();
-    assert!(missing.is_empty(), "README.md names {missing:?}");
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let text = text(document);
+        let is_ours = |name: &&str| {
+            folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name.ends_with(".rs")
+        };
+        let files: Vec<&str> = names(&text).into_iter().filter(is_ours).collect();
+        assert!(files.len() > 5, "{document}: {files:?}");
+        let missing: Vec<&&str> =
+            files.iter().filter(|name| !project(name).exists() && !project("src").join(name).exists()).collect();
+        assert!(missing.is_empty(), "{document} names {missing:?}");
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let text = text("ARCHITECTURE.md");
+    let is_test =
+        |name: &&str| name.matches('_').count() > 3 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let tests: Vec<&str> = names(&text).into_iter().filter(is_test).collect();
+    assert!(tests.len() > 3, "{tests:?}");
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        add_code(&project(folder), &mut code);
+    }
+    let missing: Vec<&&str> = tests.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+/// Adds the text of every Rust file below `folder`.
+fn add_code(folder: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_code(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
 }
 
 #[test]
