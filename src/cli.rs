@@ -23,8 +23,8 @@ Search a cell, train it, evaluate it:
   sgas train --genotype cell.json --amp
   sgas eval
 
-Every run leaves a folder under runs/ and prints the command that comes next; where a cell is asked for, a
-search's folder will do. To try it without data, on built-in shapes:
+Every run leaves a folder under runs/ and prints the command that comes next.
+Where a cell is asked for, a search's folder will do. To try it without data:
   sgas search --config smoke/search-points --data synthetic --save cell.json
   sgas train --genotype cell.json --config smoke/train-points --data synthetic
   sgas eval
@@ -103,8 +103,9 @@ struct RunArguments {
 Example:
   sgas search --task modelnet10 --criterion 2 --save cell.json
 
-Leaves a run folder with the cell (genotype.json), a drawing of it after every decision (*.svg), every epoch and
-decision (events.jsonl, metrics.csv, log.txt), the resolved configuration, and what --resume needs.")]
+Leaves a run folder: the cell (genotype.json), a drawing after every decision
+(*.svg), every epoch and decision (events.jsonl, metrics.csv, log.txt), the
+resolved configuration (config.toml), and what --resume needs (checkpoint/).")]
 struct SearchArguments {
     #[command(flatten)]
     run: RunArguments,
@@ -129,8 +130,10 @@ Examples:
   sgas train --genotype cell.json --amp
   sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small
 
-Leaves a run folder with the weights (last, and best on validation where data.validation holds a share out), every
-epoch (events.jsonl, metrics.csv, log.txt), the cell, the resolved configuration, and what --resume needs.")]
+Leaves a run folder: the weights (last, and best on validation where
+data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
+log.txt), the cell (genotype.json), the resolved configuration (config.toml),
+and what --resume needs (checkpoint/).")]
 struct TrainArguments {
     /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
     #[arg(long, value_name = "FILE|NAME|RUN", required_unless_present = "resume")]
