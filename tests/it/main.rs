@@ -9,4 +9,5 @@ mod golden;
 mod kernels;
 mod loader;
 mod parity;
+mod readme;
 mod runs;
