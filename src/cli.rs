@@ -9,6 +9,7 @@ use crate::search::StrategyKind;
 use clap::builder::RangedU64ValueParser;
 use clap::builder::styling::{Style, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Search neural architectures by Sequential Greedy Architecture Search (SGAS, CVPR 2020), train what was found,
@@ -18,12 +19,15 @@ use std::path::PathBuf;
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Search a cell, train it, evaluate it:
-  sgas search --task modelnet40
+  sgas search --task modelnet40 --save cell.json
   sgas train --genotype cell.json --amp
   sgas eval
 
-Without data, to try:
+Every run leaves a folder under runs/ and prints the command that comes next.
+Where a cell is asked for, a search's folder will do. To try it without data:
   sgas search --config smoke/search-points --data synthetic --save cell.json
+  sgas train --genotype cell.json --config smoke/train-points --data synthetic
+  sgas eval
 
 Results go to standard output, logs and progress to standard error.
 Exit codes: 0 done, 1 the run failed, 2 usage, configuration or input.")]
@@ -40,13 +44,13 @@ struct GlobalArguments {
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", value_parser = device)]
     device: DeviceChoice,
-    /// Threads of tensor operations
+    /// Threads of tensor operations [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
-    /// Tell more
+    /// Log more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
-    /// Tell warnings and errors only
+    /// Log warnings and errors only, and show no progress
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -64,55 +68,57 @@ enum TypedCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40 or points (your own clouds)
+    /// The task: modelnet10, modelnet40 or points (your own clouds) [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
-    /// The data: a folder, or `synthetic`; else it is looked for under $SGAS_DATA and data/
+    /// The data: a folder, or `synthetic` for built-in shapes [default: the task's folder in $SGAS_DATA or data/]
     #[arg(long, value_name = "DIR|synthetic")]
     data: Option<String>,
-    /// A configuration: a file, or the name of an embedded one such as modelnet40-cpu
+    /// A configuration: a file, or the name of a built-in one such as modelnet40-cpu [default: the task's]
     #[arg(long, value_name = "FILE|NAME")]
     config: Option<String>,
-    /// Sets one key of the configuration; may be repeated
+    /// Set one key of the configuration, such as data.points=512; may be repeated
     #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
     /// The run folder [default: a new one under $SGAS_RUNS or runs/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Seed of everything random
+    /// Seed of everything random [default: the configuration's]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     seed: Option<u64>,
-    /// Samples per batch
+    /// Samples per batch [default: the configuration's]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     batch: Option<u64>,
-    /// Mixed precision: alone, fp16 on a GPU with Tensor Cores and bf16 elsewhere
+    /// Compute in mixed precision; without a value fp16 with loss scaling on a GPU, bf16 on a processor
     #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "auto")]
     amp: Option<Amp>,
-    /// Go on with the run in --out from its last whole epoch
+    /// Go on with the run in --out from its last whole epoch, with the configuration it began with
     #[arg(long, requires = "out")]
     resume: bool,
 }
 
-/// Search a cell: alternate steps on weights and alphas, and decide edge by edge
+/// Search a cell: train a supernet of all primitives and decide its edges one by one
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   sgas search --task modelnet10 --criterion 2 --save cell.json
 
-Leaves a run folder with the genotype, a drawing of the cell after every decision, metrics and logs.")]
+Leaves a run folder: the cell (genotype.json), a drawing after every decision
+(*.svg), every epoch and decision (events.jsonl, metrics.csv, log.txt), the
+resolved configuration (config.toml), and what --resume needs (checkpoint/).")]
 struct SearchArguments {
     #[command(flatten)]
     run: RunArguments,
-    /// Rank edges by importance and certainty (1), or by stability as well (2)
+    /// Rank edges by importance and certainty (1), or by stability as well (2) [default: 1]
     #[arg(long, value_name = "1|2", help_heading = "Search options", allow_negative_numbers = true)]
     criterion: Option<i64>,
-    /// How edges are chosen
+    /// How edges are chosen [default: sgas]
     #[arg(long, help_heading = "Search options")]
     strategy: Option<Strategy>,
-    /// Order of the alphas' gradient; 1 is the published default
+    /// Order of the alphas' gradient: 1, the published default; 2 is not available yet
     #[arg(long, value_name = "1|2", help_heading = "Search options")]
     order: Option<u8>,
-    /// Also write the genotype here
+    /// Also write the found cell here, for `sgas train --genotype`
     #[arg(long, value_name = "FILE", help_heading = "Search options")]
     save: Option<PathBuf>,
 }
@@ -122,7 +128,12 @@ struct SearchArguments {
 #[command(after_help = "\
 Examples:
   sgas train --genotype cell.json --amp
-  sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small")]
+  sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small
+
+Leaves a run folder: the weights (last, and best on validation where
+data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
+log.txt), the cell (genotype.json), the resolved configuration (config.toml),
+and what --resume needs (checkpoint/).")]
 struct TrainArguments {
     /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
     #[arg(long, value_name = "FILE|NAME|RUN", required_unless_present = "resume")]
@@ -148,25 +159,25 @@ struct EvalArguments {
     /// The cell that the weights belong to: a file, a published name or a run folder
     #[arg(long, value_name = "FILE|NAME|RUN", requires = "weights")]
     genotype: Option<String>,
-    /// The task, with --weights
+    /// The task that the weights were trained for, with --weights
     #[arg(long, requires = "weights")]
     task: Option<String>,
     /// The data: a folder, or `synthetic` [default: what the run used]
     #[arg(long, value_name = "DIR|synthetic")]
     data: Option<String>,
-    /// Sizes of the network, with --weights: a file, or the name of an embedded configuration
+    /// Sizes of the network, with --weights: a file, or the name of a built-in configuration
     #[arg(long, value_name = "FILE|NAME", requires = "weights")]
     config: Option<String>,
-    /// Sets one key of the configuration; may be repeated
+    /// Set one key of the configuration, such as data.points=512; may be repeated
     #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
     /// Samples per batch
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     batch: Option<u64>,
-    /// Which samples
+    /// Which samples to score
     #[arg(long, default_value = "test")]
     split: TypedSplit,
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -181,13 +192,13 @@ struct ShowArguments {
     /// A genotype file, a published name (see `sgas zoo`) or a run folder
     #[arg(value_name = "GENOTYPE")]
     genotype: String,
-    /// The task whose published networks are counted [default: the space's own]
+    /// The task whose published networks' parameters are counted [default: the space's own]
     #[arg(long)]
     task: Option<String>,
     /// Draw the cell into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -196,7 +207,7 @@ struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sgas zoo --json")]
 struct ZooArguments {
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -236,7 +247,17 @@ enum TypedSplit {
 /// What was typed, as it is meant; `None` where clap has answered already (completions). Help, version and
 /// misuse end the process here: clap prints them and exits with 0 or 2.
 pub fn parse() -> Option<(GlobalOptions, Command)> {
-    let typed = Typed::parse();
+    parse_from(std::env::args_os()).unwrap_or_else(|answer| answer.exit())
+}
+
+/// The same for any words, the program's name first.
+///
+/// # Errors
+/// Help, version and misuse, as clap words them.
+pub fn parse_from(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Option<(GlobalOptions, Command)>, clap::Error> {
+    let typed = Typed::try_parse_from(words)?;
     let command = match typed.command {
         TypedCommand::Search(arguments) => Command::Search(arguments.into()),
         TypedCommand::Train(arguments) => Command::Train(arguments.into()),
@@ -245,10 +266,10 @@ pub fn parse() -> Option<(GlobalOptions, Command)> {
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
-            return None;
+            return Ok(None);
         }
     };
-    Some((typed.global.into(), command))
+    Ok(Some((typed.global.into(), command)))
 }
 
 /// Every whole number that a configuration can hold.

@@ -159,6 +159,36 @@ fn every_module_has_a_floor() {
     assert_none(&homeless, "each module of src/ has a floor in tests/tidy.rs and in ARCHITECTURE.md");
 }
 
+/// The floors of ARCHITECTURE.md's table: `| floor | `module`, ... | ... |`.
+fn floors_in_architecture() -> Vec<(String, i32)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.split('|').skip(1);
+        let floor: i32 = cells.next()?.trim().parse().ok()?;
+        Some((floor, cells.next()?.to_owned()))
+    });
+    let names = |names: &str| -> Vec<String> {
+        let quoted = names.split('`').skip(1).step_by(2);
+        quoted.map(|name| name.trim_end_matches('/').trim_end_matches(".rs").to_owned()).collect()
+    };
+    rows.flat_map(|(floor, cell)| names(&cell).into_iter().map(move |name| (name, floor))).collect()
+}
+
+#[test]
+fn architecture_shows_the_same_floors() {
+    let shown = floors_in_architecture();
+    let modules: Vec<String> = sources().iter().map(|source| source.module().to_owned()).collect();
+    let built = FLOORS.iter().filter(|(name, _)| *name != "lib" && modules.iter().any(|module| module == name));
+    let missing: Vec<String> = built
+        .filter(|(name, floor)| !shown.contains(&((*name).to_owned(), *floor)))
+        .map(|(name, floor)| format!("{name} (floor {floor})"))
+        .collect();
+    assert_none(&missing, "ARCHITECTURE.md shows every module with its floor");
+    let surplus = shown.iter().filter(|(name, floor)| floor_of(name) != Some(*floor));
+    let surplus: Vec<String> = surplus.map(|(name, floor)| format!("{name} (floor {floor})")).collect();
+    assert_none(&surplus, "ARCHITECTURE.md shows no other floors");
+}
+
 #[test]
 fn every_file_says_what_it_holds() {
     let silent: Vec<String> =

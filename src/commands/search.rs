@@ -47,6 +47,8 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
 /// The data of a search that trains; a random search needs none.
 fn load_data(run: &mut SearchRun) -> Result<Option<PointDataset>> {
     if run.search.strategy == StrategyKind::Random {
+        // Nothing is trained, whatever the configuration says.
+        run.search.epochs = None;
         return Ok(None);
     }
     check_alpha_data(run)?;
@@ -166,9 +168,11 @@ fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Res
     Ok(())
 }
 
-/// The command that comes next, with the data where it is not the task's own.
+/// The command that comes next, with the data where it is not the task's own. What is searched on ModelNet10 the
+/// paper retrains on ModelNet40.
 fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
     let data = if run.data.source.as_deref() == Some("synthetic") { " --data synthetic" } else { "" };
     let path = folder.path().display();
-    format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{data}\n")
+    let task = if run.task == "modelnet10" { " --task modelnet40" } else { "" };
+    format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{task}{data}\n")
 }

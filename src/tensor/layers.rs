@@ -5,8 +5,8 @@
 
 use crate::tensor::bridge::norm;
 use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
-use crate::tensor::neighbours::{done, is_fused};
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
 

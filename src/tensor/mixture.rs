@@ -1,7 +1,7 @@
 //! The weighted sum of an edge's primitives.
 
 use crate::tensor::bridge;
-use crate::tensor::neighbours::{done, is_fused};
+use crate::tensor::fused::{done, is_fused};
 use tch::Tensor;
 
 /// Σ_k w_k·y_k for weights fp32 (K) and outputs of one shape and type; a primitive without output adds nothing.

@@ -3,13 +3,13 @@
 //! Features are rows (R, C) with R = B·N; neighbours are row numbers. On a CPU the bridge's fused kernels do the
 //! work, elsewhere plain tensor operations; both are the same function, which the tests of the kernels hold.
 
-use crate::error::Result;
 use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
 use crate::tensor::bridge::nearest::nearest_neighbours;
 use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// The neighbours of every point of a batch of clouds.
 pub struct Neighbours {
@@ -96,17 +96,6 @@ impl Neighbours {
         let columns = rows.size()[1];
         x.index_select(0, &rows.reshape([-1])).view([-1, columns, x.size()[1]])
     }
-}
-
-/// True where the fused kernels take a tensor.
-pub(super) fn is_fused(x: &Tensor) -> bool {
-    x.device() == Device::Cpu
-}
-
-/// What a kernel gave. It fails only as libtorch's own operators do, and like them with a panic that the
-/// program's outermost frame turns into an error.
-pub(super) fn done(result: Result<Tensor>) -> Tensor {
-    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// |x|² - 2x·y + |y|² for all pairs of a cloud: (B, N, C) → (B, N, N).

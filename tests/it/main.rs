@@ -9,3 +9,4 @@ mod golden;
 mod kernels;
 mod loader;
 mod parity;
+mod readme;

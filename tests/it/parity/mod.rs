@@ -12,6 +12,7 @@ mod operators;
 use crate::golden::golden_dir;
 use serde_json::Value;
 use sgas::checkpoint::Checkpoint;
+use sgas::tensor::fused::TensorPath;
 use sgas::tensor::parameters::Weights;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -107,7 +108,10 @@ impl Case {
                 let excess = self.excess(name, &ours[*name]);
                 assert!(excess <= limit, "{}: {name} is off by {excess:e} beyond the tolerance", self.name);
             }
-            println!("{}: {} tensors are off by what rounding does to them", self.name, beyond.len());
+            let worst =
+                beyond.iter().map(|name| distance(&ours[*name], &self.tensor(name)) / greatest(&self.tensor(name)));
+            let worst = worst.fold(0.0, f64::max);
+            println!("{}: {} tensors are off by what rounding does, at most {worst:.1e}", self.name, beyond.len());
         }
         self.require_all_gradients(&ours);
     }
@@ -150,8 +154,9 @@ fn greatest(x: &Tensor) -> f64 {
     x.abs().max().double_value(&[])
 }
 
-/// Runs `compare` on every file whose name begins with `prefix` and whose header names one of `spaces`.
-fn for_each_case(prefix: &str, spaces: &[&str], compare: impl Fn(&Case)) {
+/// Runs `compare` twice, with the kernels and with plain tensor operations, on every file of this kind whose header
+/// names one of `spaces`.
+fn for_each_case(kind: &str, spaces: &[&str], compare: impl Fn(&Case)) {
     let (folder, from_variable) = golden_dir();
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -166,14 +171,16 @@ fn for_each_case(prefix: &str, spaces: &[&str], compare: impl Fn(&Case)) {
     for path in paths {
         let case = Case::read(&path, device);
         let space = case.header["space"].as_str().unwrap_or("point");
-        if case.text("kind") == prefix && spaces.contains(&space) {
+        if case.text("kind") == kind && spaces.contains(&space) {
+            compare(&case);
+            let _tensors = TensorPath::enter();
             compare(&case);
             compared += 1;
         }
     }
-    println!("{prefix} ({}): compared {compared} golden files of {}", spaces.join(", "), folder.display());
+    println!("{kind} ({}): compared {compared} golden files of {}", spaces.join(", "), folder.display());
     if compared == 0 {
-        assert!(from_variable, "no golden file of kind {prefix} in {}", folder.display());
-        println!("skipped: SGAS_GOLDEN_DIR has no file of kind {prefix} for {}", spaces.join(", "));
+        assert!(from_variable, "no golden file of kind {kind} in {}", folder.display());
+        println!("skipped: SGAS_GOLDEN_DIR has no file of kind {kind} for {}", spaces.join(", "));
     }
 }

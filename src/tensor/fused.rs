@@ -1,0 +1,41 @@
+//! Which way a computation takes: the bridge's fused kernels on a CPU, plain tensor operations elsewhere.
+//!
+//! Both are the same function. Tests hold the plain path, which CUDA takes, against the golden files too: they
+//! switch the kernels off with [`TensorPath`].
+
+use crate::error::Result;
+use std::cell::Cell;
+use tch::{Device, Tensor};
+
+thread_local! {
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While this lives, this thread computes with plain tensor operations also where there are kernels.
+#[must_use = "kernels come back where the guard is dropped"]
+pub struct TensorPath(());
+
+impl TensorPath {
+    /// Switches the kernels off.
+    pub fn enter() -> Self {
+        PLAIN.set(true);
+        Self(())
+    }
+}
+
+impl Drop for TensorPath {
+    fn drop(&mut self) {
+        PLAIN.set(false);
+    }
+}
+
+/// True where a kernel takes a tensor.
+pub(super) fn is_fused(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && !PLAIN.get()
+}
+
+/// What a kernel gave. It fails only as libtorch's own operators do, and like them with a panic that the
+/// program's outermost frame turns into an error.
+pub(super) fn done(result: Result<Tensor>) -> Tensor {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}

@@ -1,0 +1,188 @@
+//! README.md, ARCHITECTURE.md and the Makefile's demo are true to the program: their commands parse, the
+//! configurations, keys and published cells that these name exist, and so do files, tests and `make` targets.
+//! Nothing is run.
+
+use sgas::cli;
+use sgas::commands::Command;
+use sgas::genotype::zoo;
+use std::path::{Path, PathBuf};
+
+/// Commands of the user's own shell that README may show.
+const FOREIGN: [&str; 3] = ["export", "git", "cd"];
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(project(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The lines of the `sh` blocks of a text, without comments.
+fn shell_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line.trim() {
+            "```sh" => inside = true,
+            "```" => inside = false,
+            line if inside => lines.push(line.split('#').next().unwrap_or_default().trim().to_owned()),
+            _ => {}
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+/// The words of a command, without the variables that stand before it.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().skip_while(|word| word.split_once('=').is_some_and(|(name, _)| is_variable(name))).collect()
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_' || letter.is_numeric())
+}
+
+/// What is wrong with a command of the program, if anything is.
+fn fault(words: &[&str]) -> Option<String> {
+    let command = match cli::parse_from(words.iter().copied()) {
+        Ok(parsed) => parsed?.1,
+        Err(answer) => return Some(answer.to_string()),
+    };
+    let resolved = match &command {
+        Command::Search(options) if !options.run.resume => options.resolve().map(drop),
+        Command::Train(options) if !options.run.resume => {
+            let cell = options.genotype.as_deref().unwrap_or_default();
+            options.resolve("modelnet40").and_then(|_| is_a_cell(cell))
+        }
+        Command::Eval(options) if options.weights.is_some() => options.resolve(None).map(drop),
+        Command::Show(options) => is_a_cell(&options.genotype),
+        _ => Ok(()),
+    };
+    resolved.err().map(|error| format!("{error} ({})", error.hint().unwrap_or_default()))
+}
+
+/// A path, which a reader makes, or a published name.
+fn is_a_cell(typed: &str) -> sgas::error::Result<()> {
+    if typed.contains(['/', '.']) { Ok(()) } else { zoo::find(typed).map(drop) }
+}
+
+fn make_targets() -> Vec<String> {
+    let makefile = text("Makefile");
+    let targets =
+        makefile.lines().filter(|line| !line.starts_with(['\t', '#', '.'])).filter_map(|line| line.split_once(": "));
+    targets.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_is_real() {
+    let lines = shell_lines(&text("README.md"));
+    let targets = make_targets();
+    for line in &lines {
+        let words = words(line);
+        match words.first().copied() {
+            Some("sgas") => assert_eq!(fault(&words), None, "{line}"),
+            Some("make") => {
+                let unknown = words[1..].iter().find(|word| !targets.iter().any(|target| target == *word));
+                assert_eq!(unknown, None, "{line}: the Makefile has {targets:?}");
+            }
+            Some(script) if script.contains('/') => assert!(project(script).is_file(), "{line}"),
+            Some(other) => assert!(FOREIGN.contains(&other), "{line}: what is {other}?"),
+            None => {}
+        }
+    }
+    for wanted in [
+        "make demo",
+        "make test",
+        "sgas search --task modelnet40",
+        "sgas train --genotype cell.json --amp",
+        "sgas eval",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(wanted)), "README.md does not show `{wanted}`");
+    }
+}
+
+#[test]
+fn a_command_that_is_not_real_would_be_noticed() {
+    let wrong = [
+        "sgas serch --task modelnet40",
+        "sgas train --genotype cell.json --apm",
+        "sgas train --genotype Cri2_ModelNet_Bst",
+        "sgas search --config modelnet40-cup",
+        "sgas search --task modelnet40 --set data.pionts=3",
+        "sgas eval --weights w.safetensors",
+    ];
+    for line in wrong {
+        assert!(fault(&words(line)).is_some(), "{line}");
+    }
+    assert_eq!(fault(&words("SGAS_RUNS=/tmp sgas search --task modelnet40")), None);
+    assert_eq!(shell_lines("```sh\nmake demo  # now\n\n```\nsgas x\n```\nsgas y\n```"), ["make demo"]);
+}
+
+/// What a text names in links and as code.
+fn names(text: &str) -> Vec<&str> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let code = text.split('`').skip(1).step_by(2);
+    let plain = |name: &&str| !name.contains("://") && !name.contains(char::is_whitespace) && !name.contains('*');
+    links.chain(code).filter(plain).collect()
+}
+
+#[test]
+fn every_file_that_the_documents_name_is_there() {
+    let folders = ["configs/", "benches/", "src/", "tests/", "scripts/"];
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let text = text(document);
+        let is_ours = |name: &&str| {
+            folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name.ends_with(".rs")
+        };
+        let files: Vec<&str> = names(&text).into_iter().filter(is_ours).collect();
+        assert!(files.len() > 5, "{document}: {files:?}");
+        let missing: Vec<&&str> =
+            files.iter().filter(|name| !project(name).exists() && !project("src").join(name).exists()).collect();
+        assert!(missing.is_empty(), "{document} names {missing:?}");
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let text = text("ARCHITECTURE.md");
+    let is_test =
+        |name: &&str| name.matches('_').count() > 3 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let tests: Vec<&str> = names(&text).into_iter().filter(is_test).collect();
+    assert!(tests.len() > 3, "{tests:?}");
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        add_code(&project(folder), &mut code);
+    }
+    let missing: Vec<&&str> = tests.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+/// Adds the text of every Rust file below `folder`.
+fn add_code(folder: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_code(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_commands_of_the_demo_are_real() {
+    let makefile = text("Makefile");
+    let variables: Vec<(String, &str)> = makefile
+        .lines()
+        .filter_map(|line| line.split_once(" := "))
+        .map(|(name, value)| (format!("$({name})"), value))
+        .collect();
+    let mut commands = 0;
+    for line in makefile.lines().filter_map(|line| line.trim_start_matches(['\t', '@']).strip_prefix("$(SGAS) ")) {
+        let line = variables.iter().fold(format!("sgas {line}"), |line, (name, value)| line.replace(name, value));
+        assert_eq!(fault(&words(&line)), None, "{line}");
+        commands += 1;
+    }
+    assert!(commands >= 4, "the demo searches, trains, shows and evaluates");
+}
