@@ -40,6 +40,18 @@ impl Linear {
     }
 }
 
+/// Maximum over the points of each cloud: (B, N, C) → (B, C).
+///
+/// On a CPU it is the pooling of channels-last images, which libtorch vectorises over the channels; its maximum
+/// over a dimension before the last goes element by element (25 ms instead of 1 for (4, 1024, 1024)).
+pub fn maximum_over_points(x: &Tensor) -> Tensor {
+    if !is_fused(x) {
+        return x.max_dim(1, false).0;
+    }
+    let image = x.unsqueeze(2).permute([0, 3, 1, 2]);
+    image.adaptive_max_pool2d([1, 1]).0.flatten(1, -1)
+}
+
 /// Batch norm over rows, with affine parameters.
 pub struct BatchNorm {
     /// Scale (C).

@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::ops::Mode;
 use crate::space::point::PointConfig;
 use crate::space::{Head, Output};
-use crate::tensor::layers::{Activation, Block, Linear};
+use crate::tensor::layers::{Activation, Block, Linear, maximum_over_points};
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -42,7 +42,7 @@ impl Head for PointHead {
         let fused = self.fusion.forward(&Tensor::cat(outputs, 1), training);
         let fused = fused.view([batch.len() as i64, -1, fused.size()[1]]);
         let mean = fused.mean_dim([1_i64].as_slice(), false, None);
-        let mut x = Tensor::cat(&[fused.max_dim(1, false).0, mean], 1);
+        let mut x = Tensor::cat(&[maximum_over_points(&fused), mean], 1);
         for block in &self.hidden {
             x = block.forward(&x, training).dropout(self.dropout, training);
         }
