@@ -48,12 +48,13 @@ demo: build ## search, train and evaluate a small network on synthetic shapes (m
 	@printf '\nEvery decision and epoch: $(DEMO)/search/log.txt, $(DEMO)/train/log.txt. These shapes are synthetic;\n'
 	@printf 'README.md says how to search and train on real data.\n'
 
-bench: setup ## run the benches of benches/ (optimised build)
-	cargo bench
+bench: setup ## time the kernels, a search step and a training step (libtorch and kernels are optimised in every profile)
+	cargo bench --profile dev --bench kernels
+	cargo bench --profile dev --bench steps -- search
+	cargo bench --profile dev --bench steps -- train
 
-bench-reference: ## time the published code: SGAS_REFERENCE=its checkout, PYTHON=a Python with torch, numpy, h5py, sklearn
-	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what search
-	$(PYTHON) benches/reference/time_published.py --sgas "$(SGAS_REFERENCE)" --what train
+bench-reference: setup ## our search step beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn
+	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)"
 
 clean: ## remove what was compiled and the demo's runs; libtorch stays
 	rm -rf target .libtorch-* $(DEMO)

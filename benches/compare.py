@@ -53,6 +53,9 @@ def arguments():
         parser.error("--rounds, --repeats and --threads are at least 1, --warmup at least 0")
     if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
         parser.error(f"--sgas {args.sgas}: gcn/gcn_point/model_search.py is not there")
+    # The processes run in the checkout; a link to Python must stay one, or it loses its environment.
+    if os.sep in args.python:
+        args.python = os.path.abspath(args.python)
     if args.out is None:
         kind = "".join(f"-{word}" for word in (args.device, args.precision) if word not in ("cpu", "fp32"))
         args.out = ROOT / "benches" / "results" / f"{args.what}-step-vs-published{kind}.md"
@@ -104,7 +107,7 @@ def whole_step(result):
 
 
 def measure(args):
-    programs = {"ours": [args.ours or build()], "published": [args.python, PUBLISHED, "--sgas", args.sgas.resolve()]}
+    programs = {"ours": [args.ours.resolve() if args.ours else build()], "published": [args.python, PUBLISHED, "--sgas", args.sgas.resolve()]}
     env = environment(args)
     rounds = []
     for number in range(args.rounds):
