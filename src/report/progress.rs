@@ -124,7 +124,7 @@ fn decision_line(report: &DecisionReport) -> String {
     let pruned = if pruned.is_empty() { String::new() } else { format!("; pruned edges {}", pruned.join(", ")) };
     format!(
         "epoch {}: {} cell, edge {} (node {} from state {}) becomes {}: score {:.4} (importance {:.4}, certainty \
-         {:.4}, stability {:.4}); {runner_up}{pruned}",
+         {:.6}, stability {:.4}); {runner_up}{pruned}",
         report.epoch,
         report.kind,
         report.edge,
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(
             decision_line(&decision(9)),
             "epoch 9: normal cell, edge 1 (node 0 from state 1) becomes edge_conv: score 0.5000 (importance 0.7500, \
-             certainty 0.2500, stability 0.0000); runner-up edge 4 with 0.2500; pruned edges 0, 2"
+             certainty 0.250000, stability 0.0000); runner-up edge 4 with 0.2500; pruned edges 0, 2"
         );
     }
 
