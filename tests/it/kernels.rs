@@ -2,8 +2,6 @@
 //! gradients, per type; and its promises on threads, duplicates and bad arguments.
 
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,8 +12,6 @@ use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use tch::{Device, IndexOp, Kind, Tensor};
-
-use crate::golden::golden_dir;
 
 const CPU: Device = Device::Cpu;
 /// fp32 sums in another order than libtorch's.
@@ -430,38 +426,4 @@ fn a_search_that_cannot_be_is_an_error_or_stays_inside() {
     assert!(nearest_neighbours(&x.to_kind(Kind::BFloat16), 4, 1).is_err(), "half precision");
     let nothing = nearest_neighbours(&x.full_like(f64::NAN), 9, 2);
     assert!(nothing.is_ok_and(|found| found.max().int64_value(&[]) < 20 && found.min().int64_value(&[]) >= 0));
-}
-
-/// The golden files of a kind, and whether there may be none.
-fn golden(prefix: &str) -> (Vec<PathBuf>, bool) {
-    let (folder, named) = golden_dir();
-    let entries = std::fs::read_dir(folder).expect("the folder of golden files");
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix));
-    files.sort();
-    (files, named)
-}
-
-fn golden_case(path: &Path) -> (serde_json::Value, HashMap<String, Tensor>) {
-    let bytes = std::fs::read(path).unwrap();
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
-    let case = header.metadata().as_ref().and_then(|metadata| metadata.get("case")).expect("a case in the header");
-    (serde_json::from_str(case).unwrap(), Tensor::read_safetensors(path).unwrap().into_iter().collect())
-}
-
-#[test]
-fn golden_point_neighbours() {
-    let (files, named) = golden("point-knn");
-    assert!(!files.is_empty() || named, "no golden file");
-    for path in &files {
-        let (case, tensors) = golden_case(path);
-        let expected = &tensors["output:neighbours"];
-        let x = tensors["input:x"].squeeze_dim(-1).transpose(1, 2).contiguous();
-        let (clouds, points, k) = expected.size3().unwrap();
-        let found = nearest_neighbours(&x, k, case["dilation"].as_i64().expect("a dilation")).unwrap();
-        let first = Tensor::arange(clouds, (Kind::Int64, CPU)).view([clouds, 1, 1]) * points;
-        let found = found.view([clouds, points, k]) - first;
-        assert!(found.equal(expected), "{}", path.display());
-    }
-    println!("compared {} files", files.len());
 }
