@@ -4,8 +4,8 @@
 //! its input does, when a dimension is 1. The published `semi_gcn` meets that case at every backward pass: the
 //! gradient of its norm is then a permutation of the right one, and the golden files, made on a CPU, hold the
 //! permuted numbers. (Only a gradient straight from one gather lies so; where several paths meet, as behind every
-//! other norm, their sum does not.) On CUDA, where the published results were made, there is no such accident. Our own layout
-//! never meets it: our gradients are the mathematical ones.
+//! other norm, their sum does not.) The kernel at fault is the CPU's; CUDA, where the published results were made,
+//! has another (not tried here). Our own layout never meets the case: our gradients are the mathematical ones.
 
 use std::cell::Cell;
 use tch::Tensor;
