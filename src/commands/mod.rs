@@ -68,3 +68,21 @@ pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
 fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits are ASCII")).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped() {
+        assert_eq!([7, 999, 1000, 8_786_344].map(grouped), ["7", "999", "1,000", "8,786,344"]);
+    }
+}

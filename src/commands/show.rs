@@ -2,7 +2,7 @@
 
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
-use super::{ShowOptions, print};
+use super::{ShowOptions, grouped, print};
 use crate::config::{self, TrainRun};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
@@ -162,22 +162,9 @@ fn parameters_text(parameters: &Parameters) -> String {
     format!("{title}\n{}", if lines.is_empty() { "  not known\n" } else { &lines })
 }
 
-/// Digits in groups of three.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits are ASCII")).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_are_grouped() {
-        assert_eq!([7, 999, 1000, 8_786_344].map(grouped), ["7", "999", "1,000", "8,786,344"]);
-    }
 
     #[test]
     fn two_kinds_of_cell_are_two_drawings() {

@@ -1,7 +1,6 @@
 //! `sgas zoo`: the published cells with their published scores and parameters.
 
-use super::show::grouped;
-use super::{ZooOptions, print};
+use super::{ZooOptions, grouped, print};
 use crate::error::Result;
 use crate::genotype::zoo::{self, ZooCell};
 use serde_json::{Map, Value, json};

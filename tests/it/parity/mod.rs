@@ -1,11 +1,11 @@
 //! Our numbers against those of the published code, file by file (tests/fixtures/golden, or `SGAS_GOLDEN_DIR`).
 //!
 //! Tolerance: a tensor may be off by 1e-4 of its greatest absolute value plus 1e-5. Where it is off by more, the
-//! network may be one that magnifies rounding (batch norm over three samples does): the published code itself
-//! then differs from its file by more than that when its input changes by 1e-7, and by 5e-2 where that takes a
-//! maximum to another neighbour. So such a tensor is accepted only if our own result moves as far when weights and
-//! inputs change by their last bits, and by no more than a tenth of its greatest absolute value in any case. Every
-//! such case is printed.
+//! network may be one that magnifies rounding (batch norm over three samples does): the published code itself then
+//! differs from its file by more than that when its input changes by 1e-7. So such a tensor is accepted only if our
+//! own result moves when weights and inputs change by their last bits: by a quarter as much for what is within 2e-3,
+//! by at least as much for what is beyond, where last bits take a maximum to another neighbour (the published code
+//! then jumps by 5e-2), and never beyond a tenth. Every such case is printed.
 
 mod networks;
 mod operators;
@@ -27,7 +27,9 @@ const LAST_BITS: f64 = 6e-8;
 /// series add up to about four of them, as independent errors do.
 const STAGES: f64 = 4.0;
 /// The most that is put down to rounding, relative to a tensor's greatest absolute value.
-const MOST_SPREAD: f64 = 0.1;
+const MOST_ROUNDING: f64 = 2e-3;
+/// The most that is put down to a maximum or ReLU that last bits decide, where our own result jumps as far.
+const MOST_JUMP: f64 = 0.1;
 
 /// The device that `SGAS_TEST_DEVICE` names, else the CPU.
 fn device() -> Device {
@@ -105,7 +107,8 @@ impl Case {
             for name in &beyond {
                 let spread = moved.iter().map(|moved| distance(&moved[*name], &ours[*name])).fold(0.0, f64::max);
                 let golden = self.tensor(name);
-                let limit = (STAGES * spread).min(MOST_SPREAD * greatest(&golden));
+                let size = greatest(&golden);
+                let limit = (STAGES * spread).min(MOST_ROUNDING * size).max(spread.min(MOST_JUMP * size));
                 let excess = self.excess(name, &ours[*name]);
                 assert!(excess <= limit, "{}: {name} is off by {excess:e} beyond the tolerance", self.name);
             }
