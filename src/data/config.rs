@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::augmentation::{Augmentation, Normalization, PointOrder};
 use super::loader::LoaderConfig;
-use super::synthetic::SyntheticConfig;
+use super::points::augmentation::{Augmentation, Normalization, PointOrder};
+use super::points::synthetic::SyntheticConfig;
 use crate::error::{Error, Result};
 
 /// Background threads beyond which a loader gains nothing.

@@ -3,21 +3,16 @@
 //!
 //! Nothing is downloaded, and nothing falls back to synthetic data.
 
-pub mod augmentation;
-mod class_folder;
 mod config;
 pub mod loader;
-mod modelnet_hdf5;
-mod pcd;
 pub mod points;
 pub mod source;
 pub mod split;
-pub mod synthetic;
 
-pub use augmentation::{Augmentation, Normalization, PointOrder};
 pub use config::DataConfig;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
+pub use points::augmentation::{Augmentation, Normalization, PointOrder};
+pub use points::synthetic::SyntheticConfig;
 pub use points::{PointClouds, PointDataset, load};
 pub use source::{PointSet, Source, find};
 pub use split::Split;
-pub use synthetic::SyntheticConfig;

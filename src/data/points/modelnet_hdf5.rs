@@ -8,8 +8,8 @@ use hdf5_reader::{Dataset, H5Type, Hdf5File};
 use rayon::prelude::*;
 
 use super::augmentation::CHANNELS;
-use super::points::{Cloud, Stored};
-use super::split::Split;
+use super::{Cloud, Stored};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 const NAMES: &str = "shape_names.txt";

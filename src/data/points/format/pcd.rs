@@ -3,11 +3,10 @@
 //! The header is read by the crate `pcd-rs`. The points are read here, because only x, y and z are wanted and a
 //! cut file must be named with the point at which it ends.
 
-use std::path::Path;
-
 use pcd_rs::{DataKind, PcdMeta, ValueKind};
 
-use super::augmentation::CHANNELS;
+use super::Raw;
+use crate::data::points::augmentation::CHANNELS;
 use crate::error::{Error, Result};
 
 const AXES: [&str; CHANNELS] = ["x", "y", "z"];
@@ -23,13 +22,15 @@ struct Column {
     is_double: bool,
 }
 
-/// The coordinates of the file's points, three per point.
-pub(super) fn read(path: &Path) -> Result<Vec<f32>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    parse(&bytes, &path.display().to_string())
+/// The columns of the file's points.
+pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
+    let coordinates = coordinates(bytes, place)?;
+    let column = |axis: usize| coordinates.iter().skip(axis).step_by(CHANNELS).map(|value| f64::from(*value)).collect();
+    let columns = (0..CHANNELS).map(|axis| (AXES[axis].to_owned(), column(axis))).collect();
+    Ok(Raw { columns, triangles: Vec::new() })
 }
 
-fn parse(bytes: &[u8], place: &str) -> Result<Vec<f32>> {
+fn coordinates(bytes: &[u8], place: &str) -> Result<Vec<f32>> {
     let mut body = bytes;
     let header = PcdMeta::from_reader(&mut body).map_err(|error| {
         Error::invalid(
@@ -130,7 +131,7 @@ mod tests {
     }
 
     fn message(bytes: &[u8]) -> String {
-        parse(bytes, "a.pcd").unwrap_err().to_string()
+        coordinates(bytes, "a.pcd").unwrap_err().to_string()
     }
 
     #[test]
@@ -142,8 +143,8 @@ mod tests {
         ascii.extend(
             format!("{} {} {}\n{} {} {}\n", points[0], points[1], points[2], points[3], points[4], points[5]).bytes(),
         );
-        assert_eq!(parse(&binary, "b").unwrap(), points);
-        assert_eq!(parse(&ascii, "a").unwrap(), points);
+        assert_eq!(coordinates(&binary, "b").unwrap(), points);
+        assert_eq!(coordinates(&ascii, "a").unwrap(), points);
     }
 
     #[test]
@@ -153,10 +154,10 @@ mod tests {
         binary.extend(3.0_f64.to_le_bytes());
         binary.extend(2.0_f32.to_le_bytes());
         binary.extend(1.0_f32.to_le_bytes());
-        assert_eq!(parse(&binary, "b").unwrap(), [1.0, 2.0, 3.0]);
+        assert_eq!(coordinates(&binary, "b").unwrap(), [1.0, 2.0, 3.0]);
         let mut ascii = header("rgb z y x", "4 8 4 4", "U F F F", 1, "ascii");
         ascii.extend(b"7 3 2 1\n");
-        assert_eq!(parse(&ascii, "a").unwrap(), [1.0, 2.0, 3.0]);
+        assert_eq!(coordinates(&ascii, "a").unwrap(), [1.0, 2.0, 3.0]);
     }
 
     #[test]

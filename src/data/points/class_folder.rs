@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::pcd;
-use super::points::{Cloud, Stored};
-use super::split::Split;
+use super::format;
+use super::{Cloud, Stored};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 /// Reads the clouds of all classes, train and test.
@@ -49,7 +49,10 @@ fn read_split(folder: &Path, classes: &[String], split: Split) -> Result<Vec<Clo
         files.extend(cloud_files(&folder.join(class).join(split.name()))?.into_iter().map(|file| (label, file)));
     }
     let read = |(label, path): &(usize, PathBuf)| -> Result<Cloud> {
-        Ok(Cloud { coordinates: pcd::read(path)?, label: *label, name: path.display().to_string() })
+        let raw = format::read(path)?;
+        let points = raw.columns[0].1.len();
+        let coordinates = (0..points).flat_map(|point| raw.columns.iter().map(move |column| column.1[point] as f32));
+        Ok(Cloud { coordinates: coordinates.collect(), label: *label, name: path.display().to_string() })
     };
     files.par_iter().map(read).collect()
 }

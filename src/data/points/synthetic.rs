@@ -11,7 +11,7 @@ use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::points::{Cloud, Stored};
+use super::{Cloud, Stored};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 

@@ -3,21 +3,26 @@
 //! Formats are read elsewhere; here stands what all of them must satisfy. Normalisation and splits are
 //! REFERENCE sections 3 and 4.
 
+pub mod augmentation;
+mod class_folder;
+mod format;
+mod modelnet_hdf5;
+pub mod synthetic;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use tch::Tensor;
 
-use super::augmentation::{Augmentation, CHANNELS, Normalization, PointOrder, augment, choose_points, fit_into_cube};
 use super::config::DataConfig;
 use super::loader::{Access, Samples};
 use super::source::{Layout, Source};
 use super::split::{Split, hold_out};
-use super::{class_folder, modelnet_hdf5, synthetic};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
+use augmentation::{Augmentation, CHANNELS, Normalization, PointOrder, augment, choose_points, fit_into_cube};
 
 /// One cloud as its file stores it.
 #[derive(Debug, Clone, PartialEq)]
