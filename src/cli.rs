@@ -1,8 +1,8 @@
 //! The command line as typed. The only file that sees clap; what the words mean stands in `commands::options`.
 
 use crate::commands::{
-    AmpChoice, Command, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, Command, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, RunOptions, SearchOptions,
+    ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
 use crate::data::Split;
 use crate::search::StrategyKind;
@@ -62,6 +62,7 @@ enum TypedCommand {
     Eval(EvalArguments),
     Show(ShowArguments),
     Zoo(ZooArguments),
+    Doctor(DoctorArguments),
     Completions(CompletionArguments),
 }
 
@@ -212,6 +213,20 @@ struct ZooArguments {
     json: bool,
 }
 
+/// Say whether this machine can do the job: libtorch, threads, memory, CUDA, half precision, data, run folders
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas doctor
+  sgas doctor --device cuda    # fails where no GPU is usable
+
+Exit codes: 0 the job can run here, 1 something it needs is missing or broken.")]
+struct DoctorArguments {
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
 /// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sgas completions bash > ~/.local/share/bash-completion/completions/sgas")]
@@ -264,6 +279,7 @@ pub fn parse_from(
         TypedCommand::Eval(arguments) => Command::Eval(arguments.into()),
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
+        TypedCommand::Doctor(arguments) => Command::Doctor(DoctorOptions { json: arguments.json }),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
             return Ok(None);

@@ -143,6 +143,13 @@ pub struct ZooOptions {
     pub json: bool,
 }
 
+/// `sgas doctor`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DoctorOptions {
+    /// JSON instead of text.
+    pub json: bool,
+}
+
 impl RunOptions {
     /// The keys that this run's own flags set; `section` owns the batch size.
     fn flags(&self, section: &str) -> Result<Vec<Flag>> {

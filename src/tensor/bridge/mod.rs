@@ -1,5 +1,5 @@
-//! The bridge to what tch lacks: CUDA at run time, autocast per device, memory figures. The C++ side is in the
-//! `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a file of their own each.
+//! The bridge to what tch lacks: CUDA at run time, autocast per device, figures of memory and GPUs. The C++ side is
+//! in the `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a file of their own each.
 //!
 //! This folder holds the only unsafe Rust of the crate; what leaves it is safe, and every C++ exception comes
 //! back as [`Error::Torch`].
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 pub mod autocast;
 pub mod device;
 pub mod gather;
+pub mod machine;
 pub mod memory;
 pub mod mix;
 pub mod nearest;
