@@ -4,6 +4,9 @@
 SGAS := target/debug/sgas
 DEMO := runs/demo
 PYTHON ?= python3
+PREFIX ?= $(HOME)/.local
+# CUDA=1 takes what `make setup-cuda` fetched into an installation or a package.
+CUDA ?=
 # Tests run side by side, one thread each.
 TEST_ENV := OMP_NUM_THREADS=1
 # The example networks of `make demo`: minutes on two cores.
@@ -12,7 +15,7 @@ DEMO_TRAIN := configs/demo/train.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build test lint demo bench bench-reference clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo bench bench-reference clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +29,19 @@ setup-cuda: ## the same with the CUDA libraries (3.3 GB, once), for machines wit
 build: setup ## compile the program into target/debug/sgas
 	cargo build
 
+install: setup ## put the program, its libtorch and completions under PREFIX (~/.local; CUDA=1 with CUDA)
+	@$(PYTHON) scripts/dist.py install "$(PREFIX)" $(if $(CUDA),--cuda)
+
+dist: setup ## pack the program with its libtorch for other machines into dist/ (CUDA=1 with CUDA)
+	@$(PYTHON) scripts/dist.py pack $(if $(CUDA),--cuda)
+
 test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
+
+test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone (minutes)
+	@$(PYTHON) scripts/test_dist.py
 
 lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
@@ -56,5 +68,5 @@ bench: setup ## time the kernels, a search step and a training step (libtorch an
 bench-reference: setup ## our search step beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn
 	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)"
 
-clean: ## remove what was compiled and the demo's runs; libtorch stays
-	rm -rf target .libtorch-* $(DEMO)
+clean: ## remove what was compiled, packages and the demo's runs; libtorch stays
+	rm -rf target dist .libtorch-* $(DEMO)

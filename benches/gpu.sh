@@ -75,10 +75,10 @@ find_binaries() {
     done
 }
 
+# The binaries alone: libtorch is the other machine's own. `make dist` packs the program with a libtorch.
 pack() {
     build_all
-    mkdir -p "$PACK"
-    strip -o "$PACK/sgas" "$SGAS" && strip -o "$PACK/it" "$SGAS_TESTS" && strip -o "$PACK/steps" "$SGAS_STEPS" || exit 1
+    "$PYTHON" scripts/dist.py programs "$PACK" sgas="$SGAS" it="$SGAS_TESTS" steps="$SGAS_STEPS" || exit 1
     du -h "$PACK"/*
 }
 

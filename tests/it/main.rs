@@ -4,6 +4,7 @@ mod bridge;
 mod cli;
 mod data;
 mod decisions;
+mod doctor;
 mod errors;
 mod golden;
 mod kernels;
