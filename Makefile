@@ -40,7 +40,7 @@ test: setup ## run all tests, and list what was skipped and why
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
 
-test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone (minutes)
+test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py
 
 lint: setup ## clippy with warnings denied, and the formatting check

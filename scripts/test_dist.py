@@ -3,7 +3,7 @@
 
     test_dist.py [ARCHIVE [CHECKOUT]]   CHECKOUT: the folder from which nothing may be loaded; it need not be there
 
-Nothing but the package is read, so this script and the archive alone will do. Minutes; no network.
+Nothing but the package is read, so this script and the archive alone will do. A minute; no network.
 """
 
 import json
@@ -56,7 +56,9 @@ class Package:
 def files_are_the_package_s_own(package):
     content = package.program.read_bytes()
     check(b"$ORIGIN/../lib:$ORIGIN/../lib/sgas\0" in content, "the program looks for libtorch beside itself")
-    check(str(package.checkout).encode() not in content, "the program does not know the checkout")
+    # libtorch's messages name the header in which they stand; nothing opens it.
+    known = re.findall(re.escape(os.fsencode(package.checkout)) + rb"/[^\0]*", content)
+    check(all(b"/include/" in text for text in known), "the program knows nothing of the checkout but headers' names")
     told = subprocess.run(["ldd", package.program], env=package.environment, stdout=subprocess.PIPE, text=True).stdout
     paths = [Path(path) for path in re.findall(r"=> (/.*) \(0x", told)]
     check("not found" not in told and package.foreign(paths) == [], "ldd finds every library, libtorch's in the package")
@@ -136,7 +138,7 @@ def scheduler(package):
 def begin_job(package, script):
     environment = package.environment | {"PATH": f"{package.home}/bin:/usr/bin:/bin", "SLURM_JOB_ID": "7"}
     return subprocess.Popen(["bash", script], env=environment, cwd=package.home, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, text=True, start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
 def a_job_is_requeued_and_goes_on(package):
