@@ -216,6 +216,7 @@ impl Options {
             model: ModelConfig { channels: shape.channels.unwrap_or(channels), cells: shape.cells.unwrap_or(cells) },
             point: PointConfig { k: shape.k, ..PointConfig::default() },
             classes: shape.classes.unwrap_or(classes),
+            in_channels: 3,
         }
     }
 

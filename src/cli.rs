@@ -96,6 +96,9 @@ struct RunArguments {
     /// Go on with the run in --out from its last whole epoch, with the configuration it began with
     #[arg(long, requires = "out")]
     resume: bool,
+    /// Go on without files that can't be used, and count them
+    #[arg(long)]
+    skip_bad: bool,
 }
 
 /// Search a cell: train a supernet of all primitives and decide its edges one by one
@@ -178,6 +181,9 @@ struct EvalArguments {
     /// Which samples to score
     #[arg(long, default_value = "test")]
     split: TypedSplit,
+    /// Go on without files that can't be used, and count them
+    #[arg(long)]
+    skip_bad: bool,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -331,6 +337,7 @@ impl From<RunArguments> for RunOptions {
             batch: typed.batch.map(size),
             amp: typed.amp.map(AmpChoice::from),
             resume: typed.resume,
+            skip_bad: typed.skip_bad,
         }
     }
 }
@@ -365,6 +372,7 @@ impl From<EvalArguments> for EvalOptions {
             set: typed.set,
             batch: typed.batch.map(size),
             split: typed.split.into(),
+            skip_bad: typed.skip_bad,
             json: typed.json,
         }
     }

@@ -20,6 +20,7 @@ fn spec() -> NetworkSpec {
         model: ModelConfig { channels: 4, cells: 2 },
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
         classes: 5,
+        in_channels: 3,
     }
 }
 

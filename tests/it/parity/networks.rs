@@ -24,9 +24,9 @@ fn spec(case: &Case) -> NetworkSpec {
             embedding: case.int("emb_dims"),
             dropout: case.float("dropout"),
             stem_multiplier: case.int("stem_multiplier"),
-            in_channels: case.int("in_channels"),
         },
         classes: case.int("num_classes") as usize,
+        in_channels: case.int("in_channels"),
     }
 }
 
