@@ -2,7 +2,6 @@
 
 use crate::commands::{dataset, run_folder};
 use crate::config::TASKS;
-use crate::data::DataConfig;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +25,7 @@ pub(super) struct RunRoot {
 
 /// Every task's data, as a run without `--data` would find it.
 pub(super) fn data() -> Vec<DataSet> {
-    let look = |&task| match dataset::locate(task, &mut DataConfig::default()) {
+    let look = |&task| match dataset::find(task) {
         Ok(source) => DataSet { task, folder: Some(source.to_string()), reason: None },
         Err(error) => DataSet { task, folder: None, reason: Some(error.to_string()) },
     };
