@@ -3,8 +3,8 @@
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
 //! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
 //!
-//! The header is read here: the crate `npyz` (0.9) multiplies a lying shape until it panics, recurses as deep as
-//! the header has brackets, and reads structured arrays into structures that must be known when it is compiled.
+//! The header is read here: the crate `npyz` (0.9) panics where it multiplies a lying shape (when overflow is
+//! checked), and reads structured arrays only into structures that are known when it is compiled.
 
 mod header;
 
