@@ -123,6 +123,21 @@ proptest! {
     }
 
     #[test]
+    fn damaged_files_of_other_programs_never_panic(
+        file in prop::sample::select(fixtures()),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let (extension, mut bytes) = file;
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = parse(&extension, &bytes);
+        let _ = parse(&extension, &bytes[..end.index(bytes.len())]);
+    }
+
+    #[test]
     fn any_bytes_after_a_header_never_panic(header in headers(), body in bodies()) {
         let (extension, header) = header;
         let bytes = [header.as_slice(), &body].concat();
@@ -225,15 +240,26 @@ fn what_a_format_cannot_hold_is_refused() {
     let labelled = raw(&["x", "y", "z", "label"], &[vec![0.0; 4]], Vec::new());
     assert!(refused("off", &labelled).contains("perhaps nx, ny, nz"));
     assert!(refused("las", &labelled).contains(".off, .obj, .ply, .pcd"));
-    for (extension, name) in [("ply", "3"), ("ply", "a b"), ("pcd", "a b"), ("csv", "a,b"), ("csv", "")] {
+    for (extension, name) in [("ply", "3"), ("ply", "a b"), ("pcd", "a b"), ("pcd", "rgb"), ("csv", "a,b"), ("csv", "")]
+    {
         let cloud = raw(&["x", "y", "z", name], &[vec![0.0; 4]], Vec::new());
         assert!(refused(extension, &cloud).contains("a column named"), "{extension} {name}");
     }
 }
 
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shapes");
+
 fn fixture(name: &str) -> Raw {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shapes/");
-    read(Path::new(&format!("{folder}{name}"))).unwrap()
+    read(&Path::new(FIXTURES).join(name)).unwrap()
+}
+
+/// Extension and content of every file of a known format.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let paths = std::fs::read_dir(FIXTURES).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| Format::of(path).is_some()).collect();
+    paths.sort();
+    let extension = |path: &Path| path.extension().unwrap().to_str().unwrap().to_owned();
+    paths.iter().map(|path| (extension(path), std::fs::read(path).unwrap())).collect()
 }
 
 /// The columns of `make_shapes.py`, beside the files.
