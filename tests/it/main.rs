@@ -8,6 +8,8 @@ mod errors;
 mod golden;
 mod kernels;
 mod loader;
+mod memory;
+mod neighbours;
 mod parity;
 mod readme;
 mod runs;

@@ -1,4 +1,4 @@
-//! The bridge to what tch lacks: CUDA at run time, autocast per device, memory figures. The C++ side is in the
+//! The bridge to what tch lacks: CUDA at run time, autocast per device, memory figures, a profile of operators. The C++ side is in the
 //! `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a file of their own each.
 //!
 //! This folder holds the only unsafe Rust of the crate; what leaves it is safe, and every C++ exception comes
@@ -20,6 +20,7 @@ pub mod mix;
 pub mod nearest;
 pub mod norm;
 pub mod operators;
+pub mod profile;
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);
