@@ -16,6 +16,7 @@ use sgas::tensor::bridge::gather::{
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
+use sgas::tensor::bridge::unit_length::relu_unit_length;
 use sgas::tensor::fused::TensorPath;
 use sgas::tensor::neighbours::Neighbours;
 use tch::{Device, Kind, Tensor};
@@ -35,6 +36,7 @@ fn main() -> Result<()> {
     for (rows, channels) in [(4096, 32), (28672, 32), (8192, 128)] {
         println!("\nrows = {rows}, C = {channels}");
         norms(rows, channels);
+        unit_lengths(rows, channels);
     }
     for (clouds, points, channels, k, dilation) in [(4, 1024, 3, 9, 1), (4, 1024, 96, 9, 2), (1, 4096, 64, 16, 27)] {
         println!("\nB = {clouds}, N = {points}, C = {channels}, k = {k}, dilation = {dilation}");
@@ -126,8 +128,20 @@ fn norms(rows: i64, channels: i64) {
     compare(
         "relu_norm",
         &[Tensor::randn([rows, channels], FLOAT), Tensor::ones([channels], FLOAT), Tensor::zeros([channels], FLOAT)],
-        |x| relu_norm(&x[0], &norm(x, 1, &statistics)).expect("a norm"),
+        |x| relu_norm(&x[0], 0.0, &norm(x, 1, &statistics)).expect("a norm"),
         |x| batch_norm(&x[0].relu(), x, 1, &statistics),
+    );
+}
+
+fn unit_lengths(rows: i64, channels: i64) {
+    compare(
+        "relu_unit_length",
+        &[Tensor::randn([rows, channels], FLOAT)],
+        |x| relu_unit_length(&x[0], 1e-12).expect("unit vectors"),
+        |x| {
+            let positive = x[0].relu();
+            &positive / positive.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12)
+        },
     );
 }
 

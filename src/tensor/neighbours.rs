@@ -57,6 +57,14 @@ impl Neighbours {
         self.gather(x, itself).sum_dim_intlist([1_i64].as_slice(), false, None)
     }
 
+    /// Mean over all neighbours, (R, C).
+    pub fn mean(&self, x: &Tensor) -> Tensor {
+        if is_fused(x) {
+            return done(gather::gather_mean(x, &self.graph()));
+        }
+        self.sum(x, OwnPoint::Kept) / self.k() as f64
+    }
+
     /// Maximum over the neighbours, (R, C).
     pub fn maximum(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
         if is_fused(x) {

@@ -21,6 +21,7 @@ pub mod nearest;
 pub mod norm;
 pub mod operators;
 pub mod profile;
+pub mod unit_length;
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);
