@@ -103,6 +103,12 @@ constexpr int64_t grain_operations = 32768;
 // Rows that are gone through vector by vector of channels while they stay in the cache.
 constexpr int64_t cached_rows = 64;
 
+// Zeroes the rows of a cloud that a scatter is about to add to: they then lie in the cache of its thread.
+template <class T>
+SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t channels) {
+  std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
+}
+
 // Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels, `step` rows (or clouds, or chunks)
 // at a time.
 template <int Bytes, class Kernel>

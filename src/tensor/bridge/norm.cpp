@@ -1,5 +1,6 @@
-// Batch norm of a (leaky) ReLU over rows, the tail of the blocks conv → activation → norm, and what edge_norm.cpp shares. The
-// activation is not stored: backward computes it from the input again.
+// Batch norm of a (leaky) ReLU over rows, the tail of the blocks conv → activation → norm, and what edge_norm.cpp
+// shares. The activation is not stored: backward computes it from the input again. All passes go row by row: down a
+// column of vectors of wide rows every step would meet another page.
 #include "norm.h"
 
 #include <ATen/ops/empty.h>
@@ -10,7 +11,36 @@
 namespace sgas {
 namespace {
 
-// act(x) of a chunk of rows: shifted sum and sum of squares.
+// Two sums per chunk of rows and channel: `kernel.add<Bytes>` adds a vector of a row to both.
+template <int Bytes, class Kernel>
+SGAS_INLINE void sum_chunks(const Kernel& kernel, int64_t begin, int64_t end) {
+  using T = typename Kernel::Element;
+  std::vector<T> partial(2 * kernel.channels);
+  T* first = partial.data();
+  T* second = first + kernel.channels;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    const int64_t stop = std::min(kernel.rows, (chunk + 1) * chunk_rows);
+    for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
+      std::fill(partial.begin(), partial.end(), T(0));
+      for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
+        constexpr int64_t lanes = Vector<T, Bytes>::lanes;
+        int64_t channel = 0;
+        for (; channel + lanes <= kernel.channels; channel += lanes) {
+          kernel.template add<Bytes>(row, channel, first + channel, second + channel);
+        }
+        for (; channel < kernel.channels; ++channel) {
+          kernel.template add<sizeof(T)>(row, channel, first + channel, second + channel);
+        }
+      }
+      for (int64_t channel = 0; channel < kernel.channels; ++channel) {
+        kernel.sums->at(chunk, 0)[channel] += static_cast<double>(first[channel]);
+        kernel.sums->at(chunk, 1)[channel] += static_cast<double>(second[channel]);
+      }
+    }
+  }
+}
+
+// act(x): shifted sum and sum of squares.
 template <class T>
 struct Moments {
   using Element = T;
@@ -23,28 +53,15 @@ struct Moments {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    sum_chunks<Bytes>(*this, begin, end);
   }
 
   template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+  SGAS_INLINE void add(int64_t row, int64_t channel, T* sum, T* squares) const {
     using V = Vector<T, Bytes>;
-    const auto offset = V::load(shift + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, squares{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - offset;
-          sum += value;
-          squares += value * value;
-        }
-        V::flush(first, sum);
-        V::flush(second, squares);
-      }
-    }
+    const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - V::load(shift + channel);
+    V::store(sum, V::load(sum) + value);
+    V::store(squares, V::load(squares) + value * value);
   }
 };
 
@@ -61,7 +78,7 @@ struct Affine {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -76,7 +93,7 @@ struct Affine {
   }
 };
 
-// Sums of dy and of dy · (act(x) − mean) over a chunk of rows.
+// Sums of dy and of dy · (act(x) − mean).
 template <class T>
 struct GradientMoments {
   using Element = T;
@@ -90,28 +107,16 @@ struct GradientMoments {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    sum_chunks<Bytes>(*this, begin, end);
   }
 
   template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+  SGAS_INLINE void add(int64_t row, int64_t channel, T* sum, T* products) const {
     using V = Vector<T, Bytes>;
-    const auto centre = V::load(mean + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, products{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto dy = V::load(grad + row * channels + channel);
-          sum += dy;
-          products += dy * (V::leaky_relu(V::load(x + row * channels + channel), leak) - centre);
-        }
-        V::flush(first, sum);
-        V::flush(second, products);
-      }
-    }
+    const auto dy = V::load(grad + row * channels + channel);
+    const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - V::load(mean + channel);
+    V::store(sum, V::load(sum) + dy);
+    V::store(products, V::load(products) + dy * value);
   }
 };
 
@@ -130,7 +135,7 @@ struct InputGradient {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
