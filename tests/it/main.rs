@@ -6,6 +6,7 @@ mod data;
 mod decisions;
 mod errors;
 mod golden;
+mod inputs;
 mod kernels;
 mod loader;
 mod parity;
