@@ -170,9 +170,9 @@ mod tests {
             ["file", "class", "probability", "cup, small", "bowl", "file", "error"].as_slice()
         );
         let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
-        assert_eq!(rows[0], ["a.ply", "bowl", "0.625", "0.25", "0.625", "0.125", ""].as_slice());
+        assert_eq!(&rows[0], ["a.ply", "bowl", "0.625", "0.25", "0.625", "0.125", ""].as_slice());
         let error = "scans/bad.ply: expected \"x\", found none";
-        assert_eq!(rows[1], ["scans/bad.ply", "", "", "", "", "", error].as_slice());
+        assert_eq!(&rows[1], ["scans/bad.ply", "", "", "", "", "", error].as_slice());
         assert_eq!(rows[2][1], *"cup, small", "of equals the first");
     }
 
