@@ -42,6 +42,20 @@ fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Tells that a file can't be put where the user wants it, before the work that would be lost; `flag` named it.
+///
+/// # Errors
+/// A folder, or a file in a folder that is not there.
+pub fn check_place(flag: &str, path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() && !path.is_dir() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "a folder" } else { "a file in a folder that is not there" };
+    Err(Error::invalid(format!("{flag} {}", path.display()), "the name of a file", found)
+        .with_hint("make the folder first, or name a file in one that is there"))
+}
+
 /// Removes what a killed process left half-written in `folder`; a folder that is not there has nothing.
 ///
 /// # Errors

@@ -13,15 +13,18 @@ pub mod logging;
 pub mod observers;
 pub mod options;
 pub mod panics;
+pub mod predict;
+pub mod predictions;
 pub mod run_folder;
 pub mod search;
 pub mod show;
 pub mod train;
+pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions,
-    TrainOptions, Verbosity, ZooOptions,
+    AmpChoice, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions,
+    ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -36,6 +39,8 @@ pub enum Command {
     Train(TrainOptions),
     /// Evaluate trained weights.
     Eval(EvalOptions),
+    /// Predict the classes of new shapes.
+    Predict(PredictOptions),
     /// Show a cell.
     Show(ShowOptions),
     /// List the published cells.
@@ -54,6 +59,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
         Command::Eval(options) => eval::run(options, global, out),
+        Command::Predict(options) => predict::run(options, global, out),
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Doctor(options) => doctor::run(options, global, out),

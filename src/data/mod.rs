@@ -14,7 +14,7 @@ pub use config::DataConfig;
 pub use dataset::Dataset;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
-pub use points::load;
 pub use points::synthetic::SyntheticConfig;
+pub use points::{InputFile, InputNeeds, Inputs, find_inputs, load, read_inputs};
 pub use source::{PointSet, Source, find};
 pub use split::Split;

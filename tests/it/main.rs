@@ -7,6 +7,7 @@ mod decisions;
 mod doctor;
 mod errors;
 mod golden;
+mod inputs;
 mod kernels;
 mod loader;
 mod memory;
