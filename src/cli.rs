@@ -1,4 +1,6 @@
-//! The command line as typed. The only file that sees clap; what the words mean stands in `commands::options`.
+//! The command line as typed. Only here is clap seen; what the words mean stands in `commands::options`.
+
+mod data;
 
 use crate::commands::{
     AmpChoice, Command, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
@@ -62,6 +64,7 @@ enum TypedCommand {
     Eval(EvalArguments),
     Show(ShowArguments),
     Zoo(ZooArguments),
+    Data(data::DataArguments),
     Completions(CompletionArguments),
 }
 
@@ -270,6 +273,7 @@ pub fn parse_from(
         TypedCommand::Eval(arguments) => Command::Eval(arguments.into()),
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
+        TypedCommand::Data(arguments) => arguments.into(),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
             return Ok(None);

@@ -4,6 +4,8 @@
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod cell;
+pub mod data_info;
+pub mod data_synth;
 pub mod dataset;
 pub mod device;
 pub mod eval;
@@ -19,8 +21,8 @@ pub mod train;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions,
+    ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -39,6 +41,10 @@ pub enum Command {
     Show(ShowOptions),
     /// List the published cells.
     Zoo(ZooOptions),
+    /// Tell what a folder of shapes holds.
+    DataInfo(DataInfoOptions),
+    /// Write synthetic shapes as files.
+    DataSynth(DataSynthOptions),
 }
 
 /// Does it; results go to `out`, logs and progress to standard error.
@@ -53,6 +59,8 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Eval(options) => eval::run(options, global, out),
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
+        Command::DataInfo(options) => data_info::run(options, out),
+        Command::DataSynth(options) => data_synth::run(options, out),
     }
 }
 

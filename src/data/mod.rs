@@ -15,6 +15,8 @@ pub use dataset::Dataset;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
 pub use points::load;
+pub use points::survey::{Bounds, Column, Spread, Survey, survey};
 pub use points::synthetic::SyntheticConfig;
+pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};
 pub use source::{PointSet, Source, find};
 pub use split::Split;

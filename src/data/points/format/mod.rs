@@ -66,8 +66,11 @@ impl Format {
         }
     }
 
-    /// The format of a file, by its extension in any case.
+    /// The format of a file, by its extension in any case; a `README.txt` explains shapes and is none.
     pub(in crate::data) fn of(path: &Path) -> Option<Self> {
+        if path.file_stem()?.eq_ignore_ascii_case("readme") {
+            return None;
+        }
         let extension = path.extension()?.to_str()?.to_lowercase();
         Self::ALL.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
     }
