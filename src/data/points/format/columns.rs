@@ -51,6 +51,15 @@ pub(super) fn finish(columns: Vec<Column>, triangles: Vec<[u64; 3]>, place: &str
     }
 }
 
+/// Finds colours that a text, which has no types, writes as bytes: whole numbers up to 255, some above 1.
+pub(super) fn mark_byte_colours(columns: &mut [Column]) {
+    let is_colour = |column: &Column| COLOURS.contains(&common_name(&column.name).as_str());
+    let values = || columns.iter().filter(|column| is_colour(column)).flat_map(|column| &column.values);
+    let is_byte = |value: &f64| (0.0..=f64::from(u8::MAX)).contains(value) && value.fract() == 0.0;
+    let are_bytes = values().all(is_byte) && values().any(|value| *value > 1.0);
+    columns.iter_mut().filter(|column| is_colour(column)).for_each(|column| column.is_byte = are_bytes);
+}
+
 /// Lower case, and the shortest of the usual names for normals, the longest for colours.
 fn common_name(name: &str) -> String {
     let name = name.to_lowercase();
@@ -91,6 +100,21 @@ mod tests {
         }
         assert_eq!(raw.columns[4], ("label".into(), vec![7.0]));
         assert_eq!(raw.triangles, [[0, 1, 2]]);
+    }
+
+    #[test]
+    fn colours_of_texts_are_bytes_if_they_can_be_nothing_else() {
+        for (red, green, are_bytes) in [
+            ([0.0, 255.0], [1.0, 0.0], true),
+            ([1.0, 0.0], [1.0, 0.0], false),
+            ([0.5, 2.0], [0.0, 0.0], false),
+            ([0.0, 256.0], [0.0, 0.0], false),
+        ] {
+            let mut columns =
+                [column("x", &[9.0, 9.0], false), column("R", &red, false), column("green", &green, false)];
+            mark_byte_colours(&mut columns);
+            assert_eq!(columns.map(|column| column.is_byte), [false, are_bytes, are_bytes]);
+        }
     }
 
     #[test]

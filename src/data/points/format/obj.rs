@@ -106,6 +106,7 @@ impl Content {
         if self.colours.len() == self.vertices.len() {
             columns.extend(columns_of(colours, &self.colours));
         }
+        columns::mark_byte_colours(&mut columns);
         columns::finish(columns, triangles, place)
     }
 

@@ -98,7 +98,7 @@ fn read_vertices(lines: &mut Lines<'_>, layout: Layout, count: u64, place: &str)
         let line = lines.next().ok_or_else(|| cut(place, count, "vertices", vertex))?;
         read_vertex(line, &mut columns, place)?;
     }
-    scale_colours(&mut columns);
+    columns::mark_byte_colours(&mut columns);
     columns.retain(|column| !column.name.starts_with("texture"));
     Ok(columns)
 }
@@ -139,14 +139,6 @@ fn read_vertex(line: Line<'_>, columns: &mut [Column], place: &str) -> Result<()
         Some(_) => Err(line.invalid(place, format!("{width} numbers"), format!("{} values", line.words().count()))),
         None => Ok(()),
     }
-}
-
-/// Colours are written as bytes by some and from 0 to 1 by others; values above 1 can only be bytes.
-fn scale_colours(columns: &mut [Column]) {
-    let is_colour = |column: &Column| ["red", "green", "blue", "alpha"].contains(&column.name.as_str());
-    let colours = || columns.iter().filter(|column| is_colour(column));
-    let are_bytes = colours().any(|column| column.values.iter().any(|value| *value > 1.0));
-    columns.iter_mut().filter(|column| is_colour(column)).for_each(|column| column.is_byte = are_bytes);
 }
 
 fn read_faces(lines: &mut Lines<'_>, count: u64, place: &str) -> Result<Vec<[u64; 3]>> {

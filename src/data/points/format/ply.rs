@@ -7,6 +7,9 @@
 //! count of the header reserves memory. Lines of ascii files are read here: the crate's grammar knows neither `nan`,
 //! which scanners write for normals they lack, nor `1.`, and does not name the word that is wrong.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use ply_rs_bw::parser::{ParseError, Parser, Reader};

@@ -123,6 +123,21 @@ proptest! {
     }
 
     #[test]
+    fn damaged_files_of_other_programs_never_panic(
+        file in prop::sample::select(fixtures()),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let (extension, mut bytes) = file;
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = parse(&extension, &bytes);
+        let _ = parse(&extension, &bytes[..end.index(bytes.len())]);
+    }
+
+    #[test]
     fn any_bytes_after_a_header_never_panic(header in headers(), body in bodies()) {
         let (extension, header) = header;
         let bytes = [header.as_slice(), &body].concat();
@@ -225,8 +240,127 @@ fn what_a_format_cannot_hold_is_refused() {
     let labelled = raw(&["x", "y", "z", "label"], &[vec![0.0; 4]], Vec::new());
     assert!(refused("off", &labelled).contains("perhaps nx, ny, nz"));
     assert!(refused("las", &labelled).contains(".off, .obj, .ply, .pcd"));
-    for (extension, name) in [("ply", "3"), ("ply", "a b"), ("pcd", "a b"), ("csv", "a,b"), ("csv", "")] {
+    for (extension, name) in [("ply", "3"), ("ply", "a b"), ("pcd", "a b"), ("pcd", "rgb"), ("csv", "a,b"), ("csv", "")]
+    {
         let cloud = raw(&["x", "y", "z", name], &[vec![0.0; 4]], Vec::new());
         assert!(refused(extension, &cloud).contains("a column named"), "{extension} {name}");
+    }
+}
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shapes");
+
+fn fixture(name: &str) -> Raw {
+    read(&Path::new(FIXTURES).join(name)).unwrap()
+}
+
+/// Extension and content of every file of a known format.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let paths = std::fs::read_dir(FIXTURES).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| Format::of(path).is_some()).collect();
+    paths.sort();
+    let extension = |path: &Path| path.extension().unwrap().to_str().unwrap().to_owned();
+    paths.iter().map(|path| (extension(path), std::fs::read(path).unwrap())).collect()
+}
+
+/// The columns of `make_shapes.py`, beside the files.
+fn expected(name: &str) -> Vec<f64> {
+    let index = [0.0, 1.0, 2.0, 3.0, 4.0];
+    match name {
+        "x" => index.map(|index| index / 2.0).into(),
+        "y" => index.map(|index| -index).into(),
+        "z" => index.map(|index| index * index / 8.0).into(),
+        "nx" | "3" => vec![1.0, 0.0, 0.0, 1.0, 0.0],
+        "ny" | "4" => vec![0.0, 1.0, 0.0, 0.0, 1.0],
+        "nz" | "5" => vec![0.0, 0.0, 1.0, 0.0, 0.0],
+        "red" => index.map(|index| index * 51.0 / 255.0).into(),
+        "green" => index.map(|index| (255.0 - index * 51.0) / 255.0).into(),
+        "blue" => vec![0.0, 1.0, 0.0, 1.0, 0.0],
+        "alpha" => vec![1.0; 5],
+        "label" => index.map(|index| index - 2.0).into(),
+        other => panic!("{other} is in no file"),
+    }
+}
+
+#[test]
+fn clouds_of_other_programs_are_read() {
+    const NORMALS: &str = "x y z nx ny nz";
+    const COLOURS: &str = "x y z nx ny nz red green blue";
+    for (name, columns) in [
+        ("open3d_ascii.pcd", COLOURS),
+        ("open3d_binary.pcd", COLOURS),
+        ("open3d_compressed.pcd", COLOURS),
+        ("pypcd4.pcd", "x y z red green blue"),
+        ("open3d_cloud.ply", COLOURS),
+        ("open3d_cloud_ascii.ply", COLOURS),
+        ("trimesh_cloud.ply", "x y z red green blue alpha"),
+        ("plyfile_big_endian.ply", "x y z label"),
+        ("open3d_cloud.xyz", "x y z"),
+        ("trimesh_cloud.xyz", "x y z"),
+        ("numpy_single.npy", "x y z 3 4 5"),
+        ("numpy_half.npy", "x y z 3 4 5"),
+        ("numpy_fortran.npy", "x y z 3 4 5"),
+        ("numpy.npz", "x y z 3 4 5"),
+        ("numpy_compressed.npz", "x y z 3 4 5"),
+        ("numpy.txt", "x y z 3 4 5"),
+        ("numpy.csv", NORMALS),
+    ] {
+        let raw = fixture(name);
+        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
+        assert_eq!(names.join(" "), columns, "{name}");
+        for (column, values) in &raw.columns {
+            assert_eq!(values, &expected(column), "{name}, column {column}");
+        }
+    }
+}
+
+#[test]
+fn tables_without_names_or_of_other_types_are_read() {
+    let raw = fixture("numpy_integers.npy");
+    let eighths: Vec<f64> = expected("z").iter().map(|value| value * 8.0).collect();
+    assert_eq!(raw.columns[2], ("z".to_owned(), eighths));
+    let raw = fixture("numpy_structured.npy");
+    let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
+    assert_eq!(names, ["label", "xyz_0", "xyz_1", "xyz_2", "red"]);
+    assert_eq!((&raw.columns[1].1, &raw.columns[4].1), (&expected("x"), &expected("red")));
+    let raw = fixture("open3d_cloud.pts");
+    let bytes: Vec<f64> = expected("red").iter().map(|value| value * 255.0).collect();
+    assert_eq!((&raw.columns[2].1, &raw.columns[4].1), (&expected("z"), &bytes));
+}
+
+#[test]
+fn meshes_of_other_programs_are_read() {
+    let faces = [[0, 2, 1], [0, 3, 2], [0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]];
+    let axes = [[0.0, 1.0, 1.0, 0.0, 0.5], [0.0, 0.0, 1.0, 1.0, 0.5], [0.0, 0.0, 0.0, 0.0, 0.75]];
+    let pyramid: Vec<(String, Vec<f64>)> =
+        ["x", "y", "z"].iter().zip(axes).map(|(name, values)| ((*name).to_owned(), values.into())).collect();
+    let pyramid = Raw { columns: pyramid, triangles: faces.into() };
+    for name in [
+        "trimesh.off",
+        "trimesh.obj",
+        "trimesh.ply",
+        "trimesh_ascii.ply",
+        "open3d_mesh.off",
+        "open3d_mesh.obj",
+        "open3d_mesh.ply",
+    ] {
+        let mut raw = fixture(name);
+        for (column, values) in
+            raw.columns.iter().filter(|column| ["red", "green", "blue"].contains(&column.0.as_str()))
+        {
+            assert_eq!(values, &expected(column), "{name}, column {column}");
+        }
+        let extra = raw.columns.split_off(3);
+        assert_eq!(
+            extra.len(),
+            if name == "trimesh.off" {
+                0
+            } else if name == "open3d_mesh.off" {
+                4
+            } else {
+                3
+            },
+            "{name}"
+        );
+        assert_eq!(corners(&raw), corners(&pyramid), "{name}");
     }
 }

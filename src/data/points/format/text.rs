@@ -2,8 +2,8 @@
 //!
 //! One point a line; values between blanks, commas or semicolons, whichever the first line has. The first line may
 //! be names, or the number of points alone; `#` and `//` begin comments, and names may stand in one (CloudCompare
-//! and NumPy write them so). Without names the first three columns are x, y and z. Texts have no types: colours
-//! stay as they are written. XYZ files of chemistry, which name elements, are refused.
+//! and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry, which name
+//! elements, are refused.
 //!
 //! The crate `csv` is not used: it splits at single letters, which blanks in rows are not, and knows one sign for
 //! comments.
@@ -72,6 +72,7 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         push_point(line, separator, &mut columns, place)?;
     }
     check_count(count, &columns, place)?;
+    columns::mark_byte_colours(&mut columns);
     columns::finish(columns, Vec::new(), place)
 }
 
@@ -194,14 +195,8 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns_wherever_x_y_and_z_stand() {
-        let expected = columns(&[
-            ("label", &[7.0]),
-            ("z", &[3.0]),
-            ("x", &[1.0]),
-            ("y", &[2.0]),
-            ("nx", &[0.5]),
-            ("red", &[255.0]),
-        ]);
+        let expected =
+            columns(&[("label", &[7.0]), ("z", &[3.0]), ("x", &[1.0]), ("y", &[2.0]), ("nx", &[0.5]), ("red", &[1.0])]);
         for text in [
             "Label,Z,X,Y,normal_x,R\n7,3,1,2,0.5,255\n",
             "\"label\";\"z\";\"x\";\"y\";\"nx\";\"red\"\n7;3;1;2;0.5;255\n",

@@ -46,6 +46,7 @@ fn can_name(extension: &str, name: &str) -> bool {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     match extension {
         "ply" => name.starts_with(|letter: char| letter.is_ascii_alphabetic()) && name.chars().all(is_word),
+        "pcd" if ["rgb", "rgba", "_"].contains(&name) => false,
         "pcd" | "csv" => !name.is_empty() && name.chars().all(is_word),
         _ => true,
     }

@@ -253,3 +253,52 @@ fn text(letters: &mut Peekable<Chars<'_>>, quote: char) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(header: &str) -> Vec<u8> {
+        [b"\x93NUMPY\x02\x00", (header.len() as u32).to_le_bytes().as_slice(), header.as_bytes(), b"data"].concat()
+    }
+
+    #[test]
+    fn a_header_is_read_in_any_order_and_spelling() {
+        let expected = Element { kind: b'f', size: 4, is_big_endian: false };
+        for header in [
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (3L, 4), }    \n",
+            "{ \"shape\":[3,4] , \"fortran_order\" : True,\"descr\":\"<f4\", 'more': {'a': 1}}",
+        ] {
+            let bytes = with(header);
+            let (header, data) = read(&bytes, "a").unwrap();
+            assert_eq!((header.element, header.is_fortran, header.shape.as_slice()), (expected, true, &[3, 4][..]));
+            assert_eq!((header.size(), data), (4, &b"data"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused() {
+        let deep = "[".repeat(100_000);
+        for text in [
+            "",
+            "{",
+            "()",
+            "{'descr': '<f4', 'fortran_order': True}",
+            "{'descr': '<f4', 'fortran_order': 1, 'shape': (1, 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (-1, 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (1 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (99999999999999999999, 2)}",
+            "{'descr': [], 'fortran_order': True, 'shape': (1,)}",
+            "{'descr': [('x',)], 'fortran_order': True, 'shape': (1,)}",
+            "{'descr': '<f4",
+            &deep,
+        ] {
+            let error = read(&with(text), "a.npy").unwrap_err().to_string();
+            assert!(error.starts_with("a.npy: expected a header with descr, fortran_order and shape"), "{error}");
+        }
+        assert!(read(b"\x93NUMPY\x04\x00\x00\x00", "a").unwrap_err().to_string().ends_with("found version 4"));
+        assert!(read(b"PNG", "a").unwrap_err().to_string().ends_with("found PNG"));
+        let long = [b"\x93NUMPY\x02\x00".as_slice(), &u32::MAX.to_le_bytes(), b"{}"].concat();
+        assert!(read(&long, "a").unwrap_err().to_string().contains("expected a header of 4294967295 bytes, found 2"));
+    }
+}
