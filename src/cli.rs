@@ -71,7 +71,7 @@ enum TypedCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40 or points (your own clouds) [default: the cell's or the configuration's]
+    /// The task: modelnet10, modelnet40 or points (your own shapes) [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
     /// The data: a folder, or `synthetic` for built-in shapes [default: the task's folder in $SGAS_DATA or data/]

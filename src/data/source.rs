@@ -21,7 +21,7 @@ pub enum PointSet {
     ModelNet40,
     /// ModelNet10, as a folder of classes.
     ModelNet10,
-    /// The user's own clouds, in either layout.
+    /// The user's own shapes, in any layout.
     Own,
 }
 

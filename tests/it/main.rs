@@ -8,6 +8,7 @@ mod errors;
 mod golden;
 mod kernels;
 mod loader;
+mod own_shapes;
 mod parity;
 mod readme;
 mod runs;

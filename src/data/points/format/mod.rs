@@ -107,7 +107,6 @@ pub(in crate::data) fn read(path: &Path) -> Result<Raw> {
 ///
 /// # Errors
 /// Another extension, a shape that the format can't hold, and [`Error::Write`].
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command that writes data sets, which comes next"))]
 pub(in crate::data) fn write(path: &Path, raw: &Raw) -> Result<()> {
     files::write_atomically(path, &write::bytes(path, raw)?)
 }
