@@ -1,5 +1,6 @@
 //! The command line as typed. The only module that sees clap; what the words mean stands in `commands::options`.
 
+mod data;
 mod trained;
 
 use crate::commands::{
@@ -66,13 +67,14 @@ enum TypedCommand {
     Show(ShowArguments),
     Zoo(ZooArguments),
     Doctor(DoctorArguments),
+    Data(data::DataArguments),
     Completions(CompletionArguments),
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40 or points (your own clouds) [default: the cell's or the configuration's]
+    /// The task: modelnet10, modelnet40 or points (your own shapes) [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
     /// The data: a folder, or `synthetic` for built-in shapes [default: the task's folder in $SGAS_DATA or data/]
@@ -240,6 +242,7 @@ pub fn parse_from(
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
         TypedCommand::Doctor(arguments) => Command::Doctor(DoctorOptions { json: arguments.json }),
+        TypedCommand::Data(arguments) => arguments.into(),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
             return Ok(None);

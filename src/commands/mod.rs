@@ -4,6 +4,8 @@
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod cell;
+pub mod data_info;
+pub mod data_synth;
 pub mod dataset;
 pub mod device;
 pub mod doctor;
@@ -23,8 +25,8 @@ pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions,
-    ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
+    PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -47,6 +49,10 @@ pub enum Command {
     Zoo(ZooOptions),
     /// Say whether this machine can do the job.
     Doctor(DoctorOptions),
+    /// Tell what a folder of shapes holds.
+    DataInfo(DataInfoOptions),
+    /// Write synthetic shapes as files.
+    DataSynth(DataSynthOptions),
 }
 
 /// Does it; results go to `out`, logs and progress to standard error.
@@ -63,6 +69,8 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Doctor(options) => doctor::run(options, global, out),
+        Command::DataInfo(options) => data_info::run(options, out),
+        Command::DataSynth(options) => data_synth::run(options, out),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
-use crate::data::Split;
+use crate::data::{Split, SyntheticFiles};
 use crate::error::{Error, Result};
 use crate::search::StrategyKind;
 use std::path::{Path, PathBuf};
@@ -178,6 +178,26 @@ pub struct ZooOptions {
 pub struct DoctorOptions {
     /// JSON instead of text.
     pub json: bool,
+}
+
+/// `sgas data info`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataInfoOptions {
+    /// A folder, or `synthetic`.
+    pub folder: String,
+    /// `section.key=value`, in the order typed.
+    pub set: Vec<String>,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// `sgas data synth`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSynthOptions {
+    /// The folder to make.
+    pub folder: PathBuf,
+    /// What to write into it.
+    pub files: SyntheticFiles,
 }
 
 impl RunOptions {

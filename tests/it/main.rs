@@ -12,6 +12,7 @@ mod kernels;
 mod loader;
 mod memory;
 mod neighbours;
+mod own_shapes;
 mod parity;
 mod readme;
 mod runs;

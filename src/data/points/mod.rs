@@ -12,7 +12,9 @@ mod modelnet_hdf5;
 mod set;
 mod shape;
 mod surface;
+pub mod survey;
 pub mod synthetic;
+pub mod synthetic_files;
 
 use std::sync::Arc;
 
@@ -142,7 +144,7 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     let (samples, skipped) = keep_good(read, config.skip_bad)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
     warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
-    check_classes(&samples, &set.classes, &origin)?;
+    check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
 }
 
@@ -182,11 +184,12 @@ fn keep_good<T>(read: Vec<Result<T>>, skip_bad: bool) -> Result<(Vec<T>, usize)>
     }
 }
 
-fn check_classes(samples: &[(Split, Sample)], classes: &[String], origin: &str) -> Result<()> {
+/// `shapes` are the split and class of each.
+fn check_classes(shapes: impl Iterator<Item = (Split, usize)> + Clone, classes: &[String], origin: &str) -> Result<()> {
     for split in [Split::Train, Split::Test] {
         let mut counts = vec![0_usize; classes.len()];
-        for (_, sample) in samples.iter().filter(|(of, _)| *of == split) {
-            counts[sample.label] += 1;
+        for (_, label) in shapes.clone().filter(|(of, _)| *of == split) {
+            counts[label] += 1;
         }
         if let Some(empty) = counts.iter().position(|count| *count == 0) {
             let place = format!("{origin}: {} split of class {}", split.name(), classes[empty]);
