@@ -9,6 +9,8 @@ mod errors;
 mod golden;
 mod kernels;
 mod loader;
+mod memory;
+mod neighbours;
 mod parity;
 mod readme;
 mod runs;
