@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 struct TrainedArguments {
     /// A training's run folder [default: the newest finished one]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "genotype"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "genotype", "task", "config"])]
     run: Option<PathBuf>,
     /// Weights outside a run folder
     #[arg(long, value_name = "FILE", requires = "genotype")]
@@ -82,7 +82,7 @@ pub(super) struct PredictArguments {
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = votes())]
     votes: u64,
     /// Names of the classes, one per line, with --weights
-    #[arg(long, value_name = "FILE", requires = "weights")]
+    #[arg(long, value_name = "FILE", requires = "weights", conflicts_with = "run")]
     classes: Option<PathBuf>,
     #[command(flatten)]
     trained: TrainedArguments,

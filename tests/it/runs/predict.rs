@@ -60,7 +60,7 @@ fn trained() -> tempfile::TempDir {
     std::fs::write(folder.path().join("cell.json"), CELL).unwrap();
     let sizes: String = SIZES.iter().map(|size| format!(" --set {size}")).collect();
     let more = "--genotype cell.json --config smoke/train-points --data shapes --out run --batch 8 \
-                --set data.order=first --set data.validation=0 --set train.epochs=3";
+                --set data.order=first --set data.validation=0 --set train.epochs=12";
     output(&mut run(folder.path(), "train", &format!("{more}{sizes}")));
     folder
 }
@@ -98,13 +98,15 @@ fn files_are_predicted_as_evaluation_scores_them() {
     let folder = trained();
     let evaluated = output(&mut run(folder.path(), "eval", "--run run --json"));
     let evaluated: Value = serde_json::from_str(&evaluated).unwrap();
-    let mut confusion = Vec::new();
+    let mut confusion: Vec<[usize; 3]> = Vec::new();
     for actual in CLASSES {
         let report = predicted(folder.path(), &format!("--input shapes/{actual}/test"));
         let shapes = report["predictions"].as_array().unwrap();
         let count = |class: &str| shapes.iter().filter(|shape| shape["class"] == class).count();
         confusion.push(CLASSES.map(count));
     }
+    let told_apart = (0..CLASSES.len()).filter(|&class| confusion.iter().any(|row| row[class] > 0)).count();
+    assert!(told_apart > 1, "the network says the same of everything: {confusion:?}");
     assert_eq!(serde_json::to_value(&confusion).unwrap(), evaluated["confusion"]);
     let right: usize = (0..CLASSES.len()).map(|class| confusion[class][class]).sum();
     assert_eq!(evaluated["overall_accuracy"], right as f64 / 12.0);
@@ -239,8 +241,10 @@ fn loose_weights_name_their_classes_by_a_file_or_number() {
     refused("--classes nowhere.txt", &["cannot read nowhere.txt"]);
     std::fs::write(path.join("cell.json"), CELL.replace("mr_conv", "gat")).unwrap();
     refused("", &["w.safetensors: ", "weights of another network"]);
-    let text = failure(&mut run(path, "predict", "--run run --classes names.txt --input scans"), 2);
-    assert!(text.contains("--classes") || text.contains("--weights"), "{text}");
+    for of_loose_weights in ["--classes names.txt", "--config run/config.toml", "--task points"] {
+        let text = failure(&mut run(path, "predict", &format!("--run run {of_loose_weights} --input scans")), 2);
+        assert!(text.contains("cannot be used with") && text.contains("--run"), "{text}");
+    }
 }
 
 #[test]
