@@ -14,18 +14,15 @@ use crate::tensor::random::{Key, Purpose};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Predicts and prints a table or JSON; writes the file that was asked for.
 ///
 /// # Errors
 /// No run, weights of another network, names that are not those of its classes, files that won't do.
 pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    let format = options.output.as_deref().map(Format::of).transpose()?;
-    if let Some(path) = &options.output {
-        check_place("--output", path)?;
-    }
     let files = find_inputs(&options.input)?;
+    let format = options.output.as_deref().map(|path| check_output(path, &files)).transpose()?;
     let device = device::prepare(global)?;
     let mut trained = Trained::open(&options.trained, None, device)?;
     let classes = class_names(&trained, options.classes.as_deref())?;
@@ -41,6 +38,22 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     }
     let text = if options.json { predictions.to_json() } else { as_text(&trained, &predictions, options) };
     print(out, &text)
+}
+
+/// Told now, not when the work is done: a file of no known format, one that can't be written, one of the shapes.
+fn check_output(path: &Path, files: &[PathBuf]) -> Result<Format> {
+    let format = Format::of(path)?;
+    check_place("--output", path)?;
+    let there = path.canonicalize();
+    if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
+        return Err(Error::invalid(
+            format!("--output {}", path.display()),
+            "a file that is not among the shapes",
+            "one of the files to predict",
+        )
+        .with_hint("write the predictions outside of the folders that --input names"));
+    }
+    Ok(format)
 }
 
 /// The run's names, those of the file, or else numbers.

@@ -14,7 +14,7 @@ fn config() -> DataConfig {
 
 fn folder_of_clouds() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (index, name) in ["b.pcd", "a/y.PCD", "a/x.pcd", ".hidden.pcd", "c/z.pcd", "a/notes.txt"].iter().enumerate() {
+    for (index, name) in ["b.pcd", "a/y.PCD", "a/x.pcd", ".hidden.pcd", "c/z.pcd", "a/notes.md"].iter().enumerate() {
         write(folder.path().join(name), &pcd(&cloud(40, (index * index) as f32), index % 2 == 0));
     }
     folder
@@ -93,13 +93,13 @@ fn bad_files_are_errors_or_listed_in_their_place() {
     let mut broken = cloud(40, 0.0);
     broken[3][0] = f32::INFINITY;
     write(folder.path().join("a/z.pcd"), &pcd(&broken, true));
-    let files = [find_inputs(&[folder.path().to_owned()]).unwrap(), vec![folder.path().join("a/notes.txt")]].concat();
+    let files = [find_inputs(&[folder.path().to_owned()]).unwrap(), vec![folder.path().join("a/notes.md")]].concat();
     let error = read_inputs(&files, &mut config(), NEEDS).err().unwrap();
     assert_mentions(&error, &["a/z.pcd, point 3", "finite numbers", "1 more files are bad", "--skip-bad"]);
     let inputs = read(&files, InputNeeds { skip_bad: true, ..NEEDS });
     let bad: Vec<usize> = (0..files.len()).filter(|&index| inputs.files[index].error.is_some()).collect();
     assert_eq!((bad, inputs.samples.len()), (vec![2, 5], 4));
-    assert!(inputs.files[5].error.as_ref().unwrap().contains("a/notes.txt: expected a file named *.pcd"));
+    assert!(inputs.files[5].error.as_ref().unwrap().contains("a/notes.md: expected a file named *."));
     assert!(inputs.samples.name(2).ends_with("b.pcd"));
     let few = read_inputs(&files[..1], &mut config(), InputNeeds { minimum_points: 9, ..NEEDS }).err().unwrap();
     assert_mentions(&few, &["data.points: expected at least 9"]);

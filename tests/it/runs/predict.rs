@@ -254,13 +254,15 @@ fn what_cannot_be_predicted_is_refused_before_anything_is_written() {
     write_scans(path);
     std::fs::create_dir(path.join("empty")).unwrap();
     write(path.join("scans.stl"), b"solid");
+    write(path.join("scans/mine.csv"), b"0,0,0\n");
     output(&mut run(path, "search", "--task modelnet10 --strategy random --out found"));
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("--run run --input empty", &["empty: expected files of a known format", "found none", "known formats: "]),
         ("--run run --input scans nowhere.pcd", &["cannot read nowhere.pcd"]),
-        ("--run run --input scans.stl", &["scans.stl: expected a file named *.pcd"]),
+        ("--run run --input scans.stl", &["scans.stl: expected a file named *."]),
         ("--run run --input scans --output p.txt", &["--output p.txt: expected a file named *.csv or *.json"]),
         ("--run run --input scans --output nowhere/p.csv", &["--output nowhere/p.csv", "a folder that is not there"]),
+        ("--run run --input scans --output scans/mine.csv", &["scans/mine.csv", "a file that is not among the shapes"]),
         ("--run found --input scans", &["found is a search", "sgas train --genotype found"]),
         ("--run empty --input scans", &["empty is not the folder of a run"]),
         ("--run run --input scans --set data.points=3", &["data.points: expected at least"]),
@@ -271,6 +273,7 @@ fn what_cannot_be_predicted_is_refused_before_anything_is_written() {
         assert!(words.iter().all(|word| text.contains(word)), "{arguments}: {text}");
         assert!(!path.join("p.csv").exists() && !path.join("p.txt").exists());
     }
+    assert_eq!(std::fs::read(path.join("scans/mine.csv")).unwrap(), b"0,0,0\n");
     let text = failure(run(path, "predict", "--input scans").env("SGAS_RUNS", path.join("empty")), 2);
     assert!(text.contains("no finished training under"), "{text}");
 }
