@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, also after a power cut.
 
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -24,8 +24,36 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
+    // Without it the name may reach the disk before the content does.
+    file.as_file().sync_all()?;
     file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Brings the names in `folder` to the disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Tells that a file can't be put where the user wants it, before the work that would be lost; `flag` named it.
+///
+/// # Errors
+/// A folder, or a file in a folder that is not there.
+pub fn check_place(flag: &str, path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() && !path.is_dir() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "a folder" } else { "a file in a folder that is not there" };
+    Err(Error::invalid(format!("{flag} {}", path.display()), "the name of a file", found)
+        .with_hint("make the folder first, or name a file in one that is there"))
 }
 
 /// Makes the folder `path` of what `fill` puts into a folder beside it, and moves the whole there. Folders above it

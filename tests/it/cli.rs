@@ -26,7 +26,7 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["search", "train", "eval", "show", "zoo", "data", "completions"] {
+    for command in ["search", "train", "eval", "predict", "show", "zoo", "data", "doctor", "completions"] {
         sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
     }
     for command in ["info", "synth"] {

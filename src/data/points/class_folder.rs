@@ -151,7 +151,8 @@ fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, split: &str) -> Strin
     if names.is_empty() { String::new() } else { format!("{} only in {split}; ", names.join(", ")) }
 }
 
-fn summary(files: &[PathBuf]) -> String {
+/// How many files of which extension.
+pub(super) fn summary(files: &[PathBuf]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for file in files {
         *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
@@ -160,7 +161,8 @@ fn summary(files: &[PathBuf]) -> String {
     format!("{} files", parts.join(", "))
 }
 
-fn known_extensions() -> String {
+/// The extensions of all formats, for messages.
+pub(super) fn known_extensions() -> String {
     let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
     extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
 }
@@ -170,7 +172,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The visible entries of a folder, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
     let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
     let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
