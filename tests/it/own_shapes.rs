@@ -115,7 +115,7 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
     let folder = tempfile::tempdir().unwrap();
     let lines = readme::shell_lines(&readme::text("README.md"));
     let start = lines.iter().position(|line| line.starts_with("sgas data synth shapes")).unwrap();
-    let end = start + lines[start..].iter().position(|line| line == "sgas eval").unwrap();
+    let end = start + lines[start..].iter().position(|line| line.starts_with("sgas predict")).unwrap();
     let sizes = [
         ("DATA__POINTS", "48"),
         ("MODEL__CHANNELS", "4"),
@@ -132,12 +132,14 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
         let assert = command.args(line.split_whitespace().skip(1)).assert().success();
         printed.push(String::from_utf8(assert.get_output().stdout.clone()).unwrap());
     }
-    assert!(printed.len() >= 5, "{lines:?}");
+    assert!(printed.len() >= 6, "{lines:?}");
     assert!(
         printed[1].contains(".off") && printed[1].contains(".xyz") && printed[1].contains("meshes:"),
         "{printed:?}"
     );
-    assert!(printed.last().unwrap().contains("overall accuracy:"), "{printed:?}");
+    assert!(printed[printed.len() - 2].contains("overall accuracy:"), "{printed:?}");
+    let predicted = std::fs::read_to_string(folder.path().join("shapes.csv")).unwrap();
+    assert_eq!(predicted.lines().count(), 1 + 300, "a line for every shape, none for README.txt: {predicted}");
     let about = std::fs::read_to_string(folder.path().join("shapes/README.txt")).unwrap();
     assert!(
         about.contains("not real data") && about.contains(lines[start].trim_start_matches("sgas data synth shapes"))
