@@ -7,6 +7,7 @@ use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::{Value, json};
+use sgas::data::{PointSet, Source, find};
 use std::path::{Path, PathBuf};
 
 /// A valid cell, so that a training needs no search before it.
@@ -41,7 +42,7 @@ fn synth(folder: &Path, format: &str) {
     assert_eq!(info["problems"], json!([]), "{info}");
 }
 
-/// The clouds of a folder of tables as an HDF5 set, in the same order.
+/// The clouds of a folder of tables as an HDF5 set, in the same order; normals that are none.
 fn hdf5_from_tables(tables: &Path, folder: &Path) {
     std::fs::create_dir(folder).unwrap();
     let classes = entries(tables).into_iter().filter(|path| path.is_dir()).collect::<Vec<_>>();
@@ -59,6 +60,7 @@ fn hdf5_from_tables(tables: &Path, folder: &Path) {
         let (count, points) = (labels.len() as u64, (values.len() / labels.len() / 3) as u64);
         let file = Hdf5Builder::new()
             .dataset(DatasetBuilder::typed_data("data", vec![count, points, 3], &values).unwrap())
+            .dataset(DatasetBuilder::typed_data("normal", vec![count, points, 3], &values).unwrap())
             .dataset(DatasetBuilder::typed_data("label", vec![count, 1], &labels).unwrap());
         let bytes = file.into_plan().unwrap().encode(WriteOptions::default()).unwrap();
         std::fs::write(folder.join(format!("ply_data_{part}0.h5")), bytes).unwrap();
@@ -104,6 +106,7 @@ fn every_format_goes_from_file_to_accuracy() {
     assert_eq!(score("hdf5"), score("xyz"));
     let info = run_json(folder, "data info hdf5 --json");
     assert_eq!((&info["layout"], &info["files"]), (&json!("HDF5"), &json!({ "h5": 2 })));
+    assert_eq!(info["features"], json!(["normals"]), "told where they are stored, though nobody asked for them");
 }
 
 /// README's commands on an own folder, as they stand there; the environment makes the networks small.
@@ -112,7 +115,7 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
     let folder = tempfile::tempdir().unwrap();
     let lines = readme::shell_lines(&readme::text("README.md"));
     let start = lines.iter().position(|line| line.starts_with("sgas data synth shapes")).unwrap();
-    let end = start + lines[start..].iter().position(|line| line == "sgas eval").unwrap();
+    let end = start + lines[start..].iter().position(|line| line.starts_with("sgas predict")).unwrap();
     let sizes = [
         ("DATA__POINTS", "48"),
         ("MODEL__CHANNELS", "4"),
@@ -129,12 +132,14 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
         let assert = command.args(line.split_whitespace().skip(1)).assert().success();
         printed.push(String::from_utf8(assert.get_output().stdout.clone()).unwrap());
     }
-    assert!(printed.len() >= 5, "{lines:?}");
+    assert!(printed.len() >= 6, "{lines:?}");
     assert!(
         printed[1].contains(".off") && printed[1].contains(".xyz") && printed[1].contains("meshes:"),
         "{printed:?}"
     );
-    assert!(printed.last().unwrap().contains("overall accuracy:"), "{printed:?}");
+    assert!(printed[printed.len() - 2].contains("overall accuracy:"), "{printed:?}");
+    let predicted = std::fs::read_to_string(folder.path().join("shapes.csv")).unwrap();
+    assert_eq!(predicted.lines().count(), 1 + 300, "a line for every shape, none for README.txt: {predicted}");
     let about = std::fs::read_to_string(folder.path().join("shapes/README.txt")).unwrap();
     assert!(
         about.contains("not real data") && about.contains(lines[start].trim_start_matches("sgas data synth shapes"))
@@ -232,6 +237,20 @@ fn info_tells_every_file_that_a_run_would_refuse() {
     std::fs::remove_file(shapes.join("ant/test/good.csv")).unwrap();
     let error = sgas(folder.path()).args(["data", "info", "shapes", "--json"]).assert().code(2);
     error.stderr(contains("and without them").and(contains("test split of class ant")));
+}
+
+#[test]
+fn princetons_folders_are_found_and_read_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    for (part, file) in [("train", "chair_0001"), ("test", "chair_0890")] {
+        write(folder.path(), &format!("ModelNet40/chair/{part}/{file}.off"), &off([0, 1, 2]).replace("OFF\n", "OFF"));
+    }
+    write(folder.path(), "ModelNet40/README.txt", "ModelNet40");
+    write(folder.path(), "ModelNet40/chair/.DS_Store", "x");
+    let found = find(PointSet::ModelNet40, folder.path().to_str()).unwrap();
+    assert_eq!(found, Source::Folder(folder.path().canonicalize().unwrap().join("ModelNet40")));
+    let info = run_json(folder.path(), "data info ModelNet40 --json");
+    assert_eq!(info["classes"], json!([{ "class": "chair", "train": 1, "test": 1, "bad": 0 }]));
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Re
         smallest: extents().min_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
         largest: extents().max_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
         features: Features::nameable(&common),
-        notes: notes(&good, config, minimum_points),
+        notes: notes(&good, config, normalization, minimum_points),
         problems: looked.iter().filter_map(|(item, facts)| Some(problem(item, facts.as_ref().err()?))).collect(),
         columns,
     })
@@ -292,11 +292,16 @@ fn problem(item: &Item, error: &Error) -> Problem {
     Problem { shape: item.name.clone(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
 }
 
-fn notes(good: &[(&Item, &Facts)], config: &DataConfig, minimum_points: usize) -> Vec<String> {
+fn notes(
+    good: &[(&Item, &Facts)],
+    config: &DataConfig,
+    normalization: Normalization,
+    minimum_points: usize,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let wanted = config.points;
     let too_few = format!(
-        "fewer than {minimum_points} points (k · dilation), which the default network of the task points needs: runs \
+        "fewer than {minimum_points} points, which the default network of the task points needs (k · dilation): runs \
          refuse them, or go on without them by --skip-bad"
     );
     let repeated = format!("fewer points than data.points = {wanted}: their points are repeated");
@@ -308,10 +313,11 @@ fn notes(good: &[(&Item, &Facts)], config: &DataConfig, minimum_points: usize) -
     }
     let extents = || good.iter().map(|(_, facts)| facts.bounds.extent());
     if extents().fold(0.0, f64::max) > SCALES_DIFFER * extents().fold(f64::INFINITY, f64::min) {
-        notes.push(format!(
-            "the largest shape is more than {SCALES_DIFFER} times as large as the smallest: are all in the same unit? \
-             data.normalize = \"cube\" makes them equally large"
-        ));
+        let then = match normalization {
+            Normalization::Cube => "are all in the same unit? For a run they are made equally large",
+            _ => "data.normalize = \"cube\" would make them equally large",
+        };
+        notes.push(format!("the largest shape is more than {SCALES_DIFFER} times as large as the smallest: {then}"));
     }
     notes
 }
