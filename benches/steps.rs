@@ -21,6 +21,7 @@ use sgas::model::{Model, ModelConfig, NetworkSpec, SearchModel, derived, superne
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::bilevel::Bilevel;
+use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use sgas::step::WeightStep;
 use sgas::task::Task;
@@ -215,6 +216,7 @@ impl Options {
         NetworkSpec {
             model: ModelConfig { channels: shape.channels.unwrap_or(channels), cells: shape.cells.unwrap_or(cells) },
             point: PointConfig { k: shape.k, ..PointConfig::default() },
+            image: ImageConfig::default(),
             classes: shape.classes.unwrap_or(classes),
         }
     }

@@ -91,7 +91,7 @@ fn loose(options: &EvalOptions, weights: PathBuf) -> Result<Subject> {
 fn score(subject: &Subject, dataset: &PointDataset, options: &EvalOptions, device: Device) -> Result<Meter> {
     let run = &subject.run;
     let classes = dataset.classes().len();
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), classes };
+    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
     let mut model = model::derived(&subject.genotype, &spec, run.seed, device)?;
     let origin = subject.weights.display().to_string();
     model.weights_mut().load(&Checkpoint::load(&subject.weights)?.tensors, &origin)?;

@@ -91,7 +91,7 @@ fn search(
     let space = SpaceName::Point;
     let topology = Topology::new(space.steps());
     let classes = dataset.map_or(2, |dataset| dataset.classes().len());
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), classes };
+    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
     let random = run.search.strategy == StrategyKind::Random;
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
     let mut model = model::supernet(space, &spec, scale, run.seed, device)?;

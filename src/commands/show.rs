@@ -73,7 +73,7 @@ fn parameters(cell: &NamedCell, task: Option<&str>) -> Result<Parameters> {
 
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<u64> {
     let run: TrainRun = config::embedded_run(size.config)?;
-    let spec = NetworkSpec { model: run.model, point: run.point, classes: size.classes };
+    let spec = NetworkSpec { model: run.model, point: run.point, image: run.image, classes: size.classes };
     let count = model::parameter_count(genotype, &spec)?;
     Ok(u64::try_from(count).expect("counts fit"))
 }

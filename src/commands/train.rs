@@ -70,7 +70,7 @@ fn train(
     begun: Instant,
 ) -> Result<()> {
     let classes = dataset.classes().len();
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), classes };
+    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
     let mut model = model::derived(&cell.genotype, &spec, run.seed, device)?;
     let settings = settings(run, classes, device);
     let mut training = Training::new(&settings, &mut *model);

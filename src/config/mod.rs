@@ -15,6 +15,7 @@ use crate::model::ModelConfig;
 use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
+use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
@@ -42,6 +43,8 @@ pub struct SearchRun {
     pub model: ModelConfig,
     /// `[point]`
     pub point: PointConfig,
+    /// `[image]`
+    pub image: ImageConfig,
     /// `[search]`
     pub search: SearchConfig,
     /// `[decision]`
@@ -68,6 +71,8 @@ pub struct TrainRun {
     pub model: ModelConfig,
     /// `[point]`
     pub point: PointConfig,
+    /// `[image]`
+    pub image: ImageConfig,
     /// `[train]`
     pub train: TrainConfig,
     /// `[weights]`
@@ -99,6 +104,7 @@ impl RunConfig for SearchRun {
         self.data.validate()?;
         self.model.validate()?;
         self.point.validate()?;
+        self.image.validate()?;
         self.search.validate()?;
         self.decision.validate()?;
         self.weights.validate()?;
@@ -114,6 +120,7 @@ impl RunConfig for TrainRun {
         self.data.validate()?;
         self.model.validate()?;
         self.point.validate()?;
+        self.image.validate()?;
         self.train.validate()?;
         self.weights.validate()
     }

@@ -1,6 +1,8 @@
 //! Operations: what an edge of a cell computes. One primitive per file, one folder per space.
 
+pub mod image;
 pub mod point;
+mod skip;
 
 use std::cell::RefCell;
 use tch::Tensor;
@@ -42,11 +44,13 @@ pub enum Shared {
     NeighbourMaximum,
     /// Sum over the neighbours without the point itself.
     NeighbourSum,
+    /// max(x, 0), with which all convolutions on images begin.
+    Relu,
 }
 
 /// A state of a cell: its features, and what several operations compute of them, computed once.
 pub struct State {
-    /// The features, as the space lays them out (points and graphs: rows (R, C)).
+    /// The features, as the space lays them out (points and graphs: rows (R, C); images: (B, C, H, W), channels-last).
     pub features: Tensor,
     shared: RefCell<Vec<(Shared, Tensor)>>,
 }

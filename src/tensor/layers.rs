@@ -1,4 +1,5 @@
-//! The layers that point and graph networks are made of, on rows: features (R, C) with one row per point.
+//! The layers that point and graph networks are made of, on rows: features (R, C) with one row per point; the batch
+//! norm also takes images.
 //!
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
@@ -15,18 +16,27 @@ pub const LEAKY_SLOPE: f64 = 0.2;
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
-/// A 1×1 convolution seen as a linear map of rows.
+/// A linear map of rows, often a 1×1 convolution of the reference.
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
 }
 
 impl Linear {
-    /// A map from `inputs` to `outputs` channels at `path` (`weight`, `bias`).
+    /// A 1×1 convolution from `inputs` to `outputs` channels at `path` (`weight`, `bias`).
     pub fn new(path: &Path, inputs: i64, outputs: i64, bias: bool) -> Self {
-        let init = Init::fan_in(inputs);
-        let weight = path.weight("weight", &[outputs, inputs, 1, 1], init);
-        Self { weight, bias: bias.then(|| path.weight("bias", &[outputs], init)) }
+        Self::shaped(path, &[outputs, inputs, 1, 1], bias)
+    }
+
+    /// A linear layer with bias whose weight is a matrix.
+    pub fn matrix_with_bias(path: &Path, inputs: i64, outputs: i64) -> Self {
+        Self::shaped(path, &[outputs, inputs], true)
+    }
+
+    fn shaped(path: &Path, shape: &[i64], bias: bool) -> Self {
+        let init = Init::fan_in(shape[1]);
+        let weight = path.weight("weight", shape, init);
+        Self { weight, bias: bias.then(|| path.weight("bias", &shape[..1], init)) }
     }
 
     /// The matrix (C_out, C_in).
@@ -52,25 +62,27 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
     image.adaptive_max_pool2d([1, 1]).0.flatten(1, -1)
 }
 
-/// Batch norm over rows, with affine parameters.
+/// Batch norm over the channels of rows (R, C) or images (B, C, H, W).
 pub struct BatchNorm {
-    /// Scale (C).
-    pub weight: Tensor,
-    /// Shift (C).
-    pub bias: Tensor,
-    /// Running mean (C).
-    pub running_mean: Tensor,
-    /// Running variance (C).
-    pub running_var: Tensor,
+    /// Scale and shift (C); a supernet's norms on images have none.
+    affine: Option<[Tensor; 2]>,
+    running_mean: Tensor,
+    running_var: Tensor,
 }
 
 impl BatchNorm {
-    /// Over `channels` channels at `path`.
+    /// Over `channels` channels at `path`, with affine parameters.
     pub fn new(path: &Path, channels: i64) -> Self {
+        Self::with(path, channels, true)
+    }
+
+    /// With affine parameters (`weight`, `bias`) or without.
+    pub fn with(path: &Path, channels: i64, affine: bool) -> Self {
         let options = (Kind::Float, path.device());
+        let parameters =
+            || [path.weight("weight", &[channels], Init::Ones), path.weight("bias", &[channels], Init::Zeros)];
         Self {
-            weight: path.weight("weight", &[channels], Init::Ones),
-            bias: path.weight("bias", &[channels], Init::Zeros),
+            affine: affine.then(parameters),
             running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
             running_var: path.buffer("running_var", Tensor::ones([channels], options)),
         }
@@ -78,9 +90,10 @@ impl BatchNorm {
 
     /// The same layer as the bridge's kernels take it.
     pub fn in_bridge(&self, training: bool) -> norm::BatchNorm<'_> {
+        let [weight, bias] = self.affine.as_ref().expect("the norms of points are affine");
         norm::BatchNorm {
-            weight: &self.weight,
-            bias: &self.bias,
+            weight,
+            bias,
             running_mean: &self.running_mean,
             running_var: &self.running_var,
             training,
@@ -89,11 +102,12 @@ impl BatchNorm {
         }
     }
 
-    /// Normalises (R, C) by the batch in training, by the running statistics otherwise.
+    /// Normalises by the batch in training, by the running statistics otherwise.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        let [weight, bias] = [0, 1].map(|which| self.affine.as_ref().map(|affine| &affine[which]));
         x.batch_norm(
-            Some(&self.weight),
-            Some(&self.bias),
+            weight,
+            bias,
             Some(&self.running_mean),
             Some(&self.running_var),
             training,

@@ -10,6 +10,7 @@ mod parameters;
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};
 use sgas::model::{ModelConfig, NetworkSpec};
+use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
@@ -19,6 +20,7 @@ fn spec() -> NetworkSpec {
     NetworkSpec {
         model: ModelConfig { channels: 4, cells: 2 },
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
+        image: ImageConfig::default(),
         classes: 5,
     }
 }
