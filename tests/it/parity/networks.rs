@@ -7,12 +7,15 @@ use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{Learn, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
+use sgas::search::AlphaOrder;
 use sgas::search::bilevel::Bilevel;
+use sgas::search::second_order::Ahead;
 use sgas::space::Output;
 use sgas::space::image::{ImageConfig, ImageStem};
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::precision::Precision;
+use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
 
 const POINT: [&str; 2] = ["point", "modelnet"];
@@ -144,7 +147,8 @@ fn run_bilevel(case: &Case) -> Results {
         betas: (betas[0].as_f64().unwrap(), betas[1].as_f64().unwrap()),
         ..AlphaConfig::default()
     };
-    let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32);
+    let order = AlphaOrder::try_from(case.int("order") as u8).unwrap();
+    let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32).of_order(order);
     let mut outcomes = Vec::new();
     let mut results = Results::new();
     for step in 0.. {
@@ -152,8 +156,9 @@ fn run_bilevel(case: &Case) -> Results {
         if !case.content.tensors.contains_key(&name("train_x")) {
             break;
         }
-        bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target"))).unwrap();
         let training = batch(case, &name("train_x"), &name("train_target"));
+        let ahead = Ahead { batch: &training, learning_rate: rate, key: Key::new(0, Purpose::AlphaStep) };
+        bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target")), &ahead).unwrap();
         let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap();
         outcomes.extend([outcome.loss as f32, outcome.gradient_norm.unwrap() as f32]);
         for &kind in space(case).kinds() {
