@@ -21,6 +21,7 @@ use sgas::model::{Model, ModelConfig, NetworkSpec, SearchModel, derived, superne
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::bilevel::Bilevel;
+use sgas::search::second_order::Ahead;
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use sgas::step::WeightStep;
@@ -165,7 +166,10 @@ impl Workload {
     fn run(&mut self, part: Part, batch: &Batch) -> Result<()> {
         match self {
             Self::Search { model, bilevel, rate } => match part {
-                Part::Alphas => bilevel.step_alphas(&mut **model, batch),
+                Part::Alphas => {
+                    let key = Key::new(SEED, Purpose::AlphaStep);
+                    bilevel.step_alphas(&mut **model, batch, &Ahead { batch, learning_rate: *rate, key })
+                }
                 _ => bilevel.step_weights(&mut **model, batch, *rate).map(drop),
             },
             Self::Train { model, step, task, rate } => {

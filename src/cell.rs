@@ -117,10 +117,10 @@ impl<C> CellEdge<C> {
                 Some(if spared { output } else { drop_path(&output, mode.drop_path(), units) })
             }
             Content::Mixed(operations) => {
-                let forward = |operation: &Option<Box<dyn Operation<C>>>| {
-                    operation.as_ref().map(|operation| operation.forward(state, context, mode))
-                };
-                Some(mix(weights.expect("an open edge has a mixture"), operations.iter().map(forward)))
+                let parts = operations
+                    .iter()
+                    .map(|operation| operation.as_ref().map(|operation| operation.part(state, context, mode)));
+                Some(mix(weights.expect("an open edge has a mixture"), parts))
             }
         }
     }

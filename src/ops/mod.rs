@@ -4,6 +4,7 @@ pub mod image;
 pub mod point;
 mod skip;
 
+use crate::tensor::mixture::Part;
 use std::cell::RefCell;
 use tch::Tensor;
 
@@ -46,6 +47,10 @@ pub enum Shared {
     NeighbourSum,
     /// max(x, 0), with which all convolutions on images begin.
     Relu,
+    /// Maximum over the 3×3 pixels around each (all edges from a state have the same stride).
+    MaximumPool,
+    /// Mean over the 3×3 pixels around each.
+    MeanPool,
 }
 
 /// A state of a cell: its features, and what several operations compute of them, computed once.
@@ -76,6 +81,11 @@ impl State {
 pub trait Operation<C> {
     /// The new features of a node's edge.
     fn forward(&self, state: &State, context: &C, mode: Mode) -> Tensor;
+
+    /// The same for a sum of several operations, to which a batch norm at the end may be left.
+    fn part(&self, state: &State, context: &C, mode: Mode) -> Part<'_> {
+        Part::plain(self.forward(state, context, mode))
+    }
 
     /// True for the identity, which drop path spares.
     fn is_identity(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head.
 
+use crate::tensor::bridge::depthwise::{Steps, depthwise};
+use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -57,9 +59,37 @@ impl Convolution {
 
     /// (B, C_in, H, W) → (B, C_out, H', W').
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let Window { stride, padding, dilation, .. } = self.window;
+        let Window { kernel, stride, padding, dilation } = self.window;
+        if self.groups == 1 && kernel == [1, 1] && is_fused(x) {
+            return pointwise(x, &self.weight, stride[0]);
+        }
+        if self.groups > 1 && is_fused(x) {
+            return done(depthwise(x, &self.weight, self.steps(), false));
+        }
         x.conv2d(&self.weight, None::<&Tensor>, stride, padding, [dilation; 2], self.groups)
     }
+
+    /// The same of max(x, 0), which the kernels need not store.
+    pub fn forward_rectified(&self, x: &Tensor) -> Tensor {
+        if self.groups > 1 && is_fused(x) {
+            return done(depthwise(x, &self.weight, self.steps(), true));
+        }
+        self.forward(&x.relu())
+    }
+
+    /// A window of a depthwise convolution is square.
+    fn steps(&self) -> Steps {
+        let Window { stride, padding, dilation, .. } = self.window;
+        Steps { stride: stride[0], padding: padding[0], dilation }
+    }
+}
+
+/// A map of the channels of every pixel, or of every other in height and width: on a CPU as a product of matrices,
+/// because pixels that lie channels-last are rows.
+fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
+    let x = if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) };
+    let pixels = x.permute([0, 2, 3, 1]);
+    pixels.linear(&weight.flatten(1, -1), None::<&Tensor>).permute([0, 3, 1, 2])
 }
 
 /// The same images with the channels of a pixel side by side in memory.

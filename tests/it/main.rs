@@ -6,6 +6,8 @@ mod data;
 mod decisions;
 mod errors;
 mod golden;
+mod image_kernels;
+mod image_networks;
 mod kernels;
 mod loader;
 mod parity;

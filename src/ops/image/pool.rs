@@ -1,8 +1,9 @@
 //! `max_pool_3x3` and `avg_pool_3x3`.
 
 use crate::ops::image::Build;
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -32,14 +33,27 @@ impl Pool {
 
 impl Operation<()> for Pool {
     fn forward(&self, state: &State, (): &(), mode: Mode) -> Tensor {
-        let (x, kernel, stride, padding) = (&state.features, [3, 3], [self.stride; 2], [1, 1]);
-        let pooled = match self.kind {
-            PoolKind::Maximum => x.max_pool2d(kernel, stride, padding, [1, 1], false),
-            PoolKind::Mean => x.avg_pool2d(kernel, stride, padding, false, false, None),
-        };
+        self.part(state, &(), mode).finish()
+    }
+
+    fn part(&self, state: &State, (): &(), mode: Mode) -> Part<'_> {
+        let pooled = self.kind.pooled(state, self.stride);
         match &self.norm {
-            Some(norm) => norm.forward(&pooled, mode.is_training()),
-            None => pooled,
+            Some(norm) => Part::normed(pooled, norm, mode.is_training()),
+            None => Part::plain(pooled),
+        }
+    }
+}
+
+impl PoolKind {
+    /// Computed once for all edges that read the state.
+    fn pooled(self, state: &State, stride: i64) -> Tensor {
+        let (kernel, stride, padding) = ([3, 3], [stride; 2], [1, 1]);
+        match self {
+            Self::Maximum => {
+                state.shared(Shared::MaximumPool, |x| x.max_pool2d(kernel, stride, padding, [1, 1], false))
+            }
+            Self::Mean => state.shared(Shared::MeanPool, |x| x.avg_pool2d(kernel, stride, padding, false, false, None)),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::ops::image::relu;
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::convolution::Convolution;
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -29,9 +30,13 @@ impl FactorizedReduction {
 
 impl Operation<()> for FactorizedReduction {
     fn forward(&self, state: &State, (): &(), mode: Mode) -> Tensor {
+        self.part(state, &(), mode).finish()
+    }
+
+    fn part(&self, state: &State, (): &(), mode: Mode) -> Part<'_> {
         let x = relu(state);
         let shifted = x.slice(2, 1, None, 1).slice(3, 1, None, 1);
         let joined = Tensor::cat(&[self.even.forward(&x), self.odd.forward(&shifted)], 1);
-        self.norm.forward(&joined, mode.is_training())
+        Part::normed(joined, &self.norm, mode.is_training())
     }
 }

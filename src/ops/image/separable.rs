@@ -4,6 +4,7 @@ use crate::ops::image::{Build, relu};
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::convolution::{Convolution, Window};
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -24,9 +25,9 @@ impl Block {
         }
     }
 
-    fn forward(&self, rectified: &Tensor, mode: Mode) -> Tensor {
-        let mapped = self.pointwise.forward(&self.depthwise.forward(rectified));
-        self.norm.forward(&mapped, mode.is_training())
+    /// What is left to the norm, of a depthwise convolution's output.
+    fn part(&self, convolved: &Tensor, mode: Mode) -> Part<'_> {
+        Part::normed(self.pointwise.forward(convolved), &self.norm, mode.is_training())
     }
 }
 
@@ -53,9 +54,13 @@ impl Separable {
 
 impl Operation<()> for Separable {
     fn forward(&self, state: &State, (): &(), mode: Mode) -> Tensor {
-        let once = self.first.forward(&relu(state), mode);
+        self.part(state, &(), mode).finish()
+    }
+
+    fn part(&self, state: &State, (): &(), mode: Mode) -> Part<'_> {
+        let once = self.first.part(&self.first.depthwise.forward(&relu(state)), mode);
         match &self.second {
-            Some(second) => second.forward(&once.relu(), mode),
+            Some(second) => second.part(&second.depthwise.forward_rectified(&once.finish()), mode),
             None => once,
         }
     }

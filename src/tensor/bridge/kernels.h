@@ -51,6 +51,10 @@ struct Vector {
 
   static SGAS_INLINE type relu(const type& value) { return value < T(0) ? type{} : value; }
 
+  static SGAS_INLINE type of(T value) { return type{} + value; }
+
+  static SGAS_INLINE type above(const type& value, const type& floor) { return value < floor ? floor : value; }
+
   // Adds the lanes to sums in double precision and starts again at zero.
   static SGAS_INLINE void flush(double* sums, type& value) {
     for (int lane = 0; lane < lanes; ++lane) {
@@ -70,21 +74,27 @@ constexpr int64_t grain_operations = 32768;
 // Rows that are gone through vector by vector of channels while they stay in the cache.
 constexpr int64_t cached_rows = 64;
 
-// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels, `step` rows (or clouds, or chunks)
-// at a time.
+// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels that is left, then for narrower ones.
 template <int Bytes, class Kernel>
-SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end, int64_t step) {
+SGAS_INLINE void over_vectors(const Kernel& kernel, int64_t begin, int64_t end, int64_t channel) {
   using Element = typename Kernel::Element;
   constexpr int64_t lanes = Bytes / static_cast<int64_t>(sizeof(Element));
+  for (; channel + lanes <= kernel.channels; channel += lanes) {
+    kernel.template block<Bytes>(begin, end, channel);
+  }
+  if constexpr (lanes > 1) {
+    constexpr int narrower = Bytes > 16 ? Bytes / 2 : static_cast<int>(sizeof(Element));
+    if (channel < kernel.channels) {
+      over_vectors<narrower>(kernel, begin, end, channel);
+    }
+  }
+}
+
+// The same `step` rows (or clouds, or chunks) at a time.
+template <int Bytes, class Kernel>
+SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end, int64_t step) {
   for (int64_t start = begin; start < end; start += step) {
-    const int64_t stop = std::min(end, start + step);
-    int64_t channel = 0;
-    for (; channel + lanes <= kernel.channels; channel += lanes) {
-      kernel.template block<Bytes>(start, stop, channel);
-    }
-    for (; channel < kernel.channels; ++channel) {
-      kernel.template block<sizeof(Element)>(start, stop, channel);
-    }
+    over_vectors<Bytes>(kernel, start, std::min(end, start + step), 0);
   }
 }
 
@@ -167,6 +177,15 @@ inline void check_channels(const at::Tensor& values, int64_t channels, const cha
 // What a kernel computes in: fp64 as it is, all else as fp32.
 inline at::Tensor widen(const at::Tensor& x) {
   return x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).contiguous();
+}
+
+// Rows (R, C), or images (B, C, H, W) as rows: widened, and the channels of a row or pixel side by side.
+inline at::MemoryFormat layout(const at::Tensor& x) {
+  return x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+inline at::Tensor laid(const at::Tensor& x) {
+  return x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).contiguous(layout(x));
 }
 
 // True where a gradient may be asked for, so that something must be saved.

@@ -13,12 +13,14 @@ use torch_sys::C_tensor;
 use crate::error::{Error, Result};
 
 pub mod autocast;
+pub mod depthwise;
 pub mod device;
 pub mod gather;
 pub mod memory;
 pub mod mix;
 pub mod nearest;
 pub mod norm;
+pub mod norm_mix;
 pub mod operators;
 
 unsafe extern "C" {

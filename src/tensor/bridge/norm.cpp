@@ -10,43 +10,6 @@
 namespace sgas {
 namespace {
 
-// ReLU(x) of a chunk of rows: shifted sum and sum of squares.
-template <class T>
-struct ReluMoments {
-  using Element = T;
-  int64_t channels;
-  int64_t rows;
-  const T* x;
-  const T* shift;
-  Sums* sums;
-
-  template <int Bytes>
-  SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
-  }
-
-  template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    using V = Vector<T, Bytes>;
-    const auto offset = V::load(shift + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, squares{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto value = V::relu(V::load(x + row * channels + channel)) - offset;
-          sum += value;
-          squares += value * value;
-        }
-        V::flush(first, sum);
-        V::flush(second, squares);
-      }
-    }
-  }
-};
-
 // y = ReLU(x) · factor + summand, per channel.
 template <class T>
 struct ReluAffine {
@@ -72,79 +35,6 @@ struct ReluAffine {
     }
   }
 };
-
-// Sums of dy and of dy · (ReLU(x) − mean) over a chunk of rows.
-template <class T>
-struct GradientMoments {
-  using Element = T;
-  int64_t channels;
-  int64_t rows;
-  const T* grad;
-  const T* x;
-  const T* mean;
-  Sums* sums;
-
-  template <int Bytes>
-  SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
-  }
-
-  template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    using V = Vector<T, Bytes>;
-    const auto centre = V::load(mean + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, products{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto dy = V::load(grad + row * channels + channel);
-          sum += dy;
-          products += dy * (V::relu(V::load(x + row * channels + channel)) - centre);
-        }
-        V::flush(first, sum);
-        V::flush(second, products);
-      }
-    }
-  }
-};
-
-// dx = factor · dy − constant − slope · x where x > 0, else 0.
-template <class T>
-struct ReluGradient {
-  using Element = T;
-  int64_t channels;
-  const T* grad;
-  const T* x;
-  const T* factor;
-  const T* constant;
-  const T* slope;
-  T* grad_x;
-
-  template <int Bytes>
-  SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
-  }
-
-  template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    using V = Vector<T, Bytes>;
-    const auto scale = V::load(factor + channel);
-    const auto offset = V::load(constant + channel);
-    const auto along = V::load(slope + channel);
-    for (int64_t row = begin; row < end; ++row) {
-      const auto value = V::load(x + row * channels + channel);
-      const auto grad_value = V::load(grad + row * channels + channel) * scale - offset - value * along;
-      V::store(grad_x + row * channels + channel, value > T(0) ? grad_value : typename V::type{});
-    }
-  }
-};
-
-int64_t chunks(int64_t rows) {
-  return (rows + chunk_rows - 1) / chunk_rows;
-}
 
 }  // namespace
 
@@ -212,7 +102,7 @@ Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
     using T = decltype(zero);
     const auto narrow_means = narrow<T>(means);
     const GradientMoments<T> kernel{x.size(1), x.size(0), grad.const_data_ptr<T>(), x.const_data_ptr<T>(),
-                                    narrow_means.data(), &sums};
+                                    narrow_means.data(), T(0), &sums};
     parallel(kernel, chunks(x.size(0)), chunk_rows * kernel.channels);
   });
   const auto scales = per_channel(scale);
@@ -234,9 +124,10 @@ Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
 }
 
 Norm checked_norm(const at::Tensor* const* tensors, int64_t channels, int training, double momentum, double epsilon) {
-  check_cpu({tensors[0], tensors[1], tensors[2], tensors[3]});
   const char* names[] = {"weight", "bias", "running mean", "running variance"};
   for (int which = 0; which < 4; ++which) {
+    TORCH_CHECK(tensors[which] != nullptr, "expected a norm with ", names[which]);
+    check_cpu({tensors[which]});
     check_channels(*tensors[which], channels, names[which]);
   }
   // Without history: forward runs outside of autograd, and backward uses what forward saved.
@@ -259,7 +150,7 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
           offsets[channel] = std::max(x.const_data_ptr<T>()[channel], T(0));
           shift[channel] = static_cast<double>(offsets[channel]);
         }
-        const ReluMoments<T> kernel{channels, x.size(0), x.const_data_ptr<T>(), offsets.data(), &sums};
+        const Moments<T> kernel{channels, x.size(0), x.const_data_ptr<T>(), offsets.data(), T(0), &sums};
         parallel(kernel, chunks(x.size(0)), chunk_rows * channels);
       });
     }
@@ -284,8 +175,8 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
         const auto factor = narrow<T>(found.factor);
         const auto constant = narrow<T>(found.constant);
         const auto slope = narrow<T>(found.slope);
-        const ReluGradient<T> kernel{x.size(1), grad.const_data_ptr<T>(), x.const_data_ptr<T>(), factor.data(),
-                                     constant.data(), slope.data(), grad_x.mutable_data_ptr<T>()};
+        const NormGradient<T> kernel{x.size(1), grad.const_data_ptr<T>(), x.const_data_ptr<T>(), factor.data(),
+                                     constant.data(), slope.data(), T(0), grad_x.mutable_data_ptr<T>()};
         parallel(kernel, x.size(0), kernel.channels);
       });
     }

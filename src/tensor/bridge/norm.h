@@ -40,6 +40,124 @@ struct Sums {
   std::vector<double> values;
 };
 
+// A `floor` of zero makes the three kernels below those of a norm behind a ReLU; one of −∞ those of a norm alone.
+
+// max(x, floor) of a chunk of rows: shifted sum and sum of squares.
+template <class T>
+struct Moments {
+  using Element = T;
+  int64_t channels;
+  int64_t rows;
+  const T* x;
+  const T* shift;
+  T floor;
+  Sums* sums;
+
+  template <int Bytes>
+  SGAS_INLINE void run(int64_t begin, int64_t end) const {
+    over_channels<Bytes>(*this, begin, end, 1);
+  }
+
+  template <int Bytes>
+  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+    using V = Vector<T, Bytes>;
+    const auto offset = V::load(shift + channel);
+    const auto least = V::of(floor);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      double* first = sums->at(chunk, 0) + channel;
+      double* second = sums->at(chunk, 1) + channel;
+      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
+      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
+        typename V::type sum{}, squares{};
+        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
+          const auto value = V::above(V::load(x + row * channels + channel), least) - offset;
+          sum += value;
+          squares += value * value;
+        }
+        V::flush(first, sum);
+        V::flush(second, squares);
+      }
+    }
+  }
+};
+
+// Sums of dy and of dy · (max(x, floor) − mean) over a chunk of rows.
+template <class T>
+struct GradientMoments {
+  using Element = T;
+  int64_t channels;
+  int64_t rows;
+  const T* grad;
+  const T* x;
+  const T* mean;
+  T floor;
+  Sums* sums;
+
+  template <int Bytes>
+  SGAS_INLINE void run(int64_t begin, int64_t end) const {
+    over_channels<Bytes>(*this, begin, end, 1);
+  }
+
+  template <int Bytes>
+  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+    using V = Vector<T, Bytes>;
+    const auto centre = V::load(mean + channel);
+    const auto least = V::of(floor);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      double* first = sums->at(chunk, 0) + channel;
+      double* second = sums->at(chunk, 1) + channel;
+      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
+      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
+        typename V::type sum{}, products{};
+        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
+          const auto dy = V::load(grad + row * channels + channel);
+          sum += dy;
+          products += dy * (V::above(V::load(x + row * channels + channel), least) - centre);
+        }
+        V::flush(first, sum);
+        V::flush(second, products);
+      }
+    }
+  }
+};
+
+// dx = factor · dy − constant − slope · x where x > floor, else 0.
+template <class T>
+struct NormGradient {
+  using Element = T;
+  int64_t channels;
+  const T* grad;
+  const T* x;
+  const T* factor;
+  const T* constant;
+  const T* slope;
+  T floor;
+  T* grad_x;
+
+  template <int Bytes>
+  SGAS_INLINE void run(int64_t begin, int64_t end) const {
+    over_channels<Bytes>(*this, begin, end, cached_rows);
+  }
+
+  template <int Bytes>
+  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+    using V = Vector<T, Bytes>;
+    const auto scale = V::load(factor + channel);
+    const auto offset = V::load(constant + channel);
+    const auto along = V::load(slope + channel);
+    const auto least = V::of(floor);
+    for (int64_t row = begin; row < end; ++row) {
+      const auto value = V::load(x + row * channels + channel);
+      const auto grad_value = V::load(grad + row * channels + channel) * scale - offset - value * along;
+      V::store(grad_x + row * channels + channel, value > least ? grad_value : typename V::type{});
+    }
+  }
+};
+
+inline int64_t chunks(int64_t rows) {
+  return (rows + chunk_rows - 1) / chunk_rows;
+}
+
 // Per channel a number in double precision as a tensor, which autograd can save; and back from any type.
 at::Tensor per_channel(const std::vector<double>& values);
 std::vector<double> per_channel(const at::Tensor& tensor);
