@@ -127,3 +127,39 @@ impl Space for ImageSpace {
         Box::new(if learns_twice { head.with_auxiliary(root, plan, self.classes, self.config.stem) } else { head })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(stem: ImageStem, channels: i64, cells: usize) -> Vec<CellPlan> {
+        let space = ImageSpace {
+            config: ImageConfig { stem, ..ImageConfig::default() },
+            classes: 10,
+            stage: Stage::Retraining,
+        };
+        space.plan(channels, cells, &|kind| if kind == CellKind::Reduce { 3 } else { 4 })
+    }
+
+    #[test]
+    fn cells_reduce_at_a_third_and_two_thirds_and_double_their_channels() {
+        let plan = plan(ImageStem::Cifar, 36, 20);
+        let reduces: Vec<usize> =
+            plan.iter().filter(|cell| cell.kind == CellKind::Reduce).map(|cell| cell.position).collect();
+        assert_eq!(reduces, [6, 13]);
+        let channels = |position: usize| (plan[position].channels, plan[position].inputs, plan[position].outputs);
+        assert_eq!(channels(0), (36, [108, 108], 144));
+        assert_eq!(channels(6), (72, [144, 144], 216));
+        assert_eq!(channels(7), (72, [144, 216], 288));
+        assert_eq!(channels(19), (144, [576, 576], 576));
+        let larger: Vec<usize> = plan.iter().filter(|cell| cell.reduced_before).map(|cell| cell.position).collect();
+        assert_eq!(larger, [7, 14]);
+    }
+
+    #[test]
+    fn the_stem_for_large_images_reduces_between_the_inputs_of_the_first_cell() {
+        let plan = plan(ImageStem::Imagenet, 48, 14);
+        assert!(plan[0].reduced_before && !plan[1].reduced_before);
+        assert_eq!((plan[0].channels, plan[0].inputs), (48, [48, 48]));
+    }
+}
