@@ -1,8 +1,8 @@
 //! The command line as typed. The only file that sees clap; what the words mean stands in `commands::options`.
 
 use crate::commands::{
-    AmpChoice, Command, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, Command, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, RunOptions, SearchOptions,
+    ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
 use crate::data::Split;
 use crate::search::StrategyKind;
@@ -62,6 +62,7 @@ enum TypedCommand {
     Eval(EvalArguments),
     Show(ShowArguments),
     Zoo(ZooArguments),
+    Doctor(DoctorArguments),
     Completions(CompletionArguments),
 }
 
@@ -95,6 +96,9 @@ struct RunArguments {
     /// Go on with the run in --out from its last whole epoch, with the configuration it began with
     #[arg(long, requires = "out")]
     resume: bool,
+    /// Go on without files that can't be used, and count them
+    #[arg(long)]
+    skip_bad: bool,
 }
 
 /// Search a cell: train a supernet of all primitives and decide its edges one by one
@@ -115,8 +119,8 @@ struct SearchArguments {
     /// How edges are chosen [default: sgas]
     #[arg(long, help_heading = "Search options")]
     strategy: Option<Strategy>,
-    /// Order of the alphas' gradient: 1, the published default, or 2, which takes the coming step of the weights into
-    /// account and about three times as long
+    /// Order of the alphas' gradient: 1, the published default, or 2, which looks ahead to the weights' next step
+    /// and takes three more passes per step
     #[arg(long, value_name = "1|2", help_heading = "Search options")]
     order: Option<u8>,
     /// Also write the found cell here, for `sgas train --genotype`
@@ -178,6 +182,9 @@ struct EvalArguments {
     /// Which samples to score
     #[arg(long, default_value = "test")]
     split: TypedSplit,
+    /// Go on without files that can't be used, and count them
+    #[arg(long)]
+    skip_bad: bool,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -208,6 +215,20 @@ struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sgas zoo --json")]
 struct ZooArguments {
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Say whether this machine can do the job: libtorch, threads, memory, CUDA, half precision, data, run folders
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas doctor
+  sgas doctor --device cuda    # fails where no GPU is usable
+
+Exit codes: 0 the job can run here, 1 something it needs is missing or broken.")]
+struct DoctorArguments {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -265,6 +286,7 @@ pub fn parse_from(
         TypedCommand::Eval(arguments) => Command::Eval(arguments.into()),
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
+        TypedCommand::Doctor(arguments) => Command::Doctor(DoctorOptions { json: arguments.json }),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
             return Ok(None);
@@ -316,6 +338,7 @@ impl From<RunArguments> for RunOptions {
             batch: typed.batch.map(size),
             amp: typed.amp.map(AmpChoice::from),
             resume: typed.resume,
+            skip_bad: typed.skip_bad,
         }
     }
 }
@@ -350,6 +373,7 @@ impl From<EvalArguments> for EvalOptions {
             set: typed.set,
             batch: typed.batch.map(size),
             split: typed.split.into(),
+            skip_bad: typed.skip_bad,
             json: typed.json,
         }
     }

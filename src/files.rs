@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, also after a power cut.
 
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -24,7 +24,21 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
+    // Without it the name may reach the disk before the content does.
+    file.as_file().sync_all()?;
     file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Brings the names in `folder` to the disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use super::run_folder::{self, RunFolder};
 use super::{EvalOptions, GlobalOptions, dataset, device, percent, print};
 use crate::checkpoint::Checkpoint;
 use crate::config::TrainRun;
-use crate::data::{self, EpochPlan, Loader, PointDataset};
+use crate::data::{Dataset, EpochPlan, Loader};
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::files::write_atomically;
 use crate::genotype::{Genotype, SpaceName};
-use crate::model::{self, NetworkSpec};
+use crate::model;
 use crate::task::{Meter, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -36,8 +36,9 @@ pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -
     let mut subject = subject(options)?;
     let device = device::prepare(global)?;
     let run = &mut subject.run;
-    let source = dataset::locate(&run.task, &mut run.data)?;
-    let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
+    let minimum_points = run.point.minimum_points(run.model.cells);
+    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
+    require_classes(&subject, &dataset)?;
     let meter = score(&subject, &dataset, options, device)?;
     let report = report(&subject, &dataset, options, &meter);
     if let Some(folder) = &subject.folder {
@@ -88,10 +89,22 @@ fn loose(options: &EvalOptions, weights: PathBuf) -> Result<Subject> {
     Ok(Subject { run, genotype: cell.genotype, weights, folder: None })
 }
 
-fn score(subject: &Subject, dataset: &PointDataset, options: &EvalOptions, device: Device) -> Result<Meter> {
+/// The data must have the classes that the network was trained on, in their order.
+fn require_classes(subject: &Subject, dataset: &Dataset) -> Result<()> {
+    let Some(folder) = &subject.folder else { return Ok(()) };
+    let trained = folder.about()?.classes;
+    if trained.is_empty() || trained == dataset.classes {
+        return Ok(());
+    }
+    let (expected, found) = (format!("the run's classes: {}", trained.join(", ")), dataset.classes.join(", "));
+    Err(Error::invalid(&dataset.origin, expected, found)
+        .with_hint("evaluate on data with the same classes; `sgas predict` takes shapes without classes"))
+}
+
+fn score(subject: &Subject, dataset: &Dataset, options: &EvalOptions, device: Device) -> Result<Meter> {
     let run = &subject.run;
-    let classes = dataset.classes().len();
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
+    let classes = dataset.classes.len();
+    let spec = run.network(classes, dataset.channels);
     let mut model = model::derived(&subject.genotype, &spec, run.seed, device)?;
     let origin = subject.weights.display().to_string();
     model.weights_mut().load(&Checkpoint::load(&subject.weights)?.tensors, &origin)?;
@@ -104,9 +117,9 @@ fn score(subject: &Subject, dataset: &PointDataset, options: &EvalOptions, devic
     evaluate(&*model, Task::Classify { classes }, batches, device, Precision::Fp32)
 }
 
-fn report(subject: &Subject, dataset: &PointDataset, options: &EvalOptions, meter: &Meter) -> Value {
+fn report(subject: &Subject, dataset: &Dataset, options: &EvalOptions, meter: &Meter) -> Value {
     let (metrics, confusion) = (meter.metrics(), meter.confusion());
-    let classes = dataset.classes().iter().enumerate();
+    let classes = dataset.classes.iter().enumerate();
     let per_class = classes.map(|(index, name)| {
         json!({ "class": name, "samples": confusion.support(index), "accuracy": confusion.class_accuracy(index) })
     });
@@ -124,14 +137,14 @@ fn report(subject: &Subject, dataset: &PointDataset, options: &EvalOptions, mete
     })
 }
 
-fn as_text(report: &Value, dataset: &PointDataset, meter: &Meter) -> String {
+fn as_text(report: &Value, dataset: &Dataset, meter: &Meter) -> String {
     let confusion = meter.confusion();
     let mut text = format!("{}\nweights: {}\n\n", dataset.description(), report["weights"].as_str().unwrap_or(""));
     text += &format!("{:<20} {:>8} {:>10}  most often taken for\n", "class", "samples", "accuracy");
-    for (index, name) in dataset.classes().iter().enumerate() {
+    for (index, name) in dataset.classes.iter().enumerate() {
         let accuracy = confusion.class_accuracy(index).map_or("-".to_owned(), percent);
         let mistake = most_frequent_mistake(&confusion.counts()[index], index)
-            .map_or(String::new(), |(class, count)| format!("{} ({count})", dataset.classes()[class]));
+            .map_or(String::new(), |(class, count)| format!("{} ({count})", dataset.classes[class]));
         text += &format!("{name:<20} {:>8} {accuracy:>10}  {mistake}\n", confusion.support(index));
     }
     let split = report["split"].as_str().unwrap_or("");

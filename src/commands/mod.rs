@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod dataset;
 pub mod device;
+pub mod doctor;
 pub mod eval;
 pub mod keeper;
 pub mod logging;
@@ -19,8 +20,8 @@ pub mod train;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions,
+    TrainOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -39,6 +40,8 @@ pub enum Command {
     Show(ShowOptions),
     /// List the published cells.
     Zoo(ZooOptions),
+    /// Say whether this machine can do the job.
+    Doctor(DoctorOptions),
 }
 
 /// Does it; results go to `out`, logs and progress to standard error.
@@ -53,6 +56,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Eval(options) => eval::run(options, global, out),
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
+        Command::Doctor(options) => doctor::run(options, global, out),
     }
 }
 

@@ -72,6 +72,8 @@ pub struct RunOptions {
     pub amp: Option<AmpChoice>,
     /// Go on with the run in `out`.
     pub resume: bool,
+    /// Go on without files that can't be used.
+    pub skip_bad: bool,
 }
 
 /// `sgas search`
@@ -119,6 +121,8 @@ pub struct EvalOptions {
     pub batch: Option<usize>,
     /// Which samples.
     pub split: Split,
+    /// Go on without files that can't be used.
+    pub skip_bad: bool,
     /// JSON instead of a table.
     pub json: bool,
 }
@@ -143,6 +147,13 @@ pub struct ZooOptions {
     pub json: bool,
 }
 
+/// `sgas doctor`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DoctorOptions {
+    /// JSON instead of text.
+    pub json: bool,
+}
+
 impl RunOptions {
     /// The keys that this run's own flags set; `section` owns the batch size.
     fn flags(&self, section: &str) -> Result<Vec<Flag>> {
@@ -155,6 +166,9 @@ impl RunOptions {
         }
         if let Some(batch) = self.batch {
             flags.push(Flag::new("--batch", format!("{section}.batch"), whole(batch)));
+        }
+        if self.skip_bad {
+            flags.push(skip_bad_flag());
         }
         Ok(flags)
     }
@@ -224,6 +238,9 @@ impl EvalOptions {
         if let Some(batch) = self.batch {
             flags.push(Flag::new("--batch", "train.batch", whole(batch)));
         }
+        if self.skip_bad {
+            flags.push(skip_bad_flag());
+        }
         let config = begun.as_deref().or(self.config.as_deref());
         let (begun, task) = (begun.is_some(), self.task.as_deref());
         config::resolve(&Sources { config, begun, task, set: &self.set, flags: &flags })
@@ -237,6 +254,10 @@ fn data_flag(typed: &str) -> Result<Flag> {
         folder => std::path::absolute(folder).map_err(|source| Error::read(folder, source))?.display().to_string(),
     };
     Ok(Flag::new("--data", "data.source", source))
+}
+
+fn skip_bad_flag() -> Flag {
+    Flag::new("--skip-bad", "data.skip_bad", true)
 }
 
 /// TOML's whole numbers end at 2^63 - 1; `cli` admits no greater.

@@ -22,15 +22,19 @@ pub struct About {
     pub task: String,
     /// Version of this program.
     pub version: String,
-    /// The data in words: source, samples per split, classes.
+    /// The data in words: source, samples per split, number of classes.
     pub data: String,
+    /// Names of the classes, in the order of the network's outputs; none in runs of version 0.1.0.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
 impl About {
     /// A run of this version.
-    pub fn new(command: &str, task: &str, data: impl Into<String>) -> Self {
+    pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String]) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { command: command.to_owned(), task: task.to_owned(), version, data: data.into() }
+        let (command, task) = (command.to_owned(), task.to_owned());
+        Self { command, task, version, data: data.into(), classes: classes.to_vec() }
     }
 }
 
@@ -241,7 +245,7 @@ mod tests {
 
     fn run(root: &Path, name: &str, command: &str, events: &str) -> RunFolder {
         let run = RunFolder::create_under(root, name).unwrap();
-        run.describe(&About::new(command, "points", "synthetic"), "task = 'points'\n").unwrap();
+        run.describe(&About::new(command, "points", "synthetic", &[]), "task = 'points'\n").unwrap();
         std::fs::write(run.file(EVENTS_FILE), events).unwrap();
         run
     }

@@ -5,11 +5,11 @@ use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
 use crate::config::{RunConfig, SearchRun};
-use crate::data::{self, Loader, PointDataset, Split};
+use crate::data::{Dataset, Loader, Split};
 use crate::decision::Choice;
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
-use crate::model::{self, NetworkSpec};
+use crate::model;
 use crate::report::{Event, Observer, drawing};
 use crate::search::strategy::strategy;
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, StrategyKind, state};
@@ -57,16 +57,15 @@ fn check_save(path: Option<&Path>) -> Result<()> {
 }
 
 /// The data of a search that trains; a random search needs none.
-fn load_data(run: &mut SearchRun) -> Result<Option<PointDataset>> {
+fn load_data(run: &mut SearchRun) -> Result<Option<Dataset>> {
     if run.search.strategy == StrategyKind::Random {
         // Nothing is trained, whatever the configuration says.
         run.search.epochs = None;
         return Ok(None);
     }
     check_alpha_data(run)?;
-    let source = dataset::locate(&run.task, &mut run.data)?;
-    let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
-    run.data.normalize = dataset.normalization;
+    let minimum_points = run.point.minimum_points(run.model.cells);
+    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))
 }
@@ -81,7 +80,7 @@ fn check_alpha_data(run: &SearchRun) -> Result<()> {
 
 fn search(
     run: &SearchRun,
-    dataset: Option<&PointDataset>,
+    dataset: Option<&Dataset>,
     folder: &RunFolder,
     device: Device,
     options: &SearchOptions,
@@ -90,8 +89,8 @@ fn search(
 ) -> Result<Genotype> {
     let space = SpaceName::Point;
     let topology = Topology::new(space.steps());
-    let classes = dataset.map_or(2, |dataset| dataset.classes().len());
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
+    let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
+    let spec = run.network(classes, channels);
     let random = run.search.strategy == StrategyKind::Random;
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
     let mut model = model::supernet(space, &spec, scale, run.seed, device)?;
@@ -102,8 +101,9 @@ fn search(
     if options.run.resume {
         keeper.resume(|checkpoint, origin| state::restore(&mut search, checkpoint, origin))?;
     }
-    let data = dataset.map_or_else(|| "none".to_owned(), PointDataset::description);
-    folder.describe(&About::new("search", &run.task, data), &run.to_toml())?;
+    let data = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
+    let classes = dataset.map_or(&[][..], |dataset| &dataset.classes);
+    folder.describe(&About::new("search", &run.task, data, classes), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
     let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };
@@ -129,20 +129,20 @@ fn settings(run: &SearchRun, classes: usize, device: Device) -> SearchSettings {
     }
 }
 
-fn search_data(run: &SearchRun, dataset: &PointDataset) -> SearchData {
+fn search_data(run: &SearchRun, dataset: &Dataset) -> SearchData {
     let split = match run.search.alpha_data {
         AlphaData::Validation => Split::Validation,
         AlphaData::Test => Split::Test,
     };
     let loader = |split| {
-        let clouds = dataset.split(split).expect("a share for the alphas was asked for");
-        Loader::new(clouds.clone(), run.data.loader())
+        let samples = dataset.split(split).expect("a share for the alphas was asked for");
+        Loader::new(samples.clone(), run.data.loader())
     };
     SearchData { train: loader(Split::Train), alphas: loader(split) }
 }
 
 /// What a reader of the log must know.
-fn tell(run: &SearchRun, dataset: Option<&PointDataset>) {
+fn tell(run: &SearchRun, dataset: Option<&Dataset>) {
     if let Some(dataset) = dataset {
         tracing::info!("data: {}", dataset.description());
     }
@@ -184,7 +184,11 @@ fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Res
 /// The command that comes next, with the data where it is not the task's own. What is searched on ModelNet10 the
 /// paper retrains on ModelNet40.
 fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
-    let data = if run.data.source.as_deref() == Some("synthetic") { " --data synthetic" } else { "" };
+    let data = match run.data.source.as_deref() {
+        Some("synthetic") => " --data synthetic".to_owned(),
+        Some(folder) if run.task == "points" => format!(" --data {folder}"),
+        _ => String::new(),
+    };
     let path = folder.path().display();
     let task = if run.task == "modelnet10" { " --task modelnet40" } else { "" };
     format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{task}{data}\n")

@@ -6,7 +6,7 @@ use super::{ShowOptions, grouped, print};
 use crate::config::{self, TrainRun};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
-use crate::model::{self, NetworkSpec};
+use crate::model;
 use crate::report::drawing;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 use serde_json::{Map, Value, json};
@@ -73,7 +73,7 @@ fn parameters(cell: &NamedCell, task: Option<&str>) -> Result<Parameters> {
 
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<u64> {
     let run: TrainRun = config::embedded_run(size.config)?;
-    let spec = NetworkSpec { model: run.model, point: run.point, image: run.image, classes: size.classes };
+    let spec = run.network(size.classes, 3);
     let count = model::parameter_count(genotype, &spec)?;
     Ok(u64::try_from(count).expect("counts fit"))
 }

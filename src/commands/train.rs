@@ -6,10 +6,10 @@ use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, TrainOptions, dataset, device, logging, percent, print};
 use crate::config::{RunConfig, TrainRun};
-use crate::data::{self, Loader, PointDataset, Split};
+use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
-use crate::model::{self, NetworkSpec};
+use crate::model;
 use crate::report::{EpochReport, Event, Observer, log};
 use crate::task::Task;
 use crate::train::{TrainData, TrainSettings, Training};
@@ -31,9 +31,8 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
-    let source = dataset::locate(&run.task, &mut run.data)?;
-    let dataset = data::load(&source, &run.data, run.seed, run.point.minimum_points(run.model.cells))?;
-    run.data.normalize = dataset.normalization;
+    let minimum_points = run.point.minimum_points(run.model.cells);
+    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
     train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
@@ -62,15 +61,15 @@ fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
 fn train(
     run: &TrainRun,
     cell: &NamedCell,
-    dataset: &PointDataset,
+    dataset: &Dataset,
     folder: &RunFolder,
     device: Device,
     resume: bool,
     global: &GlobalOptions,
     begun: Instant,
 ) -> Result<()> {
-    let classes = dataset.classes().len();
-    let spec = NetworkSpec { model: run.model.clone(), point: run.point.clone(), image: run.image.clone(), classes };
+    let classes = dataset.classes.len();
+    let spec = run.network(classes, dataset.channels);
     let mut model = model::derived(&cell.genotype, &spec, run.seed, device)?;
     let settings = settings(run, classes, device);
     let mut training = Training::new(&settings, &mut *model);
@@ -78,7 +77,7 @@ fn train(
     if resume {
         keeper.resume(|checkpoint, origin| training.restore(checkpoint, origin))?;
     }
-    folder.describe(&About::new("train", &run.task, dataset.description()), &run.to_toml())?;
+    folder.describe(&About::new("train", &run.task, dataset.description(), &dataset.classes), &run.to_toml())?;
     cell.genotype.save(folder.genotype())?;
     logging::follow(&folder.log())?;
     tracing::info!("data: {}", dataset.description());
@@ -100,10 +99,10 @@ fn settings(run: &TrainRun, classes: usize, device: Device) -> TrainSettings {
     }
 }
 
-fn train_data(run: &TrainRun, dataset: &PointDataset) -> TrainData {
+fn train_data(run: &TrainRun, dataset: &Dataset) -> TrainData {
     let loader = |split| Some(Loader::new(dataset.split(split)?.clone(), run.data.loader()));
     TrainData {
-        train: loader(Split::Train).expect("every set has training clouds"),
+        train: loader(Split::Train).expect("every set has training samples"),
         validation: loader(Split::Validation),
         test: loader(Split::Test).filter(|_| run.train.test_every_epoch),
     }

@@ -11,7 +11,7 @@ mod value;
 use crate::data::DataConfig;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, NetworkSpec};
 use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
@@ -77,6 +77,22 @@ pub struct TrainRun {
     pub train: TrainConfig,
     /// `[weights]`
     pub weights: WeightConfig,
+}
+
+impl SearchRun {
+    /// The sizes of the network for so many classes, and channels of an input point.
+    pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
+        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
+        NetworkSpec { model, point, image, classes, in_channels }
+    }
+}
+
+impl TrainRun {
+    /// The sizes of the network for so many classes, and channels of an input point.
+    pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
+        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
+        NetworkSpec { model, point, image, classes, in_channels }
+    }
 }
 
 /// What the layers need to know of a kind of run.

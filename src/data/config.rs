@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
+use super::points::features::Features;
 use super::points::synthetic::SyntheticConfig;
 use crate::error::{Error, Result};
 
@@ -18,8 +19,20 @@ pub struct DataConfig {
     pub source: Option<String>,
     /// Points per cloud.
     pub points: usize,
+    /// What a point has besides its position: `normals`, `colors`, and columns by name or number.
+    pub features: Vec<String>,
     /// Share of the training split that is held out for validation, by class.
     pub validation: f64,
+    /// In a folder without `train` and `test`: the list of the files for training.
+    pub train_list: String,
+    /// In a folder without `train` and `test`: the list of the files for testing.
+    pub test_list: String,
+    /// In such a folder without lists: the share of every class that is held out for testing.
+    pub test_share: f64,
+    /// Seed of that share; not the run's, so that search and training agree.
+    pub split_seed: u64,
+    /// Go on without files that can't be used, and count them.
+    pub skip_bad: bool,
     /// Random changes of training clouds.
     pub augmentation: Augmentation,
     /// Which points of a larger cloud are taken.
@@ -40,7 +53,13 @@ impl Default for DataConfig {
         Self {
             source: None,
             points: 1024,
+            features: Vec::new(),
             validation: 0.0,
+            train_list: "train.txt".to_owned(),
+            test_list: "test.txt".to_owned(),
+            test_share: 0.2,
+            split_seed: 0,
+            skip_bad: false,
             augmentation: Augmentation::default(),
             order: PointOrder::default(),
             normalize: Normalization::default(),
@@ -62,6 +81,11 @@ impl DataConfig {
             let found = self.validation.to_string();
             return Err(Error::invalid("data.validation", "a share from 0 to less than 1", found));
         }
+        if !(self.test_share > 0.0 && self.test_share < 1.0) {
+            let found = self.test_share.to_string();
+            return Err(Error::invalid("data.test_share", "a share above 0 and below 1", found));
+        }
+        Features::parse(&self.features)?;
         if !(1..=MOST_WORKERS).contains(&self.workers) {
             let expected = format!("1 to {MOST_WORKERS} threads");
             return Err(Error::invalid("data.workers", expected, self.workers.to_string()));
@@ -88,6 +112,8 @@ mod tests {
             ("points = 0", "data.points"),
             ("validation = 1.0", "data.validation"),
             ("validation = nan", "data.validation"),
+            ("test_share = 0.0", "data.test_share"),
+            ("features = [\"colors\", \"red\"]", "data.features"),
             ("workers = 0", "data.workers"),
             ("batches_ahead = 0", "data.batches_ahead"),
             ("[synthetic]\ntest = 9", "data.synthetic.test"),

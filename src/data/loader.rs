@@ -34,8 +34,11 @@ pub trait Samples: Send + Sync {
         self.len() == 0
     }
 
-    /// The names of the classes, in the order of the labels.
-    fn classes(&self) -> &[String];
+    /// The file that holds a sample, and where in it.
+    fn name(&self, index: usize) -> &str;
+
+    /// Class of a sample, as its position in the list of classes.
+    fn label(&self, index: usize) -> usize;
 
     /// Makes the batch of these samples, on the CPU, in this order.
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch>;

@@ -4,15 +4,17 @@
 //! Nothing is downloaded, and nothing falls back to synthetic data.
 
 mod config;
+pub mod dataset;
 pub mod loader;
 pub mod points;
 pub mod source;
 pub mod split;
 
 pub use config::DataConfig;
+pub use dataset::Dataset;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
+pub use points::load;
 pub use points::synthetic::SyntheticConfig;
-pub use points::{PointClouds, PointDataset, load};
 pub use source::{PointSet, Source, find};
 pub use split::Split;

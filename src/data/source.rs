@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::points::{LAYOUTS, is_class_folder};
 use crate::error::{Error, Result};
 
 /// The variable with the folder that holds data sets.
@@ -41,7 +42,7 @@ impl PointSet {
                  https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip"
             }
             Self::ModelNet10 => {
-                "\nModelNet10 is published at https://modelnet.cs.princeton.edu (as meshes: sample them to PCD)"
+                "\nModelNet10 is published as https://vision.princeton.edu/projects/2014/3DShapeNets/ModelNet10.zip"
             }
             Self::Own => "",
         }
@@ -72,7 +73,7 @@ impl fmt::Display for Source {
 pub(super) enum Layout {
     /// `ply_data_{train,test}*.h5` and `shape_names.txt`.
     ModelNetHdf5,
-    /// `<class>/{train,test}/*.pcd`.
+    /// Folders of classes with a file per shape.
     ClassFolders,
 }
 
@@ -83,8 +84,7 @@ impl Layout {
         if entries.iter().any(|path| path.extension().is_some_and(|extension| extension == "h5")) {
             return Some(Self::ModelNetHdf5);
         }
-        let is_class = |path: &PathBuf| path.join("train").is_dir() || path.join("test").is_dir();
-        entries.iter().any(is_class).then_some(Self::ClassFolders)
+        is_class_folder(folder).then_some(Self::ClassFolders)
     }
 }
 
@@ -125,8 +125,7 @@ fn not_found(set: PointSet, tried: &[PathBuf]) -> Error {
     };
     Error::usage(message).with_hint(format!(
         "name the folder with --data DIR or put it under ${DATA_VARIABLE}; its layout is either \
-         ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or <class>/train/*.pcd and \
-         <class>/test/*.pcd. `--data {SYNTHETIC}` tries everything on built-in shapes.{}",
+         {LAYOUTS}. `--data {SYNTHETIC}` tries everything on built-in shapes.{}",
         set.published()
     ))
 }

@@ -102,11 +102,13 @@ pub struct NetworkSpec {
     pub image: ImageConfig,
     /// Classes of the task.
     pub classes: usize,
+    /// Numbers per input point.
+    pub in_channels: i64,
 }
 
 impl NetworkSpec {
     fn point_space(&self) -> PointSpace {
-        PointSpace { config: self.point.clone(), classes: self.classes as i64 }
+        PointSpace { config: self.point.clone(), classes: self.classes as i64, in_channels: self.in_channels }
     }
 
     fn image_space(&self, stage: Stage) -> ImageSpace {

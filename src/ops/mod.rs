@@ -41,8 +41,8 @@ impl Mode {
 /// What operations reading the same state may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shared {
-    /// Maximum over the neighbours without the point itself.
-    NeighbourMaximum,
+    /// Maximum over the neighbours without the point itself, less the point.
+    RelativeMaximum,
     /// Sum over the neighbours without the point itself.
     NeighbourSum,
     /// max(x, 0), with which all convolutions on images begin.

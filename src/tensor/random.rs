@@ -31,6 +31,8 @@ pub enum Purpose {
     Synthetic = 9,
     /// Sampling in evaluation: the same at every pass.
     Evaluation = 10,
+    /// Which samples of a set without a test part form one.
+    TestSplit = 11,
 }
 
 /// Names one stream of random numbers.

@@ -21,7 +21,7 @@ const TASK: Task = Task::Classify { classes: 5 };
 
 fn spec(cells: usize, image: ImageConfig) -> NetworkSpec {
     let model = ModelConfig { channels: 4, cells };
-    NetworkSpec { model, point: PointConfig::default(), image, classes: 5 }
+    NetworkSpec { model, point: PointConfig::default(), image, classes: 5, in_channels: 3 }
 }
 
 fn batch(side: i64, seed: u64) -> Batch {

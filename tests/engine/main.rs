@@ -23,6 +23,7 @@ fn spec() -> NetworkSpec {
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
         image: ImageConfig::default(),
         classes: 5,
+        in_channels: 3,
     }
 }
 

@@ -26,7 +26,7 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["search", "train", "eval", "show", "zoo", "completions"] {
+    for command in ["search", "train", "eval", "show", "zoo", "doctor", "completions"] {
         sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
     }
     sgas(folder.path()).arg("--help").assert().success().stdout(contains("sgas train --genotype cell.json --amp"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, DataConfig, Normalization, PointDataset, PointOrder, PointSet, Samples, Source, SyntheticConfig, find, load,
+    Access, DataConfig, Dataset, Normalization, PointOrder, PointSet, Samples, Source, SyntheticConfig, find, load,
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
@@ -99,12 +99,16 @@ fn config(points: usize) -> DataConfig {
     DataConfig { points, ..DataConfig::default() }
 }
 
-fn load_folder(folder: &Path, config: &DataConfig) -> Result<PointDataset> {
-    load(&Source::Folder(folder.to_owned()), config, 1, 1)
+fn load_folder(folder: &Path, config: &DataConfig) -> Result<Dataset> {
+    load(&Source::Folder(folder.to_owned()), &mut config.clone(), 1, 1)
+}
+
+pub(crate) fn labels(samples: &dyn Samples) -> Vec<usize> {
+    (0..samples.len()).map(|index| samples.label(index)).collect()
 }
 
 fn refusal(folder: &Path) -> Error {
-    let error = load_folder(folder, &config(4)).unwrap_err();
+    let error = load_folder(folder, &config(4)).err().unwrap();
     assert_eq!(error.exit_code(), 2, "{error}");
     error
 }
@@ -135,10 +139,11 @@ pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
 #[test]
 fn a_folder_of_classes_is_read_in_alphabetical_order_and_normalised() {
     let folder = class_folder();
-    let data = load_folder(folder.path(), &config(8)).unwrap();
-    assert_eq!(data.classes(), ["a", "b"]);
-    assert_eq!(data.normalization, Normalization::Cube);
-    assert_eq!(data.train.labels().collect::<Vec<_>>(), [0, 0, 1, 1]);
+    let mut config = config(8);
+    let data = load(&Source::Folder(folder.path().to_owned()), &mut config, 1, 1).unwrap();
+    assert_eq!(data.classes, ["a", "b"]);
+    assert_eq!(config.normalize, Normalization::Cube);
+    assert_eq!(labels(&*data.train), [0, 0, 1, 1]);
     let batch = evaluated(&*data.train, &[0, 1]);
     assert_eq!(batch.points.size(), [2, 8, 3]);
     assert_eq!((batch.points.kind(), batch.labels.kind()), (Kind::Float, Kind::Int64));
@@ -160,10 +165,11 @@ fn clouds_stay_as_stored_where_no_normalisation_is_asked_for() {
 #[test]
 fn hdf5_files_are_read_by_number_as_stored() {
     let folder = hdf5_folder();
-    let data = load_folder(folder.path(), &config(3)).unwrap();
-    assert_eq!(data.classes(), ["zebra", "ant"]);
-    assert_eq!(data.normalization, Normalization::None);
-    assert_eq!(data.train.labels().collect::<Vec<_>>(), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+    let mut config = config(3);
+    let data = load(&Source::Folder(folder.path().to_owned()), &mut config, 1, 1).unwrap();
+    assert_eq!(data.classes, ["zebra", "ant"]);
+    assert_eq!(config.normalize, Normalization::None);
+    assert_eq!(labels(&*data.train), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
     let first_of_ten = numbers(&evaluated(&*data.train, &[10]).points);
     assert_eq!(first_of_ten, (0..9).map(|i| 10_000.0 + i as f32).collect::<Vec<_>>());
     assert!(data.train.name(10).ends_with("ply_data_train10.h5: cloud 0"));
@@ -180,7 +186,7 @@ fn hdf5_labels_may_be_wide_and_flat() {
     ]);
     write(folder.path().join("ply_data_test0.h5"), &file);
     let data = load_folder(folder.path(), &config(4)).unwrap();
-    assert_eq!(data.test.labels().collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(labels(&*data.test), [1, 0]);
 }
 
 #[test]
@@ -239,11 +245,11 @@ fn a_class_without_clouds_is_an_error_in_both_formats() {
     for file in ["b_0.pcd", "b_1.pcd"] {
         std::fs::rename(
             folder.path().join("b/train").join(file),
-            folder.path().join("b/train").join(file).with_extension("off"),
+            folder.path().join("b/train").join(file).with_extension("stl"),
         )
         .unwrap();
     }
-    assert_mentions(&refusal(folder.path()), &["b/train", "PCD files", "2 .off files"]);
+    assert_mentions(&refusal(folder.path()), &["the same classes in train and test", "b only in test"]);
 }
 
 #[test]
@@ -260,7 +266,7 @@ fn a_cloud_with_nan_is_named_by_file_and_point() {
     points[5][1] = f32::NAN;
     for binary in [true, false] {
         write(folder.path().join("a/test/a_0.pcd"), &pcd(&points, binary));
-        assert_mentions(&refusal(folder.path()), &["a/test/a_0.pcd, point 5", "finite", "NaN"]);
+        assert_mentions(&refusal(folder.path()), &["a/test/a_0.pcd, point 5", "finite numbers", "NaN"]);
     }
 }
 
@@ -273,15 +279,81 @@ fn a_cut_pcd_is_named() {
 }
 
 #[test]
+fn bad_files_are_counted_and_skipped_where_that_is_asked_for() {
+    let folder = class_folder();
+    let whole = pcd(&cloud(8, 0.0), true);
+    write(folder.path().join("b/train/b_1.pcd"), &whole[..whole.len() - 1]);
+    write(folder.path().join("a/train/a_9.pcd"), b"");
+    assert_mentions(&refusal(folder.path()), &["a/train/a_9.pcd", "1 more files are bad", "--skip-bad"]);
+    let skipping = DataConfig { skip_bad: true, ..config(4) };
+    let data = load_folder(folder.path(), &skipping).unwrap();
+    assert_eq!((data.train.len(), data.test.len()), (3, 2));
+    assert!(data.description().contains("2 bad files skipped"), "{}", data.description());
+    write(folder.path().join("b/train/b_0.pcd"), b"");
+    let error = load_folder(folder.path(), &skipping).err().unwrap();
+    assert_mentions(&error, &["train split of class b", "at least one shape"]);
+}
+
+/// Classes a and b of four clouds each, without train and test.
+fn undivided_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        for i in 0..4 {
+            write(folder.path().join(class).join(format!("{class}{i}.pcd")), &pcd(&cloud(8, i as f32), true));
+        }
+    }
+    folder
+}
+
+fn file_names(samples: &dyn Samples) -> Vec<String> {
+    let name = |index| Path::new(samples.name(index)).file_stem().unwrap().to_str().unwrap().to_owned();
+    (0..samples.len()).map(name).collect()
+}
+
+#[test]
+fn a_folder_without_test_holds_out_a_share_that_no_seed_of_a_run_changes() {
+    let folder = undivided_folder();
+    let source = Source::Folder(folder.path().to_owned());
+    let load = |seed, config: DataConfig| load(&source, &mut config.clone(), seed, 1).unwrap();
+    let quarter = |split_seed| DataConfig { test_share: 0.25, split_seed, ..config(4) };
+    let data = load(1, quarter(0));
+    assert_eq!((data.train.len(), labels(&*data.test)), (6, vec![0, 1]));
+    assert!(data.description().contains("test_share 0.25 of every class, split_seed 0"), "{}", data.description());
+    assert_eq!(file_names(&*data.test), file_names(&*load(2, quarter(0)).test));
+    let others = (1..9).map(|seed| file_names(&*load(1, quarter(seed)).test));
+    assert!(others.into_iter().any(|names| names != file_names(&*data.test)));
+}
+
+#[test]
+fn lists_and_folders_of_parts_divide_too() {
+    let folder = undivided_folder();
+    write(folder.path().join("test.txt"), b"a/a1.pcd\nb3\n");
+    let data = load_folder(folder.path(), &config(4)).unwrap();
+    assert_eq!((file_names(&*data.test), data.train.len()), (vec!["a1".to_owned(), "b3".to_owned()], 6));
+    write(folder.path().join("few.txt"), b"a0\nb0\n");
+    let listed = DataConfig { train_list: "few.txt".into(), ..config(4) };
+    assert_eq!(file_names(&*load_folder(folder.path(), &listed).unwrap().train), ["a0", "b0"]);
+    write(folder.path().join("test.txt"), b"a/a1.pcd\n");
+    assert_mentions(&refusal(folder.path()), &["the same classes in train and test", "b only in train"]);
+
+    let parts = tempfile::tempdir().unwrap();
+    for (part, class) in [("train", "x"), ("train", "y"), ("test", "x"), ("test", "y")] {
+        write(parts.path().join(part).join(class).join("0.pcd"), &pcd(&cloud(8, 0.0), false));
+    }
+    let data = load_folder(parts.path(), &config(4)).unwrap();
+    assert_eq!((data.classes, data.train.len(), data.test.len()), (vec!["x".to_owned(), "y".to_owned()], 2, 2));
+}
+
+#[test]
 fn few_points_are_repeated_but_not_below_the_networks_need() {
     let folder = class_folder();
     let source = Source::Folder(folder.path().to_owned());
-    let data = load(&source, &config(20), 1, 8).unwrap();
+    let data = load(&source, &mut config(20), 1, 8).unwrap();
     let points = numbers(&evaluated(&*data.train, &[0]).points);
     assert_eq!(points[..24], points[24..48]);
-    let error = load(&source, &config(20), 1, 9).unwrap_err();
+    let error = load(&source, &mut config(20), 1, 9).err().unwrap();
     assert_mentions(&error, &["a_0.pcd", "at least 9 points", "found 8 points"]);
-    let error = load(&source, &config(8), 1, 9).unwrap_err();
+    let error = load(&source, &mut config(8), 1, 9).err().unwrap();
     assert_mentions(&error, &["data.points: expected at least 9"]);
 }
 
@@ -297,13 +369,21 @@ fn data_is_found_by_its_folder_or_the_parent_and_missing_data_says_what_to_do() 
     let empty = tempfile::tempdir().unwrap();
     let error = find(PointSet::ModelNet40, Some(empty.path().to_str().unwrap())).unwrap_err();
     assert_eq!(error.exit_code(), 2);
-    let words = ["(empty)", "(not there)", "shape_names.txt", "*.pcd", "published", "--data synthetic", "SGAS_DATA"];
+    let words = [
+        "(empty)",
+        "(not there)",
+        "shape_names.txt",
+        "<class>/{train,test}/FILE",
+        "published",
+        "--data synthetic",
+        "SGAS_DATA",
+    ];
     assert_mentions(&error, &words);
 }
 
-pub(crate) fn synthetic(overrides: DataConfig) -> PointDataset {
+pub(crate) fn synthetic(overrides: DataConfig) -> Dataset {
     let size = SyntheticConfig { train: 40, test: 10, seed: 0 };
-    load(&Source::Synthetic, &DataConfig { synthetic: size, ..overrides }, 1, 1).unwrap()
+    load(&Source::Synthetic, &mut DataConfig { synthetic: size, ..overrides }, 1, 1).unwrap()
 }
 
 #[test]
@@ -311,11 +391,11 @@ fn synthetic_data_says_that_it_is() {
     let data = synthetic(DataConfig { validation: 0.25, ..config(32) });
     assert_eq!(
         data.description(),
-        "synthetic solids (built in, not real data): 10 classes, 30 training, 10 validation, 10 test clouds"
+        "synthetic solids (built in, not real data): 10 classes, 30 training, 10 validation, 10 test samples"
     );
-    let names = |clouds: &sgas::data::PointClouds| (0..clouds.len()).map(|i| clouds.name(i).to_owned()).collect();
+    let names = |samples: &dyn Samples| (0..samples.len()).map(|i| samples.name(i).to_owned()).collect();
     let (train, held_out): (HashSet<String>, HashSet<String>) =
-        (names(&data.train), names(data.validation.as_ref().unwrap()));
+        (names(&*data.train), names(&**data.validation.as_ref().unwrap()));
     assert!(train.is_disjoint(&held_out));
     assert_eq!(train.len() + held_out.len(), 40);
 }
@@ -333,8 +413,8 @@ fn real_set(name: &str) -> Option<PathBuf> {
 fn the_real_modelnet40_has_its_published_sizes() {
     let Some(folder) = real_set("modelnet40_ply_hdf5_2048") else { return };
     let data = load_folder(&folder, &config(1024)).unwrap();
-    assert_eq!((data.classes().len(), data.train.len(), data.test.len()), (40, 9843, 2468));
-    assert_eq!((data.classes()[0].as_str(), data.classes()[39].as_str()), ("airplane", "xbox"));
+    assert_eq!((data.classes.len(), data.train.len(), data.test.len()), (40, 9843, 2468));
+    assert_eq!((data.classes[0].as_str(), data.classes[39].as_str()), ("airplane", "xbox"));
     let batch = evaluated(&*data.test, &[0, 2467]);
     // Published clouds lie within the unit sphere; the stored copy is rounded to 1/4096.
     let radius = batch.points.square().sum_dim_intlist(2, false, Kind::Float).sqrt().max().double_value(&[]);
@@ -347,6 +427,6 @@ fn the_real_modelnet10_has_its_published_sizes() {
     let data =
         load_folder(&folder, &DataConfig { validation: 0.5, order: PointOrder::Random, ..config(1024) }).unwrap();
     let held_out = data.validation.as_ref().unwrap().len();
-    assert_eq!((data.classes().len(), data.train.len() + held_out, data.test.len()), (10, 3991, 908));
+    assert_eq!((data.classes.len(), data.train.len() + held_out, data.test.len()), (10, 3991, 908));
     assert!(held_out.abs_diff(1996) <= 5, "half of every class, rounded: {held_out}");
 }

@@ -126,7 +126,10 @@ fn data_that_is_not_there_names_the_places_tried_and_a_way_to_try() {
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     let cases: [(&[&str], &[&str]); 4] = [
         (&["search", "--task", "modelnet40"], &["data/modelnet40_ply_hdf5_2048 (not there)", "--data synthetic"]),
-        (&["search", "--task", "modelnet10", "--data", "nowhere"], &["nowhere (not there)", "<class>/train/*.pcd"]),
+        (
+            &["search", "--task", "modelnet10", "--data", "nowhere"],
+            &["nowhere (not there)", "<class>/{train,test}/FILE"],
+        ),
         (&["train", "--genotype", "Cri2_ModelNet_Best", "--data", "empty"], &["empty (empty)", "SGAS_DATA"]),
         (&["search", "--task", "points"], &["no data folder was named", "--data DIR"]),
     ];

@@ -12,6 +12,7 @@ fn published(stem: ImageStem, channels: i64, cells: usize, classes: usize) -> Ne
         point: PointConfig::default(),
         image: ImageConfig { stem, auxiliary: true, ..ImageConfig::default() },
         classes,
+        in_channels: 3,
     }
 }
 

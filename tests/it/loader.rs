@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, Augmentation, Batches, DataConfig, EpochPlan, Loader, LoaderConfig, PointDataset, PointOrder, Samples,
+    Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Loader, LoaderConfig, PointOrder, Samples,
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
 
-use crate::data::{numbers, points_of, synthetic};
+use crate::data::{labels, numbers, points_of, synthetic};
 
 fn contents(batches: Batches) -> Vec<(Vec<f32>, Vec<i64>)> {
     let content = |batch: PointBatch| (numbers(&batch.points), Vec::try_from(&batch.labels).unwrap());
     batches.map(|batch| content(points_of(batch.unwrap()))).collect()
 }
 
-fn loader(data: &PointDataset, workers: usize) -> Loader {
-    Loader::new(Arc::clone(&data.train) as Arc<dyn Samples>, LoaderConfig { workers, batches_ahead: 2 })
+fn loader(data: &Dataset, workers: usize) -> Loader {
+    Loader::new(Arc::clone(&data.train), LoaderConfig { workers, batches_ahead: 2 })
 }
 
-fn augmented() -> PointDataset {
+fn augmented() -> Dataset {
     synthetic(DataConfig {
         augmentation: Augmentation::ScaleTranslate,
         order: PointOrder::Random,
@@ -67,7 +67,7 @@ fn evaluation_repeats_itself_and_training_does_not() {
     let key = |epoch| Key::new(3, Purpose::Order).at(epoch, 0);
     let evaluated = pass(&EpochPlan::evaluation(key(0), 16));
     assert_eq!(evaluated, pass(&EpochPlan::evaluation(key(5), 16)));
-    let in_order: Vec<i64> = data.train.labels().map(|label| label as i64).collect();
+    let in_order: Vec<i64> = labels(&*data.train).into_iter().map(|label| label as i64).collect();
     assert_eq!(evaluated.iter().flat_map(|(_, labels)| labels.clone()).collect::<Vec<_>>(), in_order);
     let unshuffled = |epoch| pass(&EpochPlan { shuffle: false, ..EpochPlan::training(key(epoch), 16, false) });
     assert_ne!(unshuffled(0), unshuffled(1), "augmentation is drawn anew in every epoch");
@@ -94,8 +94,12 @@ impl Samples for Broken {
         6
     }
 
-    fn classes(&self) -> &[String] {
-        &[]
+    fn name(&self, _: usize) -> &str {
+        "broken"
+    }
+
+    fn label(&self, _: usize) -> usize {
+        0
     }
 
     fn batch(&self, indices: &[usize], _: Access) -> Result<Batch> {

@@ -1,12 +1,14 @@
 //! What happens to a cloud between store and batch: the choice of its points, the cube, scale and shift.
 //!
-//! Clouds are slices of coordinates, three per point. Follows the augmentation and normalisation of the
-//! published recipes for ModelNet (REFERENCE sections 3 and 4).
+//! Follows the augmentation and normalisation of the published recipes for ModelNet (REFERENCE sections 3 and 4);
+//! they have positions alone. Of further channels normals are scaled as the surface is, the rest stays as it is.
 
 use rand::{Rng, RngExt, seq::SliceRandom, seq::index};
 use serde::{Deserialize, Serialize};
 
-/// Coordinates per point.
+use super::surface::{Vector, length};
+
+/// Coordinates of a position: the first channels of a point.
 pub const CHANNELS: usize = 3;
 
 /// The greatest absolute coordinate of a normalised cloud.
@@ -62,47 +64,75 @@ pub fn choose_points(stored: usize, wanted: usize, order: PointOrder, generator:
     chosen.iter().copied().cycle().take(wanted).collect()
 }
 
-/// Moves the mean of the points to the origin and scales the cloud into the cube of half-width 0.999999.
-/// Returns false, and leaves the cloud as it is, where all points coincide.
-pub fn fit_into_cube(cloud: &mut [f32]) -> bool {
-    let count = (cloud.len() / CHANNELS) as f64;
-    let mut mean = [0.0_f64; CHANNELS];
-    for point in cloud.chunks_exact(CHANNELS) {
-        for (sum, value) in mean.iter_mut().zip(point) {
-            *sum += f64::from(*value) / count;
+/// Moves the mean of the points to the origin and scales the shape into the cube of half-width 0.999999.
+/// Returns false, and leaves the shape as it is, where all points coincide.
+pub(super) fn fit_into_cube(positions: &mut [Vector]) -> bool {
+    let count = positions.len() as f64;
+    let mut mean = [0.0; CHANNELS];
+    for position in &*positions {
+        for (sum, value) in mean.iter_mut().zip(position) {
+            *sum += value / count;
         }
     }
-    let centred = |axis: usize, value: f32| f64::from(value) - mean[axis % CHANNELS];
-    let extent = cloud.iter().enumerate().map(|(i, v)| centred(i, *v).abs()).fold(0.0, f64::max);
+    let centred = |position: &Vector| -> Vector { std::array::from_fn(|axis| position[axis] - mean[axis]) };
+    let extent = positions.iter().flat_map(centred).map(f64::abs).fold(0.0, f64::max);
     // The mean of equal numbers can miss them by a rounding error.
     let magnitude = mean.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
     if extent <= magnitude * f64::EPSILON * count.max(1.0) {
         return false;
     }
-    for (i, value) in cloud.iter_mut().enumerate() {
-        *value = (centred(i, *value) * (CUBE / extent)) as f32;
+    for position in positions {
+        *position = centred(position).map(|value| value * (CUBE / extent));
     }
     true
 }
 
-/// Changes a training cloud in place.
-pub fn augment(cloud: &mut [f32], augmentation: Augmentation, generator: &mut impl Rng) {
+/// Changes the points of a training sample in place: `channels` numbers per point, and normals from channel
+/// `normals` on, where there are any.
+pub fn augment(
+    points: &mut [f32],
+    channels: usize,
+    normals: Option<usize>,
+    augmentation: Augmentation,
+    generator: &mut impl Rng,
+) {
     match augmentation {
         Augmentation::None => {}
         Augmentation::ScaleTranslate => {
-            scale_translate(cloud, generator);
-            cloud.as_chunks_mut::<CHANNELS>().0.shuffle(generator);
+            scale_translate(points, channels, normals, generator);
+            shuffle(points, channels, generator);
         }
     }
 }
 
-fn scale_translate(cloud: &mut [f32], generator: &mut impl Rng) {
+fn scale_translate(points: &mut [f32], channels: usize, normals: Option<usize>, generator: &mut impl Rng) {
     let scale: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SCALE));
     let shift: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SHIFT));
-    for point in cloud.as_chunks_mut::<CHANNELS>().0 {
+    for point in points.chunks_exact_mut(channels) {
         for axis in 0..CHANNELS {
             point[axis] = point[axis] * scale[axis] + shift[axis];
         }
+        if let Some(first) = normals {
+            scale_normal(&mut point[first..first + CHANNELS], scale);
+        }
+    }
+}
+
+/// A normal is upright on its surface, so it shrinks where the surface grows, and has length 1 again.
+fn scale_normal(normal: &mut [f32], scale: [f32; CHANNELS]) {
+    let scaled: Vector = std::array::from_fn(|axis| f64::from(normal[axis] / scale[axis]));
+    let length = length(scaled).max(f64::MIN_POSITIVE);
+    for (value, component) in normal.iter_mut().zip(scaled) {
+        *value = (component / length) as f32;
+    }
+}
+
+fn shuffle(points: &mut [f32], channels: usize, generator: &mut impl Rng) {
+    let mut order: Vec<usize> = (0..points.len() / channels).collect();
+    order.shuffle(generator);
+    let old = points.to_vec();
+    for (point, source) in points.chunks_exact_mut(channels).zip(order) {
+        point.copy_from_slice(&old[source * channels..][..channels]);
     }
 }
 
@@ -135,23 +165,23 @@ mod tests {
 
     #[test]
     fn the_cube_is_centred_on_the_mean_and_filled() {
-        let mut cloud = [100.0, 7.0, 0.0, 104.0, 7.0, 1.0, 100.0, 7.0, -1.0, 100.0, 7.0, 0.0];
+        let mut cloud = [[100.0, 7.0, 0.0], [104.0, 7.0, 1.0], [100.0, 7.0, -1.0], [100.0, 7.0, 0.0]];
         assert!(fit_into_cube(&mut cloud));
         for axis in 0..CHANNELS {
-            let sum: f32 = cloud.iter().skip(axis).step_by(CHANNELS).sum();
-            assert!(sum.abs() < 1e-6, "axis {axis}: {sum}");
+            let sum: f64 = cloud.iter().map(|position| position[axis]).sum();
+            assert!(sum.abs() < 1e-12, "axis {axis}: {sum}");
         }
-        let greatest = cloud.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
-        assert!((greatest - 0.999_999).abs() < 1e-7);
-        // 4 units to the side of the mean's 3, so the shape is kept: 1 unit is a third of the half-width.
-        assert!((cloud[5] - 0.333_333).abs() < 1e-6);
+        let greatest = cloud.iter().flatten().fold(0.0_f64, |most, v| most.max(v.abs()));
+        assert!((greatest - 0.999_999).abs() < 1e-12);
+        // 3 units to the side of the mean's 1, so the shape is kept: 1 unit is a third of the half-width.
+        assert!((cloud[1][2] - 0.333_333).abs() < 1e-6);
     }
 
     #[test]
     fn coinciding_points_have_no_size() {
-        let mut cloud: Vec<f32> = [0.1, -7.3, 1e5].into_iter().cycle().take(300).collect();
+        let mut cloud = vec![[0.1, -7.3, 1e5]; 100];
         assert!(!fit_into_cube(&mut cloud));
-        assert_eq!(cloud[..3], [0.1, -7.3, 1e5]);
+        assert_eq!(cloud[0], [0.1, -7.3, 1e5]);
     }
 
     #[test]
@@ -159,7 +189,7 @@ mod tests {
         let mut seen: [Vec<f32>; 2] = Default::default();
         for step in 0..500 {
             let mut cloud = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0];
-            scale_translate(&mut cloud, &mut generator(step));
+            scale_translate(&mut cloud, CHANNELS, None, &mut generator(step));
             for axis in 0..CHANNELS {
                 seen[0].push(cloud[3 + axis] - cloud[axis]);
                 seen[1].push(cloud[axis]);
@@ -175,14 +205,30 @@ mod tests {
 
     #[test]
     fn augmentation_shuffles_whole_points() {
-        let mut cloud: Vec<f32> = (0..90).map(|i| i as f32).collect();
-        augment(&mut cloud, Augmentation::ScaleTranslate, &mut generator(0));
-        let xs: Vec<f32> = cloud.iter().copied().step_by(CHANNELS).collect();
+        let mut cloud: Vec<f32> = (0..120).map(|i| i as f32).collect();
+        augment(&mut cloud, 4, None, Augmentation::ScaleTranslate, &mut generator(0));
+        let xs: Vec<f32> = cloud.iter().copied().step_by(4).collect();
         assert!(xs.windows(2).any(|pair| pair[0] > pair[1]), "order kept");
-        let mut sorted = cloud.as_chunks::<CHANNELS>().0.to_vec();
+        let mut sorted = cloud.as_chunks::<4>().0.to_vec();
         sorted.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        for axis in 0..CHANNELS {
-            assert!(sorted.windows(2).all(|pair| pair[0][axis] < pair[1][axis]), "axis {axis} torn from its point");
+        for channel in 0..4 {
+            assert!(sorted.windows(2).all(|pair| pair[0][channel] < pair[1][channel]), "{channel} torn from its point");
         }
+        assert!(sorted.iter().zip(0..).all(|(point, i)| point[3] == (4 * i + 3) as f32), "a feature was changed");
+    }
+
+    #[test]
+    fn normals_stay_upright_on_a_scaled_surface() {
+        // A point of the plane x + y + z = 0 with two directions in the plane.
+        let normal = [1.0_f32 / 3.0_f32.sqrt(); 3];
+        let mut points = [[0.0; 3], normal, [1.0, -1.0, 0.0], normal, [0.0, 1.0, -1.0], normal].concat();
+        scale_translate(&mut points, 6, Some(3), &mut generator(0));
+        for other in [6, 12] {
+            let product: f32 = (0..3).map(|axis| (points[other + axis] - points[axis]) * points[3 + axis]).sum();
+            assert!(product.abs() < 1e-6, "{product}");
+        }
+        let length: f32 = points[3..6].iter().map(|value| value * value).sum();
+        assert!((length - 1.0).abs() < 1e-6);
+        assert!((points[3] - normal[0]).abs() > 1e-3, "scaled");
     }
 }

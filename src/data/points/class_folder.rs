@@ -1,83 +1,154 @@
-//! A folder of classes: `<class>/train/*.pcd` and `<class>/test/*.pcd`, classes and files in alphabetical order.
+//! Folders of classes with a file per shape, of any known format and mixed as they like; classes and files in
+//! alphabetical order.
+//!
+//! Three layouts: `<class>/{train,test}/FILE`, `{train,test}/<class>/FILE`, and `<class>/FILE`, where lists of
+//! files say which are for testing, or else a share of every class is held out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use super::format;
-use super::{Cloud, Stored};
+use super::division;
+use super::format::Format;
+use super::set::Item;
+use crate::data::config::DataConfig;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
-/// Reads the clouds of all classes, train and test.
-pub(super) fn read(folder: &Path) -> Result<Stored> {
-    let classes = class_names(folder)?;
-    let train = read_split(folder, &classes, Split::Train)?;
-    let test = read_split(folder, &classes, Split::Test)?;
-    Ok(Stored { classes, train, test })
+/// What a folder of shapes may look like, for messages.
+pub(in crate::data) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or folders of classes: \
+     <class>/{train,test}/FILE, {train,test}/<class>/FILE or <class>/FILE";
+
+/// The files of a folder.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub classes: Vec<String>,
+    pub files: Vec<(Item, PathBuf)>,
+    /// How the test part came about, where the folders don't say it.
+    pub note: Option<String>,
 }
 
-/// The folders that have the splits; both splits must have the same.
-fn class_names(folder: &Path) -> Result<Vec<String>> {
-    let folders: BTreeSet<String> = entries(folder)?.into_iter().filter(|path| path.is_dir()).map(file_name).collect();
-    let having = |split: Split| -> BTreeSet<String> {
-        folders.iter().filter(|class| folder.join(class).join(split.name()).is_dir()).cloned().collect()
-    };
-    let (train, test) = (having(Split::Train), having(Split::Test));
-    if train != test {
-        let found = format!("{}{}", only_in(&train, &test, "train"), only_in(&test, &train, "test"));
-        let place = folder.display().to_string();
-        return Err(Error::invalid(place, "the same classes in train and test", found.trim_end_matches("; "))
-            .with_hint("give every class both folders, or remove the class"));
+/// A file with its class, and its part where the folders say it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    class: String,
+    path: PathBuf,
+    /// True for test.
+    in_test: Option<bool>,
+}
+
+/// Lists the shapes of all classes, train and test.
+///
+/// # Errors
+/// A class that only train or only test has, a class without shapes, lists that name what is not there.
+pub(super) fn list(folder: &Path, config: &DataConfig) -> Result<Listing> {
+    let found = find(folder)?;
+    if found.is_empty() {
+        return Err(Error::invalid(folder.display().to_string(), LAYOUTS, "no file of a known format")
+            .with_hint(format!("known formats: {}", known_extensions())));
     }
-    let others: Vec<String> = folders.difference(&train).cloned().collect();
+    let by_folder = found.iter().any(|file| file.in_test == Some(true));
+    let (found, note) = if by_folder { (found, None) } else { divide(folder, found, config)? };
+    require_same_classes(folder, &found)?;
+    let names: BTreeSet<String> = found.iter().map(|file| file.class.clone()).collect();
+    let classes: Vec<String> = names.into_iter().collect();
+    let item = |Found { class, path, in_test }| {
+        let label = classes.binary_search(&class).expect("the classes are those of the files");
+        let split = if in_test == Some(true) { Split::Test } else { Split::Train };
+        (Item { name: path.display().to_string(), label, split }, path)
+    };
+    Ok(Listing { files: found.into_iter().map(item).collect(), classes, note })
+}
+
+/// Decides which files are for testing where no folder says it, and tells how in words.
+fn divide(folder: &Path, mut found: Vec<Found>, config: &DataConfig) -> Result<(Vec<Found>, Option<String>)> {
+    let files: Vec<(&str, &Path)> = found.iter().map(|file| (file.class.as_str(), file.path.as_path())).collect();
+    let (parts, note) = division::divide(folder, &files, config)?;
+    for (file, part) in found.iter_mut().zip(parts) {
+        file.in_test = part;
+    }
+    found.retain(|file| file.in_test.is_some());
+    Ok((found, Some(note)))
+}
+
+/// True where `list` would find a file; reads no more folders than that needs.
+pub(in crate::data) fn is_one(folder: &Path) -> bool {
+    find(folder).is_ok_and(|files| !files.is_empty())
+}
+
+/// All files of a known format, in the order of class and name.
+fn find(folder: &Path) -> Result<Vec<Found>> {
+    let parts = [("train", false), ("test", true)];
+    let mut found = Vec::new();
+    if parts.iter().any(|(part, _)| folder.join(part).is_dir()) {
+        for (part, in_test) in parts.iter().filter(|(part, _)| folder.join(part).is_dir()) {
+            for class in folders(&folder.join(part))? {
+                add_files(&class, &file_name(&class), Some(*in_test), &mut found)?;
+            }
+        }
+    } else {
+        for class in folders(folder)? {
+            let (name, start) = (file_name(&class), found.len());
+            for (part, in_test) in parts.iter().filter(|(part, _)| class.join(part).is_dir()) {
+                add_files(&class.join(part), &name, Some(*in_test), &mut found)?;
+            }
+            if found.len() == start {
+                add_files(&class, &name, None, &mut found)?;
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn add_files(folder: &Path, class: &str, in_test: Option<bool>, found: &mut Vec<Found>) -> Result<()> {
+    let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(folder)?.into_iter().filter(|path| !path.is_dir()).partition(|path| Format::of(path).is_some());
     if !others.is_empty() {
-        tracing::warn!("{}: no train and test folders in {}: ignored", folder.display(), others.join(", "));
+        tracing::warn!("{}: ignored {}: known formats are {}", folder.display(), summary(&others), known_extensions());
     }
-    Ok(train.into_iter().collect())
+    found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, in_test }));
+    Ok(())
 }
 
-fn only_in(these: &BTreeSet<String>, those: &BTreeSet<String>, split: &str) -> String {
-    let names: Vec<&str> = these.difference(those).map(String::as_str).collect();
-    if names.is_empty() { String::new() } else { format!("{} only in {split}; ", names.join(", ")) }
-}
-
-fn read_split(folder: &Path, classes: &[String], split: Split) -> Result<Vec<Cloud>> {
-    let mut files: Vec<(usize, PathBuf)> = Vec::new();
-    for (label, class) in classes.iter().enumerate() {
-        files.extend(cloud_files(&folder.join(class).join(split.name()))?.into_iter().map(|file| (label, file)));
-    }
-    let read = |(label, path): &(usize, PathBuf)| -> Result<Cloud> {
-        let raw = format::read(path)?;
-        let points = raw.columns[0].1.len();
-        let coordinates = (0..points).flat_map(|point| raw.columns.iter().map(move |column| column.1[point] as f32));
-        Ok(Cloud { coordinates: coordinates.collect(), label: *label, name: path.display().to_string() })
+/// Train and test must both have every class.
+fn require_same_classes(folder: &Path, found: &[Found]) -> Result<()> {
+    let having = |in_test: bool| -> BTreeSet<&str> {
+        found.iter().filter(|file| (file.in_test == Some(true)) == in_test).map(|file| file.class.as_str()).collect()
     };
-    files.par_iter().map(read).collect()
+    let (train, test) = (having(false), having(true));
+    if train == test {
+        return Ok(());
+    }
+    let found = format!("{}{}", only_in(&train, &test, "train"), only_in(&test, &train, "test"));
+    Err(Error::invalid(
+        folder.display().to_string(),
+        "the same classes in train and test",
+        found.trim_end_matches("; "),
+    )
+    .with_hint("give every class shapes in both, or remove the class"))
 }
 
-/// The clouds of one class and split.
-fn cloud_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (clouds, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        entries(folder)?.into_iter().partition(|path| extension(path) == "pcd");
-    if clouds.is_empty() {
-        return Err(Error::invalid(folder.display().to_string(), "PCD files", summary(&others))
-            .with_hint("clouds are read from PCD files (ascii or binary); convert meshes and other formats"));
-    }
-    Ok(clouds)
+fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, split: &str) -> String {
+    let names: Vec<&str> = these.difference(those).copied().collect();
+    if names.is_empty() { String::new() } else { format!("{} only in {split}; ", names.join(", ")) }
 }
 
 fn summary(files: &[PathBuf]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for file in files {
-        *counts.entry(extension(file)).or_default() += 1;
-    }
-    if counts.is_empty() {
-        return "an empty folder".to_owned();
+        *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
     }
     let parts: Vec<String> = counts.iter().map(|(extension, count)| format!("{count} .{extension}")).collect();
     format!("{} files", parts.join(", "))
+}
+
+fn known_extensions() -> String {
+    let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
+    extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 /// The visible entries of a folder, sorted.
@@ -85,15 +156,11 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
     let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
     let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
-    paths.retain(|path| !file_name(path.clone()).starts_with('.'));
+    paths.retain(|path| !file_name(path).starts_with('.'));
     paths.sort_unstable();
     Ok(paths)
 }
 
-fn file_name(path: PathBuf) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }

@@ -1,5 +1,5 @@
-//! The usual HDF5 form of ModelNet40: `ply_data_{train,test}*.h5` with datasets `data` (n, points, 3) float32 and
-//! `label` (n, 1) or (n) of any integer type, and `shape_names.txt` with a class per line.
+//! The usual HDF5 form of ModelNet40: `ply_data_{train,test}*.h5` with datasets `data` (n, points, 3) float32,
+//! perhaps `normal` of the same shape, and `label` (n, 1) or (n) of any integer type, and `shape_names.txt` with a class per line.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,21 @@ use hdf5_reader::{Dataset, H5Type, Hdf5File};
 use rayon::prelude::*;
 
 use super::augmentation::CHANNELS;
-use super::{Cloud, Stored};
+use super::features::{AXES, NORMALS};
+use super::format::Raw;
+use super::set::{Item, Loaded};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 const NAMES: &str = "shape_names.txt";
 
-/// Reads all files of the folder, train and test.
-pub(super) fn read(folder: &Path) -> Result<Stored> {
+/// Reads all files of the folder, train and test, normals only where they are wanted: the names of the classes,
+/// and the clouds.
+pub(super) fn read(folder: &Path, normals: bool) -> Result<(Vec<String>, Loaded)> {
     let classes = read_names(&folder.join(NAMES))?;
-    let train = read_split(folder, Split::Train, classes.len())?;
-    let test = read_split(folder, Split::Test, classes.len())?;
-    Ok(Stored { classes, train, test })
+    let mut clouds = read_split(folder, Split::Train, classes.len(), normals)?;
+    clouds.extend(read_split(folder, Split::Test, classes.len(), normals)?);
+    Ok((classes, clouds))
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>> {
@@ -31,9 +34,10 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_split(folder: &Path, split: Split, classes: usize) -> Result<Vec<Cloud>> {
+fn read_split(folder: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
     let files = numbered_files(folder, &format!("ply_data_{}", split.name()))?;
-    let clouds: Vec<Vec<Cloud>> = files.par_iter().map(|file| read_file(file, classes)).collect::<Result<_>>()?;
+    let read = |file: &PathBuf| read_file(file, split, classes, normals);
+    let clouds: Vec<Loaded> = files.par_iter().map(read).collect::<Result<_>>()?;
     Ok(clouds.into_iter().flatten().collect())
 }
 
@@ -55,30 +59,50 @@ fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
-fn read_file(path: &Path, classes: usize) -> Result<Vec<Cloud>> {
+fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
     let place = path.display().to_string();
     let file = Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))?;
     let data = dataset(&file, path, "data")?;
-    let &[count, points, channels] = data.shape() else {
+    let &[count, points, 3] = data.shape() else {
         return Err(wrong_shape(&place, &data, "(n, points, 3)"));
     };
-    if channels != CHANNELS as u64 || points == 0 {
-        return Err(wrong_shape(&place, &data, "(n, points, 3)"));
+    if points == 0 {
+        return Err(wrong_shape(&place, &data, "(n, points above 0, 3)"));
     }
     let label = dataset(&file, path, "label")?;
     if !(label.shape() == [count] || label.shape() == [count, 1]) {
         return Err(wrong_shape(&place, &label, &format!("({count}, 1), one per cloud")));
     }
-    let coordinates = values::<f32>(&data, path, "float32")?;
-    let labels = read_labels(&label, path)?;
-    let clouds = coordinates.chunks_exact(points as usize * CHANNELS).zip(labels).enumerate();
-    clouds.map(|(index, (cloud, label))| make_cloud(&place, index, cloud, label, classes)).collect()
+    let mut parts = vec![(AXES, values::<f32>(&data, path, "float32")?)];
+    if normals {
+        parts.push((NORMALS, read_normals(&file, path, data.shape())?));
+    }
+    let size = points as usize * CHANNELS;
+    let cloud = |(index, label): (usize, i64)| {
+        let name = format!("{place}: cloud {index}");
+        let columns = parts.iter().flat_map(|(names, values)| columns(*names, &values[index * size..][..size]));
+        let raw = Raw { columns: columns.collect(), triangles: Vec::new() };
+        Ok((Item { label: checked_label(label, classes, &name)?, name, split }, raw))
+    };
+    read_labels(&label, path)?.into_iter().enumerate().map(cloud).collect()
 }
 
-fn make_cloud(place: &str, index: usize, coordinates: &[f32], label: i64, classes: usize) -> Result<Cloud> {
-    let name = format!("{place}: cloud {index}");
+fn read_normals(file: &Hdf5File, path: &Path, shape: &[u64]) -> Result<Vec<f32>> {
+    let normal = dataset(file, path, "normal")?;
+    if normal.shape() != shape {
+        return Err(wrong_shape(&path.display().to_string(), &normal, "that of data"));
+    }
+    values::<f32>(&normal, path, "float32")
+}
+
+fn columns(names: [&str; CHANNELS], values: &[f32]) -> [(String, Vec<f64>); CHANNELS] {
+    let column = |axis: usize| values.iter().skip(axis).step_by(CHANNELS).map(|value| f64::from(*value)).collect();
+    std::array::from_fn(|axis| (names[axis].to_owned(), column(axis)))
+}
+
+fn checked_label(label: i64, classes: usize, name: &str) -> Result<usize> {
     match usize::try_from(label) {
-        Ok(label) if label < classes => Ok(Cloud { coordinates: coordinates.to_vec(), label, name }),
+        Ok(label) if label < classes => Ok(label),
         _ => {
             let expected = format!("a label from 0 to {} ({classes} classes in {NAMES})", classes - 1);
             Err(Error::invalid(name, expected, label.to_string()))
@@ -93,7 +117,8 @@ fn dataset(file: &Hdf5File, path: &Path, name: &str) -> Result<Dataset> {
         .map_err(|error| unreadable(path, "datasets data and label", error))?;
     if !names.iter().any(|found| found == name) {
         let found = if names.is_empty() { "no datasets".to_owned() } else { names.join(", ") };
-        return Err(Error::invalid(path.display().to_string(), "datasets data and label", found));
+        let expected = if name == "normal" { "a dataset normal" } else { "datasets data and label" };
+        return Err(Error::invalid(path.display().to_string(), expected, found));
     }
     file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))
 }

@@ -11,7 +11,11 @@ use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Cloud, Stored};
+use super::features::AXES;
+use super::format::Raw;
+use super::set::{Item, Loaded};
+use super::surface::{Surface, Vector, dot, length};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
@@ -33,7 +37,6 @@ const MOST_TILT: f64 = PI / 6.0;
 /// Range of the stretch of each axis.
 const STRETCH: std::ops::Range<f64> = 0.75..1.35;
 
-type Vector = [f64; 3];
 type Triangle = [Vector; 3];
 
 /// `[data.synthetic]`: the size of the built-in set.
@@ -120,29 +123,30 @@ impl SolidKind {
     }
 }
 
-/// The set of this configuration; the same for the same configuration and number of points.
-pub(super) fn generate(config: &SyntheticConfig, points: usize) -> Stored {
+/// The set of this configuration, the same for the same configuration and number of points: the names of the
+/// classes, and the clouds.
+pub(super) fn generate(config: &SyntheticConfig, points: usize) -> (Vec<String>, Loaded) {
     let stored_points = points.max(STORED_POINTS);
-    let key = Key::new(config.seed, Purpose::Synthetic);
-    let split = |number: u64, name: &str, size: usize| -> Vec<Cloud> {
-        let make = |index: usize| make_cloud(key.at(number, index as u64), index, name, stored_points);
+    let clouds = |split: Split, number: u64, size: usize| -> Loaded {
+        let key = Key::new(config.seed, Purpose::Synthetic);
+        let make = |index: usize| make_cloud(key.at(number, index as u64), index, split, stored_points);
         (0..size).into_par_iter().map(make).collect()
     };
-    Stored {
-        classes: SolidKind::ALL.map(SolidKind::class).to_vec(),
-        train: split(0, "train", config.train),
-        test: split(1, "test", config.test),
-    }
+    let classes = SolidKind::ALL.map(SolidKind::class).to_vec();
+    (classes, [clouds(Split::Train, 0, config.train), clouds(Split::Test, 1, config.test)].concat())
 }
 
-fn make_cloud(key: Key, index: usize, split: &str, points: usize) -> Cloud {
+fn make_cloud(key: Key, index: usize, split: Split, points: usize) -> (Item, Raw) {
     let label = index % SolidKind::ALL.len();
-    let coordinates = sample_solid(SolidKind::ALL[label], points, &mut key.generator());
-    Cloud { coordinates, label, name: format!("synthetic {split} cloud {index}") }
+    let cloud = sample_solid(SolidKind::ALL[label], points, &mut key.generator());
+    let column = |axis: usize| cloud.iter().map(|position| position[axis]).collect();
+    let columns = AXES.iter().enumerate().map(|(axis, name)| ((*name).to_owned(), column(axis))).collect();
+    let name = format!("synthetic {} cloud {index}", split.name());
+    (Item { name, label, split }, Raw { columns, triangles: Vec::new() })
 }
 
 /// A random solid of this kind: `points` positions in random order.
-fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec<f32> {
+fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec<Vector> {
     let stretch: Vector = std::array::from_fn(|_| generator.random_range(STRETCH));
     let mut mesh = kind.mesh(generator);
     for corner in mesh.iter_mut().flatten() {
@@ -157,25 +161,15 @@ fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec
     let mut cloud: Vec<Vector> = ranked.into_iter().take(points).map(|(_, point)| point).collect();
     cloud.shuffle(generator);
     turn_and_blur(&mut cloud, generator);
-    cloud.iter().flatten().map(|value| *value as f32).collect()
+    cloud
 }
 
 /// Points spread evenly over the surface.
 fn sample_by_area(mesh: &[Triangle], count: usize, generator: &mut impl Rng) -> Vec<Vector> {
-    let ends: Vec<f64> = mesh
-        .iter()
-        .scan(0.0, |sum, triangle| {
-            *sum += area(triangle);
-            Some(*sum)
-        })
-        .collect();
-    let total = *ends.last().expect("every solid has triangles");
+    let surface = Surface::new(mesh.iter().copied());
     let draw = |_| {
-        let target = generator.random_range(0.0..total);
-        let [a, b, c] = mesh[ends.partition_point(|end| *end <= target).min(mesh.len() - 1)];
-        // The square root makes the density even: areas grow with the square of the distance from corner a.
-        let (u, v) = (generator.random::<f64>().sqrt(), generator.random::<f64>());
-        std::array::from_fn(|axis| a[axis] * (1.0 - u) + u * (b[axis] * (1.0 - v) + c[axis] * v))
+        let (triangle, weights) = surface.draw(generator);
+        std::array::from_fn(|axis| mesh[triangle].iter().zip(weights).map(|(corner, w)| corner[axis] * w).sum())
     };
     (0..count).map(draw).collect()
 }
@@ -262,27 +256,17 @@ fn arc(from: f64, to: f64, lift: f64) -> Vec<[f64; 2]> {
     (0..=steps).map(point).collect()
 }
 
-fn area([a, b, c]: &Triangle) -> f64 {
-    let u: Vector = std::array::from_fn(|axis| b[axis] - a[axis]);
-    let v: Vector = std::array::from_fn(|axis| c[axis] - a[axis]);
-    let cross = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
-    dot(cross, cross).sqrt() / 2.0
-}
-
-fn dot(a: Vector, b: Vector) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
 fn unit_vector(generator: &mut impl Rng) -> Vector {
     let normal = Normal::new(0.0, 1.0).expect("the deviation is positive");
     let vector: Vector = std::array::from_fn(|_| normal.sample(generator));
-    let length = dot(vector, vector).sqrt();
+    let length = length(vector);
     vector.map(|value| value / length)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::points::surface::area;
 
     fn surface(kind: SolidKind) -> f64 {
         let mut generator = Key::new(0, Purpose::Synthetic).generator();
@@ -308,30 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_even_over_the_surface() {
-        // Two triangles of areas 2 and 1: a third of the points must fall on the second.
-        let wide: Triangle = [[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
-        let narrow: Triangle = [[0.0, 0.0, 5.0], [2.0, 0.0, 5.0], [0.0, 1.0, 5.0]];
-        let mut generator = Key::new(1, Purpose::Synthetic).generator();
-        let points = sample_by_area(&[wide, narrow], 30_000, &mut generator);
-        let on_narrow = points.iter().filter(|point| point[2] > 1.0).count();
-        // Four deviations of a binomial: 4 · sqrt(30000 · 2/9).
-        assert!(on_narrow.abs_diff(10_000) < 330, "{on_narrow}");
-        let mean_x = points.iter().filter(|point| point[2] < 1.0).map(|point| point[0]).sum::<f64>();
-        let mean_x = mean_x / (30_000 - on_narrow) as f64;
-        assert!((mean_x - 4.0 / 3.0).abs() < 0.03, "the centroid of a triangle is the mean of its corners: {mean_x}");
-    }
-
-    #[test]
     fn the_set_is_balanced_and_follows_its_seed() {
         let config = SyntheticConfig { train: 20, test: 10, seed: 4 };
-        let first = generate(&config, 64);
-        assert_eq!(first.classes.len(), 10);
-        assert_eq!(first.classes[0], "synthetic_ellipsoid");
-        assert!(first.train.iter().enumerate().all(|(i, cloud)| cloud.label == i % 10));
-        assert!(first.train.iter().all(|cloud| cloud.coordinates.len() == STORED_POINTS * 3));
-        assert_eq!(first.train, generate(&config, 64).train);
-        assert_ne!(first.train[0], generate(&SyntheticConfig { seed: 5, ..config }, 64).train[0]);
-        assert_ne!(first.train[0].coordinates, first.test[0].coordinates);
+        let (classes, clouds) = generate(&config, 64);
+        assert_eq!((classes.len(), classes[0].as_str()), (10, "synthetic_ellipsoid"));
+        assert!(
+            clouds[..20].iter().enumerate().all(|(i, (item, _))| item.label == i % 10 && item.split == Split::Train)
+        );
+        assert!(
+            clouds[20..].iter().all(|(item, raw)| item.split == Split::Test && raw.columns[2].1.len() == STORED_POINTS)
+        );
+        assert_eq!(clouds, generate(&config, 64).1);
+        assert_ne!(clouds[0].1, generate(&SyntheticConfig { seed: 5, ..config }, 64).1[0].1);
+        assert_ne!(clouds[0].1, clouds[20].1);
     }
 }

@@ -15,13 +15,11 @@ pub struct PointConfig {
     pub dropout: f64,
     /// Channels of the stem per channel of a node.
     pub stem_multiplier: i64,
-    /// Features of an input point.
-    pub in_channels: i64,
 }
 
 impl Default for PointConfig {
     fn default() -> Self {
-        Self { k: 9, embedding: 1024, dropout: 0.5, stem_multiplier: 3, in_channels: 3 }
+        Self { k: 9, embedding: 1024, dropout: 0.5, stem_multiplier: 3 }
     }
 }
 
@@ -33,7 +31,6 @@ impl PointConfig {
             ("point.k", self.k, 2, 256),
             ("point.embedding", self.embedding, 1, 65536),
             ("point.stem_multiplier", self.stem_multiplier, 1, 64),
-            ("point.in_channels", self.in_channels, 1, 1024),
         ];
         for (key, value, low, high) in ranges {
             if !(low..=high).contains(&value) {

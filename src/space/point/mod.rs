@@ -25,6 +25,8 @@ pub struct PointSpace {
     pub config: PointConfig,
     /// Classes of the task.
     pub classes: i64,
+    /// Numbers per input point.
+    pub in_channels: i64,
 }
 
 impl Space for PointSpace {
@@ -37,7 +39,7 @@ impl Space for PointSpace {
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
         let outputs = self.config.stem_multiplier * channels;
         let path = root.sub("stem").sub(0);
-        Box::new(PointStem(Block::new(&path, self.config.in_channels, outputs, Activation::None, false)))
+        Box::new(PointStem(Block::new(&path, self.in_channels, outputs, Activation::None, false)))
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {

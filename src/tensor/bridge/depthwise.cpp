@@ -379,9 +379,9 @@ char* sgas_depthwise(at::Tensor** out, const at::Tensor* x, const at::Tensor* we
   return sgas::guarded([&] {
     sgas::check(*x, *weight, stride, padding, dilation);
     const auto wide = sgas::laid(*x);
-    const auto taps = weight->to(wide.scalar_type());
+    const auto taps = sgas::as_type(*weight, wide.scalar_type());
     const auto result = sgas::Depthwise::apply(wide, taps, stride, padding, dilation, relu != 0);
-    sgas::give(out, result.to(x->scalar_type()));
+    sgas::give(out, sgas::as_type(result, x->scalar_type()));
   });
 }
 

@@ -199,7 +199,7 @@ char* sgas_edge_max_norm(at::Tensor** out, const at::Tensor* a, const at::Tensor
     const auto checked = sgas::checked_norm(norm, a->size(1), training, momentum, epsilon);
     const auto result = sgas::EdgeMaxNorm::apply(sgas::widen(*a), sgas::widen(*b), *norm[0], *norm[1], *neighbours,
                                                  clouds, skip_self != 0, checked);
-    sgas::give(out, result.to(a->scalar_type()));
+    sgas::give(out, sgas::as_type(result, a->scalar_type()));
   });
 }
 

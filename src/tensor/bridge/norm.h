@@ -40,17 +40,17 @@ struct Sums {
   std::vector<double> values;
 };
 
-// A `floor` of zero makes the three kernels below those of a norm behind a ReLU; one of −∞ those of a norm alone.
+// act below is the identity where `leak`, its slope below zero, is 1, and ReLU where it is 0.
 
-// max(x, floor) of a chunk of rows: shifted sum and sum of squares.
+// act(x) of a chunk of rows: shifted sum and sum of squares.
 template <class T>
 struct Moments {
   using Element = T;
   int64_t channels;
   int64_t rows;
+  T leak;
   const T* x;
   const T* shift;
-  T floor;
   Sums* sums;
 
   template <int Bytes>
@@ -62,7 +62,6 @@ struct Moments {
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
     using V = Vector<T, Bytes>;
     const auto offset = V::load(shift + channel);
-    const auto least = V::of(floor);
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       double* first = sums->at(chunk, 0) + channel;
       double* second = sums->at(chunk, 1) + channel;
@@ -70,7 +69,7 @@ struct Moments {
       for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
         typename V::type sum{}, squares{};
         for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto value = V::above(V::load(x + row * channels + channel), least) - offset;
+          const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - offset;
           sum += value;
           squares += value * value;
         }
@@ -81,16 +80,16 @@ struct Moments {
   }
 };
 
-// Sums of dy and of dy · (max(x, floor) − mean) over a chunk of rows.
+// Sums of dy and of dy · (act(x) − mean) over a chunk of rows.
 template <class T>
 struct GradientMoments {
   using Element = T;
   int64_t channels;
   int64_t rows;
+  T leak;
   const T* grad;
   const T* x;
   const T* mean;
-  T floor;
   Sums* sums;
 
   template <int Bytes>
@@ -102,7 +101,6 @@ struct GradientMoments {
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
     using V = Vector<T, Bytes>;
     const auto centre = V::load(mean + channel);
-    const auto least = V::of(floor);
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       double* first = sums->at(chunk, 0) + channel;
       double* second = sums->at(chunk, 1) + channel;
@@ -112,7 +110,7 @@ struct GradientMoments {
         for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
           const auto dy = V::load(grad + row * channels + channel);
           sum += dy;
-          products += dy * (V::above(V::load(x + row * channels + channel), least) - centre);
+          products += dy * (V::leaky_relu(V::load(x + row * channels + channel), leak) - centre);
         }
         V::flush(first, sum);
         V::flush(second, products);
@@ -121,17 +119,17 @@ struct GradientMoments {
   }
 };
 
-// dx = factor · dy − constant − slope · x where x > floor, else 0.
+// dx = act'(x) · (factor · dy − constant − slope · act(x)).
 template <class T>
-struct NormGradient {
+struct InputGradient {
   using Element = T;
   int64_t channels;
+  T leak;
   const T* grad;
   const T* x;
   const T* factor;
   const T* constant;
   const T* slope;
-  T floor;
   T* grad_x;
 
   template <int Bytes>
@@ -145,11 +143,11 @@ struct NormGradient {
     const auto scale = V::load(factor + channel);
     const auto offset = V::load(constant + channel);
     const auto along = V::load(slope + channel);
-    const auto least = V::of(floor);
     for (int64_t row = begin; row < end; ++row) {
       const auto value = V::load(x + row * channels + channel);
-      const auto grad_value = V::load(grad + row * channels + channel) * scale - offset - value * along;
-      V::store(grad_x + row * channels + channel, value > least ? grad_value : typename V::type{});
+      const auto activated = V::leaky_relu(value, leak);
+      const auto dy = V::load(grad + row * channels + channel) * scale - offset - activated * along;
+      V::store(grad_x + row * channels + channel, value > T(0) ? dy : (leak == T(0) ? typename V::type{} : dy * leak));
     }
   }
 };
@@ -158,8 +156,8 @@ inline int64_t chunks(int64_t rows) {
   return (rows + chunk_rows - 1) / chunk_rows;
 }
 
-// Per channel a number in double precision as a tensor, which autograd can save; and back from any type.
-at::Tensor per_channel(const std::vector<double>& values);
+// Per channel a number as a tensor, which autograd can save; and back from any type.
+at::Tensor per_channel(const std::vector<double>& values, at::ScalarType type = at::kDouble);
 std::vector<double> per_channel(const at::Tensor& tensor);
 
 template <class T>
@@ -175,8 +173,8 @@ struct Statistics {
 // From running statistics, or from shifted sums of `count` values, which then move the running ones.
 Statistics statistics(const Norm& norm, const std::vector<double>& shift, const Sums* sums, int64_t count);
 
-// y = (ReLU(x) − mean) · scale · weight + bias.
-at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found);
+// y = (act(x) − mean) · scale · weight + bias; act is ReLU, or leaky with the slope `leak` below zero.
+at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found, double leak = 0);
 
 // What backward passes of both norms need per channel, and the gradients of weight and bias.
 struct Gradients {
@@ -187,9 +185,9 @@ struct Gradients {
   at::Tensor bias;
 };
 
-// `x` are the values (before or after ReLU) that dy belongs to, `count` what the statistics were taken over.
+// `x` are the values (before act, or after ReLU) that dy belongs to, `count` what the statistics were taken over.
 Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& mean,
-                    const at::Tensor& scale, bool training, int64_t count);
+                    const at::Tensor& scale, bool training, int64_t count, double leak = 0);
 
 // `tensors` points to weight, bias, running mean and running variance, (C) each.
 Norm checked_norm(const at::Tensor* const* tensors, int64_t channels, int training, double momentum, double epsilon);

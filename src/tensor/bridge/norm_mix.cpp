@@ -11,7 +11,6 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
-#include <limits>
 #include <optional>
 
 namespace sgas {
@@ -25,8 +24,8 @@ int64_t rows_of(const at::Tensor& x) {
   return x.numel() / x.size(1);
 }
 
-template <class T>
-constexpr T no_floor = -std::numeric_limits<T>::infinity();
+// The slope below zero of an activation that is none.
+constexpr int identity = 1;
 
 // out = Σ_k x_k · factor_k + summand, per channel.
 template <class T>
@@ -78,7 +77,7 @@ Statistics part_statistics(const at::Tensor& x, const Norm& norm) {
   const T* values = x.const_data_ptr<T>();
   std::copy(values, values + channels, shift.begin());
   Sums sums(chunks(rows), channels);
-  const Moments<T> kernel{channels, rows, values, values, no_floor<T>, &sums};
+  const Moments<T> kernel{channels, rows, T(identity), values, values, &sums};
   parallel(kernel, chunks(rows), chunk_rows * channels);
   return statistics(norm, shift, &sums, rows);
 }
@@ -211,13 +210,13 @@ struct NormMix : torch::autograd::Function<NormMix> {
         grads[part] = share.of_part();
       }
       if (learns) {
-        grads[affine[part]] = share.of_norm(1).to(saved[affine[part]].scalar_type());
-        grads[affine[part] + 1] = share.of_norm(0).to(saved[affine[part]].scalar_type());
+        grads[affine[part]] = share.of_norm(1, saved[affine[part]].scalar_type());
+        grads[affine[part] + 1] = share.of_norm(0, saved[affine[part]].scalar_type());
       }
       weight_gradients[part] = weigh ? share.of_weight() : 0;
     }
     if (weigh) {
-      grads[parts] = per_channel(weight_gradients).to(saved[parts].scalar_type());
+      grads[parts] = per_channel(weight_gradients, saved[parts].scalar_type());
     }
     grads.emplace_back();  // of the plan
     return grads;
@@ -250,8 +249,8 @@ struct NormMix : torch::autograd::Function<NormMix> {
       by_type(x, [&](auto zero) {
         using T = decltype(zero);
         const std::vector<T> mean(found.values, found.values + found.channels);
-        const GradientMoments<T> kernel{found.channels, rows, grad.const_data_ptr<T>(), x.const_data_ptr<T>(),
-                                        mean.data(), no_floor<T>, &sums};
+        const GradientMoments<T> kernel{found.channels, rows, T(identity), grad.const_data_ptr<T>(),
+                                        x.const_data_ptr<T>(), mean.data(), &sums};
         parallel(kernel, chunks(rows), chunk_rows * found.channels);
       });
       grad_sum = sums.total(0);
@@ -277,20 +276,20 @@ struct NormMix : torch::autograd::Function<NormMix> {
         const auto factors = narrow<T>(factor);
         const auto constants = narrow<T>(constant);
         const auto slopes = narrow<T>(slope);
-        const NormGradient<T> kernel{found.channels, grad.const_data_ptr<T>(), x.const_data_ptr<T>(), factors.data(),
-                                     constants.data(), slopes.data(), no_floor<T>, result.mutable_data_ptr<T>()};
+        const InputGradient<T> kernel{found.channels, T(identity), grad.const_data_ptr<T>(), x.const_data_ptr<T>(),
+                                      factors.data(), constants.data(), slopes.data(), result.mutable_data_ptr<T>()};
         parallel(kernel, rows_of(x), found.channels);
       });
       return result;
     }
 
     // Of the norm's weight (1) or bias (0).
-    at::Tensor of_norm(int which) const {
+    at::Tensor of_norm(int which, at::ScalarType type) const {
       auto values = which == 1 ? product_sum : grad_sum;
       for (double& value : values) {
         value *= mixed;
       }
-      return per_channel(values);
+      return per_channel(values, type);
     }
 
     double of_weight() const {
@@ -353,7 +352,7 @@ char* sgas_norm_mix(at::Tensor** out, const at::Tensor* weights, const at::Tenso
       }
     }
     const auto result = sgas::NormMix::apply(at::TensorList(tensors), plan);
-    sgas::give(out, result.to(parts[0]->scalar_type()));
+    sgas::give(out, sgas::as_type(result, parts[0]->scalar_type()));
   });
 }
 

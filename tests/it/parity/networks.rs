@@ -33,7 +33,8 @@ fn spec(case: &Case) -> NetworkSpec {
         SpaceName::Graph => panic!("{}: no networks of graphs yet", case.name),
     };
     let model = ModelConfig { channels: case.int("init_channels"), cells };
-    NetworkSpec { model, point, image, classes: case.int("num_classes") as usize }
+    let (classes, in_channels) = (case.int("num_classes") as usize, case.header["in_channels"].as_i64().unwrap_or(3));
+    NetworkSpec { model, point, image, classes, in_channels }
 }
 
 fn point(case: &Case) -> PointConfig {
@@ -42,7 +43,6 @@ fn point(case: &Case) -> PointConfig {
         embedding: case.int("emb_dims"),
         dropout: case.float("dropout"),
         stem_multiplier: case.int("stem_multiplier"),
-        in_channels: case.int("in_channels"),
     }
 }
 

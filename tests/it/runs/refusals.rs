@@ -19,7 +19,7 @@ fn refused(folder: &Path, command: &mut Command, words: &[&str]) {
 fn values_that_do_not_fit_the_data_are_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let words = ["train.batch: expected a batch that the 30 training clouds fill, found 37", "--batch N"];
+    let words = ["train.batch: expected a batch that the 30 training samples fill, found 37", "--batch N"];
     refused(path, &mut train(path, "--out run --batch 37"), &words);
     let half = "--out run --amp fp16";
     refused(path, &mut train(path, half), &["--amp fp16: half precision needs a CUDA device"]);
@@ -118,11 +118,7 @@ fn clouds_that_will_not_do_are_named_by_file() {
     crate::data::pcd_folder_with_a_nan(&path.join("clouds"));
     let of_clouds = ["search", "--task", "points", "--data", "clouds", "--out", "run"];
     let small = ["--set", "point.k=2", "--set", "model.cells=1"];
-    refused(
-        path,
-        sgas(path).args(of_clouds).args(small),
-        &["a/train/0.pcd, point 1: expected finite coordinates, found"],
-    );
+    refused(path, sgas(path).args(of_clouds).args(small), &["a/train/0.pcd, point 1: expected finite numbers, found"]);
     refused(path, sgas(path).args(of_clouds), &["expected at least 18 points (k · dilation), found 8 points"]);
     crate::data::hdf5_folder_without_labels(&path.join("h5"));
     let of_h5 = ["train", "--genotype", "Cri2_ModelNet_Best", "--data", "h5", "--out", "run"];

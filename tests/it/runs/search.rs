@@ -46,7 +46,7 @@ fn a_search_leaves_a_whole_run_folder() {
     }
 
     let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
-    assert!(log.contains("20 training, 20 validation, 20 test clouds"), "{log}");
+    assert!(log.contains("20 training, 20 validation, 20 test samples"), "{log}");
     assert_eq!(log.matches(" becomes ").count(), DECISIONS, "{log}");
     let drawing = std::fs::read_to_string(run.join("cell-normal.svg")).unwrap();
     assert!(drawing.contains("<svg") && genotype.normal.edges.iter().all(|(name, _)| drawing.contains(name)));

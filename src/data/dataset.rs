@@ -1,0 +1,40 @@
+//! A set of samples with a class each, whatever they are, with its splits.
+
+use std::sync::Arc;
+
+use super::loader::Samples;
+use super::split::Split;
+
+/// A set with its splits, as commands see it.
+pub struct Dataset {
+    /// What weights are trained on.
+    pub train: Arc<dyn Samples>,
+    /// What was held out of the training data, where a share was asked for.
+    pub validation: Option<Arc<dyn Samples>>,
+    /// The set's own test data, or what was held out as such.
+    pub test: Arc<dyn Samples>,
+    /// Names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
+    /// Numbers per point that the network takes.
+    pub channels: i64,
+    /// Where the samples come from, and what was done to them, in words.
+    pub origin: String,
+}
+
+impl Dataset {
+    /// The split, where there is one.
+    pub fn split(&self, split: Split) -> Option<&Arc<dyn Samples>> {
+        match split {
+            Split::Train => Some(&self.train),
+            Split::Validation => self.validation.as_ref(),
+            Split::Test => Some(&self.test),
+        }
+    }
+
+    /// One line: where the samples come from and how many there are; synthetic data says that it is.
+    pub fn description(&self) -> String {
+        let held_out = self.validation.as_ref().map_or(0, |samples| samples.len());
+        let (classes, train, test) = (self.classes.len(), self.train.len(), self.test.len());
+        format!("{}: {classes} classes, {train} training, {held_out} validation, {test} test samples", self.origin)
+    }
+}

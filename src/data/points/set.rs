@@ -1,0 +1,95 @@
+//! A set of shapes as it lies somewhere: its classes, which shapes there are, and their reading side by side.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::augmentation::Normalization;
+use super::features::Features;
+use super::format::{self, Raw};
+use super::{class_folder, modelnet_hdf5, synthetic};
+use crate::data::config::DataConfig;
+use crate::data::source::{Layout, Source};
+use crate::data::split::Split;
+use crate::error::{Error, Result};
+
+/// One shape of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    /// File, and position in the file, for messages.
+    pub name: String,
+    /// Position of its class in the list of classes.
+    pub label: usize,
+    /// `Train` or `Test`; the validation share is held out of `Train` later.
+    pub split: Split,
+}
+
+/// Shapes that are in memory as their files store them.
+pub(super) type Loaded = Vec<(Item, Raw)>;
+
+/// A set that was found.
+#[derive(Debug)]
+pub(super) struct ShapeSet {
+    /// Names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
+    /// What `auto` means for it.
+    pub usual: Normalization,
+    /// Where it comes from, in words, and how its test part came about where that is not plain.
+    pub origin: String,
+    pub shapes: Shapes,
+}
+
+/// The shapes of a set.
+#[derive(Debug)]
+pub(super) enum Shapes {
+    /// A file each.
+    Files(Vec<(Item, PathBuf)>),
+    /// Already in memory: many in one file, or made up.
+    InMemory(Loaded),
+}
+
+impl ShapeSet {
+    /// Opens the set; of files each on its own, nothing is read yet.
+    ///
+    /// # Errors
+    /// A folder of no known layout, classes that differ between train and test, HDF5 files that won't do.
+    pub fn open(source: &Source, config: &DataConfig) -> Result<Self> {
+        match source {
+            Source::Synthetic => {
+                let (classes, shapes) = synthetic::generate(&config.synthetic, config.points);
+                let origin = "synthetic solids (built in, not real data)".to_owned();
+                Ok(Self { classes, usual: Normalization::Cube, origin, shapes: Shapes::InMemory(shapes) })
+            }
+            Source::Folder(folder) => Self::open_folder(folder, config),
+        }
+    }
+
+    fn open_folder(folder: &Path, config: &DataConfig) -> Result<Self> {
+        let origin = folder.display().to_string();
+        match Layout::detect(folder) {
+            Some(Layout::ModelNetHdf5) => {
+                let (classes, shapes) =
+                    modelnet_hdf5::read(folder, Features::parse(&config.features)?.normals().is_some())?;
+                Ok(Self { classes, usual: Normalization::None, origin, shapes: Shapes::InMemory(shapes) })
+            }
+            Some(Layout::ClassFolders) => {
+                let listing = class_folder::list(folder, config)?;
+                let origin = listing.note.map_or(origin.clone(), |note| format!("{origin} ({note})"));
+                let shapes = Shapes::Files(listing.files);
+                Ok(Self { classes: listing.classes, usual: Normalization::Cube, origin, shapes })
+            }
+            None => Err(Error::invalid(origin, class_folder::LAYOUTS, "neither")),
+        }
+    }
+
+    /// Reads every shape, side by side, and gives what `each` makes of it, in the set's order.
+    pub fn map<T: Send>(shapes: Shapes, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
+        match shapes {
+            Shapes::Files(files) => {
+                let read = |(item, path): (Item, PathBuf)| each(item, format::read(&path));
+                files.into_par_iter().map(read).collect()
+            }
+            Shapes::InMemory(shapes) => shapes.into_par_iter().map(|(item, raw)| each(item, Ok(raw))).collect(),
+        }
+    }
+}
