@@ -91,6 +91,8 @@ def add_libraries(program, folder, cuda):
     for library in needed_libraries(program):
         strip(library.resolve(), folder / library.name)
     if not cuda:
+        if (LIBTORCH / "lib" / "libtorch_cuda.so").exists():
+            print("without CUDA; CUDA=1 takes its libraries along (3.3 GB)")
         return
     found = [path for pattern in CUDA for path in LIBTORCH.parent.glob(pattern)]
     if not any(path.name == "libtorch_cuda.so" for path in found):

@@ -17,29 +17,29 @@ const SYNTHETIC: &str = "synthetic";
 /// A set of point clouds with a class each, as tasks name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointSet {
-    /// ModelNet40 in HDF5 files.
+    /// ModelNet40, in HDF5 files or as a folder of classes.
     ModelNet40,
-    /// ModelNet10 as a folder of classes.
+    /// ModelNet10, as a folder of classes.
     ModelNet10,
-    /// The user's own clouds, in either layout.
+    /// The user's own shapes, in any layout.
     Own,
 }
 
 impl PointSet {
-    /// The folder's usual name; own clouds have none.
-    pub fn folder(self) -> Option<&'static str> {
+    /// The usual names of its folder, in the order looked for; own shapes have none.
+    pub fn folders(self) -> &'static [&'static str] {
         match self {
-            Self::ModelNet40 => Some("modelnet40_ply_hdf5_2048"),
-            Self::ModelNet10 => Some("ModelNet10"),
-            Self::Own => None,
+            Self::ModelNet40 => &["modelnet40_ply_hdf5_2048", "ModelNet40"],
+            Self::ModelNet10 => &["ModelNet10"],
+            Self::Own => &[],
         }
     }
 
     fn published(self) -> &'static str {
         match self {
             Self::ModelNet40 => {
-                "\nModelNet40 in this form is published as \
-                 https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip"
+                "\nModelNet40 is published as https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip (clouds) \
+                 and https://modelnet.cs.princeton.edu/ModelNet40.zip (meshes)"
             }
             Self::ModelNet10 => {
                 "\nModelNet10 is published as https://vision.princeton.edu/projects/2014/3DShapeNets/ModelNet10.zip"
@@ -106,17 +106,15 @@ pub fn find(set: PointSet, named: Option<&str>) -> Result<Source> {
 
 /// A folder that the user named is the only place looked at, itself and the set's folder in it.
 fn candidates(set: PointSet, named: Option<&Path>, variable: Option<&Path>) -> Vec<PathBuf> {
-    match (named, set.folder()) {
-        (Some(named), folder) => {
-            std::iter::once(named.to_owned()).chain(folder.map(|folder| named.join(folder))).collect()
-        }
-        (None, Some(folder)) => variable.into_iter().chain([Path::new("data")]).map(|root| root.join(folder)).collect(),
-        (None, None) => Vec::new(),
+    let within = |root: &Path| set.folders().iter().map(|folder| root.join(folder)).collect::<Vec<_>>();
+    match named {
+        Some(named) => std::iter::once(named.to_owned()).chain(within(named)).collect(),
+        None => variable.into_iter().chain([Path::new("data")]).flat_map(within).collect(),
     }
 }
 
 fn not_found(set: PointSet, tried: &[PathBuf]) -> Error {
-    let what = set.folder().unwrap_or("point clouds");
+    let what = set.folders().first().unwrap_or(&"shapes");
     let message = if tried.is_empty() {
         format!("{what}: no data folder was named")
     } else {
@@ -134,7 +132,7 @@ fn describe(path: &Path) -> String {
     let state = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => error.to_string(),
-        Ok(mut entries) => if entries.next().is_some() { "no clouds in a known layout" } else { "empty" }.to_owned(),
+        Ok(mut entries) => if entries.next().is_some() { "no shapes in a known layout" } else { "empty" }.to_owned(),
     };
     format!("{} ({state})", path.display())
 }
@@ -152,7 +150,8 @@ mod tests {
     #[test]
     fn the_variable_comes_before_the_folder_data() {
         let tried = candidates(PointSet::ModelNet40, None, Some(Path::new("/v")));
-        let expected = ["/v/modelnet40_ply_hdf5_2048", "data/modelnet40_ply_hdf5_2048"];
+        let expected =
+            ["/v/modelnet40_ply_hdf5_2048", "/v/ModelNet40", "data/modelnet40_ply_hdf5_2048", "data/ModelNet40"];
         assert_eq!(tried, expected.map(PathBuf::from));
         assert_eq!(candidates(PointSet::ModelNet10, None, None), [PathBuf::from("data/ModelNet10")]);
     }

@@ -18,13 +18,14 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::Mode;
 use crate::space::Output;
-use crate::space::image::{ImageConfig, ImageSpace, Stage};
-use crate::space::point::{PointConfig, PointSpace};
+use crate::space::image::{self, ImageConfig, ImageSpace, Stage};
+use crate::space::point::{self, PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
-use tch::Device;
+use std::collections::BTreeMap;
+use tch::{Device, Tensor};
 
 /// A network with weights.
 pub trait Model {
@@ -157,6 +158,22 @@ pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize>
     let mut spec = spec.clone();
     spec.image.auxiliary = false;
     Ok(derived(genotype, &spec, 0, Device::Cpu)?.weights().parameters.count())
+}
+
+/// The number of classes that a network with these weights tells apart; `origin` is their file.
+///
+/// # Errors
+/// Weights of no such network, a space that is not there yet.
+pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
+    let bias = match space {
+        SpaceName::Point => point::OUTPUT_BIAS,
+        SpaceName::Image => image::OUTPUT_BIAS,
+        SpaceName::Graph => return Err(not_yet(space)),
+    };
+    weights.get(bias).map(Tensor::numel).ok_or_else(|| {
+        Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
+            .with_hint("these are the weights of another network")
+    })
 }
 
 fn not_yet(space: SpaceName) -> Error {

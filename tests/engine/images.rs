@@ -15,6 +15,7 @@ use sgas::task::Task;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use sgas::topology::CellKind;
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 const TASK: Task = Task::Classify { classes: 5 };
@@ -65,6 +66,9 @@ fn the_auxiliary_head_speaks_in_training_alone() {
     assert_eq!(scores(Mode::Evaluation), None);
     let large = derived("Cri1_CIFAR_1", &spec(4, ImageConfig { stem: ImageStem::Imagenet, ..config }));
     let output = large.forward(&batch(224, 1), Mode::TRAINING);
+    let weights: BTreeMap<String, Tensor> =
+        large.weights().iter().map(|(name, value)| (name.to_owned(), value.shallow_clone())).collect();
+    assert_eq!(model::class_count(SpaceName::Image, &weights, "weights").unwrap(), 5);
     assert_eq!((output.logits.size(), output.auxiliary.unwrap().size()), (vec![4, 5], vec![4, 5]));
 }
 

@@ -42,7 +42,9 @@ fn a_processor_is_enough() {
 #[test]
 fn data_is_found_where_the_variable_says() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(folder.path().join("sets/ModelNet10/chair/train")).unwrap();
+    let class = folder.path().join("sets/ModelNet10/chair/train");
+    std::fs::create_dir_all(&class).unwrap();
+    std::fs::write(class.join("chair_0001.off"), "").unwrap();
     let report = diagnosis(sgas(folder.path()).env("SGAS_DATA", "sets"), 0);
     let set = |task: &str| report["data"].as_array().unwrap().iter().find(|set| set["task"] == task).unwrap();
     assert!(set("modelnet10")["folder"].as_str().unwrap().ends_with("sets/ModelNet10"));

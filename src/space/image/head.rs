@@ -10,6 +10,9 @@ use crate::tensor::layers::{BatchNorm, Linear};
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
+/// The weight with one value per class.
+pub const OUTPUT_BIAS: &str = "classifier.bias";
+
 /// Classifier and auxiliary head.
 pub struct ImageHead {
     classifier: Linear,

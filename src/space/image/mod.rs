@@ -7,6 +7,7 @@ mod head;
 mod stem;
 
 pub use config::{ImageConfig, ImageStem};
+pub use head::OUTPUT_BIAS;
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;

@@ -3,7 +3,6 @@
 #include "kernels.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <limits>
 
@@ -86,16 +85,19 @@ struct MaxBackward {
   int64_t channels;
   const T* grad;
   const uint8_t* column;
-  T* grad_x;  // zeros
+  T* grad_x;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    for (int64_t point = begin * list.points; point < end * list.points; ++point) {
-      const int64_t* index = list.index + point * list.k;
-      const T* from = grad + point * channels;
-      const uint8_t* at = column + point * channels;
-      for (int64_t channel = 0; channel < channels; ++channel) {
-        grad_x[index[at[channel]] * channels + channel] += from[channel];
+    for (int64_t cloud = begin; cloud < end; ++cloud) {
+      clear_cloud(grad_x, cloud, list.points, channels);
+      for (int64_t point = cloud * list.points; point < (cloud + 1) * list.points; ++point) {
+        const int64_t* index = list.index + point * list.k;
+        const T* from = grad + point * channels;
+        const uint8_t* at = column + point * channels;
+        for (int64_t channel = 0; channel < channels; ++channel) {
+          grad_x[index[at[channel]] * channels + channel] += from[channel];
+        }
       }
     }
   }
@@ -144,11 +146,14 @@ struct SumBackward {
   const T* grad;
   const T* weights;
   T factor;
-  T* grad_x;  // zeros
+  T* grad_x;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin * list.points, end * list.points, cached_rows);
+    for (int64_t cloud = begin; cloud < end; ++cloud) {
+      clear_cloud(grad_x, cloud, list.points, channels);
+      over_channels<Bytes>(*this, cloud * list.points, (cloud + 1) * list.points, cached_rows);
+    }
   }
 
   template <int Bytes>
@@ -206,7 +211,7 @@ at::Tensor sum_forward(const at::Tensor& x, const at::Tensor& weights, const Nei
 
 at::Tensor sum_backward(
     const at::Tensor& grad, const at::Tensor& weights, const Neighbourhood& list, double factor) {
-  auto grad_x = at::zeros_like(grad);
+  auto grad_x = at::empty_like(grad);
   by_type(grad, [&](auto zero) {
     using T = decltype(zero);
     const T* from = grad.const_data_ptr<T>();
@@ -240,7 +245,7 @@ struct GatherMax : torch::autograd::Function<GatherMax> {
     const auto saved = ctx->get_saved_variables();
     const auto list = neighbourhood(saved[0], ctx->saved_data["clouds"].toInt(), false);
     const auto grad = grads[0].contiguous();
-    auto grad_x = at::zeros_like(grad);
+    auto grad_x = at::empty_like(grad);
     by_type(grad, [&](auto zero) {
       using T = decltype(zero);
       const MaxBackward<T> kernel{list, grad.size(1), grad.const_data_ptr<T>(), saved[1].const_data_ptr<uint8_t>(),

@@ -103,6 +103,16 @@ constexpr int64_t grain_operations = 32768;
 // Rows that are gone through vector by vector of channels while they stay in the cache.
 constexpr int64_t cached_rows = 64;
 
+// Zeroes the rows of a cloud that a scatter is about to add to: they then lie in the cache of its thread.
+template <class T>
+SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t channels) {
+  std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
+}
+
+// The next narrower vector: halves down to 16 bytes, then one element.
+template <class T, int Bytes>
+constexpr int narrower = Bytes > 16 ? Bytes / 2 : static_cast<int>(sizeof(T));
+
 // Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels that is left, then for narrower ones.
 template <int Bytes, class Kernel>
 SGAS_INLINE void over_vectors(const Kernel& kernel, int64_t begin, int64_t end, int64_t channel) {
@@ -112,10 +122,7 @@ SGAS_INLINE void over_vectors(const Kernel& kernel, int64_t begin, int64_t end, 
     kernel.template block<Bytes>(begin, end, channel);
   }
   if constexpr (lanes > 1) {
-    constexpr int narrower = Bytes > 16 ? Bytes / 2 : static_cast<int>(sizeof(Element));
-    if (channel < kernel.channels) {
-      over_vectors<narrower>(kernel, begin, end, channel);
-    }
+    over_vectors<narrower<Element, Bytes>>(kernel, begin, end, channel);
   }
 }
 

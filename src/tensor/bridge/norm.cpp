@@ -1,6 +1,7 @@
-// Batch norm of a (leaky) ReLU over rows, the tail of the blocks conv → activation → norm, and what edge_norm.cpp shares. The
-// activation is not stored: backward computes it from the input again.
-#include "norm.h"
+// Batch norm of a (leaky) ReLU over rows, the tail of the blocks conv → activation → norm, and what edge_norm.cpp
+// shares. The activation is not stored: backward computes it from the input again. All passes go row by row: down a
+// column of vectors of wide rows every step would meet another page.
+#include "moments.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -23,7 +24,7 @@ struct Affine {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>

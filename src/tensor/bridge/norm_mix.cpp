@@ -4,7 +4,7 @@
 // Features are rows (R, C), or images (B, C, H, W) that lie channels-last, which are rows too. With the norm of part k
 // written y = x·factor + summand per channel, the sum is one affine map of all parts. Backward goes over gradient and
 // parts twice: for the sums that weights and norms need, then for the gradients of the parts.
-#include "norm.h"
+#include "moments.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>

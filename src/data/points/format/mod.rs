@@ -66,8 +66,11 @@ impl Format {
         }
     }
 
-    /// The format of a file, by its extension in any case.
+    /// The format of a file, by its extension in any case; a `README.txt` explains shapes and is none.
     pub(in crate::data) fn of(path: &Path) -> Option<Self> {
+        if path.file_stem()?.eq_ignore_ascii_case("readme") {
+            return None;
+        }
         let extension = path.extension()?.to_str()?.to_lowercase();
         Self::ALL.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
     }
@@ -104,7 +107,6 @@ pub(in crate::data) fn read(path: &Path) -> Result<Raw> {
 ///
 /// # Errors
 /// Another extension, a shape that the format can't hold, and [`Error::Write`].
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command that writes data sets, which comes next"))]
 pub(in crate::data) fn write(path: &Path, raw: &Raw) -> Result<()> {
     files::write_atomically(path, &write::bytes(path, raw)?)
 }
