@@ -148,7 +148,15 @@ fn unit_lengths(rows: i64, channels: i64) {
 fn norm<'a>(inputs: &'a [Tensor], at: usize, statistics: &'a [Tensor; 2]) -> BatchNorm<'a> {
     let [running_mean, running_var] = statistics;
     let (weight, bias) = (&inputs[at], &inputs[at + 1]);
-    BatchNorm { weight, bias, running_mean, running_var, training: true, momentum: 0.1, epsilon: 1e-5 }
+    BatchNorm {
+        weight: Some(weight),
+        bias: Some(bias),
+        running_mean,
+        running_var,
+        training: true,
+        momentum: 0.1,
+        epsilon: 1e-5,
+    }
 }
 
 fn batch_norm(x: &Tensor, inputs: &[Tensor], at: usize, statistics: &[Tensor; 2]) -> Tensor {

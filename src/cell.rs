@@ -117,18 +117,22 @@ impl<C> CellEdge<C> {
                 Some(if spared { output } else { drop_path(&output, mode.drop_path(), units) })
             }
             Content::Mixed(operations) => {
-                let forward = |operation: &Option<Box<dyn Operation<C>>>| {
-                    operation.as_ref().map(|operation| operation.forward(state, context, mode))
-                };
-                Some(mix(weights.expect("an open edge has a mixture"), operations.iter().map(forward)))
+                let parts = operations
+                    .iter()
+                    .map(|operation| operation.as_ref().map(|operation| operation.part(state, context, mode)));
+                Some(mix(weights.expect("an open edge has a mixture"), parts))
             }
         }
     }
 }
 
-/// Zeroes each unit with this probability and divides the kept ones by the keep rate.
+/// Zeroes each unit with this probability and divides the kept ones by the keep rate. A unit is a part of the first
+/// dimension: an image, the rows of a cloud, a row.
 fn drop_path(x: &Tensor, probability: f64, units: i64) -> Tensor {
     let keep = 1.0 - probability;
-    let mask = Tensor::empty([units, 1], (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
-    (x.reshape([units, -1]) * mask.to_kind(x.kind())).view_as(x)
+    let mask = Tensor::empty([units], (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
+    let mut shape = vec![1; x.dim()];
+    shape[0] = x.size()[0];
+    let rows = mask.unsqueeze(1).expand([units, shape[0] / units], false).reshape(shape);
+    x * rows.to_kind(x.kind())
 }

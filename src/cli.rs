@@ -124,7 +124,8 @@ struct SearchArguments {
     /// How edges are chosen [default: sgas]
     #[arg(long, help_heading = "Search options")]
     strategy: Option<Strategy>,
-    /// Order of the alphas' gradient: 1, the published default; 2 is not available yet
+    /// Order of the alphas' gradient: 1, the published default, or 2, which looks ahead to the weights' next step
+    /// and takes three more passes per step
     #[arg(long, value_name = "1|2", help_heading = "Search options")]
     order: Option<u8>,
     /// Also write the found cell here, for `sgas train --genotype`

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Deserialize;
 use sgas::model::{ModelConfig, NetworkSpec};
+use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 
 const SHAPES: &str = include_str!("../shapes.json");
@@ -52,6 +53,7 @@ impl Shape {
         NetworkSpec {
             model: ModelConfig { channels: self.channels, cells: self.cells },
             point: PointConfig { k: self.k, ..PointConfig::default() },
+            image: ImageConfig::default(),
             classes: self.classes,
             in_channels: 3,
         }

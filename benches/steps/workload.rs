@@ -7,6 +7,7 @@ use sgas::model::{Model, SearchModel, derived, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::bilevel::Bilevel;
+use sgas::search::second_order::Ahead;
 use sgas::step::WeightStep;
 use sgas::task::Task;
 use sgas::tensor::precision::Precision;
@@ -78,7 +79,10 @@ impl Workload {
         let batch = &self.batch;
         match &mut self.training {
             Training::Search { model, bilevel, rate } => match part {
-                Part::Alphas => bilevel.step_alphas(&mut **model, batch),
+                Part::Alphas => {
+                    let key = Key::new(SEED, Purpose::AlphaStep);
+                    bilevel.step_alphas(&mut **model, batch, &Ahead { batch, learning_rate: *rate, key })
+                }
                 _ => bilevel.step_weights(&mut **model, batch, *rate).map(drop),
             },
             Training::Train { model, step, task, rate } => {

@@ -15,6 +15,7 @@ use crate::model::{ModelConfig, NetworkSpec};
 use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
+use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
@@ -42,6 +43,8 @@ pub struct SearchRun {
     pub model: ModelConfig,
     /// `[point]`
     pub point: PointConfig,
+    /// `[image]`
+    pub image: ImageConfig,
     /// `[search]`
     pub search: SearchConfig,
     /// `[decision]`
@@ -68,6 +71,8 @@ pub struct TrainRun {
     pub model: ModelConfig,
     /// `[point]`
     pub point: PointConfig,
+    /// `[image]`
+    pub image: ImageConfig,
     /// `[train]`
     pub train: TrainConfig,
     /// `[weights]`
@@ -77,14 +82,16 @@ pub struct TrainRun {
 impl SearchRun {
     /// The sizes of the network for so many classes, and channels of an input point.
     pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        NetworkSpec { model: self.model.clone(), point: self.point.clone(), classes, in_channels }
+        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
+        NetworkSpec { model, point, image, classes, in_channels }
     }
 }
 
 impl TrainRun {
     /// The sizes of the network for so many classes, and channels of an input point.
     pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        NetworkSpec { model: self.model.clone(), point: self.point.clone(), classes, in_channels }
+        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
+        NetworkSpec { model, point, image, classes, in_channels }
     }
 }
 
@@ -113,6 +120,7 @@ impl RunConfig for SearchRun {
         self.data.validate()?;
         self.model.validate()?;
         self.point.validate()?;
+        self.image.validate()?;
         self.search.validate()?;
         self.decision.validate()?;
         self.weights.validate()?;
@@ -128,6 +136,7 @@ impl RunConfig for TrainRun {
         self.data.validate()?;
         self.model.validate()?;
         self.point.validate()?;
+        self.image.validate()?;
         self.train.validate()?;
         self.weights.validate()
     }

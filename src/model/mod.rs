@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::Mode;
 use crate::space::Output;
-use crate::space::point::{OUTPUT_BIAS, PointConfig, PointSpace};
+use crate::space::image::{self, ImageConfig, ImageSpace, Stage};
+use crate::space::point::{self, PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -98,6 +99,8 @@ pub struct NetworkSpec {
     pub model: ModelConfig,
     /// What only point networks have.
     pub point: PointConfig,
+    /// What only image networks have.
+    pub image: ImageConfig,
     /// Classes of the task.
     pub classes: usize,
     /// Numbers per input point.
@@ -107,6 +110,10 @@ pub struct NetworkSpec {
 impl NetworkSpec {
     fn point_space(&self) -> PointSpace {
         PointSpace { config: self.point.clone(), classes: self.classes as i64, in_channels: self.in_channels }
+    }
+
+    fn image_space(&self, stage: Stage) -> ImageSpace {
+        ImageSpace { config: self.image.clone(), classes: self.classes as i64, stage }
     }
 }
 
@@ -121,8 +128,12 @@ pub fn supernet(
     seed: u64,
     device: Device,
 ) -> Result<Box<dyn SearchModel>> {
-    require_point(space)?;
-    Ok(Box::new(Supernet::new(spec.point_space(), &spec.model, alpha_scale, seed, device)))
+    let model = &spec.model;
+    Ok(match space {
+        SpaceName::Point => Box::new(Supernet::new(spec.point_space(), model, alpha_scale, seed, device)),
+        SpaceName::Image => Box::new(Supernet::new(spec.image_space(Stage::Search), model, alpha_scale, seed, device)),
+        SpaceName::Graph => return Err(not_yet(space)),
+    })
 }
 
 /// A fresh network of a derived cell with weights drawn from `seed`.
@@ -130,17 +141,23 @@ pub fn supernet(
 /// # Errors
 /// A space that is not there yet.
 pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Result<Box<dyn Model>> {
-    require_point(genotype.space)?;
+    let model = &spec.model;
     Key::new(seed, Purpose::Weights).seed_torch();
-    Ok(Box::new(Derived::new(spec.point_space(), &spec.model, genotype, device)))
+    Ok(match genotype.space {
+        SpaceName::Point => Box::new(Derived::new(spec.point_space(), model, genotype, device)),
+        SpaceName::Image => Box::new(Derived::new(spec.image_space(Stage::Retraining), model, genotype, device)),
+        SpaceName::Graph => return Err(not_yet(genotype.space)),
+    })
 }
 
-/// The weights of a derived network, without building more of it than their shapes need.
+/// The weights of a derived network that evaluate it: an auxiliary head, which only training knows, does not count.
 ///
 /// # Errors
 /// A space that is not there yet.
 pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize> {
-    Ok(derived(genotype, spec, 0, Device::Cpu)?.weights().parameters.count())
+    let mut spec = spec.clone();
+    spec.image.auxiliary = false;
+    Ok(derived(genotype, &spec, 0, Device::Cpu)?.weights().parameters.count())
 }
 
 /// The number of classes that a network with these weights tells apart; `origin` is their file.
@@ -148,17 +165,18 @@ pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize>
 /// # Errors
 /// Weights of no such network, a space that is not there yet.
 pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
-    require_point(space)?;
-    weights.get(OUTPUT_BIAS).map(Tensor::numel).ok_or_else(|| {
-        Error::invalid(format!("{origin}: {OUTPUT_BIAS}"), "a value per class", "nothing")
+    let bias = match space {
+        SpaceName::Point => point::OUTPUT_BIAS,
+        SpaceName::Image => image::OUTPUT_BIAS,
+        SpaceName::Graph => return Err(not_yet(space)),
+    };
+    weights.get(bias).map(Tensor::numel).ok_or_else(|| {
+        Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
             .with_hint("these are the weights of another network")
     })
 }
 
-fn require_point(space: SpaceName) -> Result<()> {
-    if space == SpaceName::Point {
-        return Ok(());
-    }
-    Err(Error::usage(format!("networks of the {space} space can't be built yet"))
-        .with_hint("this version builds point networks: tasks modelnet40, modelnet10 and points"))
+fn not_yet(space: SpaceName) -> Error {
+    Error::usage(format!("networks of the {space} space can't be built yet"))
+        .with_hint("this version builds networks of the point and image spaces")
 }

@@ -1,7 +1,10 @@
 //! Operations: what an edge of a cell computes. One primitive per file, one folder per space.
 
+pub mod image;
 pub mod point;
+mod skip;
 
+use crate::tensor::mixture::Part;
 use std::cell::RefCell;
 use tch::Tensor;
 
@@ -42,11 +45,17 @@ pub enum Shared {
     RelativeMaximum,
     /// Sum over the neighbours without the point itself.
     NeighbourSum,
+    /// max(x, 0), with which all convolutions on images begin.
+    Relu,
+    /// Maximum over the 3×3 pixels around each (all edges from a state have the same stride).
+    MaximumPool,
+    /// Mean over the 3×3 pixels around each.
+    MeanPool,
 }
 
 /// A state of a cell: its features, and what several operations compute of them, computed once.
 pub struct State {
-    /// The features, as the space lays them out (points and graphs: rows (R, C)).
+    /// The features, as the space lays them out (points and graphs: rows (R, C); images: (B, C, H, W), channels-last).
     pub features: Tensor,
     shared: RefCell<Vec<(Shared, Tensor)>>,
 }
@@ -72,6 +81,11 @@ impl State {
 pub trait Operation<C> {
     /// The new features of a node's edge.
     fn forward(&self, state: &State, context: &C, mode: Mode) -> Tensor;
+
+    /// The same for a sum of several operations, to which a batch norm at the end may be left.
+    fn part(&self, state: &State, context: &C, mode: Mode) -> Part<'_> {
+        Part::plain(self.forward(state, context, mode))
+    }
 
     /// True for the identity, which drop path spares.
     fn is_identity(&self) -> bool {

@@ -49,6 +49,11 @@ impl Adam {
         vec![("mean", &self.mean), ("square", &self.square)]
     }
 
+    /// What is added to the gradient times the value.
+    pub fn weight_decay(&self) -> f64 {
+        self.config.weight_decay
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> i64 {
         self.steps

@@ -32,6 +32,15 @@ impl Optimizer {
         }
     }
 
+    /// Moves `flat` by the virtual step of second order, and keeps the state as it is. For Adam it is plain gradient
+    /// descent, as in the published code, whose formula knows no other step.
+    pub fn look_ahead(&self, flat: &Tensor, gradient: Tensor, learning_rate: f64) {
+        match self {
+            Self::Sgd(sgd) => sgd.look_ahead(flat, gradient, learning_rate),
+            Self::Adam(adam) => Sgd::new(flat, 0.0, adam.weight_decay()).look_ahead(flat, gradient, learning_rate),
+        }
+    }
+
     /// Follows the weights when some of them leave.
     pub fn retain(&mut self, kept: &Kept) {
         match self {

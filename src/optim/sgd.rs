@@ -30,6 +30,12 @@ impl Sgd {
         });
     }
 
+    /// Moves `flat` as [`Self::step`] would, and keeps the buffer as it is.
+    pub fn look_ahead(&self, flat: &Tensor, gradient: Tensor, learning_rate: f64) {
+        let buffer = &self.buffer * self.momentum;
+        Self { buffer, momentum: 1.0, weight_decay: self.weight_decay }.step(flat, gradient, learning_rate);
+    }
+
     /// Follows the weights when some of them leave.
     pub fn retain(&mut self, kept: &Kept) {
         self.buffer = kept.apply(&self.buffer);

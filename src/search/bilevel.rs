@@ -1,5 +1,5 @@
-//! One bilevel step of first order (REFERENCE section 3): the open alphas learn from a batch of their own data,
-//! then the weights from a training batch.
+//! One bilevel step (REFERENCE section 3): the open alphas learn from a batch of their own data, then the weights
+//! from a training batch. Their gradient is that of first order, or the one in [`second_order`].
 //!
 //! The alphas' forward pass runs in training mode, as the reference's does, so it also moves the running
 //! statistics; they touch nothing but the search's validation score.
@@ -9,9 +9,13 @@ use crate::error::Result;
 use crate::model::{self, Learn, SearchModel, Shrunk};
 use crate::ops::Mode;
 use crate::optim::{Adam, AlphaConfig, Scaler, Verdict, WeightConfig};
+use crate::search::AlphaOrder;
+use crate::search::second_order::{self, Ahead};
 use crate::step::{StepOutcome, WeightStep, finite};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
+use crate::tensor::random::Key;
+use tch::Tensor;
 
 /// The two optimizers of a search.
 pub struct Bilevel {
@@ -22,6 +26,7 @@ pub struct Bilevel {
     /// Loss scaling of the alphas' backward pass.
     pub alpha_scaler: Scaler,
     alpha_rate: f64,
+    order: AlphaOrder,
     task: Task,
 }
 
@@ -39,28 +44,47 @@ impl Bilevel {
             adam: Adam::new(model.alphas().open().flat(), alphas.adam()),
             alpha_scaler: Scaler::new(precision),
             alpha_rate: alphas.learning_rate,
+            order: AlphaOrder::First,
             task,
         }
+    }
+
+    /// The same with the alphas' gradient of this order.
+    #[must_use]
+    pub fn of_order(self, order: AlphaOrder) -> Self {
+        Self { order, ..self }
     }
 
     /// Trains the open alphas on one batch; nothing happens when none is open.
     ///
     /// # Errors
     /// A gradient that is not a number.
-    pub fn step_alphas(&mut self, model: &mut dyn SearchModel, batch: &Batch) -> Result<()> {
+    pub fn step_alphas(&mut self, model: &mut dyn SearchModel, batch: &Batch, ahead: &Ahead<'_>) -> Result<()> {
         if model.alphas().open().count() == 0 {
             return Ok(());
         }
-        model.learn(Learn::Alphas);
-        let output = model::forward(model, batch, Mode::TRAINING, self.weights.precision)?;
-        let loss = self.task.loss(&output.logits, batch.target());
-        let open = model.alphas().open();
-        let mut gradient = open.gradient(&self.alpha_scaler.scaled(&loss));
-        if self.alpha_scaler.unscale(&mut gradient) == Verdict::Finite {
+        let gradient = match self.order {
+            AlphaOrder::First => self.first_order(model, batch, ahead.key)?,
+            AlphaOrder::Second => {
+                Some(second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead)?)
+            }
+        };
+        if let Some(gradient) = gradient {
             finite("sum of the alphas' gradient", gradient.sum(tch::Kind::Double).double_value(&[]))?;
-            self.adam.step(open.flat(), gradient, self.alpha_rate);
+            self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate);
         }
         Ok(())
+    }
+
+    /// The flat gradient at the weights as they are; none where loss scaling skips the step.
+    fn first_order(&mut self, model: &mut dyn SearchModel, batch: &Batch, key: Key) -> Result<Option<Tensor>> {
+        model.learn(Learn::Alphas);
+        key.seed_torch();
+        let output = model::forward(model, batch, Mode::TRAINING, self.weights.precision)?;
+        let loss = self.task.loss(&output.logits, batch.target());
+        let mut gradient = model.alphas().open().gradient(&self.alpha_scaler.scaled(&loss));
+        let verdict = self.alpha_scaler.unscale(&mut gradient);
+        Ok((verdict == Verdict::Finite).then_some(gradient))
     }
 
     /// Trains the weights on one batch.

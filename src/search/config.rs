@@ -35,14 +35,45 @@ pub enum AlphaBatch {
     Whole,
 }
 
+/// Order of the alphas' gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum AlphaOrder {
+    /// The weights are taken as they are.
+    First,
+    /// The weights are taken as a step that follows the alphas would leave them.
+    Second,
+}
+
+impl TryFrom<u8> for AlphaOrder {
+    type Error = String;
+
+    fn try_from(order: u8) -> std::result::Result<Self, String> {
+        match order {
+            1 => Ok(Self::First),
+            2 => Ok(Self::Second),
+            other => Err(format!("expected 1 or 2, found {other}")),
+        }
+    }
+}
+
+impl From<AlphaOrder> for u8 {
+    fn from(order: AlphaOrder) -> Self {
+        match order {
+            AlphaOrder::First => 1,
+            AlphaOrder::Second => 2,
+        }
+    }
+}
+
 /// `[search]`: the bilevel loop (REFERENCE section 3).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
     /// `sgas`, `darts` or `random`.
     pub strategy: StrategyKind,
-    /// Order of the alphas' gradient; 1 is the published default.
-    pub order: u8,
+    /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
+    pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
     pub epochs: Option<usize>,
     /// Samples per batch before the first decision.
@@ -59,7 +90,7 @@ impl Default for SearchConfig {
     fn default() -> Self {
         Self {
             strategy: StrategyKind::Sgas,
-            order: 1,
+            order: AlphaOrder::First,
             epochs: None,
             batch: 28,
             batch_growth: 4,
@@ -73,13 +104,6 @@ impl SearchConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if self.order != 1 {
-            return Err(Error::invalid(
-                "search.order",
-                "1 (second order is not available yet)",
-                self.order.to_string(),
-            ));
-        }
         if self.batch < 2 {
             return Err(Error::invalid("search.batch", "at least 2, for batch norm", self.batch.to_string()));
         }

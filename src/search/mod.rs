@@ -3,8 +3,9 @@
 pub mod bilevel;
 mod config;
 mod search_loop;
+pub mod second_order;
 pub mod state;
 pub mod strategy;
 
-pub use config::{AlphaBatch, AlphaData, SearchConfig, StrategyKind};
+pub use config::{AlphaBatch, AlphaData, AlphaOrder, SearchConfig, StrategyKind};
 pub use search_loop::{Search, SearchData, SearchSettings};

@@ -13,6 +13,7 @@ use crate::model::SearchModel;
 use crate::optim::{AlphaConfig, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Observer};
 use crate::search::bilevel::Bilevel;
+use crate::search::second_order::Ahead;
 use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
@@ -64,7 +65,8 @@ pub struct Search<'a> {
 impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
-        let bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision);
+        let bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
+            .of_order(settings.search.order);
         Self { settings, model, strategy, bilevel, next_epoch: 0 }
     }
 
@@ -162,9 +164,10 @@ impl<'a> Search<'a> {
             let at = |error| at_step(error, epoch, step);
             let (batch, alpha_batch) =
                 (batch?.to_device(self.settings.device), alpha_batch?.to_device(self.settings.device));
-            self.seed(Purpose::AlphaStep, epoch, step);
-            self.bilevel.step_alphas(self.model, &alpha_batch).map_err(at)?;
-            self.seed(Purpose::WeightStep, epoch, step);
+            let key = |purpose| Key::new(self.settings.seed, purpose).at(epoch as u64, step as u64);
+            let ahead = Ahead { batch: &batch, learning_rate: rate, key: key(Purpose::AlphaStep) };
+            self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)?;
+            key(Purpose::WeightStep).seed_torch();
             let outcome = self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
             skipped += usize::from(outcome.gradient_norm.is_none());
             // A step that loss scaling skipped may have had no scores.
@@ -229,9 +232,5 @@ impl<'a> Search<'a> {
 
     fn key(&self, epoch: usize) -> Key {
         Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
-    }
-
-    fn seed(&self, purpose: Purpose, epoch: usize, step: usize) {
-        Key::new(self.settings.seed, purpose).at(epoch as u64, step as u64).seed_torch();
     }
 }

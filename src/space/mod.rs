@@ -1,5 +1,6 @@
 //! Spaces: which primitives there are, how cells are stacked, and what stands before, between and after them.
 
+pub mod image;
 pub mod point;
 
 use crate::batch::Batch;
@@ -22,6 +23,8 @@ pub struct CellPlan {
     pub outputs: i64,
     /// Position in the stack, from 0.
     pub position: usize,
+    /// Whether the step before it halved the resolution, so that its first input is twice as large as its second.
+    pub reduced_before: bool,
 }
 
 /// What a network puts out.

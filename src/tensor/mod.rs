@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the traps that clippy.toml bans are dealt with in this folder")]
 
 pub mod bridge;
+pub mod convolution;
 pub mod fused;
 pub mod init;
 pub mod layers;

@@ -170,9 +170,16 @@ impl Parameters {
 
     /// Gradient of `loss` for all weights, flat with zero padding.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
-        let leaves: Vec<&Tensor> = self.entries.iter().map(|entry| &entry.tensor).collect();
-        let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
-        self.join(&gradients)
+        let [gradient] = Self::gradients(loss, [self]);
+        gradient
+    }
+
+    /// Gradients of `loss` for several tables in one backward pass, each flat with zero padding.
+    pub fn gradients<const N: usize>(loss: &Tensor, tables: [&Self; N]) -> [Tensor; N] {
+        let leaves: Vec<&Tensor> =
+            tables.iter().flat_map(|table| table.entries.iter().map(|entry| &entry.tensor)).collect();
+        let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false).into_iter();
+        tables.map(|table| table.join(&gradients.by_ref().take(table.entries.len()).collect::<Vec<_>>()))
     }
 
     /// One flat tensor of one tensor per weight; a weight without a gradient gets zeros.
@@ -225,6 +232,20 @@ impl Buffers {
     /// Names and tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Copies of all values, in order.
+    pub fn copies(&self) -> Vec<Tensor> {
+        self.entries.iter().map(|(_, tensor)| tensor.copy()).collect()
+    }
+
+    /// Sets the values to earlier copies of them.
+    pub fn restore(&self, copies: &[Tensor]) {
+        no_grad(|| {
+            for ((_, tensor), copy) in self.entries.iter().zip(copies) {
+                tensor.shallow_clone().copy_(copy);
+            }
+        });
     }
 
     /// Keeps the buffers whose name passes.

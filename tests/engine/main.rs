@@ -3,6 +3,7 @@
 //! A binary of its own: libtorch's generator is the process's, so tests that draw from it take turns here, and
 //! those of `it` would draw in between.
 
+mod images;
 mod network;
 mod optimizers;
 mod parameters;
@@ -10,6 +11,7 @@ mod parameters;
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};
 use sgas::model::{ModelConfig, NetworkSpec};
+use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
@@ -19,6 +21,7 @@ fn spec() -> NetworkSpec {
     NetworkSpec {
         model: ModelConfig { channels: 4, cells: 2 },
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
+        image: ImageConfig::default(),
         classes: 5,
         in_channels: 3,
     }

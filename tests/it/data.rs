@@ -123,6 +123,7 @@ pub(crate) fn assert_mentions(error: &Error, words: &[&str]) {
 pub(crate) fn points_of(batch: Batch) -> PointBatch {
     match batch {
         Batch::Points(batch) => batch,
+        Batch::Images(_) => unreachable!("a set of points gives points"),
     }
 }
 

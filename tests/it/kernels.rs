@@ -17,16 +17,16 @@ use tch::{Device, IndexOp, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;
 /// fp32 sums in another order than libtorch's.
-const SINGLE: f64 = 1e-5;
+pub(crate) const SINGLE: f64 = 1e-5;
 /// fp64 leaves no rounding to speak of: what is left would be another formula.
-const DOUBLE: f64 = 1e-9;
+pub(crate) const DOUBLE: f64 = 1e-9;
 /// Inputs are exact in both; the result and each gradient are rounded once to 8 and 11 bits (half of the last
 /// place), of numbers up to the greatest, and then multiplied in the caller's casts.
-const BFLOAT: f64 = 1.0 / 256.0;
-const HALF: f64 = 1.0 / 2048.0;
+pub(crate) const BFLOAT: f64 = 1.0 / 256.0;
+pub(crate) const HALF: f64 = 1.0 / 2048.0;
 
 /// About normal, fp64, always the same: libtorch's generator is shared with the tests running beside.
-fn random(size: &[i64], seed: u64) -> Tensor {
+pub(crate) fn random(size: &[i64], seed: u64) -> Tensor {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let count = size.iter().product::<i64>();
     let values: Vec<f64> = (0..count).map(|_| (0..4).map(|_| generator.random_range(-0.866..0.866)).sum()).collect();
@@ -105,7 +105,7 @@ fn gathered(x: &Tensor, neighbours: &Tensor, own: OwnPoint) -> Tensor {
     x.index_select(0, &kept).view([rows, k - skipped, x.size()[1]])
 }
 
-fn close(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
+pub(crate) fn close(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
     assert_eq!(found.size(), expected.size(), "{what}");
     let (found, expected) = (found.to_kind(Kind::Double), expected.to_kind(Kind::Double));
     let scale = expected.abs().max().double_value(&[]).max(1.0);
@@ -114,7 +114,7 @@ fn close(found: &Tensor, expected: &Tensor, tolerance: f64, what: &str) {
 }
 
 /// Value and gradients of Σ probe · f(inputs).
-fn evaluated(inputs: &[Tensor], probe: &Tensor, f: &dyn Fn(&[Tensor]) -> Tensor) -> Vec<Tensor> {
+pub(crate) fn evaluated(inputs: &[Tensor], probe: &Tensor, f: &dyn Fn(&[Tensor]) -> Tensor) -> Vec<Tensor> {
     let leaves: Vec<Tensor> = inputs.iter().map(|input| input.copy().set_requires_grad(true)).collect();
     let y = f(&leaves);
     let loss = (y.to_kind(probe.kind()) * probe).sum(probe.kind());
@@ -240,7 +240,15 @@ fn batch_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, running: &(Tensor, Ten
 
 fn norm<'a>(weight: &'a Tensor, bias: &'a Tensor, running: &'a (Tensor, Tensor), training: bool) -> BatchNorm<'a> {
     let (running_mean, running_var) = (&running.0, &running.1);
-    BatchNorm { weight, bias, running_mean, running_var, training, momentum: 0.1, epsilon: 1e-5 }
+    BatchNorm {
+        weight: Some(weight),
+        bias: Some(bias),
+        running_mean,
+        running_var,
+        training,
+        momentum: 0.1,
+        epsilon: 1e-5,
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod decisions;
 mod doctor;
 mod errors;
 mod golden;
+mod image_kernels;
+mod image_networks;
 mod inputs;
 mod kernels;
 mod loader;

@@ -9,9 +9,9 @@ mod isomorphism;
 mod max_relative;
 pub mod published;
 mod sage;
-mod skip;
 
 use crate::ops::Operation;
+use crate::ops::skip::Skip;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 
@@ -21,7 +21,7 @@ pub fn operation(path: &Path, primitive: &str, channels: i64) -> Option<Box<dyn 
     let gconv = path.sub("gconv");
     Some(match primitive {
         "none" => return None,
-        "skip_connect" => Box::new(skip::Skip),
+        "skip_connect" => Box::new(Skip),
         "conv_1x1" => Box::new(convolution::PointConvolution::new(path, channels)),
         "edge_conv" => Box::new(edge::EdgeConvolution::new(&gconv, channels)),
         "mr_conv" => Box::new(max_relative::MaxRelativeConvolution::new(&gconv, channels)),

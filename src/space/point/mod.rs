@@ -7,7 +7,7 @@ mod head;
 pub use config::PointConfig;
 pub use head::OUTPUT_BIAS;
 
-use crate::batch::{Batch, PointBatch};
+use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::point::operation;
 use crate::ops::{Mode, Operation, State};
@@ -53,6 +53,7 @@ impl Space for PointSpace {
             inputs: [before(2, position), before(1, position)],
             outputs,
             position,
+            reduced_before: false,
         };
         (0..cells).map(plan).collect()
     }
@@ -92,8 +93,7 @@ struct PointStem(Block);
 
 impl Stem for PointStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
-        let Batch::Points(PointBatch { points, .. }) = batch;
-        let rows = self.0.forward(&points.flatten(0, 1), mode.is_training());
+        let rows = self.0.forward(&batch.points().points.flatten(0, 1), mode.is_training());
         [rows.shallow_clone(), rows]
     }
 }

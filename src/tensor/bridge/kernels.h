@@ -109,21 +109,28 @@ SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t cha
   std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
 }
 
-// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels, `step` rows (or clouds, or chunks)
-// at a time.
+// The next narrower vector: halves down to 16 bytes, then one element.
+template <class T, int Bytes>
+constexpr int narrower = Bytes > 16 ? Bytes / 2 : static_cast<int>(sizeof(T));
+
+// Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels that is left, then for narrower ones.
 template <int Bytes, class Kernel>
-SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end, int64_t step) {
+SGAS_INLINE void over_vectors(const Kernel& kernel, int64_t begin, int64_t end, int64_t channel) {
   using Element = typename Kernel::Element;
   constexpr int64_t lanes = Bytes / static_cast<int64_t>(sizeof(Element));
+  for (; channel + lanes <= kernel.channels; channel += lanes) {
+    kernel.template block<Bytes>(begin, end, channel);
+  }
+  if constexpr (lanes > 1) {
+    over_vectors<narrower<Element, Bytes>>(kernel, begin, end, channel);
+  }
+}
+
+// The same `step` rows (or clouds, or chunks) at a time.
+template <int Bytes, class Kernel>
+SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end, int64_t step) {
   for (int64_t start = begin; start < end; start += step) {
-    const int64_t stop = std::min(end, start + step);
-    int64_t channel = 0;
-    for (; channel + lanes <= kernel.channels; channel += lanes) {
-      kernel.template block<Bytes>(start, stop, channel);
-    }
-    for (; channel < kernel.channels; ++channel) {
-      kernel.template block<sizeof(Element)>(start, stop, channel);
-    }
+    over_vectors<Bytes>(kernel, start, std::min(end, start + step), 0);
   }
 }
 
@@ -212,6 +219,16 @@ inline at::Tensor as_type(const at::Tensor& x, at::ScalarType type) {
 inline at::Tensor widen(const at::Tensor& x) {
   const auto wide = as_type(x, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   return wide.is_contiguous() ? wide : wide.contiguous();
+}
+
+// Rows (R, C), or images (B, C, H, W) as rows: widened, and the channels of a row or pixel side by side.
+inline at::MemoryFormat layout(const at::Tensor& x) {
+  return x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+inline at::Tensor laid(const at::Tensor& x) {
+  const auto wide = as_type(x, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  return wide.is_contiguous(layout(x)) ? wide : wide.contiguous(layout(x));
 }
 
 // True where a gradient may be asked for, so that something must be saved.

@@ -14,6 +14,7 @@ use torch_sys::C_tensor;
 use crate::error::{Error, Result};
 
 pub mod autocast;
+pub mod depthwise;
 pub mod device;
 pub mod gather;
 pub mod machine;
@@ -21,6 +22,7 @@ pub mod memory;
 pub mod mix;
 pub mod nearest;
 pub mod norm;
+pub mod norm_mix;
 pub mod operators;
 pub mod profile;
 pub mod unit_length;

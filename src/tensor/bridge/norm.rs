@@ -37,10 +37,10 @@ unsafe extern "C" {
 /// A batch norm's tensors, (C) each, and settings; the meaning is libtorch's `batch_norm`.
 #[derive(Debug)]
 pub struct BatchNorm<'a> {
-    /// Scale; may be negative.
-    pub weight: &'a Tensor,
-    /// Offset.
-    pub bias: &'a Tensor,
+    /// Scale; may be negative. Kernels before a maximum or behind a ReLU want one.
+    pub weight: Option<&'a Tensor>,
+    /// Offset, where there is a scale.
+    pub bias: Option<&'a Tensor>,
     /// Moved in place in training, used in evaluation.
     pub running_mean: &'a Tensor,
     /// Moved in place (by the unbiased variance) in training, used in evaluation.
@@ -54,8 +54,10 @@ pub struct BatchNorm<'a> {
 }
 
 impl BatchNorm<'_> {
-    fn tensors(&self) -> [*const C_tensor; 4] {
-        [self.weight, self.bias, self.running_mean, self.running_var].map(|tensor| tensor.as_ptr())
+    /// In the order of the C side; null where there is none.
+    pub(super) fn tensors(&self) -> [*const C_tensor; 4] {
+        [self.weight, self.bias, Some(self.running_mean), Some(self.running_var)]
+            .map(|tensor| tensor.map_or(std::ptr::null(), |tensor| tensor.as_ptr()))
     }
 }
 

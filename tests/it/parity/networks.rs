@@ -1,33 +1,56 @@
 //! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
 
 use super::{Case, Results, for_each_case, running_statistics};
-use sgas::batch::{Batch, PointBatch};
+use sgas::batch::{Batch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{Learn, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
+use sgas::search::AlphaOrder;
 use sgas::search::bilevel::Bilevel;
+use sgas::search::second_order::Ahead;
+use sgas::space::Output;
+use sgas::space::image::{ImageConfig, ImageStem};
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::precision::Precision;
-use sgas::topology::CellKind;
+use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
 
 const POINT: [&str; 2] = ["point", "modelnet"];
+const IMAGE: [&str; 3] = ["cnn", "cifar", "imagenet"];
+
+fn space(case: &Case) -> SpaceName {
+    case.text("space").parse().unwrap()
+}
 
 fn spec(case: &Case) -> NetworkSpec {
-    NetworkSpec {
-        model: ModelConfig { channels: case.int("init_channels"), cells: case.int("cells") as usize },
-        point: PointConfig {
-            k: case.int("k"),
-            embedding: case.int("emb_dims"),
-            dropout: case.float("dropout"),
-            stem_multiplier: case.int("stem_multiplier"),
-        },
-        classes: case.int("num_classes") as usize,
-        in_channels: case.int("in_channels"),
+    let cells = |key| case.int(key) as usize;
+    let (cells, point, image) = match space(case) {
+        SpaceName::Point => (cells("cells"), point(case), ImageConfig::default()),
+        SpaceName::Image => (cells("layers"), PointConfig::default(), image(case)),
+        SpaceName::Graph => panic!("{}: no networks of graphs yet", case.name),
+    };
+    let model = ModelConfig { channels: case.int("init_channels"), cells };
+    let (classes, in_channels) = (case.int("num_classes") as usize, case.header["in_channels"].as_i64().unwrap_or(3));
+    NetworkSpec { model, point, image, classes, in_channels }
+}
+
+fn point(case: &Case) -> PointConfig {
+    PointConfig {
+        k: case.int("k"),
+        embedding: case.int("emb_dims"),
+        dropout: case.float("dropout"),
+        stem_multiplier: case.int("stem_multiplier"),
     }
+}
+
+fn image(case: &Case) -> ImageConfig {
+    let stem = if case.text("space") == "imagenet" { ImageStem::Imagenet } else { ImageStem::Cifar };
+    let auxiliary = case.header["auxiliary"].as_bool().unwrap_or(false);
+    let stem_multiplier = case.header["stem_multiplier"].as_i64().unwrap_or(3);
+    ImageConfig { stem, stem_multiplier, auxiliary }
 }
 
 fn task(case: &Case) -> Task {
@@ -35,23 +58,28 @@ fn task(case: &Case) -> Task {
 }
 
 fn batch(case: &Case, x: &str, target: &str) -> Batch {
-    let points = case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous();
-    Batch::Points(PointBatch { points, labels: case.tensor(target) })
+    let labels = case.tensor(target);
+    match space(case) {
+        SpaceName::Image => Batch::Images(ImageBatch { images: case.tensor(x), labels }),
+        _ => Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels }),
+    }
 }
 
 /// A supernet with the file's weights, alphas and decisions.
 fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
-    let mut model = supernet(SpaceName::Point, &spec(case), 1e-3, 0, case.device).unwrap();
+    let mut model = supernet(space(case), &spec(case), 1e-3, 0, case.device).unwrap();
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
-    let alphas = case.tensor("alpha:normal").to_kind(Kind::Double);
-    let rows: Vec<Vec<f64>> = alphas.unbind(0).iter().map(|row| Vec::try_from(row).unwrap()).collect();
-    model.alphas_mut().set_values(CellKind::Normal, &rows);
-    let states = Vec::<i64>::try_from(case.tensor("state:normal")).unwrap();
-    for (edge, state) in states.into_iter().enumerate() {
-        match usize::try_from(state) {
-            Err(_) => {}
-            Ok(NONE) => drop(model.prune(CellKind::Normal, edge)),
-            Ok(primitive) => drop(model.fix(CellKind::Normal, edge, primitive)),
+    for &kind in space(case).kinds() {
+        let alphas = case.tensor(&format!("alpha:{kind}")).to_kind(Kind::Double);
+        let rows: Vec<Vec<f64>> = alphas.unbind(0).iter().map(|row| Vec::try_from(row).unwrap()).collect();
+        model.alphas_mut().set_values(kind, &rows);
+        let states = Vec::<i64>::try_from(case.tensor(&format!("state:{kind}"))).unwrap();
+        for (edge, state) in states.into_iter().enumerate() {
+            match usize::try_from(state) {
+                Err(_) => {}
+                Ok(NONE) => drop(model.prune(kind, edge)),
+                Ok(primitive) => drop(model.fix(kind, edge, primitive)),
+            }
         }
     }
     model
@@ -60,6 +88,11 @@ fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
 #[test]
 fn golden_point_supernets() {
     for_each_case("supernet", &POINT, |case| case.compare(run_supernet));
+}
+
+#[test]
+fn golden_image_supernets() {
+    for_each_case("supernet", &IMAGE, |case| case.compare(run_supernet));
 }
 
 fn run_supernet(case: &Case) -> Results {
@@ -76,23 +109,25 @@ fn run_supernet(case: &Case) -> Results {
     let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false);
     let of_alphas = gradients.split_off(weights.iter().count());
     results.extend(weights.iter().map(|(name, _)| format!("grad:{name}")).zip(gradients));
-    let table = case.tensor("alpha:normal").zeros_like();
-    for ((name, _), gradient) in open.iter().zip(of_alphas) {
-        let edge: i64 = name.strip_prefix("normal.").unwrap().parse().unwrap();
-        table.get(edge).copy_(&gradient);
+    for kind in space(case).kinds() {
+        let zeros = case.tensor(&format!("alpha:{kind}")).zeros_like();
+        results.insert(format!("grad_alpha:{kind}"), zeros);
     }
-    results.insert("grad_alpha:normal".to_owned(), table);
+    for ((name, _), gradient) in open.iter().zip(of_alphas) {
+        let (kind, edge) = name.split_once('.').unwrap();
+        results[&format!("grad_alpha:{kind}")].get(edge.parse().unwrap()).copy_(&gradient);
+    }
     results
 }
 
 #[test]
 fn golden_point_bilevels() {
-    for_each_case("bilevel", &POINT, |case| {
-        if case.int("order") == 2 {
-            panic!("{}: second order is not built yet", case.name);
-        }
-        case.compare(run_bilevel);
-    });
+    for_each_case("bilevel", &POINT, |case| case.compare(run_bilevel));
+}
+
+#[test]
+fn golden_image_bilevels() {
+    for_each_case("bilevel", &IMAGE, |case| case.compare(run_bilevel));
 }
 
 fn run_bilevel(case: &Case) -> Results {
@@ -112,7 +147,8 @@ fn run_bilevel(case: &Case) -> Results {
         betas: (betas[0].as_f64().unwrap(), betas[1].as_f64().unwrap()),
         ..AlphaConfig::default()
     };
-    let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32);
+    let order = AlphaOrder::try_from(case.int("order") as u8).unwrap();
+    let mut bilevel = Bilevel::new(&*model, task(case), &weights, &alphas, Precision::Fp32).of_order(order);
     let mut outcomes = Vec::new();
     let mut results = Results::new();
     for step in 0.. {
@@ -120,11 +156,14 @@ fn run_bilevel(case: &Case) -> Results {
         if !case.content.tensors.contains_key(&name("train_x")) {
             break;
         }
-        bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target"))).unwrap();
         let training = batch(case, &name("train_x"), &name("train_target"));
+        let ahead = Ahead { batch: &training, learning_rate: rate, key: Key::new(0, Purpose::AlphaStep) };
+        bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target")), &ahead).unwrap();
         let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap();
         outcomes.extend([outcome.loss as f32, outcome.gradient_norm.unwrap() as f32]);
-        results.insert(name("alpha_normal"), Tensor::stack(model.alphas().rows(CellKind::Normal), 0));
+        for &kind in space(case).kinds() {
+            results.insert(name(&format!("alpha_{kind}")), Tensor::stack(model.alphas().rows(kind), 0));
+        }
     }
     results.insert("output:train_loss_and_grad_norm".to_owned(), Tensor::from_slice(&outcomes).view([-1, 2]));
     results
@@ -135,20 +174,41 @@ fn golden_point_networks() {
     for_each_case("network", &POINT, |case| case.compare(run_network));
 }
 
+#[test]
+fn golden_image_networks() {
+    for_each_case("network", &IMAGE, |case| case.compare(run_network));
+}
+
+/// ImageNet's inputs are stored as 28×28 pixels.
+fn network_batch(case: &Case) -> Batch {
+    if !case.content.tensors.contains_key("input:x_28") {
+        return batch(case, "input:x", "input:target");
+    }
+    let images = case.tensor("input:x_28").upsample_nearest2d([224, 224], None, None);
+    Batch::Images(ImageBatch { images, labels: case.tensor("input:target") })
+}
+
 fn run_network(case: &Case) -> Results {
     let mut cell = case.header["genotype"].clone();
     cell["space"] = case.header["space"].clone();
     let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
     let mut model = derived(&genotype, &spec(case), 0, case.device).unwrap();
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
-    let batch = batch(case, "input:x", "input:target");
+    let batch = network_batch(case);
 
-    let logits = model.forward(&batch, Mode::TRAINING).logits;
-    let loss = task(case).loss(&logits, batch.target());
+    let Output { logits, auxiliary } = model.forward(&batch, Mode::TRAINING);
+    let mut loss = task(case).loss(&logits, batch.target());
+    let mut results = Results::new();
+    if let Some(auxiliary) = auxiliary {
+        loss += task(case).loss(&auxiliary, batch.target()) * case.float("auxiliary_weight");
+        results.insert("output:train_aux_logits".to_owned(), auxiliary);
+    }
     let parameters = &model.weights().parameters;
     let flat = parameters.gradient(&loss);
-    let mut results: Results =
-        parameters.split(&flat).map(|(name, gradient)| (format!("grad:{name}"), gradient)).collect();
+    let gradients = parameters.split(&flat).map(|(name, gradient)| (format!("grad:{name}"), gradient));
+    // The files leave out the auxiliary head's matrices, which are larger than all else.
+    let left_out = |name: &str| name.contains("auxiliary_head") && !case.content.tensors.contains_key(name);
+    results.extend(gradients.filter(|(name, _)| !left_out(name)));
     results.extend(running_statistics(model.weights()));
     results.insert("output:train_logits".to_owned(), logits);
     results.insert("output:train_loss".to_owned(), loss.view([1]));

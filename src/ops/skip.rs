@@ -1,9 +1,9 @@
-//! `skip_connect`: the identity.
+//! `skip_connect`: the identity, in every space.
 
 use crate::ops::{Mode, Operation, State};
 use tch::Tensor;
 
-/// y_i = x_i.
+/// y = x.
 pub struct Skip;
 
 impl<C> Operation<C> for Skip {

@@ -1,0 +1,85 @@
+//! The alphas' gradient of second order (Liu, Simonyan and Yang 2019, equations 6 to 8; REFERENCE section 3): of the
+//! validation loss at the weights that one more step of SGD would give, whose dependence on the alphas counts.
+//!
+//! With w' = w − η·(momentum·buffer + ∇w L_train(w, α) + decay·w) the gradient is ∇α L_val(w', α) −
+//! η·∇²αw L_train(w, α)·v, v = ∇w' L_val(w', α). The product with the second derivative is a central difference: of
+//! ∇α L_train at w ± ε·v, ε = 0.01/‖v‖. All of it is computed on the one flat tensor of weights, which comes back to
+//! the bit, and in fp32: the difference would be noise in half precision. Every pass draws the same dropout, or the
+//! difference would be between two networks.
+
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::model::{Learn, SearchModel};
+use crate::ops::Mode;
+use crate::optim::Optimizer;
+use crate::step::finite;
+use crate::task::Task;
+use crate::tensor::parameters::Parameters;
+use crate::tensor::random::Key;
+use tch::{Kind, Tensor, no_grad};
+
+/// ε·‖v‖.
+const DIFFERENCE: f64 = 0.01;
+
+/// The step of the weights that follows the alphas' step.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'a> {
+    /// Its batch.
+    pub batch: &'a Batch,
+    /// Its learning rate η.
+    pub learning_rate: f64,
+    /// Of all that is random in the alphas' step.
+    pub key: Key,
+}
+
+/// The flat gradient of the open alphas for the loss of `batch`. Running statistics move as in the published code: by
+/// the passes over the training batch, not by the one at w'.
+///
+/// # Errors
+/// A gradient that is not a number.
+pub fn gradient(
+    model: &mut dyn SearchModel,
+    task: Task,
+    optimizer: &Optimizer,
+    batch: &Batch,
+    ahead: &Ahead<'_>,
+) -> Result<Tensor> {
+    let loss = |model: &dyn SearchModel, batch: &Batch| {
+        ahead.key.seed_torch();
+        task.loss(&model.forward(batch, Mode::TRAINING).logits, batch.target())
+    };
+    let saved = model.weights().parameters.flat().copy();
+    model.learn(Learn::Weights);
+    let descent = model.weights().parameters.gradient(&loss(model, ahead.batch));
+    optimizer.look_ahead(model.weights().parameters.flat(), descent, ahead.learning_rate);
+    let statistics = model.weights().buffers.copies();
+    model.learn(Learn::Both);
+    let tables = [&model.weights().parameters, model.alphas().open()];
+    let [direction, mut gradient] = Parameters::gradients(&loss(model, batch), tables);
+    model.weights().buffers.restore(&statistics);
+    model.learn(Learn::Alphas);
+    let size = direction.norm_scalaropt_dtype(2, Kind::Float).double_value(&[]);
+    if size > 0.0 {
+        let epsilon = DIFFERENCE / size;
+        let beside = |step: f64| {
+            set(&model.weights().parameters, &saved);
+            move_along(&model.weights().parameters, &direction, step);
+            model.alphas().open().gradient(&loss(model, ahead.batch))
+        };
+        gradient -= (beside(epsilon) - beside(-epsilon)) * (ahead.learning_rate / (2.0 * epsilon));
+    }
+    set(&model.weights().parameters, &saved);
+    finite("norm of the weights' gradient after the virtual step", size)?;
+    Ok(gradient)
+}
+
+/// Adds `step` times `direction` to the flat weights, in place.
+fn move_along(parameters: &Parameters, direction: &Tensor, step: f64) {
+    let step = Tensor::full([0_i64; 0], step, (Kind::Float, direction.device()));
+    let _ = no_grad(|| parameters.flat().shallow_clone().addcmul_(direction, &step));
+}
+
+/// Overwrites the flat weights.
+fn set(parameters: &Parameters, values: &Tensor) {
+    no_grad(|| parameters.flat().shallow_clone().copy_(values));
+}

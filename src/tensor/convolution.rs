@@ -1,0 +1,98 @@
+//! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head.
+
+use crate::tensor::bridge::depthwise::{Steps, depthwise};
+use crate::tensor::fused::{done, is_fused};
+use crate::tensor::init::Init;
+use crate::tensor::parameters::Path;
+use tch::Tensor;
+
+/// The shape of a convolution: height and width, where they can differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Size of the kernel.
+    pub kernel: [i64; 2],
+    /// Distance between neighbouring outputs.
+    pub stride: [i64; 2],
+    /// Rows and columns of zeros around the image.
+    pub padding: [i64; 2],
+    /// Distance between neighbouring taps.
+    pub dilation: i64,
+}
+
+impl Window {
+    /// A square kernel of odd size whose output, at stride 1, has the size of its input.
+    pub fn square(kernel: i64, stride: i64, dilation: i64) -> Self {
+        let padding = dilation * (kernel - 1) / 2;
+        Self { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2], dilation }
+    }
+}
+
+/// A convolution without bias.
+pub struct Convolution {
+    weight: Tensor,
+    window: Window,
+    groups: i64,
+}
+
+impl Convolution {
+    /// From `inputs` to `outputs` channels at `path` (`weight`).
+    pub fn new(path: &Path, inputs: i64, outputs: i64, window: Window) -> Self {
+        Self::grouped(path, [inputs, outputs], window, 1)
+    }
+
+    /// One kernel per channel.
+    pub fn depthwise(path: &Path, channels: i64, window: Window) -> Self {
+        Self::grouped(path, [channels; 2], window, channels)
+    }
+
+    /// One map per pixel.
+    pub fn pointwise(path: &Path, inputs: i64, outputs: i64, stride: i64) -> Self {
+        Self::new(path, inputs, outputs, Window::square(1, stride, 1))
+    }
+
+    fn grouped(path: &Path, [inputs, outputs]: [i64; 2], window: Window, groups: i64) -> Self {
+        let [height, width] = window.kernel;
+        let shape = [outputs, inputs / groups, height, width];
+        let weight = path.weight("weight", &shape, Init::fan_in(shape[1..].iter().product()));
+        Self { weight, window, groups }
+    }
+
+    /// (B, C_in, H, W) → (B, C_out, H', W').
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let Window { kernel, stride, padding, dilation } = self.window;
+        if self.groups == 1 && kernel == [1, 1] && is_fused(x) {
+            return pointwise(x, &self.weight, stride[0]);
+        }
+        if self.groups > 1 && is_fused(x) {
+            return done(depthwise(x, &self.weight, self.steps(), false));
+        }
+        x.conv2d(&self.weight, None::<&Tensor>, stride, padding, [dilation; 2], self.groups)
+    }
+
+    /// The same of max(x, 0), which the kernels need not store.
+    pub fn forward_rectified(&self, x: &Tensor) -> Tensor {
+        if self.groups > 1 && is_fused(x) {
+            return done(depthwise(x, &self.weight, self.steps(), true));
+        }
+        self.forward(&x.relu())
+    }
+
+    /// A window of a depthwise convolution is square.
+    fn steps(&self) -> Steps {
+        let Window { stride, padding, dilation, .. } = self.window;
+        Steps { stride: stride[0], padding: padding[0], dilation }
+    }
+}
+
+/// A map of the channels of every pixel, or of every other in height and width: on a CPU as a product of matrices,
+/// because pixels that lie channels-last are rows.
+fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
+    let x = if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) };
+    let pixels = x.permute([0, 2, 3, 1]);
+    pixels.linear(&weight.flatten(1, -1), None::<&Tensor>).permute([0, 3, 1, 2])
+}
+
+/// The same images with the channels of a pixel side by side in memory.
+pub fn channels_last(images: &Tensor) -> Tensor {
+    images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
