@@ -11,19 +11,28 @@ pub struct PointBatch {
     pub labels: Tensor,
 }
 
+/// Images of one size, with a class each.
+#[derive(Debug)]
+pub struct ImageBatch {
+    /// Normalised colours, fp32 (B, 3, H, W), in any memory format.
+    pub images: Tensor,
+    /// Class of every image, int64 (B).
+    pub labels: Tensor,
+}
+
 /// A batch of any task, as the loops see it.
 #[derive(Debug)]
 pub enum Batch {
     /// Point clouds with a class each.
     Points(PointBatch),
+    /// Images with a class each.
+    Images(ImageBatch),
 }
 
 impl Batch {
     /// The number of samples B.
     pub fn len(&self) -> usize {
-        match self {
-            Self::Points(batch) => usize::try_from(batch.labels.size()[0]).expect("sizes are not negative"),
-        }
+        usize::try_from(self.target().size()[0]).expect("sizes are not negative")
     }
 
     /// True for a batch without samples; loaders never make one.
@@ -35,6 +44,7 @@ impl Batch {
     pub fn target(&self) -> &Tensor {
         match self {
             Self::Points(batch) => &batch.labels,
+            Self::Images(batch) => &batch.labels,
         }
     }
 
@@ -46,6 +56,26 @@ impl Batch {
                 points: batch.points.to_device(device),
                 labels: batch.labels.to_device(device),
             }),
+            Self::Images(batch) => Self::Images(ImageBatch {
+                images: batch.images.to_device(device),
+                labels: batch.labels.to_device(device),
+            }),
+        }
+    }
+
+    /// The clouds of a task of the point space; panics on another's.
+    pub fn points(&self) -> &PointBatch {
+        match self {
+            Self::Points(batch) => batch,
+            Self::Images(_) => unreachable!("point networks are given points"),
+        }
+    }
+
+    /// The images of a task of the image space; panics on another's.
+    pub fn images(&self) -> &ImageBatch {
+        match self {
+            Self::Images(batch) => batch,
+            Self::Points(_) => unreachable!("image networks are given images"),
         }
     }
 }

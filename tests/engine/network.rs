@@ -138,7 +138,7 @@ fn bf16_is_near_fp32_and_its_losses_alphas_and_neighbours_are_fp32() {
     assert_eq!(TASK.loss(&half, batch.target()).kind(), Kind::Float);
 
     let supernet = supernet();
-    let Batch::Points(points) = &batch;
+    let points = batch.points();
     let rows = points.points.flatten(0, 1);
     let graph = || Neighbours::nearest(&rows, 6, 4, 2).rows;
     let (graph_before, mixture_before) = (graph(), supernet.alphas().mixture(CellKind::Normal));
@@ -176,7 +176,7 @@ fn a_skipped_step_leaves_weights_and_momentum_and_halves_the_scale() {
     assert_eq!(scale, 65536.0);
 
     // Features beyond fp32's range: the loss and the gradient are no numbers.
-    let Batch::Points(PointBatch { points, labels }) = batch();
+    let Batch::Points(PointBatch { points, labels }) = batch() else { unreachable!("points") };
     let broken = Batch::Points(PointBatch { points: points * f64::from(f32::MAX) * 4.0, labels });
     for halved in [32768.0, 16384.0] {
         let (skipped, after, momentum_after, scale) = run(&*model, &broken);
@@ -224,7 +224,7 @@ fn without_loss_scaling_a_broken_gradient_is_an_error_and_moves_nothing() {
     let model = derived();
     let before = model.weights().parameters.flat().detach().copy();
     let mut step = WeightStep::new(&*model, &WeightConfig::default(), Precision::Fp32, 0.0);
-    let Batch::Points(PointBatch { points, labels }) = batch();
+    let Batch::Points(PointBatch { points, labels }) = batch() else { unreachable!("points") };
     let broken = Batch::Points(PointBatch { points: points * f64::from(f32::MAX) * 4.0, labels });
     let error = step.run(&*model, TASK, &broken, Mode::TRAINING, 0.1).err().unwrap();
     assert!(error.to_string().starts_with("the gradient's norm is ") && error.exit_code() == 1, "{error}");

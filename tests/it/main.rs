@@ -9,5 +9,6 @@ mod golden;
 mod kernels;
 mod loader;
 mod parity;
+mod pictures;
 mod readme;
 mod runs;

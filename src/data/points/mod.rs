@@ -22,6 +22,7 @@ use features::Features;
 use set::ShapeSet;
 use shape::{Reading, Shape};
 
+use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::Dataset;
 use super::loader::{Access, Samples};
@@ -32,9 +33,6 @@ use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
 pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder};
-
-/// Bad files that are told one by one; of more only the number.
-const TOLD: usize = 10;
 
 /// How shapes are looked at.
 #[derive(Debug, Clone)]
@@ -125,51 +123,8 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     let (samples, skipped) = keep_good(read, config.skip_bad)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
     warn_of_repeated_points(&samples, config.points);
-    check_classes(&samples, &set.classes, &origin)?;
+    check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
-}
-
-/// The good samples and the number of bad ones; of these the first is an error unless they may be skipped.
-fn keep_good<T>(read: Vec<Result<T>>, skip_bad: bool) -> Result<(Vec<T>, usize)> {
-    let (good, bad): (Vec<Result<T>>, Vec<Result<T>>) = read.into_iter().partition(Result::is_ok);
-    let good: Vec<T> = good.into_iter().flatten().collect();
-    let bad: Vec<Error> = bad.into_iter().filter_map(Result::err).collect();
-    if skip_bad {
-        for error in bad.iter().take(TOLD) {
-            tracing::warn!("skipped: {error}");
-        }
-        if bad.len() > TOLD {
-            tracing::warn!("and {} more bad files skipped", bad.len() - TOLD);
-        }
-        return Ok((good, bad.len()));
-    }
-    let others = bad.len().saturating_sub(1);
-    match bad.into_iter().next() {
-        None => Ok((good, 0)),
-        Some(error) if others == 0 => Err(error),
-        Some(error) => {
-            let hint = format!(
-                "{others} more files are bad: `sgas data info DIR` lists them, --skip-bad goes on without them"
-            );
-            let own = error.hint().map_or(String::new(), |own| format!("{own}; "));
-            Err(error.with_hint(own + &hint))
-        }
-    }
-}
-
-fn check_classes(samples: &[(Split, Sample)], classes: &[String], origin: &str) -> Result<()> {
-    for split in [Split::Train, Split::Test] {
-        let mut counts = vec![0_usize; classes.len()];
-        for (_, sample) in samples.iter().filter(|(of, _)| *of == split) {
-            counts[sample.label] += 1;
-        }
-        if let Some(empty) = counts.iter().position(|count| *count == 0) {
-            let place = format!("{origin}: {} split of class {}", split.name(), classes[empty]);
-            return Err(Error::invalid(place, "at least one shape", "none")
-                .with_hint("add shapes of this class, or remove the class from both splits"));
-        }
-    }
-    Ok(())
 }
 
 fn warn_of_repeated_points(samples: &[(Split, Sample)], points: usize) {

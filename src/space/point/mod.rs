@@ -6,7 +6,7 @@ mod head;
 
 pub use config::PointConfig;
 
-use crate::batch::{Batch, PointBatch};
+use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::point::operation;
 use crate::ops::{Mode, Operation, State};
@@ -91,8 +91,7 @@ struct PointStem(Block);
 
 impl Stem for PointStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
-        let Batch::Points(PointBatch { points, .. }) = batch;
-        let rows = self.0.forward(&points.flatten(0, 1), mode.is_training());
+        let rows = self.0.forward(&batch.points().points.flatten(0, 1), mode.is_training());
         [rows.shallow_clone(), rows]
     }
 }
