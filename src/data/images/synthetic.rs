@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn shapes_and_textures_cover_what_they_should() {
         let share = |kind: PictureKind| {
-            let places = (0..200 * 200).map(|i| [f64::from(i % 200) / 50.0 - 2.0, f64::from(i / 200) / 50.0 - 2.0]);
+            let places =
+                (0..200 * 200).map(|i| [f64::from(i % 200), f64::from(i / 200)].map(|step| (step + 0.5) / 50.0 - 2.0));
             places.filter(|place| kind.covers(*place)).count() as f64 / (200.0 * 200.0)
         };
         // Areas of the shapes within a square of 4, shares of the textures.

@@ -144,6 +144,7 @@ fn four_inks_become_the_colours_that_pillow_gives() {
     let of = |folder: &Path| evaluated(&*load(folder, &raw(24)).unwrap().train, &[0]).images * 255.0;
     let difference = (of(folder.path()) - of(expected.path())).abs().max().double_value(&[]);
     // Two decoders round differently, and so does the product of an ink with black.
+    eprintln!("CMYK difference {difference}");
     assert!(difference < 4.5, "{difference}");
 }
 
