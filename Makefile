@@ -4,15 +4,20 @@
 SGAS := target/debug/sgas
 DEMO := runs/demo
 PYTHON ?= python3
+PREFIX ?= $(HOME)/.local
+# CUDA=1 takes what `make setup-cuda` fetched into an installation or a package.
+CUDA ?=
 # Tests run side by side, one thread each.
 TEST_ENV := OMP_NUM_THREADS=1
 # The example networks of `make demo`: minutes on two cores.
 DEMO_SEARCH := configs/demo/search.toml
 DEMO_TRAIN := configs/demo/train.toml
+# Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full and modelnet40-train.
+BENCH_SHAPES ?= modelnet10-search modelnet40-small-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build test lint demo bench bench-reference clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo bench bench-reference bench-profile clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +31,19 @@ setup-cuda: ## the same with the CUDA libraries (3.3 GB, once), for machines wit
 build: setup ## compile the program into target/debug/sgas
 	cargo build
 
+install: setup ## put the program, its libtorch and completions under PREFIX (~/.local; CUDA=1 with CUDA)
+	@$(PYTHON) scripts/dist.py install "$(PREFIX)" $(if $(CUDA),--cuda)
+
+dist: setup ## pack the program with its libtorch for other machines into dist/ (CUDA=1 with CUDA)
+	@$(PYTHON) scripts/dist.py pack $(if $(CUDA),--cuda)
+
 test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
+
+test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
+	@$(PYTHON) scripts/test_dist.py
 
 lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
@@ -48,13 +62,15 @@ demo: build ## search, train and evaluate a small network on synthetic shapes (m
 	@printf '\nEvery decision and epoch: $(DEMO)/search/log.txt, $(DEMO)/train/log.txt. These shapes are synthetic;\n'
 	@printf 'README.md says how to search and train on real data.\n'
 
-bench: setup ## time the kernels, a search step and a training step (libtorch and kernels are optimised in every profile)
+bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels
-	cargo bench --profile dev --bench steps -- search
-	cargo bench --profile dev --bench steps -- train
+	for shape in $(BENCH_SHAPES); do cargo bench --profile dev --bench steps -- $$shape $(BENCH_FLAGS) || exit; done
 
-bench-reference: setup ## our search step beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn
-	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)"
+bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn
+	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)" $(BENCH_FLAGS) $(BENCH_SHAPES)
 
-clean: ## remove what was compiled and the demo's runs; libtorch stays
-	rm -rf target .libtorch-* $(DEMO)
+bench-profile: setup ## where the time of those steps goes, by operator, into benches/results/profile.md
+	benches/profile.sh $(BENCH_SHAPES)
+
+clean: ## remove what was compiled, packages and the demo's runs; libtorch stays
+	rm -rf target dist .libtorch-* $(DEMO)

@@ -15,7 +15,9 @@ fn main() {
     println!("cargo:rustc-env=SGAS_LIBTORCH_VERSION={}", checked_version(&root));
     // A RUNPATH, unlike an RPATH, lets LD_LIBRARY_PATH put another machine's libtorch first.
     println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags");
+    // Beside the program as `make dist` and `make install` lay it; scripts/dist.py takes the path after these off.
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/sgas");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     compile_bridge(&root);
 }

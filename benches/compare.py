@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Our step beside the published code's, run in turn on one machine with the same threads; writes one Markdown file.
+"""Our step beside the published code's, run in turn on one machine with the same threads; one Markdown file a shape.
 
-    compare.py --sgas DIR [--python PYTHON] [--ours BINARY] [--what search|train] [--rounds N] [--repeats N] ...
+    compare.py --sgas DIR [--python PYTHON] [--ours BINARY] [--rounds N] [--repeats N] ... [SHAPE ...]
 
+SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of the size of a CPU.
 DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy and sklearn. Without --ours,
-cargo builds `benches/steps.rs` in the profile of the program. A round is one process of ours, then one of theirs;
+cargo builds `benches/steps` in the profile of the program. A round is one process of ours, then one of theirs;
 each times its steps after a warm-up, and the ratio of a round is that of its two sums of medians. Both processes
 get the same OMP_NUM_THREADS and GOMP_SPINCOUNT. Needs nothing but Python's own library.
 """
@@ -22,33 +23,36 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path("benches/reference/time_published.py")
-SHAPE = ["batch", "points", "k", "cells", "channels", "classes"]
+SHAPES = json.loads((ROOT / "benches" / "shapes.json").read_text())
+DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train"]
+SIZES = ["batch", "points", "k", "cells", "channels", "classes"]
 # Turns that a waiting thread spins: what the program sets (src/threads.rs).
 SPIN_COUNT = 1000
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"of {', '.join(SHAPES)}; default: {' '.join(DEFAULT_SHAPES)}")
     parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
     parser.add_argument("--python", default=sys.executable, help="a Python with torch, numpy, sklearn")
-    parser.add_argument("--ours", type=Path, help="a built benches/steps.rs")
-    parser.add_argument("--what", choices=["search", "train"], default="search")
+    parser.add_argument("--ours", type=Path, help="a built benches/steps")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32",
-                        help="train: bf16 on a CPU, fp16 on CUDA, as the published script's --amp")
+                        help="training: bf16 on a CPU, fp16 on CUDA, as the published script's --amp")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--spin-count", type=int, default=SPIN_COUNT,
                         help=f"GOMP_SPINCOUNT of both; default {SPIN_COUNT}, libgomp's own is 300000")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--out", type=Path, help="default: benches/results/WHAT-step-vs-published.md")
-    for name in SHAPE:
-        parser.add_argument(f"--{name}", type=int, help="default: as in the published script")
+    parser.add_argument("--out", type=Path, default=ROOT / "benches" / "results",
+                        help="folder for SHAPE-vs-published.md; default: benches/results")
+    for name in SIZES:
+        parser.add_argument(f"--{name}", type=int, help="default: the shape's")
     args = parser.parse_args()
-    half = "fp16" if args.device == "cuda" else "bf16"
-    if args.precision not in (["fp32"] if args.what == "search" else ["fp32", half]):
-        parser.error(f"--precision {args.precision}: the published script has none for --what {args.what} on {args.device}")
+    args.shapes = args.shapes or DEFAULT_SHAPES
+    for shape in args.shapes:
+        check_shape(parser, args, shape)
     if min(args.rounds, args.repeats, args.threads) < 1 or args.warmup < 0:
         parser.error("--rounds, --repeats and --threads are at least 1, --warmup at least 0")
     if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
@@ -56,10 +60,15 @@ def arguments():
     # The processes run in the checkout; a link to Python must stay one, or it loses its environment.
     if os.sep in args.python:
         args.python = os.path.abspath(args.python)
-    if args.out is None:
-        kind = "".join(f"-{word}" for word in (args.device, args.precision) if word not in ("cpu", "fp32"))
-        args.out = ROOT / "benches" / "results" / f"{args.what}-step-vs-published{kind}.md"
     return args
+
+
+def check_shape(parser, args, shape):
+    if shape not in SHAPES:
+        parser.error(f"{shape}: no shape; there are {', '.join(SHAPES)}")
+    half = "fp16" if args.device == "cuda" else "bf16"
+    if args.precision not in (["fp32"] if SHAPES[shape]["what"] == "search" else ["fp32", half]):
+        parser.error(f"--precision {args.precision}: the published script has none for {shape} on {args.device}")
 
 
 def build():
@@ -74,17 +83,17 @@ def build():
 
 def flags(args):
     """What both sides are told in the same words."""
-    shape = [(name, getattr(args, name)) for name in SHAPE]
+    sizes = [(name, getattr(args, name)) for name in SIZES]
     told = [("device", args.device), ("threads", args.threads), ("warmup", args.warmup), ("repeats", args.repeats)]
-    return [word for name, value in told + shape if value is not None for word in (f"--{name}", str(value))]
+    return [word for name, value in told + sizes if value is not None for word in (f"--{name}", str(value))]
 
 
-def commands(args):
+def commands(args, shape):
     """For each side its words after the program."""
     amp = [] if args.precision == "fp32" else ["--amp"]
     return {
-        "ours": [args.what, *flags(args), "--precision", args.precision, "--json"],
-        "published": ["--what", args.what, *flags(args), *amp],
+        "ours": [shape, *flags(args), "--precision", args.precision, "--json"],
+        "published": [shape, *flags(args), *amp],
     }
 
 
@@ -106,14 +115,14 @@ def whole_step(result):
     return sum(part["median"] for part in result["seconds"].values())
 
 
-def measure(args):
-    programs = {"ours": [args.ours.resolve() if args.ours else build()], "published": [args.python, PUBLISHED, "--sgas", args.sgas.resolve()]}
+def measure(args, shape, ours):
+    programs = {"ours": [ours], "published": [args.python, PUBLISHED, "--sgas", args.sgas.resolve()]}
     env = environment(args)
     rounds = []
     for number in range(args.rounds):
-        rounds.append({side: run(programs[side], words, env) for side, words in commands(args).items()})
+        rounds.append({side: run(programs[side], words, env) for side, words in commands(args, shape).items()})
         ours, published = (whole_step(rounds[-1][side]) for side in ("ours", "published"))
-        print(f"round {number + 1} of {args.rounds}: {ours:.3f} s beside {published:.3f} s, {published / ours:.2f} x",
+        print(f"{shape}, round {number + 1} of {args.rounds}: {ours:.3f} s beside {published:.3f} s, {published / ours:.2f} x",
               file=sys.stderr)
     return rounds
 
@@ -185,18 +194,18 @@ def rounds_table(rounds):
     return rows
 
 
-def condition_lines(args, rounds):
+def condition_lines(args, shape, rounds):
     ours, published = rounds[0]["ours"], rounds[0]["published"]
     device = f"{processor()}, {os.cpu_count()} cores, {memory_size()}; Linux {platform.release()}"
     if args.device == "cuda":
         driver = first_line(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"])
         device += f"; {published['device_name']}, driver {driver or 'unknown'}"
-    shape = ", ".join(f"{name} {ours[name]}" for name in SHAPE)
-    told = {side: " ".join(words) for side, words in commands(args).items()}
+    sizes = ", ".join(f"{name} {ours[name]}" for name in SIZES)
+    told = {side: " ".join(words) for side, words in commands(args, shape).items()}
     return [
         f"- machine: {device}",
         f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
-        f"- shape: {shape}; {args.precision}; random points",
+        f"- shape: {shape}: {sizes}; {args.precision}; random points",
         f"- threads: {ours['threads']} and {published['threads']}; both under `OMP_NUM_THREADS={args.threads} "
         f"GOMP_SPINCOUNT={args.spin_count}`",
         f"- ours: {ours['code']}, commit {commit(ROOT)}, libtorch {ours['torch']}, {ours['parameters']} parameters: "
@@ -208,11 +217,11 @@ def condition_lines(args, rounds):
     ]
 
 
-def report(args, rounds):
+def report(args, shape, rounds):
     load = max(result["load"] for round_ in rounds for result in round_.values())
     # One process of ours leaves a load of up to its threads to the one after it.
     busy = load > args.threads + 0.5
-    lines = [f"# A {args.what} step beside the published code", *condition_lines(args, rounds), ""]
+    lines = [f"# A step of {shape} beside the published code", *condition_lines(args, shape, rounds), ""]
     if busy:
         lines += [f"**The machine was busy with other work (load average up to {load:.1f}): trust no number here.**", ""]
     lines += ["Times are the medians of the rounds' medians (least to most of them); a ratio is taken inside a round.", ""]
@@ -233,10 +242,14 @@ def write(path, text):
 
 def main():
     args = arguments()
-    text = report(args, measure(args))
-    write(args.out, text)
-    print(text, end="")
-    print(f"written to {args.out}", file=sys.stderr)
+    ours = args.ours.resolve() if args.ours else build()
+    kind = "".join(f"-{word}" for word in (args.device, args.precision) if word not in ("cpu", "fp32"))
+    for shape in args.shapes:
+        text = report(args, shape, measure(args, shape, ours))
+        path = args.out / f"{shape}-vs-published{kind}.md"
+        write(path, text)
+        print(text, end="")
+        print(f"written to {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,10 @@ find_binaries() {
     done
 }
 
+# The binaries alone: libtorch is the other machine's own. `make dist` packs the program with a libtorch.
 pack() {
     build_all
-    mkdir -p "$PACK"
-    strip -o "$PACK/sgas" "$SGAS" && strip -o "$PACK/it" "$SGAS_TESTS" && strip -o "$PACK/steps" "$SGAS_STEPS" || exit 1
+    "$PYTHON" scripts/dist.py programs "$PACK" sgas="$SGAS" it="$SGAS_TESTS" steps="$SGAS_STEPS" || exit 1
     du -h "$PACK"/*
 }
 
@@ -143,36 +143,32 @@ searches_and_trainings() {
     done
 }
 
-# steps WORDS...: our step bench; its conditions are in the JSON.
+# steps SHAPE TYPE: our step bench; its conditions are in the JSON.
 steps() {
-    local what=$1 kind=$2
-    shift 2
-    section "Our $what step, $kind" "$SGAS_STEPS" "$what" --device "$DEVICE" --precision "$kind" --json "$@"
+    section "A step of $1, $2" "$SGAS_STEPS" "$1" --device "$DEVICE" --precision "$2" --json "${COUNTS[@]}"
 }
 
-# beside WORDS...: ours and the published code in turn; the report is the section's text.
+# beside SHAPE TYPE: ours and the published code in turn; the report is the section's text.
 beside() {
-    local what=$1 kind=$2
-    shift 2
-    section "Our $what step beside the published code, $kind" "$PYTHON" benches/compare.py --sgas "$SGAS_REFERENCE" \
-        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --what "$what" --precision "$kind" --out "$WORK/beside.md" "$@"
+    section "A step of $1 beside the published code, $2" "$PYTHON" benches/compare.py --sgas "$SGAS_REFERENCE" \
+        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "$1"
 }
 
 # At the published sizes.
 timings() {
-    local search=(--batch 28 "${COUNTS[@]}") train=(--batch 32 --cells 9 --k 20 "${COUNTS[@]}")
+    local search=modelnet10-search-full train=modelnet40-train
     local kind half=fp16
     if [[ $DEVICE == cpu ]]; then
-        half=bf16 search=("${COUNTS[@]}") train=("${COUNTS[@]}")
+        half=bf16 search=modelnet10-search train=modelnet40-small-train
     fi
     for kind in fp32 $(half_types); do
-        steps search "$kind" "${search[@]}"
-        steps train "$kind" "${train[@]}"
+        steps "$search" "$kind"
+        steps "$train" "$kind"
     done
     [[ -n ${SGAS_REFERENCE:-} ]] || return
-    beside search fp32 --rounds 3 "${search[@]}"
-    beside train fp32 --rounds 3 "${train[@]}"
-    beside train "$half" --rounds 3 "${train[@]}"
+    beside "$search" fp32
+    beside "$train" fp32
+    beside "$train" "$half"
 }
 
 if [[ ${1:-} == pack ]]; then

@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --profile dev --bench kernels`: libtorch and the kernels are optimised in every profile.
 
+#[path = "steps/process.rs"]
+mod process;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -13,6 +16,9 @@ use sgas::tensor::bridge::gather::{
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
+use sgas::tensor::bridge::unit_length::relu_unit_length;
+use sgas::tensor::fused::TensorPath;
+use sgas::tensor::neighbours::Neighbours;
 use tch::{Device, Kind, Tensor};
 
 const WARM_UP: usize = 3;
@@ -21,6 +27,8 @@ const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 fn main() -> Result<()> {
     println!("CPU, {} threads; median (min to max) of {RUNS} runs in ms", tch::get_num_threads());
+    // First, because nothing brings a process's peak down.
+    large_cloud()?;
     for (clouds, points, k, channels) in [(4, 1024, 9, 32), (8, 1024, 9, 128)] {
         println!("\nB = {clouds}, N = {points}, k = {k}, C = {channels}");
         gathers(clouds, points, k, channels)?;
@@ -28,6 +36,7 @@ fn main() -> Result<()> {
     for (rows, channels) in [(4096, 32), (28672, 32), (8192, 128)] {
         println!("\nrows = {rows}, C = {channels}");
         norms(rows, channels);
+        unit_lengths(rows, channels);
     }
     for (clouds, points, channels, k, dilation) in [(4, 1024, 3, 9, 1), (4, 1024, 96, 9, 2), (1, 4096, 64, 16, 27)] {
         println!("\nB = {clouds}, N = {points}, C = {channels}, k = {k}, dilation = {dilation}");
@@ -35,6 +44,25 @@ fn main() -> Result<()> {
         let ours = time(|| black_box(nearest_neighbours(&x, k, dilation).expect("a search")));
         let theirs = time(|| black_box(top_k(&x, k, dilation)));
         report("nearest", "", &ours, &theirs);
+    }
+    Ok(())
+}
+
+/// A cloud of which all distances would take 40 GB: seconds, and by how much the process has grown at most so far.
+fn large_cloud() -> Result<()> {
+    let x = Tensor::rand([1, 100_000, 3], FLOAT);
+    println!("\nB = 1, N = 100000, C = 3, k = 9, dilation = 2; once");
+    let ways: [(&str, &dyn Fn() -> Tensor); 2] = [
+        ("kernel", &|| nearest_neighbours(&x, 9, 2).expect("a search")),
+        ("tensors", &|| Neighbours::nearest(&x.view([-1, 3]), 1, 9, 2).rows),
+    ];
+    let before = process::peak_memory()?;
+    for (name, run) in ways {
+        let _plain = (name == "tensors").then(TensorPath::enter);
+        let start = Instant::now();
+        drop(black_box(run()));
+        let (seconds, grown) = (start.elapsed().as_secs_f64(), process::peak_memory()? - before);
+        println!("nearest {name:8} {seconds:6.2} s, peak of the process + {:.0} MiB", grown as f64 / 1_048_576.0);
     }
     Ok(())
 }
@@ -100,8 +128,20 @@ fn norms(rows: i64, channels: i64) {
     compare(
         "relu_norm",
         &[Tensor::randn([rows, channels], FLOAT), Tensor::ones([channels], FLOAT), Tensor::zeros([channels], FLOAT)],
-        |x| relu_norm(&x[0], &norm(x, 1, &statistics)).expect("a norm"),
+        |x| relu_norm(&x[0], 0.0, &norm(x, 1, &statistics)).expect("a norm"),
         |x| batch_norm(&x[0].relu(), x, 1, &statistics),
+    );
+}
+
+fn unit_lengths(rows: i64, channels: i64) {
+    compare(
+        "relu_unit_length",
+        &[Tensor::randn([rows, channels], FLOAT)],
+        |x| relu_unit_length(&x[0], 1e-12).expect("unit vectors"),
+        |x| {
+            let positive = x[0].relu();
+            &positive / positive.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12)
+        },
     );
 }
 

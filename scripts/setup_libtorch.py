@@ -32,6 +32,9 @@ CPU_KEPT = [
     "torch/lib/libgomp.so.1",
     "nvidia/cu13/lib/libcudart.so.13",
     "nvidia/cu13/lib/libcupti.so.13",
+    # What `make dist` passes on comes with its licences.
+    "torch-*.dist-info/licenses/*",
+    "nvidia_*.dist-info/licenses/*",
 ]
 
 # What libtorch_cuda.so of that wheel asks for, at the versions that the wheel pins.

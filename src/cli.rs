@@ -1,16 +1,19 @@
-//! The command line as typed. The only file that sees clap; what the words mean stands in `commands::options`.
+//! The command line as typed. The only module that sees clap; what the words mean stands in `commands::options`.
+
+mod data;
+mod trained;
 
 use crate::commands::{
-    AmpChoice, Command, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions,
+    TrainOptions, Verbosity, ZooOptions,
 };
-use crate::data::Split;
 use crate::search::StrategyKind;
 use clap::builder::RangedU64ValueParser;
 use clap::builder::styling::{Style, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use trained::{EvalArguments, PredictArguments};
 
 /// Search neural architectures by Sequential Greedy Architecture Search (SGAS, CVPR 2020), train what was found,
 /// and evaluate it.
@@ -60,15 +63,18 @@ enum TypedCommand {
     Search(SearchArguments),
     Train(TrainArguments),
     Eval(EvalArguments),
+    Predict(PredictArguments),
     Show(ShowArguments),
     Zoo(ZooArguments),
+    Doctor(DoctorArguments),
+    Data(data::DataArguments),
     Completions(CompletionArguments),
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40 or points (your own clouds) [default: the cell's or the configuration's]
+    /// The task: modelnet10, modelnet40 or points (your own shapes) [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
     /// The data: a folder, or `synthetic` for built-in shapes [default: the task's folder in $SGAS_DATA or data/]
@@ -145,49 +151,6 @@ struct TrainArguments {
     run: RunArguments,
 }
 
-/// Evaluate trained weights: overall and mean class accuracy, each class, confusion
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sgas eval                                  # the newest finished training
-  sgas eval --run runs/train-points-... --json
-  sgas eval --weights w.safetensors --genotype Cri2_ModelNet_Best --task modelnet40")]
-struct EvalArguments {
-    /// A training's run folder [default: the newest finished one]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "genotype"])]
-    run: Option<PathBuf>,
-    /// Weights outside a run folder
-    #[arg(long, value_name = "FILE", requires = "genotype")]
-    weights: Option<PathBuf>,
-    /// The cell that the weights belong to: a file, a published name or a run folder
-    #[arg(long, value_name = "FILE|NAME|RUN", requires = "weights")]
-    genotype: Option<String>,
-    /// The task that the weights were trained for, with --weights
-    #[arg(long, requires = "weights")]
-    task: Option<String>,
-    /// The data: a folder, or `synthetic` [default: what the run used]
-    #[arg(long, value_name = "DIR|synthetic")]
-    data: Option<String>,
-    /// Sizes of the network, with --weights: a file, or the name of a built-in configuration
-    #[arg(long, value_name = "FILE|NAME", requires = "weights")]
-    config: Option<String>,
-    /// Set one key of the configuration, such as data.points=512; may be repeated
-    #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
-    set: Vec<String>,
-    /// Samples per batch
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
-    batch: Option<u64>,
-    /// Which samples to score
-    #[arg(long, default_value = "test")]
-    split: TypedSplit,
-    /// Go on without files that can't be used, and count them
-    #[arg(long)]
-    skip_bad: bool,
-    /// Print JSON instead of text
-    #[arg(long)]
-    json: bool,
-}
-
 /// Show a cell: its edges, the parameters of its networks, a drawing
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -218,6 +181,20 @@ struct ZooArguments {
     json: bool,
 }
 
+/// Say whether this machine can do the job: libtorch, threads, memory, CUDA, half precision, data, run folders
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sgas doctor
+  sgas doctor --device cuda    # fails where no GPU is usable
+
+Exit codes: 0 the job can run here, 1 something it needs is missing or broken.")]
+struct DoctorArguments {
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
 /// Print completions for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sgas completions bash > ~/.local/share/bash-completion/completions/sgas")]
@@ -243,13 +220,6 @@ enum Strategy {
     Random,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TypedSplit {
-    Train,
-    Validation,
-    Test,
-}
-
 /// What was typed, as it is meant; `None` where clap has answered already (completions). Help, version and
 /// misuse end the process here: clap prints them and exits with 0 or 2.
 pub fn parse() -> Option<(GlobalOptions, Command)> {
@@ -268,8 +238,11 @@ pub fn parse_from(
         TypedCommand::Search(arguments) => Command::Search(arguments.into()),
         TypedCommand::Train(arguments) => Command::Train(arguments.into()),
         TypedCommand::Eval(arguments) => Command::Eval(arguments.into()),
+        TypedCommand::Predict(arguments) => Command::Predict(arguments.into()),
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
+        TypedCommand::Doctor(arguments) => Command::Doctor(DoctorOptions { json: arguments.json }),
+        TypedCommand::Data(arguments) => arguments.into(),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
             return Ok(None);
@@ -344,24 +317,6 @@ impl From<TrainArguments> for TrainOptions {
     }
 }
 
-impl From<EvalArguments> for EvalOptions {
-    fn from(typed: EvalArguments) -> Self {
-        Self {
-            run: typed.run,
-            weights: typed.weights,
-            genotype: typed.genotype,
-            task: typed.task,
-            data: typed.data,
-            config: typed.config,
-            set: typed.set,
-            batch: typed.batch.map(size),
-            split: typed.split.into(),
-            skip_bad: typed.skip_bad,
-            json: typed.json,
-        }
-    }
-}
-
 impl From<ShowArguments> for ShowOptions {
     fn from(typed: ShowArguments) -> Self {
         Self { genotype: typed.genotype, task: typed.task, svg: typed.svg, json: typed.json }
@@ -384,16 +339,6 @@ impl From<Strategy> for StrategyKind {
             Strategy::Sgas => Self::Sgas,
             Strategy::Darts => Self::Darts,
             Strategy::Random => Self::Random,
-        }
-    }
-}
-
-impl From<TypedSplit> for Split {
-    fn from(typed: TypedSplit) -> Self {
-        match typed {
-            TypedSplit::Train => Self::Train,
-            TypedSplit::Validation => Self::Validation,
-            TypedSplit::Test => Self::Test,
         }
     }
 }

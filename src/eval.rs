@@ -1,4 +1,4 @@
-//! A pass over a split without gradients: loss and predictions.
+//! A pass over samples without gradients: loss and scores of a split, or the probabilities of every sample.
 
 use crate::batch::Batch;
 use crate::error::Result;
@@ -28,5 +28,28 @@ pub fn evaluate(
             meter.add(&logits, batch.target(), loss);
         }
         Ok(meter)
+    })
+}
+
+/// The probabilities of every class, one row per sample in the order of the batches.
+///
+/// # Errors
+/// A batch that can't be made.
+pub fn predict(
+    model: &dyn Model,
+    task: Task,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    device: Device,
+    precision: Precision,
+) -> Result<Vec<Vec<f64>>> {
+    let mut rows = Vec::new();
+    no_grad(|| {
+        for batch in batches {
+            let batch = batch?.to_device(device);
+            let logits = model::forward(model, &batch, Mode::Evaluation, precision)?.logits;
+            let probabilities = task.probabilities(&logits).to_device(Device::Cpu);
+            rows.extend(Vec::<Vec<f64>>::try_from(probabilities)?);
+        }
+        Ok(rows)
     })
 }

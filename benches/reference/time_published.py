@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Times one step of the published SGAS code on point clouds, as it is, to stand beside ours.
 
-    time_published.py --sgas DIR [--what search|train] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
+    time_published.py --sgas DIR [SHAPE] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
 
 DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch, numpy and
 sklearn; torch_geometric and torchvision, of which a step uses an initialiser at most, are stood in for. On a CPU
 the code's `.cuda()` does nothing. Points and labels are random: a step costs the same for any.
 
+SHAPE is a name in `benches/shapes.json`, whose sizes --batch, --points, --k, --cells, --channels, --classes change.
 search: alpha step (first order) and weight step of the supernet in turn, as `gcn_point/train_search.py` does.
 train: one training step of the published network Cri2_ModelNet_Best, as `gcn_point/main_modelnet.py` does.
 Prints one JSON object; times in seconds.
@@ -25,27 +26,24 @@ import time
 import types
 from pathlib import Path
 
+SHAPES = json.loads((Path(__file__).resolve().parent.parent / "shapes.json").read_text())
+SIZES = ["batch", "points", "k", "cells", "channels", "classes"]
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
-    parser.add_argument("--what", choices=["search", "train"], default="search")
+    parser.add_argument("shape", nargs="?", choices=SHAPES, default="modelnet10-search")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--warmup", type=int, default=2, help="steps before the clock counts")
     parser.add_argument("--repeats", type=int, default=7, help="steps that count")
     parser.add_argument("--amp", action="store_true", help="train: fp16 autocast with a scaler (cuda), bf16 (cpu)")
-    parser.add_argument("--batch", type=int, help="clouds per step: 4 (search), 8 (train)")
-    parser.add_argument("--points", type=int, default=1024)
-    parser.add_argument("--k", type=int, default=9)
-    parser.add_argument("--cells", type=int, help="2 (search), 3 (train)")
-    parser.add_argument("--channels", type=int, help="32 (search), 128 (train)")
-    parser.add_argument("--classes", type=int, help="10 (search), 40 (train)")
+    for name in SIZES:
+        parser.add_argument(f"--{name}", type=int, help="default: the shape's")
     args = parser.parse_args()
-    defaults = dict(search=dict(batch=4, cells=2, channels=32, classes=10),
-                    train=dict(batch=8, cells=3, channels=128, classes=40))[args.what]
-    for name, value in defaults.items():
-        if getattr(args, name) is None:
+    for name, value in SHAPES[args.shape].items():
+        if getattr(args, name, None) is None:
             setattr(args, name, value)
     if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
         parser.error(f"--sgas {args.sgas}: gcn/gcn_point/model_search.py is not there")
@@ -176,7 +174,7 @@ def main():
     model, steps = (search_steps if args.what == "search" else train_steps)(torch, args, points, labels)
     times = measure(torch, args, steps)
     conditions = {name: getattr(args, name) for name in
-                  ("what", "device", "threads", "amp", "batch", "points", "k", "cells", "channels", "classes", "warmup", "repeats")}
+                  ("shape", "what", "device", "threads", "amp", *SIZES, "warmup", "repeats")}
     result = {
         "code": "published (lightaime/sgas)",
         **conditions,

@@ -1,6 +1,6 @@
 //! Which data set a task reads.
 
-use crate::data::{self, DataConfig, Dataset, EpochPlan, SetName};
+use crate::data::{self, DataConfig, Dataset, EpochPlan, SetName, Source};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
@@ -13,6 +13,14 @@ pub fn open(task: &str, config: &mut DataConfig, seed: u64, minimum_points: usiz
     let source = data::find(set_name(task), config.source.as_deref())?;
     config.source = Some(source.to_string());
     data::load(&source, config, seed, minimum_points)
+}
+
+/// Where the data of `task` lies when no folder is named.
+///
+/// # Errors
+/// Data that is found nowhere: see [`data::find`].
+pub fn find(task: &str) -> Result<Source> {
+    data::find(set_name(task), None)
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.

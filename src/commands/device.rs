@@ -3,6 +3,7 @@
 use super::{AmpChoice, DeviceChoice, GlobalOptions};
 use crate::error::{Error, Result};
 use crate::tensor::bridge::device::load_cuda;
+use crate::tensor::bridge::machine::{self, Gpu};
 use crate::tensor::precision::Precision;
 use tch::{Cuda, Device};
 
@@ -12,10 +13,15 @@ use tch::{Cuda, Device};
 /// A CUDA device that was asked for by name and can't be used.
 pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     let device = find(global.device)?;
+    set_threads(global);
+    Ok(device)
+}
+
+/// Sets the threads of tensor operations where `--threads` says them.
+pub(super) fn set_threads(global: &GlobalOptions) {
     if let Some(threads) = global.threads {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
-    Ok(device)
 }
 
 fn find(choice: DeviceChoice) -> Result<Device> {
@@ -50,12 +56,29 @@ fn no_cuda(index: usize, reason: &str) -> Error {
 pub fn precision(amp: Option<AmpChoice>, device: Device) -> Result<Precision> {
     match (amp, device) {
         (None, _) => Ok(Precision::Fp32),
-        (Some(AmpChoice::Auto), Device::Cuda(_)) => Ok(told(Precision::Fp16, "with loss scaling, on a CUDA device")),
-        (Some(AmpChoice::Auto), _) => Ok(told(Precision::Bf16, "without loss scaling, on a processor")),
+        (Some(AmpChoice::Auto), _) => Ok(told(automatic(device, machine::gpu))),
         (Some(AmpChoice::Bf16), _) => Ok(Precision::Bf16),
         (Some(AmpChoice::Fp16), Device::Cuda(_)) => Ok(Precision::Fp16),
         (Some(AmpChoice::Fp16), _) => Err(Error::usage("--amp fp16: half precision needs a CUDA device")
             .with_hint("--amp alone takes bf16 on a processor")),
+    }
+}
+
+/// fp16 on a GPU with Tensor Cores, bf16 elsewhere, and why; `ask` describes the GPU of an index.
+fn automatic(device: Device, ask: impl FnOnce(usize) -> std::result::Result<Gpu, String>) -> (Precision, String) {
+    let Device::Cuda(index) = device else {
+        return (Precision::Bf16, "without loss scaling, on a processor".to_owned());
+    };
+    match ask(index) {
+        Ok(gpu) if gpu.capability.has_tensor_cores() => {
+            (Precision::Fp16, format!("with loss scaling, on {} with Tensor Cores", gpu.name))
+        }
+        Ok(Gpu { name, capability, .. }) => {
+            (Precision::Bf16, format!("without loss scaling, on {name}, which has no Tensor Cores ({capability})"))
+        }
+        Err(reason) => {
+            (Precision::Bf16, format!("without loss scaling; whether there are Tensor Cores is unknown: {reason}"))
+        }
     }
 }
 
@@ -71,7 +94,7 @@ pub fn precision_of_run(configured: Precision, amp: Option<AmpChoice>, device: D
     }
 }
 
-fn told(precision: Precision, why: &str) -> Precision {
+fn told((precision, why): (Precision, String)) -> Precision {
     tracing::info!("--amp: {} {why}", precision.name());
     precision
 }
@@ -79,13 +102,30 @@ fn told(precision: Precision, why: &str) -> Precision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::bridge::machine::Capability;
 
     #[test]
     fn amp_follows_the_device() {
         let on = |amp, device| precision(amp, device).map_err(|error| error.exit_code());
         assert_eq!(on(None, Device::Cuda(0)), Ok(Precision::Fp32));
-        assert_eq!(on(Some(AmpChoice::Auto), Device::Cuda(0)), Ok(Precision::Fp16));
         assert_eq!(on(Some(AmpChoice::Auto), Device::Cpu), Ok(Precision::Bf16));
+        assert_eq!(on(Some(AmpChoice::Fp16), Device::Cuda(0)), Ok(Precision::Fp16));
         assert_eq!(on(Some(AmpChoice::Fp16), Device::Cpu), Err(2));
+    }
+
+    #[test]
+    fn amp_alone_takes_fp16_where_there_are_tensor_cores() {
+        let chosen = |major, minor| {
+            let gpu = Gpu { name: "GPU".to_owned(), memory_bytes: 0, capability: Capability { major, minor } };
+            automatic(Device::Cuda(1), |index| (index == 1).then_some(gpu).ok_or_else(|| "which?".to_owned()))
+        };
+        assert_eq!(chosen(7, 0), (Precision::Fp16, "with loss scaling, on GPU with Tensor Cores".to_owned()));
+        assert_eq!(chosen(9, 0).0, Precision::Fp16);
+        let (precision, why) = chosen(6, 1);
+        assert_eq!(precision, Precision::Bf16);
+        assert!(why.contains("no Tensor Cores (6.1)"), "{why}");
+        let (precision, why) = automatic(Device::Cuda(0), |_| Err("no driver".to_owned()));
+        assert_eq!(precision, Precision::Bf16);
+        assert!(why.contains("no driver"), "{why}");
     }
 }

@@ -1,4 +1,5 @@
-//! Where logs go: standard error, above the bars, and the `log.txt` of the run that was entered last.
+//! Where logs go: standard error, above the bars, and the `log.txt` of the run that was entered last. What is told
+//! before a run is entered waits, and stands first in its log.
 
 use super::Verbosity;
 use crate::error::{Error, Result};
@@ -14,13 +15,20 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The open `log.txt`; none before a run folder is entered.
-static RUN_LOG: Mutex<Option<File>> = Mutex::new(None);
+/// The log of the run.
+static RUN_LOG: Mutex<RunLog> = Mutex::new(RunLog::Waiting(Vec::new()));
+
+enum RunLog {
+    /// No run folder yet: what was told.
+    Waiting(Vec<u8>),
+    /// The open `log.txt`.
+    Following(File),
+}
 
 /// Starts logging; a second call changes nothing.
 pub fn start(verbosity: Verbosity) {
     let terminal = fmt::layer().with_writer(|| Terminal).without_time().with_target(false).with_ansi(false);
-    let file = fmt::layer().with_writer(|| RunLog).with_target(false).with_ansi(false);
+    let file = fmt::layer().with_writer(|| ToRunLog).with_target(false).with_ansi(false);
     let level = match verbosity {
         Verbosity::Quiet => Level::WARN,
         Verbosity::Normal => Level::INFO,
@@ -37,17 +45,23 @@ pub fn start(verbosity: Verbosity) {
     }
 }
 
-/// From now on logs also go to this file, after what it holds.
+/// From now on logs also go to this file, after what it holds; what was told before comes first. A resumed run cuts
+/// its logs before.
 ///
 /// # Errors
 /// A file that can't be written.
 pub fn follow(path: &Path) -> Result<()> {
-    let file = File::options().create(true).append(true).open(path).map_err(|source| Error::write(path, source))?;
-    *run_log() = Some(file);
+    let unwritable = |source| Error::write(path, source);
+    let mut file = File::options().create(true).append(true).open(path).map_err(unwritable)?;
+    let mut log = run_log();
+    if let RunLog::Waiting(told) = &*log {
+        file.write_all(told).map_err(unwritable)?;
+    }
+    *log = RunLog::Following(file);
     Ok(())
 }
 
-fn run_log() -> MutexGuard<'static, Option<File>> {
+fn run_log() -> MutexGuard<'static, RunLog> {
     RUN_LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -64,14 +78,20 @@ impl Write for Terminal {
     }
 }
 
-struct RunLog;
+struct ToRunLog;
 
-impl Write for RunLog {
+impl Write for ToRunLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        run_log().as_mut().map_or(Ok(bytes.len()), |file| file.write(bytes))
+        match &mut *run_log() {
+            RunLog::Waiting(told) => told.write(bytes),
+            RunLog::Following(file) => file.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        run_log().as_mut().map_or(Ok(()), File::flush)
+        match &mut *run_log() {
+            RunLog::Waiting(_) => Ok(()),
+            RunLog::Following(file) => file.flush(),
+        }
     }
 }

@@ -4,23 +4,29 @@
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod cell;
+pub mod data_info;
+pub mod data_synth;
 pub mod dataset;
 pub mod device;
+pub mod doctor;
 pub mod eval;
 pub mod keeper;
 pub mod logging;
 pub mod observers;
 pub mod options;
 pub mod panics;
+pub mod predict;
+pub mod predictions;
 pub mod run_folder;
 pub mod search;
 pub mod show;
 pub mod train;
+pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DeviceChoice, EvalOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
+    PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -35,10 +41,18 @@ pub enum Command {
     Train(TrainOptions),
     /// Evaluate trained weights.
     Eval(EvalOptions),
+    /// Predict the classes of new shapes.
+    Predict(PredictOptions),
     /// Show a cell.
     Show(ShowOptions),
     /// List the published cells.
     Zoo(ZooOptions),
+    /// Say whether this machine can do the job.
+    Doctor(DoctorOptions),
+    /// Tell what a folder of shapes holds.
+    DataInfo(DataInfoOptions),
+    /// Write synthetic shapes as files.
+    DataSynth(DataSynthOptions),
 }
 
 /// Does it; results go to `out`, logs and progress to standard error.
@@ -51,8 +65,12 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
         Command::Eval(options) => eval::run(options, global, out),
+        Command::Predict(options) => predict::run(options, global, out),
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
+        Command::Doctor(options) => doctor::run(options, global, out),
+        Command::DataInfo(options) => data_info::run(options, out),
+        Command::DataSynth(options) => data_synth::run(options, out),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
-use crate::data::Split;
+use crate::data::{Split, SyntheticFiles};
 use crate::error::{Error, Result};
 use crate::search::StrategyKind;
 use std::path::{Path, PathBuf};
@@ -100,9 +100,9 @@ pub struct TrainOptions {
     pub genotype: Option<String>,
 }
 
-/// `sgas eval`
-#[derive(Debug, Clone, PartialEq)]
-pub struct EvalOptions {
+/// What names trained weights and how they are used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrainedOptions {
     /// A training run; absent without `weights`: the newest finished one.
     pub run: Option<PathBuf>,
     /// Weights outside a run.
@@ -111,18 +111,44 @@ pub struct EvalOptions {
     pub genotype: Option<String>,
     /// Name of the task, with `weights`.
     pub task: Option<String>,
-    /// A folder, or `synthetic`; over what the run used.
-    pub data: Option<String>,
     /// Sizes of the network, with `weights`.
     pub config: Option<String>,
     /// `section.key=value`, in the order typed.
     pub set: Vec<String>,
     /// Samples per batch.
     pub batch: Option<usize>,
-    /// Which samples.
-    pub split: Split,
     /// Go on without files that can't be used.
     pub skip_bad: bool,
+}
+
+/// `sgas eval`
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalOptions {
+    /// The weights.
+    pub trained: TrainedOptions,
+    /// A folder, or `synthetic`; over what the run used.
+    pub data: Option<String>,
+    /// Which samples.
+    pub split: Split,
+    /// JSON instead of a table.
+    pub json: bool,
+}
+
+/// `sgas predict`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// The weights.
+    pub trained: TrainedOptions,
+    /// Names of the classes, a line each, with `trained.weights`.
+    pub classes: Option<PathBuf>,
+    /// Files, and folders of files.
+    pub input: Vec<PathBuf>,
+    /// Where the predictions go besides standard output.
+    pub output: Option<PathBuf>,
+    /// Classes told per shape.
+    pub top: usize,
+    /// Draws of points per shape, over which probabilities are averaged.
+    pub votes: usize,
     /// JSON instead of a table.
     pub json: bool,
 }
@@ -145,6 +171,33 @@ pub struct ShowOptions {
 pub struct ZooOptions {
     /// JSON instead of a table.
     pub json: bool,
+}
+
+/// `sgas doctor`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DoctorOptions {
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// `sgas data info`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataInfoOptions {
+    /// A folder, or `synthetic`.
+    pub folder: String,
+    /// `section.key=value`, in the order typed.
+    pub set: Vec<String>,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// `sgas data synth`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSynthOptions {
+    /// The folder to make.
+    pub folder: PathBuf,
+    /// What to write into it.
+    pub files: SyntheticFiles,
 }
 
 impl RunOptions {
@@ -216,20 +269,17 @@ impl TrainOptions {
     }
 }
 
-impl EvalOptions {
-    /// The configuration to evaluate with: the run's own `config.toml`, else a file, name or task; over it what
-    /// was typed.
+impl TrainedOptions {
+    /// The configuration of the network: the run's own `config.toml`, else a file, name or task; over it what was
+    /// typed, and `data`, where other data is asked for.
     ///
     /// # Errors
     /// See [`config::resolve`].
-    pub fn resolve(&self, run_config: Option<&Path>) -> Result<TrainRun> {
+    pub fn resolve(&self, run_config: Option<&Path>, data: Option<&str>) -> Result<TrainRun> {
         let begun = run_config.map(|path| path.display().to_string());
         let mut flags = Vec::new();
-        if let Some(data) = &self.data {
+        if let Some(data) = data {
             flags.push(data_flag(data)?);
-        }
-        if let Some(batch) = self.batch {
-            flags.push(Flag::new("--batch", "train.batch", whole(batch)));
         }
         if self.skip_bad {
             flags.push(skip_bad_flag());

@@ -8,6 +8,7 @@ use crate::config::{RunConfig, SearchRun};
 use crate::data::{Dataset, Loader, Split};
 use crate::decision::Choice;
 use crate::error::{Error, Result};
+use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::report::{Event, Observer, drawing};
@@ -17,7 +18,6 @@ use crate::task::Task;
 use crate::topology::{CellKind, Topology};
 use serde_json::json;
 use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 use tch::Device;
 
@@ -31,7 +31,9 @@ const RANDOM_SCALE: f64 = 1.0;
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let mut run = options.resolve()?;
-    check_save(options.save.as_deref())?;
+    if let Some(path) = &options.save {
+        check_place("--save", path)?;
+    }
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = load_data(&mut run)?;
@@ -42,18 +44,6 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)?;
     print(out, &show::cells_text(&genotype))?;
     print(out, &next_command(&run, &folder))
-}
-
-/// A place that can't be written is told now, not when the search is done.
-fn check_save(path: Option<&Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if folder.is_dir() && !path.is_dir() {
-        return Ok(());
-    }
-    let found = if path.is_dir() { "a folder" } else { "a file in a folder that is not there" };
-    Err(Error::invalid(format!("--save {}", path.display()), "the name of a file", found)
-        .with_hint("make the folder first, or name a file in one that is there"))
 }
 
 /// The data of a search that trains; a random search needs none.

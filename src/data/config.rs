@@ -102,6 +102,14 @@ impl DataConfig {
         self.synthetic.validate()
     }
 
+    /// Numbers per point that the network takes.
+    ///
+    /// # Errors
+    /// Features that come twice, or are the position's.
+    pub fn channels(&self) -> Result<i64> {
+        Ok(Features::parse(&self.features)?.channels() as i64)
+    }
+
     /// What a loader needs of it.
     pub fn loader(&self) -> LoaderConfig {
         LoaderConfig { workers: self.workers, batches_ahead: self.batches_ahead }

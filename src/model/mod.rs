@@ -14,16 +14,17 @@ pub use derived::Derived;
 pub use supernet::Supernet;
 
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::Mode;
 use crate::space::Output;
-use crate::space::point::{PointConfig, PointSpace};
+use crate::space::point::{OUTPUT_BIAS, PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
-use tch::Device;
+use std::collections::BTreeMap;
+use tch::{Device, Tensor};
 
 /// A network with weights.
 pub trait Model {
@@ -142,10 +143,22 @@ pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize>
     Ok(derived(genotype, spec, 0, Device::Cpu)?.weights().parameters.count())
 }
 
+/// The number of classes that a network with these weights tells apart; `origin` is their file.
+///
+/// # Errors
+/// Weights of no such network, a space that is not there yet.
+pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
+    require_point(space)?;
+    weights.get(OUTPUT_BIAS).map(Tensor::numel).ok_or_else(|| {
+        Error::invalid(format!("{origin}: {OUTPUT_BIAS}"), "a value per class", "nothing")
+            .with_hint("these are the weights of another network")
+    })
+}
+
 fn require_point(space: SpaceName) -> Result<()> {
     if space == SpaceName::Point {
         return Ok(());
     }
-    Err(crate::error::Error::usage(format!("networks of the {space} space can't be built yet"))
+    Err(Error::usage(format!("networks of the {space} space can't be built yet"))
         .with_hint("this version builds point networks: tasks modelnet40, modelnet10 and points"))
 }

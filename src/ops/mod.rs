@@ -38,8 +38,8 @@ impl Mode {
 /// What operations reading the same state may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shared {
-    /// Maximum over the neighbours without the point itself.
-    NeighbourMaximum,
+    /// Maximum over the neighbours without the point itself, less the point.
+    RelativeMaximum,
     /// Sum over the neighbours without the point itself.
     NeighbourSum,
 }

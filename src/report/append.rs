@@ -12,21 +12,28 @@ pub const LOGS: [&str; 3] = [super::log::EVENTS_FILE, super::csv::METRICS_FILE, 
 /// Bytes of each log when a checkpoint was made, by file name.
 pub type Lengths = BTreeMap<String, u64>;
 
-/// The lengths of the logs in `folder` now; observers write every event through.
+/// Brings the logs in `folder` to the disk and says how long they are; observers write every event through.
 ///
 /// # Errors
-/// A log that can't be asked for its length; one that is not there has none.
+/// A log that can't be written out; one that is not there has no length.
 pub fn lengths(folder: &Path) -> Result<Lengths> {
     let mut lengths = Lengths::new();
     for name in LOGS {
         let path = folder.join(name);
-        match std::fs::metadata(&path) {
-            Ok(data) => drop(lengths.insert(name.to_owned(), data.len())),
+        match synced_length(&path) {
+            Ok(length) => drop(lengths.insert(name.to_owned(), length)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::read(path, error)),
+            Err(error) => return Err(Error::write(path, error)),
         }
     }
     Ok(lengths)
+}
+
+fn synced_length(path: &Path) -> std::io::Result<u64> {
+    // Some systems sync through a handle that may write only.
+    let file = File::options().append(true).open(path)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
 }
 
 /// Cuts the logs in `folder` to `lengths`; what was written after the checkpoint happens again. A log without a

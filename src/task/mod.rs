@@ -38,6 +38,13 @@ impl Task {
         }
     }
 
+    /// Probabilities of the classes (B, classes) in fp64, from scores of that shape.
+    pub fn probabilities(self, logits: &Tensor) -> Tensor {
+        match self {
+            Self::Classify { .. } => logits.softmax(-1, Kind::Double),
+        }
+    }
+
     /// An empty meter.
     pub fn meter(self) -> Meter {
         match self {

@@ -3,8 +3,8 @@
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
 
-use crate::tensor::bridge::norm;
 use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::bridge::{norm, unit_length};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::parameters::Path;
@@ -12,6 +12,8 @@ use tch::{Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.
 pub const LEAKY_SLOPE: f64 = 0.2;
+/// Smallest length that is divided by, as in PyTorch's `normalize`.
+const SMALLEST_LENGTH: f64 = 1e-12;
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
@@ -34,6 +36,19 @@ impl Linear {
         self.weight.flatten(1, -1)
     }
 
+    /// The matrix's shares of the first and the second half of its inputs, (C_out, C_in / 2) each.
+    pub fn halves(&self) -> [Tensor; 2] {
+        let halves = self.matrix().chunk(2, 1);
+        <[Tensor; 2]>::try_from(halves).expect("two chunks of an even number of inputs")
+    }
+
+    /// The map of two inputs side by side, (R, C_in / 2) each, which are not joined for it.
+    pub fn forward_pair(&self, first: &Tensor, second: &Tensor) -> Tensor {
+        debug_assert!(self.bias.is_none(), "maps of pairs have no bias");
+        let [left, right] = self.halves();
+        first.linear(&left, None::<&Tensor>).addmm(second, &right.transpose(0, 1))
+    }
+
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.matrix(), self.bias.as_ref())
@@ -50,6 +65,18 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
     }
     let image = x.unsqueeze(2).permute([0, 3, 1, 2]);
     image.adaptive_max_pool2d([1, 1]).0.flatten(1, -1)
+}
+
+/// ReLU(x) with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
+/// [`SMALLEST_LENGTH`] where it is less.
+pub fn relu_unit_length(x: &Tensor) -> Tensor {
+    if is_fused(x) {
+        return done(unit_length::relu_unit_length(x, SMALLEST_LENGTH));
+    }
+    let x = x.relu();
+    let length = x.norm_scalaropt_dim_dtype(2, [1_i64].as_slice(), true, Kind::Float);
+    // The derivative of a product takes two passes less than that of a quotient.
+    &x * length.clamp_min(SMALLEST_LENGTH).reciprocal().to_kind(x.kind())
 }
 
 /// Batch norm over rows, with affine parameters.
@@ -124,6 +151,15 @@ impl Activation {
             Self::LeakyRelu => leaky_relu(&x, LEAKY_SLOPE),
         }
     }
+
+    /// Its slope below zero, where it is one of those that are the identity above.
+    fn slope(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Relu => Some(0.0),
+            Self::LeakyRelu => Some(LEAKY_SLOPE),
+        }
+    }
 }
 
 /// Linear map → activation → batch norm.
@@ -150,11 +186,15 @@ impl Block {
         self.finish(self.linear.forward(x), training)
     }
 
-    /// Activation and norm of a map that was computed elsewhere.
-    pub fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
-        if self.activation == Activation::Relu && is_fused(&mapped) {
-            return done(norm::relu_norm(&mapped, &self.norm.in_bridge(training)));
+    /// Two inputs side by side, (R, C_in / 2) each → (R, C_out).
+    pub fn forward_pair(&self, first: &Tensor, second: &Tensor, training: bool) -> Tensor {
+        self.finish(self.linear.forward_pair(first, second), training)
+    }
+
+    fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
+        match self.activation.slope() {
+            Some(slope) if is_fused(&mapped) => done(norm::relu_norm(&mapped, slope, &self.norm.in_bridge(training))),
+            _ => self.norm.forward(&self.activation.forward(mapped), training),
         }
-        self.norm.forward(&self.activation.forward(mapped), training)
     }
 }

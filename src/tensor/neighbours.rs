@@ -11,6 +11,9 @@ use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
 use tch::{Kind, Tensor};
 
+/// Distances that exist at a time on the tensor path; the kernel's blocks stay in the cache.
+const BLOCK_BYTES: i64 = 64 << 20;
+
 /// The neighbours of every point of a batch of clouds.
 pub struct Neighbours {
     /// Row numbers int64 (R, k), all inside the point's own cloud; column 0 is the point itself.
@@ -34,11 +37,7 @@ impl Neighbours {
         if is_fused(rows) {
             return Self { rows: done(nearest_neighbours(&features, k, dilation)), clouds };
         }
-        let distances = squared_distances(&features);
-        let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, rows.device()));
-        distances.diagonal(0, 1, 2).copy_(&itself);
-        let (_, nearest) = distances.topk(k * dilation, -1, false, true);
-        Self::from_local(&nearest.slice(2, 0, None, dilation))
+        Self::from_local(&nearest_in_blocks(&features, k, dilation, points_per_block(&features)))
     }
 
     /// Neighbours per point, itself included.
@@ -56,6 +55,14 @@ impl Neighbours {
             return done(gather::gather_sum(x, &self.graph(), itself));
         }
         self.gather(x, itself).sum_dim_intlist([1_i64].as_slice(), false, None)
+    }
+
+    /// Mean over all neighbours, (R, C).
+    pub fn mean(&self, x: &Tensor) -> Tensor {
+        if is_fused(x) {
+            return done(gather::gather_mean(x, &self.graph()));
+        }
+        self.sum(x, OwnPoint::Kept) / self.k() as f64
     }
 
     /// Maximum over the neighbours, (R, C).
@@ -98,9 +105,33 @@ impl Neighbours {
     }
 }
 
-/// |x|² - 2x·y + |y|² for all pairs of a cloud: (B, N, C) → (B, N, N).
-fn squared_distances(x: &Tensor) -> Tensor {
-    let inner = x.matmul(&x.transpose(1, 2)) * -2.0;
+/// As many points of each cloud as keep the distances of a block within [`BLOCK_BYTES`], one at least.
+fn points_per_block(x: &Tensor) -> i64 {
+    let (clouds, points, _) = x.size3().expect("features are (B, N, C)");
+    (BLOCK_BYTES / (size_of::<f32>() as i64 * clouds * points)).max(1)
+}
+
+/// The nearest by plain tensor operations, as numbers within each cloud: (B, N, C) fp32 → int64 (B, N, k). Distances
+/// exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it.
+pub fn nearest_in_blocks(x: &Tensor, k: i64, dilation: i64, block: i64) -> Tensor {
+    let points = x.size()[1];
     let squares = (x * x).sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float);
-    &squares + inner + squares.transpose(1, 2)
+    let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, x.device()));
+    let starts = (0..points).step_by(usize::try_from(block).expect("a block has a point"));
+    let nearest = starts.map(|start| {
+        let length = block.min(points - start);
+        let distances = squared_distances(x, &squares, start, length);
+        distances.diagonal(start, 1, 2).copy_(&itself);
+        distances.topk(k * dilation, -1, false, true).1.slice(2, 0, None, dilation)
+    });
+    Tensor::cat(&nearest.collect::<Vec<_>>(), 1)
+}
+
+/// |x|² - 2x·y + |y|² of `length` points of every cloud to all of its points: (B, N, C) → (B, length, N).
+fn squared_distances(x: &Tensor, squares: &Tensor, start: i64, length: i64) -> Tensor {
+    let mut distances = x.narrow(1, start, length).matmul(&x.transpose(1, 2));
+    distances *= -2.0;
+    distances += squares.narrow(1, start, length);
+    distances += squares.transpose(1, 2);
+    distances
 }

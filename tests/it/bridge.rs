@@ -1,4 +1,4 @@
-//! The bridge: autocast guards on a CPU, CUDA's absence, exceptions as errors.
+//! The bridge: autocast guards on a CPU, CUDA's absence, exceptions as errors, profiles.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,6 +6,8 @@ use sgas::error::Error;
 use sgas::tensor::bridge::LIBTORCH_VERSION;
 use sgas::tensor::bridge::autocast::{Autocast, clear_autocast_cache};
 use sgas::tensor::bridge::device::{load_cuda, peak_memory, synchronize};
+use sgas::tensor::bridge::gather::{Neighbourhood, OwnPoint, gather_max};
+use sgas::tensor::bridge::profile::profiled;
 use tch::{Device, Kind, Tensor};
 
 /// The type in which a matrix product of fp32 matrices comes out here and now.
@@ -115,4 +117,24 @@ fn a_cpu_needs_no_waiting() {
 #[test]
 fn the_version_is_the_one_that_tch_expects() {
     assert!(LIBTORCH_VERSION.starts_with("2.11."), "{LIBTORCH_VERSION}");
+}
+
+#[test]
+fn a_profile_counts_operators_and_kernels_in_both_passes() {
+    let x = Tensor::ones([4, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let neighbours = Tensor::from_slice(&[0_i64, 1, 1, 0, 2, 3, 3, 2]).view([4, 2]);
+    let graph = Neighbourhood { neighbours: &neighbours, clouds: 1 };
+    let step = || {
+        let y = gather_max(&x, &graph, OwnPoint::Kept).unwrap().sin();
+        Tensor::run_backward(&[y.sum(Kind::Float)], &[&x], false, false)
+    };
+    let (_, operators) = profiled(step).unwrap();
+    let calls = |name: &str, backward: bool| {
+        let found = operators.iter().find(|operator| operator.name == name && operator.backward == backward);
+        found.map(|operator| operator.calls)
+    };
+    assert_eq!((calls("gather_max", false), calls("gather_max", true)), (Some(1), Some(1)));
+    assert_eq!((calls("aten::sin", false), calls("aten::cos", true)), (Some(1), Some(1)));
+    assert!(profiled(|| profiled(step).is_err()).unwrap().0, "a profile inside of another");
+    assert!(profiled(|| ()).unwrap().1.iter().all(|operator| operator.name.starts_with("profile")));
 }

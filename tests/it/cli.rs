@@ -26,8 +26,12 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["search", "train", "eval", "show", "zoo", "completions"] {
+    for command in ["search", "train", "eval", "predict", "show", "zoo", "data", "doctor", "completions"] {
         sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
+    }
+    for command in ["info", "synth"] {
+        let help = sgas(folder.path()).args(["data", command, "--help"]).assert().success();
+        help.stdout(contains(format!("  sgas data {command} shapes")));
     }
     sgas(folder.path()).arg("--help").assert().success().stdout(contains("sgas train --genotype cell.json --amp"));
     sgas(folder.path()).assert().code(2).stdout("").stderr(contains("Usage: sgas"));

@@ -12,12 +12,12 @@ use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
 
-fn write(path: impl AsRef<Path>, bytes: &[u8]) {
+pub(crate) fn write(path: impl AsRef<Path>, bytes: &[u8]) {
     std::fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
 }
 
-fn pcd(points: &[[f32; 3]], binary: bool) -> Vec<u8> {
+pub(crate) fn pcd(points: &[[f32; 3]], binary: bool) -> Vec<u8> {
     let (count, kind) = (points.len(), if binary { "binary" } else { "ascii" });
     let mut bytes = format!(
         "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {count}\nHEIGHT 1\n\
@@ -35,7 +35,7 @@ fn pcd(points: &[[f32; 3]], binary: bool) -> Vec<u8> {
 }
 
 /// Distinct points of a cloud, none at the mean.
-fn cloud(points: usize, seed: f32) -> Vec<[f32; 3]> {
+pub(crate) fn cloud(points: usize, seed: f32) -> Vec<[f32; 3]> {
     (0..points).map(|i| [i as f32 + seed, (i * i % 7) as f32, -(i as f32) * 0.5]).collect()
 }
 

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::gather::{
-    AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum, gather_weighted_sum,
+    AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_mean, gather_sum, gather_weighted_sum,
 };
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
+use sgas::tensor::bridge::operators::leaky_relu;
+use sgas::tensor::bridge::unit_length::relu_unit_length;
 use tch::{Device, IndexOp, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;
@@ -165,6 +167,36 @@ fn gather_sum_equals_select_and_sum() {
     }
 }
 
+#[test]
+fn gather_mean_equals_select_and_mean() {
+    for case in cases() {
+        let (graph, neighbours) = (case.0.graph(), &case.0.neighbours);
+        let kernel = |x: &[Tensor]| gather_mean(&x[0], &graph).unwrap();
+        let oracle = |x: &[Tensor]| gathered(&x[0], neighbours, OwnPoint::Kept).mean_dim(1, false, None::<Kind>);
+        agree("gather_mean", &case, &[case.0.features()], &kernel, &oracle);
+    }
+}
+
+#[test]
+fn relu_unit_length_equals_relu_and_division() {
+    for case in cases() {
+        let kernel = |x: &[Tensor]| relu_unit_length(&x[0], 0.5).unwrap();
+        let oracle = |x: &[Tensor]| {
+            let positive = x[0].relu();
+            &positive / positive.square().sum_dim_intlist(1, true, None::<Kind>).sqrt().clamp_min(0.5)
+        };
+        let x = case.0.features();
+        // A row shorter than the smallest length; with nothing positive in it, the oracle's gradient would be NaN.
+        let _ = x.i(2).fill_(-1.0);
+        let _ = x.i((2, 1)).fill_(0.25);
+        agree("relu_unit_length", &case, &[x], &kernel, &oracle);
+    }
+    let nothing = Tensor::full([2, 5], -1.0, (Kind::Float, CPU)).set_requires_grad(true);
+    let y = relu_unit_length(&nothing, 1e-12).unwrap();
+    let gradient = Tensor::run_backward(&[y.sum(Kind::Float)], &[&nothing], false, false);
+    assert!(y.abs().max().double_value(&[]) == 0.0 && gradient[0].abs().max().double_value(&[]) == 0.0);
+}
+
 fn weighted(h: &Tensor, weights: &Tensor, neighbours: &Tensor) -> Tensor {
     (gathered(h, neighbours, OwnPoint::Kept) * weights.unsqueeze(2)).sum_dim_intlist(1, false, None::<Kind>)
 }
@@ -214,11 +246,11 @@ fn norm<'a>(weight: &'a Tensor, bias: &'a Tensor, running: &'a (Tensor, Tensor),
 #[test]
 fn relu_norm_equals_relu_and_batch_norm() {
     for case in cases() {
-        for training in [true, false] {
+        for (training, leak) in [(true, 0.0), (false, 0.0), (true, 0.2), (false, 0.2)] {
             let parameters = case.0.per_channel();
             let (ours, theirs) = (running(&parameters), running(&parameters));
-            let kernel = |x: &[Tensor]| relu_norm(&x[0], &norm(&x[1], &x[2], &ours, training)).unwrap();
-            let oracle = |x: &[Tensor]| batch_norm(&x[0].relu(), &x[1], &x[2], &theirs, training);
+            let kernel = |x: &[Tensor]| relu_norm(&x[0], leak, &norm(&x[1], &x[2], &ours, training)).unwrap();
+            let oracle = |x: &[Tensor]| batch_norm(&leaky_relu(&x[0], leak), &x[1], &x[2], &theirs, training);
             let inputs = [case.0.features(), parameters.copy(), case.0.per_channel()];
             agree("relu_norm", &case, &inputs, &kernel, &oracle);
             // The oracle ran once more, for the shape of its result.
@@ -310,10 +342,11 @@ fn everything(threads: i32) -> Vec<Tensor> {
             gather_max(&x[0], &graph, OwnPoint::Skipped).unwrap(),
             gather_sum(&x[0], &graph, OwnPoint::Skipped).unwrap(),
             attention(&x[0], &AttentionScores { target: &x[4], source: &x[4] }, &graph, 0.2).unwrap(),
-            relu_norm(&x[1], &norm).unwrap(),
+            relu_norm(&x[1], 0.2, &norm).unwrap(),
             edge_max_norm(&x[0], &x[1], &graph, OwnPoint::Skipped, &norm).unwrap(),
+            relu_unit_length(&x[1], 1e-12).unwrap(),
         ];
-        mix(&x[4].narrow(0, 0, 5), &parts.iter().collect::<Vec<_>>()).unwrap()
+        mix(&x[4].narrow(0, 0, 6), &parts.iter().collect::<Vec<_>>()).unwrap()
     };
     let mut all = evaluated(&inputs, &probe, &kernel);
     all.push(nearest_neighbours(&probe.view([4, 256, 40]), 9, 3).unwrap());
@@ -370,7 +403,7 @@ fn wrong_arguments_come_back_as_errors() {
     assert!(mix(&x.i((0, ..0)), &[]).is_err(), "nothing to mix");
     let parameters = Tensor::ones([3], (Kind::Float, CPU));
     let statistics = running(&parameters);
-    assert!(relu_norm(&x, &norm(&parameters, &parameters, &statistics, true)).is_err(), "too few channels");
+    assert!(relu_norm(&x, 0.0, &norm(&parameters, &parameters, &statistics, true)).is_err(), "too few channels");
 }
 
 #[test]

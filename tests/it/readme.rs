@@ -3,7 +3,7 @@
 //! Nothing is run.
 
 use sgas::cli;
-use sgas::commands::Command;
+use sgas::commands::{Command, EvalOptions, PredictOptions};
 use sgas::genotype::zoo;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,12 @@ fn project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(project(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The lines of the `sh` blocks of a text, without comments.
-fn shell_lines(text: &str) -> Vec<String> {
+pub(crate) fn shell_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -55,7 +55,11 @@ fn fault(words: &[&str]) -> Option<String> {
             let cell = options.genotype.as_deref().unwrap_or_default();
             options.resolve("modelnet40").and_then(|_| is_a_cell(cell))
         }
-        Command::Eval(options) if options.weights.is_some() => options.resolve(None).map(drop),
+        Command::Eval(EvalOptions { trained, .. }) | Command::Predict(PredictOptions { trained, .. })
+            if trained.weights.is_some() =>
+        {
+            trained.resolve(None, None).map(drop)
+        }
         Command::Show(options) => is_a_cell(&options.genotype),
         _ => Ok(()),
     };
@@ -111,6 +115,7 @@ fn a_command_that_is_not_real_would_be_noticed() {
         "sgas search --config modelnet40-cup",
         "sgas search --task modelnet40 --set data.pionts=3",
         "sgas eval --weights w.safetensors",
+        "sgas predict --run runs/my-training",
     ];
     for line in wrong {
         assert!(fault(&words(line)).is_some(), "{line}");

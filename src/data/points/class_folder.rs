@@ -19,11 +19,16 @@ use crate::error::{Error, Result};
 pub(in crate::data) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or folders of classes: \
      <class>/{train,test}/FILE, {train,test}/<class>/FILE or <class>/FILE";
 
+/// The folders that say which part a shape belongs to, and whether that is the test part.
+const PARTS: [(&str, bool); 2] = [("train", false), ("test", true)];
+
 /// The files of a folder.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub classes: Vec<String>,
     pub files: Vec<(Item, PathBuf)>,
+    /// Where a shape's class and part stand in its path.
+    pub layout: &'static str,
     /// How the test part came about, where the folders don't say it.
     pub note: Option<String>,
 }
@@ -47,6 +52,7 @@ pub(super) fn list(folder: &Path, config: &DataConfig) -> Result<Listing> {
         return Err(Error::invalid(folder.display().to_string(), LAYOUTS, "no file of a known format")
             .with_hint(format!("known formats: {}", known_extensions())));
     }
+    let layout = layout(folder, &found);
     let by_folder = found.iter().any(|file| file.in_test == Some(true));
     let (found, note) = if by_folder { (found, None) } else { divide(folder, found, config)? };
     require_same_classes(folder, ["train", "test"], [false, true].map(|in_test| classes_of(&found, in_test)))?;
@@ -57,7 +63,20 @@ pub(super) fn list(folder: &Path, config: &DataConfig) -> Result<Listing> {
         let split = if in_test == Some(true) { Split::Test } else { Split::Train };
         (Item { name: path.display().to_string(), label, split }, path)
     };
-    Ok(Listing { files: found.into_iter().map(item).collect(), classes, note })
+    Ok(Listing { files: found.into_iter().map(item).collect(), classes, layout, note })
+}
+
+/// The layout of the files as `find` gives them.
+fn layout(folder: &Path, found: &[Found]) -> &'static str {
+    match found.iter().any(|file| file.in_test.is_some()) {
+        true if has_parts(folder) => "{train,test}/<class>/FILE",
+        true => "<class>/{train,test}/FILE",
+        false => "<class>/FILE",
+    }
+}
+
+fn has_parts(folder: &Path) -> bool {
+    PARTS.iter().any(|(part, _)| folder.join(part).is_dir())
 }
 
 /// Decides which files are for testing where no folder says it, and tells how in words.
@@ -78,10 +97,9 @@ pub(in crate::data) fn is_one(folder: &Path) -> bool {
 
 /// All files of a known format, in the order of class and name.
 fn find(folder: &Path) -> Result<Vec<Found>> {
-    let parts = [("train", false), ("test", true)];
     let mut found = Vec::new();
-    if parts.iter().any(|(part, _)| folder.join(part).is_dir()) {
-        for (part, in_test) in parts.iter().filter(|(part, _)| folder.join(part).is_dir()) {
+    if has_parts(folder) {
+        for (part, in_test) in PARTS.iter().filter(|(part, _)| folder.join(part).is_dir()) {
             for class in folders(&folder.join(part))? {
                 add_files(&class, &file_name(&class), Some(*in_test), &mut found)?;
             }
@@ -89,7 +107,7 @@ fn find(folder: &Path) -> Result<Vec<Found>> {
     } else {
         for class in folders(folder)? {
             let (name, start) = (file_name(&class), found.len());
-            for (part, in_test) in parts.iter().filter(|(part, _)| class.join(part).is_dir()) {
+            for (part, in_test) in PARTS.iter().filter(|(part, _)| class.join(part).is_dir()) {
                 add_files(&class.join(part), &name, Some(*in_test), &mut found)?;
             }
             if found.len() == start {
@@ -116,7 +134,8 @@ fn classes_of(found: &[Found], in_test: bool) -> BTreeSet<&str> {
     part.map(|file| file.class.as_str()).collect()
 }
 
-fn summary(files: &[PathBuf]) -> String {
+/// How many files of which extension.
+pub(super) fn summary(files: &[PathBuf]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for file in files {
         *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
@@ -125,7 +144,8 @@ fn summary(files: &[PathBuf]) -> String {
     format!("{} files", parts.join(", "))
 }
 
-fn known_extensions() -> String {
+/// The extensions of all formats, for messages.
+pub(super) fn known_extensions() -> String {
     let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
     extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
 }

@@ -58,6 +58,19 @@ impl Features {
         }
     }
 
+    /// What `data.features` can name where all shapes have these columns.
+    pub fn nameable(columns: &[&str]) -> Vec<String> {
+        let groups = [("normals", NORMALS), ("colors", COLORS)];
+        let whole = groups.into_iter().filter(|(_, group)| group.iter().all(|column| columns.contains(column)));
+        let (mut names, mut taken) = (Vec::new(), AXES.to_vec());
+        for (name, group) in whole {
+            names.push(name.to_owned());
+            taken.extend(group);
+        }
+        names.extend(columns.iter().filter(|column| !taken.contains(column)).map(|column| (*column).to_owned()));
+        names
+    }
+
     /// All columns, those of the position first.
     pub fn columns(&self) -> Vec<&str> {
         AXES.into_iter().chain(self.0.iter().flat_map(Feature::columns)).collect()
@@ -93,6 +106,14 @@ mod tests {
         assert_eq!(features.columns(), ["x", "y", "z", "intensity", "nx", "ny", "nz", "7"]);
         assert_eq!((features.channels(), features.normals()), (8, Some(4)));
         assert_eq!((parse(&[]).unwrap().channels(), parse(&["colors"]).unwrap().normals()), (3, None));
+    }
+
+    #[test]
+    fn what_can_be_named_can_be_parsed() {
+        let names = Features::nameable(&["x", "y", "z", "red", "nx", "ny", "nz", "curvature"]);
+        assert_eq!(names, ["normals", "red", "curvature"]);
+        assert_eq!(Features::parse(&names).unwrap().channels(), 8);
+        assert_eq!(Features::nameable(&["x", "y", "z"]), Vec::<String>::new());
     }
 
     #[test]

@@ -7,11 +7,14 @@ mod class_folder;
 mod division;
 pub(super) mod features;
 mod format;
+mod inputs;
 mod modelnet_hdf5;
 mod set;
 mod shape;
 mod surface;
+pub mod survey;
 pub mod synthetic;
+pub mod synthetic_files;
 
 use std::sync::Arc;
 
@@ -33,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
 pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder};
+pub use inputs::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
 
 /// How shapes are looked at.
 #[derive(Debug, Clone)]
@@ -42,6 +46,18 @@ struct Preparation {
     normals: Option<usize>,
     order: PointOrder,
     augmentation: Augmentation,
+}
+
+impl Preparation {
+    fn new(config: &DataConfig, features: &Features) -> Self {
+        Self {
+            points: config.points,
+            channels: features.channels(),
+            normals: features.normals(),
+            order: config.order,
+            augmentation: config.augmentation,
+        }
+    }
 }
 
 /// A shape with its file and class.
@@ -60,15 +76,28 @@ pub struct PointClouds {
 }
 
 impl PointClouds {
-    /// Appends the points of a shape, chosen and augmented for this access.
-    fn prepare(&self, index: usize, access: Access, out: &mut Vec<f32>) {
+    /// Appends the points of a shape, chosen and augmented for this access by the stream of this number.
+    fn prepare(&self, index: usize, stream: u64, access: Access, out: &mut Vec<f32>) {
         let Preparation { points, channels, normals, order, augmentation } = self.preparation;
-        let mut generator = access.key.at(access.key.epoch, index as u64).generator();
+        let mut generator = access.key.at(access.key.epoch, stream).generator();
         let start = out.len();
         self.samples[index].shape.sample(points, order, &mut generator, out);
         if access.training {
             augment(&mut out[start..], channels, normals, augmentation, &mut generator);
         }
+    }
+
+    /// The batch of these samples, each with the number of its stream.
+    fn gather(&self, picks: &[(usize, u64)], access: Access) -> Result<Batch> {
+        let Preparation { points, channels, .. } = self.preparation;
+        let mut values = Vec::with_capacity(picks.len() * points * channels);
+        for (index, stream) in picks {
+            self.prepare(*index, *stream, access, &mut values);
+        }
+        let labels: Vec<i64> = picks.iter().map(|(index, _)| self.samples[*index].label as i64).collect();
+        let shape = [picks.len(), points, channels].map(|size| size as i64);
+        let points = Tensor::f_from_slice(&values)?.f_view(shape)?;
+        Ok(Batch::Points(PointBatch { points, labels: Tensor::f_from_slice(&labels)? }))
     }
 }
 
@@ -86,15 +115,8 @@ impl Samples for PointClouds {
     }
 
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
-        let Preparation { points, channels, .. } = self.preparation;
-        let mut values = Vec::with_capacity(indices.len() * points * channels);
-        for index in indices {
-            self.prepare(*index, access, &mut values);
-        }
-        let labels: Vec<i64> = indices.iter().map(|index| self.samples[*index].label as i64).collect();
-        let shape = [indices.len(), points, channels].map(|size| size as i64);
-        let points = Tensor::f_from_slice(&values)?.f_view(shape)?;
-        Ok(Batch::Points(PointBatch { points, labels: Tensor::f_from_slice(&labels)? }))
+        let picks: Vec<(usize, u64)> = indices.iter().map(|index| (*index, *index as u64)).collect();
+        self.gather(&picks, access)
     }
 }
 
@@ -106,10 +128,7 @@ impl Samples for PointClouds {
 /// Files that can't be read or aren't what they should be, numbers that aren't finite, clouds of fewer than
 /// `minimum_points` points, classes without shapes: with file and point.
 pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points: usize) -> Result<Dataset> {
-    if config.points < minimum_points {
-        let expected = format!("at least {minimum_points}, the k · dilation of the network");
-        return Err(Error::invalid("data.points", expected, config.points.to_string()));
-    }
+    check_points(config, minimum_points)?;
     let set = ShapeSet::open(source, config)?;
     if config.normalize == Normalization::Auto {
         config.normalize = set.usual;
@@ -122,16 +141,25 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     });
     let (samples, skipped) = keep_good(read, config.skip_bad)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
-    warn_of_repeated_points(&samples, config.points);
+    warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
     check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
 }
 
-fn warn_of_repeated_points(samples: &[(Split, Sample)], points: usize) {
-    let stored = samples.iter().filter_map(|(_, sample)| Some((sample.shape.points()?, &sample.name)));
+fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
+    if config.points >= minimum_points {
+        return Ok(());
+    }
+    let expected = format!("at least {minimum_points}, the k · dilation of the network");
+    Err(Error::invalid("data.points", expected, config.points.to_string()))
+}
+
+fn warn_of_repeated_points<'a>(samples: impl ExactSizeIterator<Item = &'a Sample>, points: usize) {
+    let all = samples.len();
+    let stored = samples.filter_map(|sample| Some((sample.shape.points()?, &sample.name)));
     let small: Vec<(usize, &String)> = stored.filter(|(stored, _)| *stored < points).collect();
     if let Some((least, smallest)) = small.iter().min() {
-        let (count, all) = (small.len(), samples.len());
+        let count = small.len();
         tracing::warn!(
             "{count} of {all} clouds have fewer than data.points = {points} points (the smallest, {smallest}, {least}): \
              their points are repeated"
@@ -152,13 +180,7 @@ fn divide(
     let mut is_held_out = hold_out(&labels, config.validation, Key::new(seed, Purpose::Split)).into_iter();
     let (held_out, train): (Vec<_>, Vec<_>) =
         train.into_iter().partition(|_| is_held_out.next().expect("one mark per shape"));
-    let preparation = Preparation {
-        points: config.points,
-        channels: features.channels(),
-        normals: features.normals(),
-        order: config.order,
-        augmentation: config.augmentation,
-    };
+    let preparation = Preparation::new(config, features);
     let wrap = |samples: Vec<(Split, Sample)>| -> Arc<dyn Samples> {
         let samples = samples.into_iter().map(|(_, sample)| sample).collect();
         Arc::new(PointClouds { samples, preparation: preparation.clone() })

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 
 const NAMES: &str = "shape_names.txt";
 
+/// The dataset that not every file has.
+const NORMAL: &str = "normal";
+
 /// Reads all files of the folder, train and test, normals only where they are wanted: the names of the classes,
 /// and the clouds.
 pub(super) fn read(folder: &Path, normals: bool) -> Result<(Vec<String>, Loaded)> {
@@ -23,6 +26,28 @@ pub(super) fn read(folder: &Path, normals: bool) -> Result<(Vec<String>, Loaded)
     let mut clouds = read_split(folder, Split::Train, classes.len(), normals)?;
     clouds.extend(read_split(folder, Split::Test, classes.len(), normals)?);
     Ok((classes, clouds))
+}
+
+/// What the files of a folder hold, without reading their clouds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub files: usize,
+    /// Whether every file has normals.
+    pub normals: bool,
+}
+
+/// # Errors
+/// A folder without files of both splits, a file that isn't HDF5.
+pub(super) fn contents(folder: &Path) -> Result<Contents> {
+    let mut files = numbered_files(folder, &prefix(Split::Train))?;
+    files.extend(numbered_files(folder, &prefix(Split::Test))?);
+    let has_normals = |path: &PathBuf| Ok(names(&open(path)?, path)?.iter().any(|name| name == NORMAL));
+    let normals: Vec<bool> = files.iter().map(has_normals).collect::<Result<_>>()?;
+    Ok(Contents { files: files.len(), normals: normals.into_iter().all(|has| has) })
+}
+
+fn prefix(split: Split) -> String {
+    format!("ply_data_{}", split.name())
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>> {
@@ -35,7 +60,7 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
 }
 
 fn read_split(folder: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
-    let files = numbered_files(folder, &format!("ply_data_{}", split.name()))?;
+    let files = numbered_files(folder, &prefix(split))?;
     let read = |file: &PathBuf| read_file(file, split, classes, normals);
     let clouds: Vec<Loaded> = files.par_iter().map(read).collect::<Result<_>>()?;
     Ok(clouds.into_iter().flatten().collect())
@@ -61,7 +86,7 @@ fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
 
 fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
     let place = path.display().to_string();
-    let file = Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))?;
+    let file = open(path)?;
     let data = dataset(&file, path, "data")?;
     let &[count, points, 3] = data.shape() else {
         return Err(wrong_shape(&place, &data, "(n, points, 3)"));
@@ -88,7 +113,7 @@ fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result
 }
 
 fn read_normals(file: &Hdf5File, path: &Path, shape: &[u64]) -> Result<Vec<f32>> {
-    let normal = dataset(file, path, "normal")?;
+    let normal = dataset(file, path, NORMAL)?;
     if normal.shape() != shape {
         return Err(wrong_shape(&path.display().to_string(), &normal, "that of data"));
     }
@@ -110,14 +135,21 @@ fn checked_label(label: i64, classes: usize, name: &str) -> Result<usize> {
     }
 }
 
+fn open(path: &Path) -> Result<Hdf5File> {
+    Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))
+}
+
+/// The names of the datasets.
+fn names(file: &Hdf5File, path: &Path) -> Result<Vec<String>> {
+    let members = file.root_group().and_then(|root| root.member_names());
+    Ok(members.map_err(|error| unreadable(path, "datasets data and label", error))?.1)
+}
+
 fn dataset(file: &Hdf5File, path: &Path, name: &str) -> Result<Dataset> {
-    let (_, names) = file
-        .root_group()
-        .and_then(|root| root.member_names())
-        .map_err(|error| unreadable(path, "datasets data and label", error))?;
+    let names = names(file, path)?;
     if !names.iter().any(|found| found == name) {
         let found = if names.is_empty() { "no datasets".to_owned() } else { names.join(", ") };
-        let expected = if name == "normal" { "a dataset normal" } else { "datasets data and label" };
+        let expected = if name == NORMAL { "a dataset normal" } else { "datasets data and label" };
         return Err(Error::invalid(path.display().to_string(), expected, found));
     }
     file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))

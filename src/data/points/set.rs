@@ -36,6 +36,10 @@ pub(super) struct ShapeSet {
     pub usual: Normalization,
     /// Where it comes from, in words, and how its test part came about where that is not plain.
     pub origin: String,
+    /// How it is stored, in words.
+    pub layout: &'static str,
+    /// What says which shapes are for testing, in words.
+    pub division: String,
     pub shapes: Shapes,
 }
 
@@ -58,7 +62,8 @@ impl ShapeSet {
             Source::Synthetic => {
                 let (classes, shapes) = synthetic::generate(&config.synthetic, config.points);
                 let origin = "synthetic solids (built in, not real data)".to_owned();
-                Ok(Self { classes, usual: Normalization::Cube, origin, shapes: Shapes::InMemory(shapes) })
+                let (usual, shapes) = (Normalization::Cube, Shapes::InMemory(shapes));
+                Ok(Self { classes, usual, origin, layout: "none", division: "made apart".to_owned(), shapes })
             }
             Source::Folder(folder) => Self::open_folder(folder, config),
         }
@@ -70,13 +75,15 @@ impl ShapeSet {
             Some(Layout::ModelNetHdf5) => {
                 let (classes, shapes) =
                     modelnet_hdf5::read(folder, Features::parse(&config.features)?.normals().is_some())?;
-                Ok(Self { classes, usual: Normalization::None, origin, shapes: Shapes::InMemory(shapes) })
+                let (usual, shapes) = (Normalization::None, Shapes::InMemory(shapes));
+                Ok(Self { classes, usual, origin, layout: "HDF5", division: "names of the files".to_owned(), shapes })
             }
             Some(Layout::ClassFolders) => {
                 let listing = class_folder::list(folder, config)?;
-                let origin = listing.note.map_or(origin.clone(), |note| format!("{origin} ({note})"));
-                let shapes = Shapes::Files(listing.files);
-                Ok(Self { classes: listing.classes, usual: Normalization::Cube, origin, shapes })
+                let origin = listing.note.as_ref().map_or(origin.clone(), |note| format!("{origin} ({note})"));
+                let division = listing.note.unwrap_or_else(|| "folders train and test".to_owned());
+                let (classes, usual, layout) = (listing.classes, Normalization::Cube, listing.layout);
+                Ok(Self { classes, usual, origin, layout, division, shapes: Shapes::Files(listing.files) })
             }
             None => Err(Error::invalid(origin, class_folder::LAYOUTS, "neither")),
         }

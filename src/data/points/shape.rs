@@ -104,6 +104,13 @@ impl Shape {
         }
     }
 
+    /// The greatest absolute coordinate of its points or vertices.
+    pub fn reach(&self) -> f32 {
+        let (Geometry::Cloud(rows) | Geometry::Mesh(Mesh { vertices: rows, .. })) = &self.geometry;
+        let positions = rows.chunks_exact(self.channels).flat_map(|point| &point[..CHANNELS]);
+        positions.fold(0.0, |most, value| most.max(value.abs()))
+    }
+
     /// Appends `wanted` points: of a cloud the chosen ones, of a mesh fresh ones spread evenly over its surface.
     pub fn sample(&self, wanted: usize, order: PointOrder, generator: &mut impl Rng, out: &mut Vec<f32>) {
         match &self.geometry {

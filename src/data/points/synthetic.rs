@@ -2,8 +2,10 @@
 //!
 //! Every solid is a triangle mesh with random proportions, sampled by area, then stretched, turned, cut by a
 //! random plane and blurred, so that kinds overlap: chance is 10 %, and a trained network is well above it
-//! without being perfect. Not real data; scores on it say nothing about published ones.
+//! without being perfect. The same solids are there as meshes, whole and smooth. Not real data; scores on it say
+//! nothing about published ones.
 
+use std::collections::HashMap;
 use std::f64::consts::{PI, TAU};
 
 use rand::{Rng, RngExt, seq::SliceRandom};
@@ -40,7 +42,7 @@ const STRETCH: std::ops::Range<f64> = 0.75..1.35;
 type Triangle = [Vector; 3];
 
 /// `[data.synthetic]`: the size of the built-in set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Training clouds, all kinds together.
@@ -127,31 +129,89 @@ impl SolidKind {
 /// classes, and the clouds.
 pub(super) fn generate(config: &SyntheticConfig, points: usize) -> (Vec<String>, Loaded) {
     let stored_points = points.max(STORED_POINTS);
-    let clouds = |split: Split, number: u64, size: usize| -> Loaded {
-        let key = Key::new(config.seed, Purpose::Synthetic);
-        let make = |index: usize| make_cloud(key.at(number, index as u64), index, split, stored_points);
-        (0..size).into_par_iter().map(make).collect()
+    let make = |place: &Place| {
+        let name = format!("synthetic {} cloud {}", place.split.name(), place.index);
+        (Item { name, label: place.label(), split: place.split }, place.cloud(stored_points))
     };
-    let classes = SolidKind::ALL.map(SolidKind::class).to_vec();
-    (classes, [clouds(Split::Train, 0, config.train), clouds(Split::Test, 1, config.test)].concat())
+    (classes(), places(config).par_iter().map(make).collect())
 }
 
-fn make_cloud(key: Key, index: usize, split: Split, points: usize) -> (Item, Raw) {
-    let label = index % SolidKind::ALL.len();
-    let cloud = sample_solid(SolidKind::ALL[label], points, &mut key.generator());
-    let column = |axis: usize| cloud.iter().map(|position| position[axis]).collect();
-    let columns = AXES.iter().enumerate().map(|(axis, name)| ((*name).to_owned(), column(axis))).collect();
-    let name = format!("synthetic {} cloud {index}", split.name());
-    (Item { name, label, split }, Raw { columns, triangles: Vec::new() })
+/// The names of the classes.
+pub(super) fn classes() -> Vec<String> {
+    SolidKind::ALL.map(SolidKind::class).to_vec()
+}
+
+/// All places of the set, those for training first.
+pub(super) fn places(config: &SyntheticConfig) -> Vec<Place> {
+    let part = |split, size| (0..size).map(move |index| Place { seed: config.seed, split, index });
+    part(Split::Train, config.train).chain(part(Split::Test, config.test)).collect()
+}
+
+/// A solid of the set, by its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    seed: u64,
+    pub split: Split,
+    /// Among all of its split.
+    pub index: usize,
+}
+
+impl Place {
+    /// The kinds take turns.
+    pub fn label(self) -> usize {
+        self.index % SolidKind::ALL.len()
+    }
+
+    /// Position among those of its class and split.
+    pub fn number(self) -> usize {
+        self.index / SolidKind::ALL.len()
+    }
+
+    fn generator(self) -> impl Rng {
+        let part = u64::from(self.split == Split::Test);
+        Key::new(self.seed, Purpose::Synthetic).at(part, self.index as u64).generator()
+    }
+
+    /// The solid as a cloud: stretched, turned, cut and blurred.
+    pub fn cloud(self, points: usize) -> Raw {
+        let cloud = sample_solid(SolidKind::ALL[self.label()], points, &mut self.generator());
+        Raw { columns: columns(&cloud), triangles: Vec::new() }
+    }
+
+    /// The solid as a mesh: stretched and turned, but uncut and without noise.
+    pub fn mesh(self) -> Raw {
+        let mut generator = self.generator();
+        let mut mesh = stretched(SolidKind::ALL[self.label()], &mut generator);
+        let turns = random_turns(&mut generator);
+        mesh.iter_mut().flatten().for_each(|corner| turn(corner, &turns));
+        indexed(&mesh)
+    }
+}
+
+fn columns(positions: &[Vector]) -> Vec<(String, Vec<f64>)> {
+    let column = |axis: usize| positions.iter().map(|position| position[axis]).collect();
+    AXES.iter().enumerate().map(|(axis, name)| ((*name).to_owned(), column(axis))).collect()
+}
+
+/// Corners that coincide become one vertex, of 32 bits as in real files; triangles that are lines go.
+fn indexed(mesh: &[Triangle]) -> Raw {
+    let (mut vertices, mut known) = (Vec::new(), HashMap::new());
+    let mut vertex = |corner: &Vector| {
+        // Adding 0 turns -0 into 0.
+        let rounded = corner.map(|value| f64::from(value as f32) + 0.0);
+        *known.entry(rounded.map(f64::to_bits)).or_insert_with(|| {
+            vertices.push(rounded);
+            vertices.len() as u64 - 1
+        })
+    };
+    let mut triangles: Vec<[u64; 3]> = mesh.iter().map(|corners| corners.each_ref().map(&mut vertex)).collect();
+    triangles.retain(|[a, b, c]| a != b && b != c && c != a);
+    Raw { columns: columns(&vertices), triangles }
 }
 
 /// A random solid of this kind: `points` positions in random order.
 fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec<Vector> {
-    let stretch: Vector = std::array::from_fn(|_| generator.random_range(STRETCH));
-    let mut mesh = kind.mesh(generator);
-    for corner in mesh.iter_mut().flatten() {
-        *corner = std::array::from_fn(|axis| corner[axis] * stretch[axis]);
-    }
+    let mesh = stretched(kind, generator);
     let cut = generator.random_range(0.0..MOST_CUT);
     let sampled = (points as f64 / (1.0 - cut)).ceil() as usize;
     let direction = unit_vector(generator);
@@ -164,6 +224,15 @@ fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec
     cloud
 }
 
+fn stretched(kind: SolidKind, generator: &mut impl Rng) -> Vec<Triangle> {
+    let stretch: Vector = std::array::from_fn(|_| generator.random_range(STRETCH));
+    let mut mesh = kind.mesh(generator);
+    for corner in mesh.iter_mut().flatten() {
+        *corner = std::array::from_fn(|axis| corner[axis] * stretch[axis]);
+    }
+    mesh
+}
+
 /// Points spread evenly over the surface.
 fn sample_by_area(mesh: &[Triangle], count: usize, generator: &mut impl Rng) -> Vec<Vector> {
     let surface = Surface::new(mesh.iter().copied());
@@ -174,17 +243,28 @@ fn sample_by_area(mesh: &[Triangle], count: usize, generator: &mut impl Rng) -> 
     (0..count).map(draw).collect()
 }
 
-/// Turns about the vertical axis, tilts towards a random side, adds noise.
+/// From the first axis to the second, by an angle.
+type Turn = (usize, usize, f64);
+
+/// About the vertical axis, then a tilt towards a random side.
+fn random_turns(generator: &mut impl Rng) -> [Turn; 3] {
+    [(0, 1, 0.0..TAU), (1, 2, -MOST_TILT..MOST_TILT), (0, 1, 0.0..TAU)]
+        .map(|(first, second, angles)| (first, second, generator.random_range(angles)))
+}
+
+fn turn(point: &mut Vector, turns: &[Turn]) {
+    for &(first, second, angle) in turns {
+        let (sine, cosine) = f64::sin_cos(angle);
+        let (a, b) = (point[first], point[second]);
+        (point[first], point[second]) = (a * cosine - b * sine, a * sine + b * cosine);
+    }
+}
+
 fn turn_and_blur(cloud: &mut [Vector], generator: &mut impl Rng) {
-    let turns = [(0, 1, generator.random_range(0.0..TAU)), (1, 2, generator.random_range(-MOST_TILT..MOST_TILT))];
-    let side = (0, 1, generator.random_range(0.0..TAU));
+    let turns = random_turns(generator);
     let noise = Normal::new(0.0, NOISE).expect("the deviation is positive");
     for point in cloud {
-        for (first, second, angle) in turns.into_iter().chain([side]) {
-            let (sine, cosine) = f64::sin_cos(angle);
-            let (a, b) = (point[first], point[second]);
-            (point[first], point[second]) = (a * cosine - b * sine, a * sine + b * cosine);
-        }
+        turn(point, &turns);
         for value in point {
             *value += noise.sample(generator);
         }
@@ -289,6 +369,22 @@ mod tests {
             loft(&plus(0.25), &[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]).iter().map(area).sum();
         // Two faces of 0.5 · 0.5 + 4 · (0.5 · 0.75) = 1.75 each, and an outline 8 long.
         assert!((plus_prism - (2.0 * 1.75 + 8.0)).abs() < 1e-9, "{plus_prism}");
+    }
+
+    #[test]
+    fn meshes_are_whole_and_share_their_vertices() {
+        let config = SyntheticConfig { train: 10, test: 10, seed: 4 };
+        let meshes: Vec<Raw> = places(&config).into_iter().map(Place::mesh).collect();
+        assert_ne!(meshes[0], meshes[10], "train and test differ");
+        for (index, Raw { columns, triangles }) in meshes[..10].iter().enumerate() {
+            let vertices = columns[0].1.len();
+            let mut seen = vec![0; vertices];
+            triangles.iter().flatten().for_each(|corner| seen[*corner as usize] += 1);
+            assert!(seen.iter().all(|faces| *faces >= 2), "kind {index}: {vertices} vertices, {seen:?}");
+            assert!(columns.iter().flat_map(|(_, values)| values).all(|value| f64::from(*value as f32) == *value));
+        }
+        // A box: eight corners, and one vertex in the middle of either end.
+        assert_eq!((meshes[1].columns[0].1.len(), meshes[1].triangles.len()), (10, 16));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::ops::point::published::norm_output;
 use crate::ops::{Mode, Operation, State};
-use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
@@ -43,6 +42,6 @@ impl Operation<Neighbours> for SemiGcn {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let hidden = self.block.forward(&state.features, mode.is_training());
         let hidden = norm_output(hidden, neighbours.clouds);
-        neighbours.sum(&hidden, OwnPoint::Kept) / neighbours.k() as f64
+        neighbours.mean(&hidden)
     }
 }

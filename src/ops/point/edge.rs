@@ -23,9 +23,7 @@ impl EdgeConvolution {
 
 impl Operation<Neighbours> for EdgeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let matrix = self.block.linear.matrix();
-        let channels = matrix.size()[0];
-        let (own, other) = (matrix.narrow(1, 0, channels), matrix.narrow(1, channels, channels));
+        let [own, other] = self.block.linear.halves();
         let none = None::<Tensor>;
         let target = state.features.linear(&(own - &other), none.as_ref());
         let source = state.features.linear(&other, none.as_ref());

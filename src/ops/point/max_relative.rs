@@ -21,8 +21,7 @@ impl MaxRelativeConvolution {
 
 impl Operation<Neighbours> for MaxRelativeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let maximum = state.shared(Shared::NeighbourMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped));
-        let relative = maximum - &state.features;
-        self.block.forward(&Tensor::cat(&[&state.features, &relative], 1), mode.is_training())
+        let relative = state.shared(Shared::RelativeMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped) - x);
+        self.block.forward_pair(&state.features, &relative, mode.is_training())
     }
 }

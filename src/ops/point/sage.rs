@@ -2,13 +2,10 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
-use crate::tensor::layers::Linear;
+use crate::tensor::layers::{Linear, relu_unit_length};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
-use tch::{Kind, Tensor};
-
-/// Smallest length that is divided by, as in PyTorch's `normalize`.
-const SMALLEST_LENGTH: f64 = 1e-12;
+use tch::Tensor;
 
 /// What a neighbour sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +41,6 @@ impl Operation<Neighbours> for Sage {
             Messages::Absolute => maximum,
             Messages::Relative => maximum - mapped,
         };
-        let joined = Tensor::cat(&[&state.features, &aggregated.relu()], 1);
-        unit_length(&self.output_map.forward(&joined).relu())
+        relu_unit_length(&self.output_map.forward_pair(&state.features, &aggregated.relu()))
     }
-}
-
-/// Every row divided by its Euclidean length, which is computed in fp32.
-fn unit_length(x: &Tensor) -> Tensor {
-    let length = x.norm_scalaropt_dim_dtype(2, [1_i64].as_slice(), true, Kind::Float);
-    // The derivative of a product takes two passes less than that of a quotient.
-    x * length.clamp_min(SMALLEST_LENGTH).reciprocal().to_kind(x.kind())
 }

@@ -11,6 +11,9 @@ use tch::Tensor;
 
 const HIDDEN: [i64; 2] = [512, 256];
 
+/// The name of the last layer's bias, which has a value per class.
+pub const OUTPUT_BIAS: &str = "classifier.4.body.0.bias";
+
 /// Fusion, pooling and classifier.
 pub struct PointHead {
     fusion: Block,

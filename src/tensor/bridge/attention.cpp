@@ -24,29 +24,8 @@ struct PairProducts {
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
     for (int64_t pair = begin * list.k; pair < end * list.k; ++pair) {
-      out[pair] = product<Bytes>(grad + pair / list.k * channels, x + list.index[pair] * channels);
+      out[pair] = dot<Bytes>(grad + pair / list.k * channels, x + list.index[pair] * channels, channels);
     }
-  }
-
-  template <int Bytes>
-  SGAS_INLINE T product(const T* left, const T* right) const {
-    using V = Vector<T, Bytes>;
-    typename V::type sums{};
-    int64_t channel = 0;
-    for (; channel + V::lanes <= channels; channel += V::lanes) {
-      sums += V::load(left + channel) * V::load(right + channel);
-    }
-    T lanes[V::lanes];
-    V::store(lanes, sums);
-    for (int half = V::lanes / 2; half > 0; half /= 2) {
-      for (int lane = 0; lane < half; ++lane) {
-        lanes[lane] += lanes[lane + half];
-      }
-    }
-    for (; channel < channels; ++channel) {
-      lanes[0] += left[channel] * right[channel];
-    }
-    return lanes[0];
   }
 };
 
@@ -214,7 +193,7 @@ char* sgas_gather_weighted_sum(at::Tensor** out, const at::Tensor* h, const at::
     const auto wide = sgas::widen(*h);
     const auto wide_weights = weights->to(wide.scalar_type()).contiguous();
     const auto result = sgas::GatherWeightedSum::apply(wide, wide_weights, *neighbours, clouds);
-    sgas::give(out, result.to(h->scalar_type()));
+    sgas::give(out, sgas::as_type(result, h->scalar_type()));
   });
 }
 
@@ -230,7 +209,7 @@ char* sgas_attention(at::Tensor** out, const at::Tensor* h, const at::Tensor* ta
     const auto wide_target = target->to(wide.scalar_type()).contiguous();
     const auto wide_source = source->to(wide.scalar_type()).contiguous();
     const auto result = sgas::Attention::apply(wide, wide_target, wide_source, *neighbours, clouds, slope);
-    sgas::give(out, result.to(h->scalar_type()));
+    sgas::give(out, sgas::as_type(result, h->scalar_type()));
   });
 }
 

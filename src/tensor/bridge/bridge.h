@@ -6,6 +6,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
 #include <cstring>
 #include <exception>
@@ -18,10 +19,15 @@ inline char* copy_text(const char* text) noexcept {
   return copy != nullptr ? copy : strdup("out of memory");
 }
 
-// Runs `body`; null when it returned, else the text of what it threw (without libtorch's C++ backtrace).
+// Runs `body`; null when it returned, else the text of what it threw (without libtorch's C++ backtrace). Profilers
+// see it by the name of the function that called this.
 template <class Body>
-char* guarded(Body&& body) noexcept {
+char* guarded(Body&& body, const char* caller = __builtin_FUNCTION()) noexcept {
   try {
+    at::RecordFunction record(at::RecordScope::FUNCTION);
+    if (record.isActive()) {
+      record.before(caller);
+    }
     body();
     return nullptr;
   } catch (const c10::Error& error) {

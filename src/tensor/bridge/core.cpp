@@ -5,12 +5,8 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <cstdlib>
-#include <limits>
 
 namespace {
 
@@ -89,15 +85,6 @@ char* sgas_cuda_peak_bytes(int index, int64_t* out) {
 char* sgas_cuda_reset_peak(int index) {
   return sgas::guarded(
       [&] { at::getDeviceAllocator(at::kCUDA)->resetPeakStats(static_cast<c10::DeviceIndex>(index)); });
-}
-
-// By default glibc maps every large block anew and unmaps it when freed, and the kernel clears each page again:
-// a quarter of a training step on a CPU.
-void sgas_keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-#endif
 }
 
 }  // extern "C"

@@ -4,7 +4,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros_like.h>
 
 namespace sgas {
 namespace {
@@ -77,11 +76,14 @@ struct EdgeBackward {
   const T* constant;
   const T* slope;
   T* grad_a;
-  T* grad_b;  // zeros
+  T* grad_b;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin * list.points, end * list.points, cached_rows);
+    for (int64_t cloud = begin; cloud < end; ++cloud) {
+      clear_cloud(grad_b, cloud, list.points, channels);
+      over_channels<Bytes>(*this, cloud * list.points, (cloud + 1) * list.points, cached_rows);
+    }
   }
 
   template <int Bytes>
@@ -165,7 +167,7 @@ struct EdgeMaxNorm : torch::autograd::Function<EdgeMaxNorm> {
     at::Tensor grad_a, grad_b;
     if (ctx->needs_input_grad(0) || ctx->needs_input_grad(1)) {
       grad_a = at::empty_like(a);
-      grad_b = at::zeros_like(a);
+      grad_b = at::empty_like(a);
       by_type(a, [&](auto zero) {
         using T = decltype(zero);
         const auto factor = narrow<T>(found.factor);
@@ -199,7 +201,7 @@ char* sgas_edge_max_norm(at::Tensor** out, const at::Tensor* a, const at::Tensor
     const auto checked = sgas::checked_norm(norm, a->size(1), training, momentum, epsilon);
     const auto result = sgas::EdgeMaxNorm::apply(sgas::widen(*a), sgas::widen(*b), *norm[0], *norm[1], *neighbours,
                                                  clouds, skip_self != 0, checked);
-    sgas::give(out, result.to(a->scalar_type()));
+    sgas::give(out, sgas::as_type(result, a->scalar_type()));
   });
 }
 

@@ -3,7 +3,6 @@
 #include "kernels.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <limits>
 
@@ -61,10 +60,13 @@ struct MaxForward {
       const int64_t* index = list.index + point * list.k;
       auto best = V::load(x + index[list.first] * channels + channel);
       auto found = V::all(list.first);
+      // Counted in a vector: GCC makes of a number that changes sixteen masked broadcasts.
+      auto column_here = found;
       typename V::type no_number{};
       for (int64_t j = list.first + 1; j < list.k; ++j) {
         const auto value = V::load(x + index[j] * channels + channel);
-        found = value > best ? V::all(j) : found;
+        column_here += 1;
+        found = value > best ? column_here : found;
         best = value > best ? value : best;
         no_number = value <= infinity ? no_number : value;
       }
@@ -83,22 +85,25 @@ struct MaxBackward {
   int64_t channels;
   const T* grad;
   const uint8_t* column;
-  T* grad_x;  // zeros
+  T* grad_x;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    for (int64_t point = begin * list.points; point < end * list.points; ++point) {
-      const int64_t* index = list.index + point * list.k;
-      const T* from = grad + point * channels;
-      const uint8_t* at = column + point * channels;
-      for (int64_t channel = 0; channel < channels; ++channel) {
-        grad_x[index[at[channel]] * channels + channel] += from[channel];
+    for (int64_t cloud = begin; cloud < end; ++cloud) {
+      clear_cloud(grad_x, cloud, list.points, channels);
+      for (int64_t point = cloud * list.points; point < (cloud + 1) * list.points; ++point) {
+        const int64_t* index = list.index + point * list.k;
+        const T* from = grad + point * channels;
+        const uint8_t* at = column + point * channels;
+        for (int64_t channel = 0; channel < channels; ++channel) {
+          grad_x[index[at[channel]] * channels + channel] += from[channel];
+        }
       }
     }
   }
 };
 
-// Sum over the neighbours, each times its weight where there are weights (R, k).
+// Sum over the neighbours times a factor, each times its weight where there are weights (R, k).
 template <class T, bool Weighted>
 struct SumForward {
   using Element = T;
@@ -106,6 +111,7 @@ struct SumForward {
   int64_t channels;
   const T* x;
   const T* weights;
+  T factor;
   T* out;
 
   template <int Bytes>
@@ -127,7 +133,7 @@ struct SumForward {
           sum += value;
         }
       }
-      V::store(out + point * channels + channel, sum);
+      V::store(out + point * channels + channel, sum * factor);
     }
   }
 };
@@ -139,11 +145,15 @@ struct SumBackward {
   int64_t channels;
   const T* grad;
   const T* weights;
-  T* grad_x;  // zeros
+  T factor;
+  T* grad_x;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin * list.points, end * list.points, cached_rows);
+    for (int64_t cloud = begin; cloud < end; ++cloud) {
+      clear_cloud(grad_x, cloud, list.points, channels);
+      over_channels<Bytes>(*this, cloud * list.points, (cloud + 1) * list.points, cached_rows);
+    }
   }
 
   template <int Bytes>
@@ -151,7 +161,7 @@ struct SumBackward {
     using V = Vector<T, Bytes>;
     for (int64_t point = begin; point < end; ++point) {
       const int64_t* index = list.index + point * list.k;
-      const auto value = V::load(grad + point * channels + channel);
+      const auto value = V::load(grad + point * channels + channel) * factor;
       for (int64_t j = list.first; j < list.k; ++j) {
         T* to = grad_x + index[j] * channels + channel;
         if constexpr (Weighted) {
@@ -181,33 +191,38 @@ at::Tensor max_forward(const at::Tensor& x, const Neighbourhood& list, at::Tenso
 
 }  // namespace
 
-at::Tensor sum_forward(const at::Tensor& x, const at::Tensor& weights, const Neighbourhood& list) {
+at::Tensor sum_forward(const at::Tensor& x, const at::Tensor& weights, const Neighbourhood& list, double factor) {
   auto out = at::empty_like(x);
   by_type(x, [&](auto zero) {
     using T = decltype(zero);
     const T* features = x.const_data_ptr<T>();
     const int64_t work = list.k * x.size(1);
+    const T scale = static_cast<T>(factor);
+    T* to = out.mutable_data_ptr<T>();
     if (weights.defined()) {
-      const SumForward<T, true> kernel{list, x.size(1), features, weights.const_data_ptr<T>(), out.mutable_data_ptr<T>()};
-      parallel(kernel, list.rows(), work);
+      const T* numbers = weights.const_data_ptr<T>();
+      parallel(SumForward<T, true>{list, x.size(1), features, numbers, scale, to}, list.rows(), work);
     } else {
-      parallel(SumForward<T, false>{list, x.size(1), features, nullptr, out.mutable_data_ptr<T>()}, list.rows(), work);
+      parallel(SumForward<T, false>{list, x.size(1), features, nullptr, scale, to}, list.rows(), work);
     }
   });
   return out;
 }
 
-at::Tensor sum_backward(const at::Tensor& grad, const at::Tensor& weights, const Neighbourhood& list) {
-  auto grad_x = at::zeros_like(grad);
+at::Tensor sum_backward(
+    const at::Tensor& grad, const at::Tensor& weights, const Neighbourhood& list, double factor) {
+  auto grad_x = at::empty_like(grad);
   by_type(grad, [&](auto zero) {
     using T = decltype(zero);
     const T* from = grad.const_data_ptr<T>();
     const int64_t work = list.points * list.k * grad.size(1);
+    const T scale = static_cast<T>(factor);
+    T* to = grad_x.mutable_data_ptr<T>();
     if (weights.defined()) {
-      const SumBackward<T, true> kernel{list, grad.size(1), from, weights.const_data_ptr<T>(), grad_x.mutable_data_ptr<T>()};
-      parallel(kernel, list.clouds, work);
+      const T* numbers = weights.const_data_ptr<T>();
+      parallel(SumBackward<T, true>{list, grad.size(1), from, numbers, scale, to}, list.clouds, work);
     } else {
-      parallel(SumBackward<T, false>{list, grad.size(1), from, nullptr, grad_x.mutable_data_ptr<T>()}, list.clouds, work);
+      parallel(SumBackward<T, false>{list, grad.size(1), from, nullptr, scale, to}, list.clouds, work);
     }
   });
   return grad_x;
@@ -230,7 +245,7 @@ struct GatherMax : torch::autograd::Function<GatherMax> {
     const auto saved = ctx->get_saved_variables();
     const auto list = neighbourhood(saved[0], ctx->saved_data["clouds"].toInt(), false);
     const auto grad = grads[0].contiguous();
-    auto grad_x = at::zeros_like(grad);
+    auto grad_x = at::empty_like(grad);
     by_type(grad, [&](auto zero) {
       using T = decltype(zero);
       const MaxBackward<T> kernel{list, grad.size(1), grad.const_data_ptr<T>(), saved[1].const_data_ptr<uint8_t>(),
@@ -242,12 +257,13 @@ struct GatherMax : torch::autograd::Function<GatherMax> {
 };
 
 struct GatherSum : torch::autograd::Function<GatherSum> {
-  static at::Tensor forward(
-      AutogradContext* ctx, const at::Tensor& x, const at::Tensor& neighbours, int64_t clouds, bool skip_self) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& neighbours, int64_t clouds,
+                            bool skip_self, double factor) {
     ctx->save_for_backward({neighbours});
     ctx->saved_data["clouds"] = clouds;
     ctx->saved_data["skip_self"] = skip_self;
-    return sum_forward(x, {}, neighbourhood(neighbours, clouds, skip_self));
+    ctx->saved_data["factor"] = factor;
+    return sum_forward(x, {}, neighbourhood(neighbours, clouds, skip_self), factor);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -255,7 +271,8 @@ struct GatherSum : torch::autograd::Function<GatherSum> {
     const auto neighbours = ctx->get_saved_variables()[0];
     const auto list =
         neighbourhood(neighbours, ctx->saved_data["clouds"].toInt(), ctx->saved_data["skip_self"].toBool());
-    return {sum_backward(grads[0].contiguous(), {}, list), {}, {}, {}};
+    const double factor = ctx->saved_data["factor"].toDouble();
+    return {sum_backward(grads[0].contiguous(), {}, list, factor), {}, {}, {}, {}};
   }
 };
 
@@ -273,18 +290,19 @@ char* sgas_gather_max(
     const auto wide = sgas::widen(*x);
     const auto result = sgas::tracked({x}) ? sgas::GatherMax::apply(wide, *neighbours, clouds, skip_self != 0)
                                            : sgas::max_forward(wide, list, nullptr);
-    sgas::give(out, result.to(x->scalar_type()));
+    sgas::give(out, sgas::as_type(result, x->scalar_type()));
   });
 }
 
-char* sgas_gather_sum(
-    at::Tensor** out, const at::Tensor* x, const at::Tensor* neighbours, int64_t clouds, int skip_self) {
+// The sum times `factor`.
+char* sgas_gather_sum(at::Tensor** out, const at::Tensor* x, const at::Tensor* neighbours, int64_t clouds,
+                      int skip_self, double factor) {
   return sgas::guarded([&] {
     sgas::check_cpu({x, neighbours});
     sgas::check_rows(*x);
     sgas::checked_neighbourhood(*x, *neighbours, clouds, skip_self != 0);
-    const auto result = sgas::GatherSum::apply(sgas::widen(*x), *neighbours, clouds, skip_self != 0);
-    sgas::give(out, result.to(x->scalar_type()));
+    const auto result = sgas::GatherSum::apply(sgas::widen(*x), *neighbours, clouds, skip_self != 0, factor);
+    sgas::give(out, sgas::as_type(result, x->scalar_type()));
   });
 }
 

@@ -29,6 +29,7 @@ unsafe extern "C" {
         neighbours: *const C_tensor,
         clouds: i64,
         skip_self: i32,
+        factor: f64,
     ) -> *mut c_char;
     fn sgas_gather_weighted_sum(
         out: *mut *mut C_tensor,
@@ -83,10 +84,20 @@ pub fn gather_max(x: &Tensor, graph: &Neighbourhood, own: OwnPoint) -> Result<Te
 
 /// Σ_j x_j, (R, C).
 pub fn gather_sum(x: &Tensor, graph: &Neighbourhood, own: OwnPoint) -> Result<Tensor> {
+    scaled_sum(x, graph, own, 1.0)
+}
+
+/// The mean of x_j over all k neighbours, (R, C).
+pub fn gather_mean(x: &Tensor, graph: &Neighbourhood) -> Result<Tensor> {
+    scaled_sum(x, graph, OwnPoint::Kept, 1.0 / graph.neighbours.size()[1] as f64)
+}
+
+fn scaled_sum(x: &Tensor, graph: &Neighbourhood, own: OwnPoint, factor: f64) -> Result<Tensor> {
     let Neighbourhood { neighbours, clouds } = graph;
     // SAFETY: the tensors outlive the call.
-    let [out] =
-        tensors(|out| unsafe { sgas_gather_sum(out, x.as_ptr(), neighbours.as_ptr(), *clouds, own.skipped()) })?;
+    let [out] = tensors(|out| unsafe {
+        sgas_gather_sum(out, x.as_ptr(), neighbours.as_ptr(), *clouds, own.skipped(), factor)
+    })?;
     Ok(out)
 }
 

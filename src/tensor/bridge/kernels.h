@@ -51,6 +51,23 @@ struct Vector {
 
   static SGAS_INLINE type relu(const type& value) { return value < T(0) ? type{} : value; }
 
+  // ReLU where the slope is 0, for -inf too.
+  static SGAS_INLINE type leaky_relu(const type& value, T slope) {
+    return value < T(0) ? (slope == T(0) ? type{} : value * slope) : value;
+  }
+
+  // Of all lanes, always in the same order.
+  static SGAS_INLINE T sum(const type& value) {
+    T parts[lanes];
+    store(parts, value);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+      for (int lane = 0; lane < half; ++lane) {
+        parts[lane] += parts[lane + half];
+      }
+    }
+    return parts[0];
+  }
+
   // Adds the lanes to sums in double precision and starts again at zero.
   static SGAS_INLINE void flush(double* sums, type& value) {
     for (int lane = 0; lane < lanes; ++lane) {
@@ -59,6 +76,22 @@ struct Vector {
     value = type{};
   }
 };
+
+// <left, right> of `count` elements.
+template <int Bytes, class T>
+SGAS_INLINE T dot(const T* left, const T* right, int64_t count) {
+  using V = Vector<T, Bytes>;
+  typename V::type products{};
+  int64_t at = 0;
+  for (; at + V::lanes <= count; at += V::lanes) {
+    products += V::load(left + at) * V::load(right + at);
+  }
+  T total = V::sum(products);
+  for (; at < count; ++at) {
+    total += left[at] * right[at];
+  }
+  return total;
+}
 
 // Sums in T are flushed into double precision after so many rows.
 constexpr int64_t flush_rows = 16;
@@ -69,6 +102,12 @@ constexpr int64_t grain_operations = 32768;
 
 // Rows that are gone through vector by vector of channels while they stay in the cache.
 constexpr int64_t cached_rows = 64;
+
+// Zeroes the rows of a cloud that a scatter is about to add to: they then lie in the cache of its thread.
+template <class T>
+SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t channels) {
+  std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
+}
 
 // Runs `kernel.block<Bytes>(begin, end, channel)` for every vector of channels, `step` rows (or clouds, or chunks)
 // at a time.
@@ -164,9 +203,15 @@ inline void check_channels(const at::Tensor& values, int64_t channels, const cha
               "expected ", name, " as (", channels, "), found ", values.sizes());
 }
 
+// In that type. libtorch's own `to` costs a call even where there is nothing to do, and kernels are short.
+inline at::Tensor as_type(const at::Tensor& x, at::ScalarType type) {
+  return x.scalar_type() == type ? x : x.to(type);
+}
+
 // What a kernel computes in: fp64 as it is, all else as fp32.
 inline at::Tensor widen(const at::Tensor& x) {
-  return x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).contiguous();
+  const auto wide = as_type(x, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  return wide.is_contiguous() ? wide : wide.contiguous();
 }
 
 // True where a gradient may be asked for, so that something must be saved.
@@ -183,10 +228,11 @@ inline void check_first_order() {
   TORCH_CHECK(!at::GradMode::is_enabled(), "kernels have no second derivative (create_graph)");
 }
 
-// Sum over the neighbours (R, C) of fp32 or fp64 rows, each times its weight where `weights` (R, k) is defined;
-// and the gradient of the rows.
-at::Tensor sum_forward(const at::Tensor& x, const at::Tensor& weights, const Neighbourhood& list);
-at::Tensor sum_backward(const at::Tensor& grad, const at::Tensor& weights, const Neighbourhood& list);
+// Sum over the neighbours (R, C) of fp32 or fp64 rows, each times its weight where `weights` (R, k) is defined, else
+// all times `factor`; and the gradient of the rows.
+at::Tensor sum_forward(const at::Tensor& x, const at::Tensor& weights, const Neighbourhood& list, double factor = 1);
+at::Tensor sum_backward(
+    const at::Tensor& grad, const at::Tensor& weights, const Neighbourhood& list, double factor = 1);
 
 // Shapes and indices against each other; `neighbours` must be contiguous and outlive the result.
 Neighbourhood checked_neighbourhood(

@@ -193,7 +193,7 @@ char* sgas_mix(at::Tensor** out, const at::Tensor* weights, const at::Tensor* co
     }
     const auto wide_weights = weights->to(wide[0].scalar_type()).contiguous();
     const auto result = sgas::Mix::apply(wide_weights, at::TensorList(wide));
-    sgas::give(out, result.to(type));
+    sgas::give(out, sgas::as_type(result, type));
   });
 }
 

@@ -1,5 +1,6 @@
-//! The bridge to what tch lacks: CUDA at run time, autocast per device, memory figures. The C++ side is in the
-//! `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a file of their own each.
+//! The bridge to what tch lacks: CUDA at run time, autocast per device, figures of memory and GPUs, a profile of
+//! operators. The C++ side is in the `.cpp` files beside; `bridge.h` says how a function must look. Kernels have a
+//! file of their own each.
 //!
 //! This folder holds the only unsafe Rust of the crate; what leaves it is safe, and every C++ exception comes
 //! back as [`Error::Torch`].
@@ -15,11 +16,14 @@ use crate::error::{Error, Result};
 pub mod autocast;
 pub mod device;
 pub mod gather;
+pub mod machine;
 pub mod memory;
 pub mod mix;
 pub mod nearest;
 pub mod norm;
 pub mod operators;
+pub mod profile;
+pub mod unit_length;
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);

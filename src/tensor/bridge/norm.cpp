@@ -1,5 +1,6 @@
-// Batch norm of a ReLU over rows, the tail of the blocks conv → ReLU → norm, and what edge_norm.cpp shares. The
-// activation is not stored: backward computes it from the input again.
+// Batch norm of a (leaky) ReLU over rows, the tail of the blocks conv → activation → norm, and what edge_norm.cpp
+// shares. The activation is not stored: backward computes it from the input again. All passes go row by row: down a
+// column of vectors of wide rows every step would meet another page.
 #include "norm.h"
 
 #include <ATen/ops/empty.h>
@@ -10,48 +11,66 @@
 namespace sgas {
 namespace {
 
-// ReLU(x) of a chunk of rows: shifted sum and sum of squares.
+// Two sums per chunk of rows and channel: `kernel.add<Bytes>` adds a vector of a row to both.
+template <int Bytes, class Kernel>
+SGAS_INLINE void sum_chunks(const Kernel& kernel, int64_t begin, int64_t end) {
+  using T = typename Kernel::Element;
+  std::vector<T> partial(2 * kernel.channels);
+  T* first = partial.data();
+  T* second = first + kernel.channels;
+  for (int64_t chunk = begin; chunk < end; ++chunk) {
+    const int64_t stop = std::min(kernel.rows, (chunk + 1) * chunk_rows);
+    for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
+      std::fill(partial.begin(), partial.end(), T(0));
+      for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
+        constexpr int64_t lanes = Vector<T, Bytes>::lanes;
+        int64_t channel = 0;
+        for (; channel + lanes <= kernel.channels; channel += lanes) {
+          kernel.template add<Bytes>(row, channel, first + channel, second + channel);
+        }
+        for (; channel < kernel.channels; ++channel) {
+          kernel.template add<sizeof(T)>(row, channel, first + channel, second + channel);
+        }
+      }
+      for (int64_t channel = 0; channel < kernel.channels; ++channel) {
+        kernel.sums->at(chunk, 0)[channel] += static_cast<double>(first[channel]);
+        kernel.sums->at(chunk, 1)[channel] += static_cast<double>(second[channel]);
+      }
+    }
+  }
+}
+
+// act(x): shifted sum and sum of squares.
 template <class T>
-struct ReluMoments {
+struct Moments {
   using Element = T;
   int64_t channels;
   int64_t rows;
+  T leak;
   const T* x;
   const T* shift;
   Sums* sums;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    sum_chunks<Bytes>(*this, begin, end);
   }
 
   template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+  SGAS_INLINE void add(int64_t row, int64_t channel, T* sum, T* squares) const {
     using V = Vector<T, Bytes>;
-    const auto offset = V::load(shift + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, squares{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto value = V::relu(V::load(x + row * channels + channel)) - offset;
-          sum += value;
-          squares += value * value;
-        }
-        V::flush(first, sum);
-        V::flush(second, squares);
-      }
-    }
+    const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - V::load(shift + channel);
+    V::store(sum, V::load(sum) + value);
+    V::store(squares, V::load(squares) + value * value);
   }
 };
 
-// y = ReLU(x) · factor + summand, per channel.
+// y = act(x) · factor + summand, per channel.
 template <class T>
-struct ReluAffine {
+struct Affine {
   using Element = T;
   int64_t channels;
+  T leak;
   const T* x;
   const T* factor;
   const T* summand;
@@ -59,7 +78,7 @@ struct ReluAffine {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -68,17 +87,19 @@ struct ReluAffine {
     const auto scale = V::load(factor + channel);
     const auto offset = V::load(summand + channel);
     for (int64_t row = begin; row < end; ++row) {
-      V::store(out + row * channels + channel, V::relu(V::load(x + row * channels + channel)) * scale + offset);
+      const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak);
+      V::store(out + row * channels + channel, value * scale + offset);
     }
   }
 };
 
-// Sums of dy and of dy · (ReLU(x) − mean) over a chunk of rows.
+// Sums of dy and of dy · (act(x) − mean).
 template <class T>
 struct GradientMoments {
   using Element = T;
   int64_t channels;
   int64_t rows;
+  T leak;
   const T* grad;
   const T* x;
   const T* mean;
@@ -86,36 +107,25 @@ struct GradientMoments {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    sum_chunks<Bytes>(*this, begin, end);
   }
 
   template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
+  SGAS_INLINE void add(int64_t row, int64_t channel, T* sum, T* products) const {
     using V = Vector<T, Bytes>;
-    const auto centre = V::load(mean + channel);
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      double* first = sums->at(chunk, 0) + channel;
-      double* second = sums->at(chunk, 1) + channel;
-      const int64_t stop = std::min(rows, (chunk + 1) * chunk_rows);
-      for (int64_t start = chunk * chunk_rows; start < stop; start += flush_rows) {
-        typename V::type sum{}, products{};
-        for (int64_t row = start; row < std::min(stop, start + flush_rows); ++row) {
-          const auto dy = V::load(grad + row * channels + channel);
-          sum += dy;
-          products += dy * (V::relu(V::load(x + row * channels + channel)) - centre);
-        }
-        V::flush(first, sum);
-        V::flush(second, products);
-      }
-    }
+    const auto dy = V::load(grad + row * channels + channel);
+    const auto value = V::leaky_relu(V::load(x + row * channels + channel), leak) - V::load(mean + channel);
+    V::store(sum, V::load(sum) + dy);
+    V::store(products, V::load(products) + dy * value);
   }
 };
 
-// dx = factor · dy − constant − slope · x where x > 0, else 0.
+// dx = act'(x) · (factor · dy − constant − slope · act(x)).
 template <class T>
-struct ReluGradient {
+struct InputGradient {
   using Element = T;
   int64_t channels;
+  T leak;
   const T* grad;
   const T* x;
   const T* factor;
@@ -125,7 +135,7 @@ struct ReluGradient {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
+    over_channels<Bytes>(*this, begin, end, 1);
   }
 
   template <int Bytes>
@@ -136,8 +146,9 @@ struct ReluGradient {
     const auto along = V::load(slope + channel);
     for (int64_t row = begin; row < end; ++row) {
       const auto value = V::load(x + row * channels + channel);
-      const auto grad_value = V::load(grad + row * channels + channel) * scale - offset - value * along;
-      V::store(grad_x + row * channels + channel, value > T(0) ? grad_value : typename V::type{});
+      const auto activated = V::leaky_relu(value, leak);
+      const auto dy = V::load(grad + row * channels + channel) * scale - offset - activated * along;
+      V::store(grad_x + row * channels + channel, value > T(0) ? dy : (leak == T(0) ? typename V::type{} : dy * leak));
     }
   }
 };
@@ -148,17 +159,37 @@ int64_t chunks(int64_t rows) {
 
 }  // namespace
 
-at::Tensor per_channel(const std::vector<double>& values) {
-  auto tensor = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<double>());
-  return tensor;
+at::Tensor per_channel(const std::vector<double>& values, at::ScalarType type) {
+  auto tensor = at::empty({static_cast<int64_t>(values.size())}, type == at::kDouble ? at::kDouble : at::kFloat);
+  by_type(tensor, [&](auto zero) {
+    std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<decltype(zero)>());
+  });
+  return as_type(tensor, type);
 }
 
 std::vector<double> per_channel(const at::Tensor& tensor) {
-  const auto wide = tensor.to(at::kDouble).contiguous();
-  const double* values = wide.const_data_ptr<double>();
-  return {values, values + wide.numel()};
+  const auto wide = widen(tensor);
+  std::vector<double> values(wide.numel());
+  by_type(wide, [&](auto zero) {
+    std::copy_n(wide.const_data_ptr<decltype(zero)>(), wide.numel(), values.begin());
+  });
+  return values;
 }
+
+namespace {
+
+// Moves running statistics towards `share` times those of the batch.
+void move_towards(const at::Tensor& running, const std::vector<double>& batch, double momentum, double share) {
+  by_type(running, [&](auto zero) {
+    auto* values = running.mutable_data_ptr<decltype(zero)>();
+    for (size_t channel = 0; channel < batch.size(); ++channel) {
+      const double moved = (1 - momentum) * static_cast<double>(values[channel]) + momentum * share * batch[channel];
+      values[channel] = static_cast<decltype(zero)>(moved);
+    }
+  });
+}
+
+}  // namespace
 
 Statistics statistics(const Norm& norm, const std::vector<double>& shift, const Sums* sums, int64_t count) {
   Statistics found{per_channel(norm.running_mean), per_channel(norm.running_var)};
@@ -173,11 +204,8 @@ Statistics statistics(const Norm& norm, const std::vector<double>& shift, const 
       found.scale[channel] = std::max(second[channel] / static_cast<double>(count) - offset * offset, 0.0);
     }
     const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
-    const auto type = norm.running_mean.scalar_type();
-    auto mean = norm.running_mean;
-    auto variance = norm.running_var;
-    mean.mul_(1 - norm.momentum).add_(per_channel(found.mean).to(type), norm.momentum);
-    variance.mul_(1 - norm.momentum).add_(per_channel(found.scale).to(type), norm.momentum * unbiased);
+    move_towards(norm.running_mean, found.mean, norm.momentum, 1);
+    move_towards(norm.running_var, found.scale, norm.momentum, unbiased);
   }
   for (double& value : found.scale) {
     value = 1 / std::sqrt(value + norm.epsilon);
@@ -185,7 +213,7 @@ Statistics statistics(const Norm& norm, const std::vector<double>& shift, const 
   return found;
 }
 
-at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found) {
+at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found, double leak) {
   auto factor = per_channel(norm.weight);
   auto summand = per_channel(norm.bias);
   for (size_t channel = 0; channel < factor.size(); ++channel) {
@@ -197,22 +225,22 @@ at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& f
     using T = decltype(zero);
     const auto factors = narrow<T>(factor);
     const auto summands = narrow<T>(summand);
-    const ReluAffine<T> kernel{x.size(1), x.const_data_ptr<T>(), factors.data(), summands.data(),
-                               out.mutable_data_ptr<T>()};
+    const Affine<T> kernel{x.size(1), static_cast<T>(leak), x.const_data_ptr<T>(), factors.data(), summands.data(),
+                           out.mutable_data_ptr<T>()};
     parallel(kernel, x.size(0), kernel.channels);
   });
   return out;
 }
 
 Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& mean,
-                    const at::Tensor& scale, bool training, int64_t count) {
+                    const at::Tensor& scale, bool training, int64_t count, double leak) {
   Sums sums(chunks(x.size(0)), x.size(1));
   const auto means = per_channel(mean);
   by_type(x, [&](auto zero) {
     using T = decltype(zero);
     const auto narrow_means = narrow<T>(means);
-    const GradientMoments<T> kernel{x.size(1), x.size(0), grad.const_data_ptr<T>(), x.const_data_ptr<T>(),
-                                    narrow_means.data(), &sums};
+    const GradientMoments<T> kernel{x.size(1), x.size(0), static_cast<T>(leak), grad.const_data_ptr<T>(),
+                                    x.const_data_ptr<T>(), narrow_means.data(), &sums};
     parallel(kernel, chunks(x.size(0)), chunk_rows * kernel.channels);
   });
   const auto scales = per_channel(scale);
@@ -228,8 +256,8 @@ Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
       found.constant[channel] = share * bias_gradient[channel] - found.slope[channel] * means[channel];
     }
   }
-  found.weight = per_channel(weight_gradient).to(weight.scalar_type());
-  found.bias = per_channel(bias_gradient).to(weight.scalar_type());
+  found.weight = per_channel(weight_gradient, weight.scalar_type());
+  found.bias = per_channel(bias_gradient, weight.scalar_type());
   return found;
 }
 
@@ -239,6 +267,11 @@ Norm checked_norm(const at::Tensor* const* tensors, int64_t channels, int traini
   for (int which = 0; which < 4; ++which) {
     check_channels(*tensors[which], channels, names[which]);
   }
+  for (int which = 2; which < 4; ++which) {
+    const auto type = tensors[which]->scalar_type();
+    TORCH_CHECK((type == at::kFloat || type == at::kDouble) && tensors[which]->is_contiguous(), "expected the ",
+                names[which], " contiguous in fp32 or fp64, found ", type);
+  }
   // Without history: forward runs outside of autograd, and backward uses what forward saved.
   return {tensors[0]->detach(), tensors[1]->detach(), *tensors[2], *tensors[3], training != 0, momentum, epsilon};
 }
@@ -246,7 +279,7 @@ Norm checked_norm(const at::Tensor* const* tensors, int64_t channels, int traini
 namespace {
 
 struct ReluNorm : torch::autograd::Function<ReluNorm> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, double leak, const at::Tensor& weight,
                             const at::Tensor&, const Norm& norm) {
     const int64_t channels = x.size(1);
     Sums sums(chunks(x.size(0)), channels);
@@ -259,14 +292,15 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
           offsets[channel] = std::max(x.const_data_ptr<T>()[channel], T(0));
           shift[channel] = static_cast<double>(offsets[channel]);
         }
-        const ReluMoments<T> kernel{channels, x.size(0), x.const_data_ptr<T>(), offsets.data(), &sums};
+        const Moments<T> kernel{channels, x.size(0), static_cast<T>(leak), x.const_data_ptr<T>(), offsets.data(), &sums};
         parallel(kernel, chunks(x.size(0)), chunk_rows * channels);
       });
     }
     const auto found = statistics(norm, shift, norm.training ? &sums : nullptr, x.size(0));
     ctx->save_for_backward({x, weight, per_channel(found.mean), per_channel(found.scale)});
     ctx->saved_data["training"] = norm.training;
-    return normalised(x, norm, found);
+    ctx->saved_data["leak"] = leak;
+    return normalised(x, norm, found, leak);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -274,8 +308,9 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
     const auto saved = ctx->get_saved_variables();
     const auto& x = saved[0];
     const auto grad = grads[0].contiguous();
+    const double leak = ctx->saved_data["leak"].toDouble();
     const auto found =
-        gradients(grad, x, saved[1], saved[2], saved[3], ctx->saved_data["training"].toBool(), x.size(0));
+        gradients(grad, x, saved[1], saved[2], saved[3], ctx->saved_data["training"].toBool(), x.size(0), leak);
     at::Tensor grad_x;
     if (ctx->needs_input_grad(0)) {
       grad_x = at::empty_like(x);
@@ -284,12 +319,12 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
         const auto factor = narrow<T>(found.factor);
         const auto constant = narrow<T>(found.constant);
         const auto slope = narrow<T>(found.slope);
-        const ReluGradient<T> kernel{x.size(1), grad.const_data_ptr<T>(), x.const_data_ptr<T>(), factor.data(),
-                                     constant.data(), slope.data(), grad_x.mutable_data_ptr<T>()};
+        const InputGradient<T> kernel{x.size(1), static_cast<T>(leak), grad.const_data_ptr<T>(), x.const_data_ptr<T>(),
+                                      factor.data(), constant.data(), slope.data(), grad_x.mutable_data_ptr<T>()};
         parallel(kernel, x.size(0), kernel.channels);
       });
     }
-    return {grad_x, found.weight, found.bias, {}};
+    return {grad_x, {}, found.weight, found.bias, {}};
   }
 };
 
@@ -298,16 +333,16 @@ struct ReluNorm : torch::autograd::Function<ReluNorm> {
 
 extern "C" {
 
-// `norm` as `checked_norm` takes it.
-char* sgas_relu_norm(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* norm, int training,
+// `leak` is the activation's slope below zero; `norm` as `checked_norm` takes it.
+char* sgas_relu_norm(at::Tensor** out, const at::Tensor* x, double leak, const at::Tensor* const* norm, int training,
                      double momentum, double epsilon) {
   return sgas::guarded([&] {
     sgas::check_cpu({x});
     sgas::check_rows(*x);
     TORCH_CHECK(x->size(0) > 0, "expected at least one row");
     const auto checked = sgas::checked_norm(norm, x->size(1), training, momentum, epsilon);
-    const auto result = sgas::ReluNorm::apply(sgas::widen(*x), *norm[0], *norm[1], checked);
-    sgas::give(out, result.to(x->scalar_type()));
+    const auto result = sgas::ReluNorm::apply(sgas::widen(*x), leak, *norm[0], *norm[1], checked);
+    sgas::give(out, sgas::as_type(result, x->scalar_type()));
   });
 }
 

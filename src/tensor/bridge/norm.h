@@ -40,8 +40,8 @@ struct Sums {
   std::vector<double> values;
 };
 
-// Per channel a number in double precision as a tensor, which autograd can save; and back from any type.
-at::Tensor per_channel(const std::vector<double>& values);
+// Per channel a number as a tensor, which autograd can save; and back from any type.
+at::Tensor per_channel(const std::vector<double>& values, at::ScalarType type = at::kDouble);
 std::vector<double> per_channel(const at::Tensor& tensor);
 
 template <class T>
@@ -57,8 +57,8 @@ struct Statistics {
 // From running statistics, or from shifted sums of `count` values, which then move the running ones.
 Statistics statistics(const Norm& norm, const std::vector<double>& shift, const Sums* sums, int64_t count);
 
-// y = (ReLU(x) − mean) · scale · weight + bias.
-at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found);
+// y = (act(x) − mean) · scale · weight + bias; act is ReLU, or leaky with the slope `leak` below zero.
+at::Tensor normalised(const at::Tensor& x, const Norm& norm, const Statistics& found, double leak = 0);
 
 // What backward passes of both norms need per channel, and the gradients of weight and bias.
 struct Gradients {
@@ -69,9 +69,9 @@ struct Gradients {
   at::Tensor bias;
 };
 
-// `x` are the values (before or after ReLU) that dy belongs to, `count` what the statistics were taken over.
+// `x` are the values (before act, or after ReLU) that dy belongs to, `count` what the statistics were taken over.
 Gradients gradients(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& mean,
-                    const at::Tensor& scale, bool training, int64_t count);
+                    const at::Tensor& scale, bool training, int64_t count, double leak = 0);
 
 // `tensors` points to weight, bias, running mean and running variance, (C) each.
 Norm checked_norm(const at::Tensor* const* tensors, int64_t channels, int training, double momentum, double epsilon);

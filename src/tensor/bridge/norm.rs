@@ -1,4 +1,4 @@
-//! Batch norm behind a ReLU in fused kernels with their own backward passes: over rows, and over the pairs of
+//! Batch norm behind a (leaky) ReLU in fused kernels with their own backward passes: over rows, and over the pairs of
 //! edge_conv before their maximum. Types, devices, errors and threads as in [`super::gather`].
 
 use std::ffi::c_char;
@@ -14,6 +14,7 @@ unsafe extern "C" {
     fn sgas_relu_norm(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
+        leak: f64,
         norm: *const *const C_tensor,
         training: i32,
         momentum: f64,
@@ -58,12 +59,12 @@ impl BatchNorm<'_> {
     }
 }
 
-/// Batch norm of ReLU(x) over the rows of `x` (R, C).
-pub fn relu_norm(x: &Tensor, norm: &BatchNorm) -> Result<Tensor> {
+/// Batch norm of leaky ReLU(x) over the rows of `x` (R, C); `leak` is the slope below zero, 0 for ReLU.
+pub fn relu_norm(x: &Tensor, leak: f64, norm: &BatchNorm) -> Result<Tensor> {
     let (places, training) = (norm.tensors(), i32::from(norm.training));
     // SAFETY: the tensors outlive the call, and `places` holds the four that the function reads.
     let [out] = tensors(|out| unsafe {
-        sgas_relu_norm(out, x.as_ptr(), places.as_ptr(), training, norm.momentum, norm.epsilon)
+        sgas_relu_norm(out, x.as_ptr(), leak, places.as_ptr(), training, norm.momentum, norm.epsilon)
     })?;
     Ok(out)
 }

@@ -67,6 +67,24 @@ fn a_killed_training_goes_on_to_the_bit() {
 }
 
 #[test]
+fn a_log_begins_before_its_run_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = || std::fs::read_to_string(folder.path().join("run/log.txt")).unwrap();
+    output(&mut train(folder.path(), "--out run --amp --set train.epochs=1"));
+    let first = log();
+    assert!(first.lines().next().unwrap().contains("--amp: bf16"), "{first}");
+    let resumed = ["train", "--out", "run", "--resume", "--amp", "--set", "train.epochs=2", "--device", "cpu"];
+    output(sgas(folder.path()).args(resumed));
+    let second = log();
+    // The cut comes first, and takes nothing of what the resumed process had told by then.
+    let lines: Vec<&str> = second.lines().filter(|line| line.contains("--amp: bf16")).collect();
+    assert_eq!(lines.len(), 2, "{second}");
+    let epochs = |text: &str| text.matches("epoch ").count();
+    assert!(epochs(second.split_once(lines[1]).unwrap().0) >= 1, "{second}");
+    assert_eq!(second.lines().next(), first.lines().next());
+}
+
+#[test]
 fn a_search_that_failed_goes_on_with_other_settings() {
     let folder = tempfile::tempdir().unwrap();
     let text =

@@ -1,47 +1,90 @@
-//! Files of one shape each: which formats are read, and what every reader gives.
+//! Files of one shape each: which formats are read and written, and what every reader gives.
 //!
 //! One file per format. A reader turns bytes into named columns and, for a mesh, triangles; what a shape must
 //! satisfy (finite numbers, enough points, some area) stands in `shape`, the same for all.
 
-pub(super) mod pcd;
+mod columns;
+mod numpy;
+mod obj;
+mod off;
+mod pcd;
+mod ply;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
+mod write;
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// What a file holds: columns of one value per point (or vertex), and triangles where it is a mesh.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::data) struct Raw {
     /// Name and values, in the file's order. Names are lower case: `x`, `y`, `z`; `nx`, `ny`, `nz` for normals;
     /// `red`, `green`, `blue` from 0 to 1 where the file stores bytes; columns without names are called by their
-    /// number, counted from 0, but for the first three, which are x, y and z.
+    /// number, counted from 0, but for the first three, which are x, y and z. No name stands twice, and all columns
+    /// are of one length.
     pub columns: Vec<(String, Vec<f64>)>,
-    /// Corners as positions of vertices, checked against nothing yet; a file without any is a cloud.
+    /// Corners as positions of vertices, checked against nothing yet; a file without any is a cloud. Polygons are
+    /// fanned, and faces of fewer than three corners left out.
     pub triangles: Vec<[u64; 3]>,
 }
 
 /// A file format of shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::data) enum Format {
+    /// Object File Format: meshes of Geomview and of Princeton's ModelNet.
+    Off,
+    /// Wavefront OBJ: meshes.
+    Obj,
+    /// Stanford's polygon format: clouds and meshes.
+    Ply,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
+    /// Arrays of NumPy, alone or in an archive.
+    Numpy,
+    /// Tables of numbers.
+    Text,
 }
 
 impl Format {
     /// Every format, for messages.
-    pub(in crate::data) const ALL: [Self; 1] = [Self::Pcd];
+    pub(in crate::data) const ALL: [Self; 6] = [Self::Off, Self::Obj, Self::Ply, Self::Pcd, Self::Numpy, Self::Text];
 
     /// The extensions of its files, lower case.
     pub(in crate::data) fn extensions(self) -> &'static [&'static str] {
         match self {
+            Self::Off => &["off"],
+            Self::Obj => &["obj"],
+            Self::Ply => &["ply"],
             Self::Pcd => &["pcd"],
+            Self::Numpy => &["npy", "npz"],
+            Self::Text => &["xyz", "txt", "csv", "pts", "asc"],
         }
     }
 
-    /// The format of a file, by its extension in any case.
+    /// The format of a file, by its extension in any case; a `README.txt` explains shapes and is none.
     pub(in crate::data) fn of(path: &Path) -> Option<Self> {
+        if path.file_stem()?.eq_ignore_ascii_case("readme") {
+            return None;
+        }
         let extension = path.extension()?.to_str()?.to_lowercase();
         Self::ALL.into_iter().find(|format| format.extensions().contains(&extension.as_str()))
+    }
+
+    /// Reads the content of a file, which messages call `place`.
+    fn parse(self, bytes: &[u8], place: &str) -> Result<Raw> {
+        match self {
+            Self::Off => off::parse(bytes, place),
+            Self::Obj => obj::parse(bytes, place),
+            Self::Ply => ply::parse(bytes, place),
+            Self::Pcd => pcd::parse(bytes, place),
+            Self::Numpy => numpy::parse(bytes, place),
+            Self::Text => text::parse(bytes, place),
+        }
     }
 }
 
@@ -56,7 +99,14 @@ pub(in crate::data) fn read(path: &Path) -> Result<Raw> {
         return Err(Error::invalid(place, format!("a file named *.{}", known.join(", *.")), "another extension"));
     };
     let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    match format {
-        Format::Pcd => pcd::parse(&bytes, &place),
-    }
+    format.parse(&bytes, &place)
+}
+
+/// Writes a shape as OFF, OBJ, PLY (binary), PCD (compressed), NPY, XYZ or CSV, by the extension of `path`; all
+/// columns must have one length. NPY and XYZ keep no names.
+///
+/// # Errors
+/// Another extension, a shape that the format can't hold, and [`Error::Write`].
+pub(in crate::data) fn write(path: &Path, raw: &Raw) -> Result<()> {
+    files::write_atomically(path, &write::bytes(path, raw)?)
 }

@@ -1,195 +1,199 @@
-//! Positions from a PCD file (Point Cloud Data, version 0.5 to 0.7), ascii or binary; other fields are skipped.
+//! PCD clouds (Point Cloud Data of the Point Cloud Library, version 0.5 to 0.7): ascii, binary, binary_compressed.
 //!
-//! The header is read by the crate `pcd-rs`. The points are read here, because only x, y and z are wanted and a
-//! cut file must be named with the point at which it ends.
-
-use pcd_rs::{DataKind, PcdMeta, ValueKind};
-
-use super::Raw;
-use crate::data::points::augmentation::CHANNELS;
-use crate::error::{Error, Result};
-
-const AXES: [&str; CHANNELS] = ["x", "y", "z"];
-
-/// Where an axis stands in a point.
-#[derive(Debug, Clone, Copy)]
-struct Column {
-    /// Number of values before it.
-    token: usize,
-    /// Number of bytes before it.
-    byte: usize,
-    /// 8 bytes instead of 4.
-    is_double: bool,
-}
-
-/// The columns of the file's points.
-pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
-    let coordinates = coordinates(bytes, place)?;
-    let column = |axis: usize| coordinates.iter().skip(axis).step_by(CHANNELS).map(|value| f64::from(*value)).collect();
-    let columns = (0..CHANNELS).map(|axis| (AXES[axis].to_owned(), column(axis))).collect();
-    Ok(Raw { columns, triangles: Vec::new() })
-}
-
-fn coordinates(bytes: &[u8], place: &str) -> Result<Vec<f32>> {
-    let mut body = bytes;
-    let header = PcdMeta::from_reader(&mut body).map_err(|error| {
-        Error::invalid(
-            place,
-            "a PCD header with VERSION, FIELDS, SIZE, TYPE, WIDTH, HEIGHT, POINTS and DATA",
-            error.to_string(),
-        )
-    })?;
-    let columns = columns(&header, place)?;
-    match header.data {
-        DataKind::Ascii => read_ascii(body, &header, columns, place),
-        DataKind::Binary => read_binary(body, &header, columns, place),
-        DataKind::BinaryCompressed => {
-            Err(Error::invalid(place, "DATA ascii or binary", "binary_compressed, not yet read")
-                .with_hint("convert the file, for example with pcl_convert_pcd_ascii_binary"))
-        }
-    }
-}
-
-fn columns(header: &PcdMeta, place: &str) -> Result<[Column; CHANNELS]> {
-    let mut found = [None; CHANNELS];
-    let (mut token, mut byte) = (0_usize, 0_usize);
-    for field in header.field_defs.iter() {
-        let is_double = field.kind == ValueKind::F64;
-        if let Some(axis) = AXES.iter().position(|axis| *axis == field.name) {
-            if field.count != 1 || !(is_double || field.kind == ValueKind::F32) {
-                let found = format!("{} values of type {:?}", field.count, field.kind);
-                return Err(Error::invalid(format!("{place}: field {}", field.name), "one float (TYPE F)", found));
-            }
-            found[axis] = Some(Column { token, byte, is_double });
-        }
-        let count = usize::try_from(field.count).unwrap_or(usize::MAX);
-        token = token.saturating_add(count);
-        byte = byte.saturating_add(count.saturating_mul(field.kind.byte_size()));
-    }
-    let [Some(x), Some(y), Some(z)] = found else {
-        let names: Vec<&str> = header.field_defs.iter().map(|field| field.name.as_str()).collect();
-        return Err(Error::invalid(place, "fields x, y and z", names.join(" ")));
-    };
-    Ok([x, y, z])
-}
-
-fn read_binary(body: &[u8], header: &PcdMeta, columns: [Column; CHANNELS], place: &str) -> Result<Vec<f32>> {
-    let size = |count: u64, kind: ValueKind| count.saturating_mul(kind.byte_size() as u64);
-    let stride = header.field_defs.iter().fold(0, |sum: u64, field| sum.saturating_add(size(field.count, field.kind)));
-    let available = body.len() as u64 / stride;
-    if available < header.num_points {
-        return Err(cut(place, header.num_points, available));
-    }
-    // Both fit: the body, which is in memory, holds at least this much.
-    let points = body.chunks_exact(stride as usize).take(header.num_points as usize);
-    Ok(points.flat_map(|point| columns.map(|column| number(&point[column.byte..], column.is_double))).collect())
-}
-
-fn number(bytes: &[u8], is_double: bool) -> f32 {
-    if is_double {
-        let (value, _) = bytes.split_first_chunk().expect("the stride covers every column");
-        f64::from_le_bytes(*value) as f32
-    } else {
-        let (value, _) = bytes.split_first_chunk().expect("the stride covers every column");
-        f32::from_le_bytes(*value)
-    }
-}
-
-fn read_ascii(body: &[u8], header: &PcdMeta, columns: [Column; CHANNELS], place: &str) -> Result<Vec<f32>> {
-    let text =
-        std::str::from_utf8(body).map_err(|error| Error::invalid(place, "text after DATA ascii", error.to_string()))?;
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let mut coordinates = Vec::new();
-    for index in 0..header.num_points {
-        let line = lines.next().ok_or_else(|| cut(place, header.num_points, index))?;
-        let tokens: Vec<&str> = line.split_ascii_whitespace().collect();
-        for (column, axis) in columns.iter().zip(AXES) {
-            let token = tokens.get(column.token).copied().unwrap_or("nothing");
-            let value = token.parse::<f32>().map_err(|_| {
-                Error::invalid(format!("{place}, point {index}"), format!("a number for {axis}"), token)
-            })?;
-            coordinates.push(value);
-        }
-    }
-    Ok(coordinates)
-}
-
-fn cut(place: &str, expected: u64, found: u64) -> Error {
-    Error::invalid(place, format!("{expected} points, as the header says"), format!("{found}: the file is cut"))
-}
+//! Every field becomes a column, one with several values a column each, a packed `rgb` or `rgba` three. The crate
+//! `pcd-rs` reads header and points; it trusts the header, so what the header promises is compared with the bytes
+//! that are there before it reserves memory or multiplies sizes.
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    fn header(fields: &str, sizes: &str, types: &str, points: usize, data: &str) -> Vec<u8> {
-        format!(
-            "# .PCD v0.7\nVERSION 0.7\nFIELDS {fields}\nSIZE {sizes}\nTYPE {types}\n\
-             WIDTH {points}\nHEIGHT 1\nPOINTS {points}\nDATA {data}\n"
-        )
-        .into_bytes()
+use pcd_rs::{DataKind, DynReader, DynRecord, Field, FieldDef, PcdDeserialize, PcdMeta, ValueKind};
+
+use super::Raw;
+use super::columns::{self, Column};
+use super::scan::{Line, Lines, cut, number, show, without_mark};
+use crate::error::{Error, Result, first_line};
+
+/// Bytes of the two sizes before compressed points.
+const SIZES: usize = 8;
+/// LZF's best: a copy of 264 bytes in 3.
+const BEST_COMPRESSION: u64 = 88;
+
+/// The columns of a PCD file.
+pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
+    let bytes = without_mark(bytes);
+    let mut body = bytes;
+    let header = PcdMeta::from_reader(&mut body).map_err(|error| {
+        let expected = "a PCD header with VERSION, FIELDS, SIZE, TYPE, WIDTH, HEIGHT, POINTS and DATA";
+        Error::invalid(place, expected, if bytes.is_empty() { "an empty file".to_owned() } else { error.to_string() })
+    })?;
+    let mut points = Points { place, header: &header, columns: Vec::new() };
+    match header.data {
+        DataKind::Ascii => points.read_ascii(body, bytes)?,
+        DataKind::Binary => points.read_binary(body)?,
+        DataKind::BinaryCompressed => points.read_compressed(body, bytes)?,
+    }
+    columns::finish(points.columns, Vec::new(), place)
+}
+
+/// The points of a file, read one by one into columns.
+struct Points<'a> {
+    place: &'a str,
+    header: &'a PcdMeta,
+    columns: Vec<Column>,
+}
+
+impl Points<'_> {
+    /// Values and bytes of one point.
+    fn size(&self) -> (u64, u64) {
+        let fields = self.header.field_defs.iter();
+        fields.fold((0, 0), |(values, bytes): (u64, u64), field| {
+            let size = field.count.saturating_mul(field.kind.byte_size() as u64);
+            (values.saturating_add(field.count), bytes.saturating_add(size))
+        })
     }
 
-    fn message(bytes: &[u8]) -> String {
-        coordinates(bytes, "a.pcd").unwrap_err().to_string()
+    /// Makes the columns, once it is known that the file holds every point: their number is then no lie.
+    fn begin(&mut self, available: u64) -> Result<()> {
+        let expected = self.header.num_points;
+        if available < expected {
+            return Err(cut(self.place, expected, "points", available));
+        }
+        if expected == 0 {
+            return Err(Error::invalid(self.place, "points", "POINTS 0"));
+        }
+        self.columns = self.header.field_defs.iter().flat_map(columns_of).collect();
+        Ok(())
     }
 
-    #[test]
-    fn ascii_and_binary_hold_the_same_points() {
-        let points = [1.5_f32, -2.25, 3.0, 0.1, 1e-7, -4e8];
-        let mut binary = header("x y z", "4 4 4", "F F F", 2, "binary");
-        binary.extend(points.iter().flat_map(|value| value.to_le_bytes()));
-        let mut ascii = header("x y z", "4 4 4", "F F F", 2, "ascii");
-        ascii.extend(
-            format!("{} {} {}\n{} {} {}\n", points[0], points[1], points[2], points[3], points[4], points[5]).bytes(),
-        );
-        assert_eq!(coordinates(&binary, "b").unwrap(), points);
-        assert_eq!(coordinates(&ascii, "a").unwrap(), points);
+    fn read_ascii(&mut self, body: &[u8], bytes: &[u8]) -> Result<()> {
+        let header = &bytes[..bytes.len() - body.len()];
+        let mut lines = Lines::after(body, header.iter().filter(|byte| **byte == b'\n').count());
+        let (values, _) = self.size();
+        let available = lines.clone().count() as u64;
+        // A value takes a letter at least; a header with more of them in a point lies.
+        self.begin(if values > body.len() as u64 { 0 } else { available })?;
+        for point in 0..self.header.num_points {
+            let line = lines.next().ok_or_else(|| cut(self.place, self.header.num_points, "points", point))?;
+            let record = DynRecord::read_line(&mut &*line.text, &self.header.field_defs);
+            let record = record.map_err(|error| self.line_error(line, values, &error.to_string()))?;
+            self.push(&record);
+        }
+        match lines.next() {
+            Some(line) => Err(line.invalid(self.place, "the end of the file after its points", show(line.text))),
+            None => Ok(()),
+        }
     }
 
-    #[test]
-    fn other_fields_and_doubles_are_passed_over() {
-        let mut binary = header("rgb z y x", "4 8 4 4", "U F F F", 1, "binary");
-        binary.extend(7_u32.to_le_bytes());
-        binary.extend(3.0_f64.to_le_bytes());
-        binary.extend(2.0_f32.to_le_bytes());
-        binary.extend(1.0_f32.to_le_bytes());
-        assert_eq!(coordinates(&binary, "b").unwrap(), [1.0, 2.0, 3.0]);
-        let mut ascii = header("rgb z y x", "4 8 4 4", "U F F F", 1, "ascii");
-        ascii.extend(b"7 3 2 1\n");
-        assert_eq!(coordinates(&ascii, "a").unwrap(), [1.0, 2.0, 3.0]);
+    fn line_error(&self, line: Line<'_>, values: u64, error: &str) -> Error {
+        let found = line.words().count();
+        if found as u64 != values {
+            return line.invalid(self.place, format!("{values} values, as FIELDS and COUNT say"), found.to_string());
+        }
+        let fields = self.header.field_defs.iter().flat_map(|field| (0..field.count).map(move |_| field));
+        match line.words().zip(fields).find(|(word, _)| number(word).is_none()) {
+            Some((word, field)) => line.invalid(self.place, format!("a number for {}", field.name), show(word)),
+            None => line.invalid(self.place, "numbers of the types in TYPE and SIZE", first_line(error)),
+        }
     }
 
-    #[test]
-    fn a_cut_file_says_how_many_points_are_left() {
-        let mut binary = header("x y z", "4 4 4", "F F F", 3, "binary");
-        binary.extend([0_u8; 30]);
-        assert_eq!(message(&binary), "a.pcd: expected 3 points, as the header says, found 2: the file is cut");
-        let mut ascii = header("x y z", "4 4 4", "F F F", 3, "ascii");
-        ascii.extend(b"1 2 3\n");
-        assert_eq!(message(&ascii), "a.pcd: expected 3 points, as the header says, found 1: the file is cut");
-        assert!(message(&binary[..40]).contains("expected a PCD header"));
+    fn read_binary(&mut self, mut body: &[u8]) -> Result<()> {
+        let (_, size) = self.size();
+        self.begin(body.len() as u64 / size)?;
+        for point in 0..self.header.num_points {
+            let record = DynRecord::read_chunk(&mut body, &self.header.field_defs);
+            let record = record.map_err(|error| {
+                Error::invalid(format!("{}, point {point}", self.place), "what the header says", error.to_string())
+            })?;
+            self.push(&record);
+        }
+        Ok(())
     }
 
-    #[test]
-    fn headers_that_lie_about_sizes_are_refused_without_reserving_memory() {
-        let mut huge = header("x y z", "4 4 4", "F F F", 0, "binary");
-        let text = String::from_utf8(huge).unwrap().replace("POINTS 0", &format!("POINTS {}", u64::MAX));
-        huge = text.into_bytes();
-        assert!(message(&huge).contains("the file is cut"));
-        let ascii = String::from_utf8(huge).unwrap().replace("DATA binary", "DATA ascii");
-        assert!(message(ascii.as_bytes()).contains("the file is cut"));
-        let wide = ascii.replace("TYPE F F F", &format!("TYPE F F F\nCOUNT 1 1 {}", u64::MAX));
-        assert!(message(wide.as_bytes()).contains("one float"));
+    fn read_compressed(&mut self, body: &[u8], bytes: &[u8]) -> Result<()> {
+        let place = self.place;
+        let invalid = |expected: String, found: String| Err(Error::invalid(place, expected, found));
+        let Some((sizes, data)) = body.split_first_chunk::<SIZES>() else {
+            return invalid(
+                "the sizes of the compressed points".into(),
+                format!("{} bytes: the file is cut", body.len()),
+            );
+        };
+        let size = |at: usize| u64::from(u32::from_le_bytes([sizes[at], sizes[at + 1], sizes[at + 2], sizes[at + 3]]));
+        let (packed, whole) = (size(0), size(4));
+        if packed > data.len() as u64 {
+            return invalid(format!("{packed} compressed bytes"), format!("{}: the file is cut", data.len()));
+        }
+        let expected = self.header.num_points.saturating_mul(self.size().1);
+        if whole != expected {
+            return invalid(
+                format!("{expected} bytes of points, as the header says"),
+                format!("{whole} before compression"),
+            );
+        }
+        if whole > packed.saturating_mul(BEST_COMPRESSION) {
+            return invalid(format!("compressed points of {whole} bytes"), format!("{packed} bytes, too few for them"));
+        }
+        self.begin(self.header.num_points)?;
+        let broken = |error: pcd_rs::Error| Error::invalid(place, "compressed points", first_line(&error.to_string()));
+        for record in DynReader::from_bytes(bytes).map_err(broken)? {
+            self.push(&record.map_err(broken)?);
+        }
+        Ok(())
     }
 
-    #[test]
-    fn what_is_not_read_is_named() {
-        assert!(message(&header("x y z", "4 4 4", "F F F", 1, "binary_compressed")).contains("not yet"));
-        assert!(message(&header("x y i", "4 4 4", "F F F", 1, "ascii")).contains("fields x, y and z, found x y i"));
-        assert!(message(&header("x y z", "4 4 4", "F F U", 1, "ascii")).contains("a.pcd: field z"));
-        let mut words = header("x y z", "4 4 4", "F F F", 1, "ascii");
-        words.extend(b"1 two 3\n");
-        assert_eq!(message(&words), "a.pcd, point 0: expected a number for y, found two");
+    fn push(&mut self, record: &DynRecord) {
+        let mut columns = self.columns.iter_mut();
+        let fields = self.header.field_defs.iter().filter(|definition| !definition.is_padding());
+        for (definition, field) in fields.zip(&record.0) {
+            let values = if is_packed(definition) { unpacked(field) } else { values(field) };
+            for (value, column) in values.into_iter().zip(&mut columns) {
+                column.values.push(value);
+            }
+        }
+    }
+}
+
+/// The columns that a field becomes, without values yet.
+fn columns_of(field: &FieldDef) -> Vec<Column> {
+    let column = |name: String| Column { is_byte: field.kind == ValueKind::U8, ..Column::new(name) };
+    match field.count {
+        _ if field.is_padding() => Vec::new(),
+        _ if is_packed(field) => ["red", "green", "blue"].map(Column::new).into(),
+        1 => vec![column(field.name.clone())],
+        count => (0..count).map(|part| column(format!("{}_{part}", field.name))).collect(),
+    }
+}
+
+/// Whether a field holds a colour as 0xAARRGGBB; the float among the types is one in name alone.
+fn is_packed(field: &FieldDef) -> bool {
+    let has_four_bytes = matches!(field.kind, ValueKind::F32 | ValueKind::U32 | ValueKind::I32);
+    field.count == 1 && has_four_bytes && ["rgb", "rgba"].contains(&field.name.to_lowercase().as_str())
+}
+
+/// Red, green and blue from 0 to 1; how opaque it is, is left out.
+fn unpacked(field: &Field) -> Vec<f64> {
+    let bits = match field {
+        Field::F32(values) => values.first().map(|value| value.to_bits()),
+        Field::I32(values) => values.first().map(|value| value.cast_unsigned()),
+        Field::U32(values) => values.first().copied(),
+        _ => None,
+    };
+    let [_, colour @ ..] = bits.expect("a packed field has one value of four bytes").to_be_bytes();
+    colour.map(|value| f64::from(value) / f64::from(u8::MAX)).into()
+}
+
+fn values(field: &Field) -> Vec<f64> {
+    match field {
+        Field::I8(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::I16(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::I32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::I64(values) => values.iter().map(|value| *value as f64).collect(),
+        Field::U8(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::U16(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::U32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::U64(values) => values.iter().map(|value| *value as f64).collect(),
+        Field::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Field::F64(values) => values.clone(),
     }
 }

@@ -1,0 +1,208 @@
+//! The predictions for a list of shapes, as a table to read, as CSV and as JSON.
+
+use super::percent;
+use crate::error::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// What was predicted, of what, and by what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    /// Names of the classes, in the order of the probabilities.
+    pub classes: Vec<String>,
+    /// What the predictions come from, by name.
+    pub provenance: Map<String, Value>,
+    /// Every shape, in the order named.
+    pub shapes: Vec<Prediction>,
+}
+
+/// One shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Its file.
+    pub file: String,
+    /// The probability of every class, or why the shape was skipped.
+    pub outcome: std::result::Result<Vec<f64>, String>,
+}
+
+/// How predictions are written into a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A row per shape, a column per class.
+    Csv,
+    /// An object with the provenance and a list of shapes.
+    Json,
+}
+
+impl Format {
+    /// The format that the file's extension names.
+    ///
+    /// # Errors
+    /// Another extension.
+    pub fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        match extension.as_str() {
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            _ => Err(Error::invalid(
+                format!("--output {}", path.display()),
+                "a file named *.csv or *.json",
+                if extension.is_empty() { "no extension".to_owned() } else { format!(".{extension}") },
+            )),
+        }
+    }
+}
+
+impl Prediction {
+    /// The classes by their probability, the most probable first; none of a skipped shape.
+    fn ranked(&self) -> Vec<(usize, f64)> {
+        let mut ranked: Vec<(usize, f64)> = self.outcome.iter().flatten().copied().enumerate().collect();
+        ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
+        ranked
+    }
+}
+
+impl Predictions {
+    /// The shapes that were skipped.
+    pub fn skipped(&self) -> usize {
+        self.shapes.iter().filter(|shape| shape.outcome.is_err()).count()
+    }
+
+    /// In the form of a file.
+    pub fn to_format(&self, format: Format) -> Vec<u8> {
+        match format {
+            Format::Csv => self.to_csv(),
+            Format::Json => self.to_json().into_bytes(),
+        }
+    }
+
+    /// Columns: file, class, probability, one per class, error.
+    fn to_csv(&self) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
+        let named = ["file", "class", "probability"].map(str::to_owned);
+        write([&named[..], &self.classes, &["error".to_owned()]].concat());
+        for shape in &self.shapes {
+            let mut row = vec![shape.file.clone()];
+            let best = shape.ranked().first().copied();
+            row.push(best.map_or(String::new(), |(class, _)| self.classes[class].clone()));
+            row.push(best.map_or(String::new(), |(_, probability)| probability.to_string()));
+            match &shape.outcome {
+                Ok(probabilities) => row.extend(probabilities.iter().map(f64::to_string)),
+                Err(_) => row.resize(row.len() + self.classes.len(), String::new()),
+            }
+            row.push(shape.outcome.as_ref().err().cloned().unwrap_or_default());
+            write(row);
+        }
+        writer.into_inner().expect("memory takes every byte")
+    }
+
+    /// The provenance at the top, then `predictions`.
+    pub fn to_json(&self) -> String {
+        let shapes = self.shapes.iter().map(|shape| match (&shape.outcome, shape.ranked().first()) {
+            (Ok(probabilities), Some((class, probability))) => {
+                let named = self.classes.iter().cloned().zip(probabilities.iter().map(|&value| Value::from(value)));
+                json!({
+                    "file": shape.file,
+                    "class": self.classes[*class],
+                    "probability": probability,
+                    "probabilities": named.collect::<Map<String, Value>>(),
+                })
+            }
+            (outcome, _) => json!({ "file": shape.file, "error": outcome.as_ref().err() }),
+        });
+        let mut object = self.provenance.clone();
+        object.insert("shapes".to_owned(), self.shapes.len().into());
+        object.insert("skipped".to_owned(), self.skipped().into());
+        object.insert("predictions".to_owned(), shapes.collect());
+        format!("{:#}\n", Value::from(object))
+    }
+
+    /// A line per shape with its `top` most probable classes.
+    pub fn to_table(&self, top: usize) -> String {
+        let longest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max();
+        let file = longest(&mut self.shapes.iter().map(|shape| &shape.file)).unwrap_or(0).max("file".len());
+        let class = longest(&mut self.classes.iter()).unwrap_or(0).max("class".len());
+        let runners = if top > 1 { "  then" } else { "" };
+        let mut text = format!("{:<file$}  {:<class$}  probability{runners}\n", "file", "class");
+        for shape in &self.shapes {
+            let line = match (&shape.outcome, shape.ranked().split_first()) {
+                (Ok(_), Some(((best, probability), others))) => {
+                    let others = others.iter().take(top - 1);
+                    let others = others.map(|(class, share)| format!("{} {}", self.classes[*class], percent(*share)));
+                    let others = others.collect::<Vec<_>>().join(", ");
+                    format!("{:<class$}  {:>11}  {others}", self.classes[*best], percent(*probability))
+                }
+                (outcome, _) => {
+                    let why = outcome.as_ref().err().map_or("", String::as_str);
+                    format!("{:<class$}  {:>11}  skipped: {why}", "-", "-")
+                }
+            };
+            text += &format!("{:<file$}  {}\n", shape.file, line.trim_end());
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions() -> Predictions {
+        let shape = |file: &str, outcome| Prediction { file: file.to_owned(), outcome };
+        Predictions {
+            classes: ["cup, small", "bowl", "file"].map(str::to_owned).to_vec(),
+            provenance: Map::from_iter([("seed".to_owned(), 4.into())]),
+            shapes: vec![
+                shape("a.ply", Ok(vec![0.25, 0.625, 0.125])),
+                shape("scans/bad.ply", Err("scans/bad.ply: expected \"x\", found none".to_owned())),
+                shape("b.ply", Ok(vec![0.5, 0.5, 0.0])),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_table_of_values_has_a_row_per_shape_and_a_column_per_class() {
+        let bytes = predictions().to_format(Format::Csv);
+        let mut reader = csv::Reader::from_reader(bytes.as_slice());
+        assert_eq!(
+            reader.headers().unwrap(),
+            ["file", "class", "probability", "cup, small", "bowl", "file", "error"].as_slice()
+        );
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+        assert_eq!(&rows[0], ["a.ply", "bowl", "0.625", "0.25", "0.625", "0.125", ""].as_slice());
+        let error = "scans/bad.ply: expected \"x\", found none";
+        assert_eq!(&rows[1], ["scans/bad.ply", "", "", "", "", "", error].as_slice());
+        assert_eq!(rows[2][1], *"cup, small", "of equals the first");
+    }
+
+    #[test]
+    fn json_has_the_provenance_and_every_probability_by_its_name() {
+        let value: Value = serde_json::from_str(&predictions().to_json()).unwrap();
+        assert_eq!((&value["seed"], &value["shapes"], &value["skipped"]), (&4.into(), &3.into(), &1.into()));
+        let probabilities = json!({ "cup, small": 0.25, "bowl": 0.625, "file": 0.125 });
+        let first = json!({ "file": "a.ply", "class": "bowl", "probability": 0.625, "probabilities": probabilities });
+        assert_eq!(value["predictions"][0], first);
+        let skipped = json!({ "file": "scans/bad.ply", "error": "scans/bad.ply: expected \"x\", found none" });
+        assert_eq!(value["predictions"][1], skipped);
+    }
+
+    #[test]
+    fn the_table_tells_as_many_classes_as_asked_for() {
+        let lines = |top| predictions().to_table(top).lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(1)[1], "a.ply          bowl            62.50 %");
+        assert_eq!(lines(2)[1], "a.ply          bowl            62.50 %  cup, small 25.00 %");
+        assert_eq!(lines(9)[1], "a.ply          bowl            62.50 %  cup, small 25.00 %, file 12.50 %");
+        assert!(lines(1)[2].ends_with("skipped: scans/bad.ply: expected \"x\", found none"));
+    }
+
+    #[test]
+    fn the_extension_names_the_format() {
+        assert_eq!(Format::of(Path::new("a/B.CSV")).unwrap(), Format::Csv);
+        assert_eq!(Format::of(Path::new("p.json")).unwrap(), Format::Json);
+        for (path, found) in [("p.txt", "found .txt"), ("csv", "found no extension")] {
+            let error = Format::of(Path::new(path)).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().ends_with(found), "{error}");
+        }
+    }
+}

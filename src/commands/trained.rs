@@ -1,0 +1,124 @@
+//! A trained network that a user names: a training's run folder, or loose weights with their cell.
+
+use super::TrainedOptions;
+use super::cell;
+use super::run_folder::{self, RunFolder};
+use crate::checkpoint::Checkpoint;
+use crate::config::TrainRun;
+use crate::error::{Error, Result};
+use crate::genotype::{Genotype, SpaceName};
+use crate::model::{self, Model};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tch::{Device, Tensor};
+
+/// Weights with all that belongs to them.
+pub struct Trained {
+    /// The configuration that they were trained with, and over it what was typed.
+    pub run: TrainRun,
+    /// Where the weights stand.
+    pub weights: PathBuf,
+    /// The run that they come from.
+    pub folder: Option<RunFolder>,
+    /// Names of the classes in the order of the network's outputs; none where nobody wrote them down.
+    pub classes: Vec<String>,
+    /// The training's data in words.
+    pub trained_on: Option<String>,
+    genotype: Genotype,
+    tensors: BTreeMap<String, Tensor>,
+    device: Device,
+}
+
+/// Where the weights are to be found.
+struct Place {
+    run: TrainRun,
+    genotype: Genotype,
+    weights: PathBuf,
+    folder: Option<RunFolder>,
+}
+
+impl Trained {
+    /// Finds and reads it: the run or the weights that were named, else the newest finished training. `data` stands
+    /// over the data of its configuration.
+    ///
+    /// # Errors
+    /// No training, a search, one without a whole epoch; weights without their cell, or that can't be read.
+    pub fn open(options: &TrainedOptions, data: Option<&str>, device: Device) -> Result<Self> {
+        let Place { mut run, genotype, weights, folder } = match &options.weights {
+            Some(weights) => loose(options, data, weights.clone()),
+            None => of_run(options, data),
+        }?;
+        // Evaluation takes batches of any size; a configuration must have two samples at least, for batch norm.
+        run.train.batch = options.batch.unwrap_or(run.train.batch);
+        let about = folder.as_ref().map(RunFolder::about).transpose()?;
+        let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
+        let tensors = Checkpoint::load(&weights)?.tensors;
+        Ok(Self { run, weights, folder, classes, trained_on, genotype, tensors, device })
+    }
+
+    /// The number of classes that the weights tell apart.
+    ///
+    /// # Errors
+    /// Weights of another kind of network.
+    pub fn class_count(&self) -> Result<usize> {
+        model::class_count(self.genotype.space, &self.tensors, &self.origin())
+    }
+
+    /// The network with its weights, on the device; `channels` are the numbers per input point.
+    ///
+    /// # Errors
+    /// Weights of another network, or of another number of classes or channels.
+    pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
+        let spec = self.run.network(classes, channels);
+        let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device)?;
+        model.weights_mut().load(&self.tensors, &self.origin())?;
+        Ok(model)
+    }
+
+    /// The fewest points of a cloud that the network takes (k · dilation).
+    pub fn minimum_points(&self) -> usize {
+        self.run.point.minimum_points(self.run.model.cells)
+    }
+
+    /// The device of the network.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    fn origin(&self) -> String {
+        self.weights.display().to_string()
+    }
+}
+
+/// A training run: its best weights where it has a validation share, else its last.
+fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
+    let folder = match &options.run {
+        Some(path) => RunFolder::open(path)?,
+        None => run_folder::newest_training()?,
+    };
+    if folder.about()?.command != "train" {
+        let path = folder.path().display();
+        return Err(Error::usage(format!("{path} is a search: it has no trained network"))
+            .with_hint(format!("train what it found: sgas train --genotype {path}")));
+    }
+    let (best, last) = (folder.best_weights(), folder.last_weights());
+    let weights = if best.is_file() { best } else { last };
+    if !weights.is_file() {
+        let path = folder.path().display();
+        return Err(Error::usage(format!("{path}: no epoch of this training is done yet"))
+            .with_hint(format!("go on with it: sgas train --out {path} --resume")));
+    }
+    let run = options.resolve(Some(&folder.config()), data)?;
+    Ok(Place { run, genotype: Genotype::load(folder.genotype())?, weights, folder: Some(folder) })
+}
+
+/// Weights outside a run, with the cell they belong to.
+fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Result<Place> {
+    let Some(typed) = &options.genotype else {
+        return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
+    };
+    let cell = cell::load(typed)?;
+    cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
+    let run = options.resolve(None, data)?;
+    Ok(Place { run, genotype: cell.genotype, weights, folder: None })
+}

@@ -1,0 +1,286 @@
+//! NumPy arrays: `.npy`, and `.npz` with one array of points.
+//!
+//! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
+//! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
+//!
+//! The header is read here: the crate `npyz` (0.9) panics where it multiplies a lying shape (when overflow is
+//! checked), and reads structured arrays only into structures that are known when it is compiled.
+
+mod header;
+
+use std::io::{Cursor, Read};
+
+use half::f16;
+use zip::ZipArchive;
+
+use super::Raw;
+use super::columns::{self, Column};
+use super::scan::cut;
+use crate::error::{Error, Result};
+use header::{Element, Field, Header};
+
+/// The arrays of an archive that may hold its points, the best name first.
+const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
+
+/// How a ZIP archive begins, an empty one too.
+const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+/// The columns of a `.npy` or `.npz` file; which of them it is, its first bytes say.
+pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
+    if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
+        let (name, array) = unpack(bytes, place)?;
+        return parse_array(&array, &format!("{place}, array {name}"));
+    }
+    parse_array(bytes, place)
+}
+
+/// The array of points in an archive: its name and its bytes.
+fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
+    let refuse = |error: String| Error::invalid(place, "a whole .npz archive", error);
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| refuse(error.to_string()))?;
+    let names: Vec<String> =
+        archive.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
+    let preferred = POINTS.into_iter().find(|points| names.iter().any(|name| name == points));
+    let name = match (names.as_slice(), preferred) {
+        ([only], _) => only.clone(),
+        (_, Some(points)) => points.to_owned(),
+        _ => return Err(choice_error(names, place)),
+    };
+    let mut array = Vec::new();
+    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|error| refuse(error.to_string()))?;
+    file.read_to_end(&mut array).map_err(|error| refuse(format!("array {name}: {error}")))?;
+    Ok((name, array))
+}
+
+fn choice_error(mut names: Vec<String>, place: &str) -> Error {
+    names.sort_unstable();
+    let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Error::invalid(place, format!("one array, or one named {}", POINTS.join(", ")), found)
+}
+
+fn parse_array(bytes: &[u8], place: &str) -> Result<Raw> {
+    let (header, data) = header::read(bytes, place)?;
+    let fields = header.fields();
+    if fields.is_empty() {
+        return columns::finish(plain_columns(&header, data, place)?, Vec::new(), place);
+    }
+    columns::finish(structured_columns(&header, fields, data, place)?, Vec::new(), place)
+}
+
+/// A structured array: one row of bytes per point.
+fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &str) -> Result<Vec<Column>> {
+    let [points] = header.shape[..] else { return Err(shape_error(header, "(points)", place)) };
+    if points == 0 {
+        return Err(shape_error(header, "some points", place));
+    }
+    let size = header.size().max(1);
+    let rows = data.chunks_exact(size).take(whole_points(data, points, size, place)?);
+    let mut columns = Vec::new();
+    for field in fields.iter().filter(|field| !field.is_padding()) {
+        for part in 0..field.count {
+            let start = field.offset + part * field.element.size;
+            let values = rows.clone().map(|row| value(&row[start..], field.element)).collect();
+            let name = if field.count == 1 { field.name.clone() } else { format!("{}_{part}", field.name) };
+            columns.push(Column { name, values, is_byte: field.element.is_byte() });
+        }
+    }
+    Ok(columns)
+}
+
+/// A table of shape (points, columns).
+fn plain_columns(header: &Header, data: &[u8], place: &str) -> Result<Vec<Column>> {
+    let [points, width] = header.shape[..] else { return Err(shape_error(header, "(points, columns)", place)) };
+    let element = header.element;
+    if points == 0 || width == 0 {
+        return Err(shape_error(header, "some points and columns", place));
+    }
+    let size = usize::try_from(width).ok().and_then(|width| width.checked_mul(element.size)).unwrap_or(usize::MAX);
+    let points = whole_points(data, points, size, place)?;
+    let width = size / element.size;
+    let (per_point, per_column) = if header.is_fortran { (1, points) } else { (width, 1) };
+    let column = |column: usize| {
+        let at = |point: usize| &data[(point * per_point + column * per_column) * element.size..];
+        let values = (0..points).map(|point| value(at(point), element)).collect();
+        Column { values, ..Column::numbered(column) }
+    };
+    Ok((0..width).map(column).collect())
+}
+
+/// The number of points, each of `size` bytes, if all are there.
+fn whole_points(data: &[u8], points: u64, size: usize, place: &str) -> Result<usize> {
+    let available = data.len() / size.max(1);
+    match usize::try_from(points) {
+        Ok(points) if points <= available => Ok(points),
+        _ => Err(cut(place, points, "points", available as u64)),
+    }
+}
+
+fn shape_error(header: &Header, expected: &str, place: &str) -> Error {
+    let sizes: Vec<String> = header.shape.iter().map(ToString::to_string).collect();
+    Error::invalid(place, format!("an array of shape {expected}"), format!("shape ({})", sizes.join(", ")))
+}
+
+/// The number at the start of `bytes`, which are at least as many as the type has.
+fn value(bytes: &[u8], element: Element) -> f64 {
+    macro_rules! read {
+        ($kind:ty) => {{
+            let mut array = [0; size_of::<$kind>()];
+            array.copy_from_slice(&bytes[..size_of::<$kind>()]);
+            if element.is_big_endian { <$kind>::from_be_bytes(array) } else { <$kind>::from_le_bytes(array) }
+        }};
+    }
+    match (element.kind, element.size) {
+        (b'f', 2) => read!(f16).into(),
+        (b'f', 4) => read!(f32).into(),
+        (b'f', _) => read!(f64),
+        (b'i', 1) => read!(i8).into(),
+        (b'i', 2) => read!(i16).into(),
+        (b'i', 4) => read!(i32).into(),
+        (b'i', _) => read!(i64) as f64,
+        (_, 1) => read!(u8).into(),
+        (_, 2) => read!(u16).into(),
+        (_, 4) => read!(u32).into(),
+        (_, _) => read!(u64) as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\x00", length.as_slice(), header.as_bytes(), data].concat()
+    }
+
+    fn array(descr: &str, is_fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
+        let order = if is_fortran { "True" } else { "False" };
+        npy(&format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}          \n"), data)
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in arrays {
+            archive.start_file(*name, zip::write::FileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    fn columns(bytes: &[u8]) -> Vec<(String, Vec<f64>)> {
+        parse(bytes, "a.npy").unwrap().columns
+    }
+
+    fn values(bytes: &[u8]) -> Vec<Vec<f64>> {
+        columns(bytes).into_iter().map(|column| column.1).collect()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        parse(bytes, "a.npy").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_type_order_and_byte_order_is_read() {
+        let expected = [vec![1.0, 4.0], vec![2.0, 5.0], vec![3.0, 6.0]];
+        let rows = [1_i8, 2, 3, 4, 5, 6];
+        macro_rules! check {
+            ($descr:expr, $to_bytes:expr) => {
+                let data: Vec<u8> = rows.iter().flat_map(|value| $to_bytes(*value)).collect();
+                assert_eq!(values(&array($descr, false, "(2, 3)", &data)), expected, "{}", $descr);
+                let columns = [1_i8, 4, 2, 5, 3, 6];
+                let data: Vec<u8> = columns.iter().flat_map(|value| $to_bytes(*value)).collect();
+                assert_eq!(values(&array($descr, true, "(2, 3)", &data)), expected, "{}", $descr);
+            };
+        }
+        check!("'|i1'", |value: i8| value.to_le_bytes());
+        check!("'|u1'", |value: i8| (value as u8).to_le_bytes());
+        check!("'<i2'", |value: i8| i16::from(value).to_le_bytes());
+        check!("'>u2'", |value: i8| (value as u16).to_be_bytes());
+        check!("'<i4'", |value: i8| i32::from(value).to_le_bytes());
+        check!("'>u4'", |value: i8| (value as u32).to_be_bytes());
+        check!("'>i8'", |value: i8| i64::from(value).to_be_bytes());
+        check!("'<u8'", |value: i8| (value as u64).to_le_bytes());
+        check!("'<f2'", |value: i8| f16::from_f32(value.into()).to_le_bytes());
+        check!("'>f4'", |value: i8| f32::from(value).to_be_bytes());
+        check!("'<f8'", |value: i8| f64::from(value).to_le_bytes());
+        assert_eq!(values(&array("'<i2'", false, "(1, 1)", &(-7_i16).to_le_bytes())), [[-7.0]]);
+        assert_eq!(values(&array("'|b1'", false, "(2, 1)", &[0, 1])), [[0.0, 1.0]]);
+        let names: Vec<String> =
+            columns(&array("'|u1'", false, "(1, 5)", &[9; 5])).into_iter().map(|column| column.0).collect();
+        assert_eq!(names, ["x", "y", "z", "3", "4"]);
+    }
+
+    #[test]
+    fn structured_arrays_have_named_columns() {
+        let descr = "[('Label', '>i2'), (('a title', 'p'), '<f4', (2,)), ('', '|V3'), ('r', '|u1')]";
+        let row = |label: i16, red: u8| {
+            let floats = [1.5_f32, -2.5].map(f32::to_le_bytes).concat();
+            [&label.to_be_bytes()[..], &floats, &[9; 3], &[red]].concat()
+        };
+        let raw = columns(&array(descr, false, "(2,)", &[row(-1, 51), row(7, 255)].concat()));
+        let expected: [(&str, [f64; 2]); 4] =
+            [("label", [-1.0, 7.0]), ("p_0", [1.5, 1.5]), ("p_1", [-2.5, -2.5]), ("red", [0.2, 1.0])];
+        for (column, (name, values)) in raw.iter().zip(expected) {
+            assert_eq!((column.0.as_str(), column.1.as_slice()), (name, &values[..]));
+        }
+        assert_eq!(raw.len(), 4);
+    }
+
+    #[test]
+    fn archives_give_their_only_array_or_the_one_called_points() {
+        let one = array("'|u1'", false, "(1, 3)", &[1, 2, 3]);
+        let two = array("'|u1'", false, "(1, 3)", &[4, 5, 6]);
+        assert_eq!(values(&npz(&[("cloud.npy", one.clone())])), [[1.0], [2.0], [3.0]]);
+        assert_eq!(values(&npz(&[("label.npy", one.clone()), ("pos.npy", two.clone())])), [[4.0], [5.0], [6.0]]);
+        let both = npz(&[("b.npy", one.clone()), ("a.npy", two)]);
+        assert_eq!(message(&both), "a.npy: expected one array, or one named points, pos, xyz, arr_0, found a, b");
+        assert!(message(&npz(&[("readme.txt", vec![1])])).ends_with("found none"));
+        let cut = npz(&[("cloud.npy", one[..one.len() - 1].to_vec())]);
+        assert_eq!(
+            message(&cut),
+            "a.npy, array cloud: expected 1 points, as the header says, found 0: the file is cut"
+        );
+        assert!(message(&both[..both.len() / 2]).contains("expected a whole .npz archive"));
+        let mut broken = npz(&[("cloud.npy", one)]);
+        broken[45] ^= 0xFF;
+        assert!(message(&broken).contains("expected a whole .npz archive"));
+    }
+
+    #[test]
+    fn cut_files_and_lying_shapes_are_refused_without_reserving_memory() {
+        let whole = array("'<f4'", false, "(3, 3)", &[0; 36]);
+        assert_eq!(
+            message(&whole[..whole.len() - 1]),
+            "a.npy: expected 3 points, as the header says, found 2: the file is cut"
+        );
+        assert!(message(&whole[..40]).contains("30: the file is cut"));
+        assert!(message(&whole[..7]).contains("the end: the file is cut"));
+        assert_eq!(message(b""), "a.npy: expected a NumPy array, which begins with \\x93NUMPY, found an empty file");
+        let huge = u64::MAX;
+        for shape in [format!("({huge}, 3)"), format!("(3, {huge})"), format!("({huge}, {huge})"), "(1, 9999)".into()] {
+            assert!(message(&array("'<f8'", false, &shape, &[0; 64])).contains("the file is cut"), "{shape}");
+        }
+        for (descr, points) in [(format!("[('x', '<f8', ({huge},))]"), 1), ("[('x', '<f4', (1048576,))]".into(), 0)] {
+            message(&array(&descr, false, &format!("({points},)"), &[0; 64]));
+        }
+        assert!(message(&array("'<f4'", false, "(0, 1099511627776)", &[])).contains("found shape (0, 1099511627776)"));
+    }
+
+    #[test]
+    fn other_arrays_are_named() {
+        let shape = |shape: &str| message(&array("'<f4'", false, shape, &[0; 64]));
+        assert_eq!(shape("(4,)"), "a.npy: expected an array of shape (points, columns), found shape (4)");
+        assert!(shape("(2, 2, 2)").ends_with("found shape (2, 2, 2)"));
+        assert!(shape("()").ends_with("found shape ()"));
+        assert!(message(&array("[('x', '<f4')]", false, "(2, 2)", &[0; 64])).contains("shape (points)"));
+        for kind in ["<c8", "|O", "<U3", "|S4", "<f16", "<M8[s]", "|V8"] {
+            let error = parse(&array(&format!("'{kind}'"), false, "(1, 1)", &[0; 64]), "a.npy").unwrap_err();
+            assert!(error.to_string().ends_with(&format!("at most 64 bits, found {kind}")), "{error}");
+            assert!(error.hint().is_some());
+        }
+        assert!(message(&array("[('x', '<f4'), ('name', '<U3')]", false, "(1,)", &[])).contains("<U3 in field name"));
+        assert!(message(&array("[('x', [('y', '<f4')])]", false, "(1,)", &[])).contains("fields in field x"));
+    }
+}

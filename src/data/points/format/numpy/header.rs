@@ -1,0 +1,304 @@
+//! The header of a `.npy` file: a dictionary in Python's notation with `descr`, `fortran_order` and `shape`.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::super::scan::show;
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// More than NumPy itself reads of a header (10,000 bytes, unless told otherwise).
+const LONGEST_HEADER: usize = 1 << 20;
+/// Brackets in brackets: a dictionary of lists of tuples of shapes has four.
+const DEEPEST: usize = 8;
+
+/// What the header says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Header {
+    /// The type of a plain array's elements; of no meaning where there are fields.
+    pub element: Element,
+    pub is_fortran: bool,
+    pub shape: Vec<u64>,
+    fields: Vec<Field>,
+}
+
+/// The type of a number: `b`, `i`, `u` or `f` of so many bytes, or `V`, which is padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Element {
+    pub kind: u8,
+    pub size: usize,
+    pub is_big_endian: bool,
+}
+
+/// A field of a structured array.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field {
+    pub name: String,
+    pub element: Element,
+    /// How many numbers it has.
+    pub count: usize,
+    /// Bytes before it in a row.
+    pub offset: usize,
+}
+
+impl Header {
+    pub(super) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Bytes of an element or a row.
+    pub(super) fn size(&self) -> usize {
+        self.fields.last().map_or(self.element.size, Field::end)
+    }
+}
+
+impl Element {
+    pub(super) fn is_byte(self) -> bool {
+        (self.kind, self.size) == (b'u', 1)
+    }
+}
+
+impl Field {
+    pub(super) fn is_padding(&self) -> bool {
+        self.element.kind == b'V'
+    }
+
+    fn end(&self) -> usize {
+        self.offset + self.count * self.element.size
+    }
+}
+
+/// The header, and the data after it.
+pub(super) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8])> {
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        let found = if bytes.is_empty() { "an empty file".to_owned() } else { show(&bytes[..bytes.len().min(8)]) };
+        return Err(Error::invalid(place, "a NumPy array, which begins with \\x93NUMPY", found));
+    };
+    let (length, rest) = match *rest {
+        [1, _, low, high, ref rest @ ..] => (usize::from(u16::from_le_bytes([low, high])), rest),
+        [2 | 3, _, a, b, c, d, ref rest @ ..] => (u32::from_le_bytes([a, b, c, d]) as usize, rest),
+        [version @ (0 | 4..), ..] => {
+            return Err(Error::invalid(place, "version 1 to 3 of NumPy's format", format!("version {version}")));
+        }
+        _ => return Err(Error::invalid(place, "a header", "the end: the file is cut")),
+    };
+    if length > rest.len().min(LONGEST_HEADER) {
+        let found = format!("{}: the file is cut", rest.len());
+        return Err(Error::invalid(place, format!("a header of {length} bytes"), found));
+    }
+    let (text, data) = rest.split_at(length);
+    let text = String::from_utf8_lossy(text);
+    let found = |reason: String| Error::invalid(place, "a header with descr, fortran_order and shape", reason);
+    let header = parse(&text).ok_or_else(|| found(show(text.trim().as_bytes())))?;
+    header.map(|header| (header, data)).map_err(|kind| {
+        Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
+            .with_hint("save the array as float32, for example with array.astype('float32')")
+    })
+}
+
+/// A value in Python's notation.
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Whole(u64),
+    Word(String),
+    List(Vec<Value>),
+}
+
+/// Nothing if this is no header; an error with the type that is not a number.
+fn parse(text: &str) -> Option<std::result::Result<Header, String>> {
+    let mut letters = text.chars().peekable();
+    let Value::List(entries) = value(&mut letters, 0)? else { return None };
+    let entry = |key: &str| {
+        let pair = entries.chunks_exact(2).find(|pair| pair[0] == Value::Text(key.to_owned()));
+        pair.map(|pair| &pair[1])
+    };
+    let is_fortran = match entry("fortran_order")? {
+        Value::Word(word) => word == "True",
+        _ => return None,
+    };
+    let shape = wholes(entry("shape")?)?;
+    Some(types(entry("descr")?)?.map(|(element, fields)| Header { element, is_fortran, shape, fields }))
+}
+
+fn wholes(value: &Value) -> Option<Vec<u64>> {
+    let Value::List(values) = value else { return None };
+    values.iter().map(|value| if let Value::Whole(number) = value { Some(*number) } else { None }).collect()
+}
+
+/// The element of a plain array, or the fields of a structured one.
+fn types(descr: &Value) -> Option<std::result::Result<(Element, Vec<Field>), String>> {
+    match descr {
+        Value::Text(text) => Some(element(text).filter(|element| element.kind != b'V').ok_or_else(|| text.clone()))
+            .map(|element| element.map(|element| (element, Vec::new()))),
+        Value::List(list) => {
+            let mut fields: Vec<Field> = Vec::new();
+            for entry in list {
+                match field(entry, fields.last().map_or(0, Field::end))? {
+                    Ok(field) => fields.push(field),
+                    Err(kind) => return Some(Err(kind)),
+                }
+            }
+            fields.first().cloned().map(|first| Ok((first.element, fields)))
+        }
+        Value::Whole(_) | Value::Word(_) => None,
+    }
+}
+
+/// `(name, type)` or `(name, type, shape)`.
+fn field(entry: &Value, offset: usize) -> Option<std::result::Result<Field, String>> {
+    let Value::List(parts) = entry else { return None };
+    let (name, kind, shape) = match &parts[..] {
+        [name, kind] => (name, kind, Vec::new()),
+        [name, kind, shape] => (name, kind, wholes(shape)?),
+        _ => return None,
+    };
+    // A title may stand beside the name: (title, name).
+    let name = match name {
+        Value::Text(name) => name.clone(),
+        Value::List(names) => match names.last()? {
+            Value::Text(name) => name.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let Value::Text(kind) = kind else { return Some(Err(format!("fields in field {name}"))) };
+    let Some(element) = element(kind) else { return Some(Err(format!("{kind} in field {name}"))) };
+    let count = shape.iter().try_fold(1_usize, |count, size| count.checked_mul(usize::try_from(*size).ok()?))?;
+    let end = count.checked_mul(element.size).and_then(|size| size.checked_add(offset));
+    end.filter(|end| *end <= isize::MAX as usize)?;
+    Some(Ok(Field { name, element, count, offset }))
+}
+
+/// A type as NumPy writes it: byte order, kind, size.
+fn element(text: &str) -> Option<Element> {
+    let (order, rest) = text.split_at_checked(1)?;
+    let (kind, size) = rest.split_at_checked(1)?;
+    let element = Element {
+        kind: *kind.as_bytes().first()?,
+        size: size.parse().ok().filter(|size| *size < LONGEST_HEADER)?,
+        is_big_endian: order == ">",
+    };
+    let sizes: &[usize] = match element.kind {
+        b'b' => &[1],
+        b'i' | b'u' => &[1, 2, 4, 8],
+        b'f' => &[2, 4, 8],
+        b'V' => return Some(element),
+        _ => return None,
+    };
+    (sizes.contains(&element.size) && ["<", ">", "|", "="].contains(&order)).then_some(element)
+}
+
+/// Reads one value: dictionaries, lists and tuples are all lists, a dictionary of keys and values in turn.
+fn value(letters: &mut Peekable<Chars<'_>>, depth: usize) -> Option<Value> {
+    skip_blanks(letters);
+    match letters.next()? {
+        quote @ ('\'' | '"') => text(letters, quote).map(Value::Text),
+        open @ ('{' | '[' | '(') if depth < DEEPEST => list(letters, closing(open), depth + 1).map(Value::List),
+        first if first.is_ascii_digit() => {
+            let digits = run(letters, first, |letter| letter.is_ascii_digit());
+            // Python 2 wrote `3L`.
+            letters.next_if_eq(&'L');
+            digits.parse().ok().map(Value::Whole)
+        }
+        first if first.is_ascii_alphabetic() => {
+            Some(Value::Word(run(letters, first, |letter| letter.is_ascii_alphanumeric())))
+        }
+        _ => None,
+    }
+}
+
+fn closing(open: char) -> char {
+    match open {
+        '{' => '}',
+        '[' => ']',
+        _ => ')',
+    }
+}
+
+fn skip_blanks(letters: &mut Peekable<Chars<'_>>) {
+    while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
+}
+
+fn run(letters: &mut Peekable<Chars<'_>>, first: char, belongs: impl Fn(&char) -> bool) -> String {
+    let mut word = String::from(first);
+    while let Some(letter) = letters.next_if(&belongs) {
+        word.push(letter);
+    }
+    word
+}
+
+fn list(letters: &mut Peekable<Chars<'_>>, close: char, depth: usize) -> Option<Vec<Value>> {
+    let mut values = Vec::new();
+    loop {
+        skip_blanks(letters);
+        if letters.next_if_eq(&close).is_some() {
+            return Some(values);
+        }
+        values.push(value(letters, depth)?);
+        skip_blanks(letters);
+        if letters.next_if(|letter| *letter == ',' || *letter == ':').is_none() && *letters.peek()? != close {
+            return None;
+        }
+    }
+}
+
+fn text(letters: &mut Peekable<Chars<'_>>, quote: char) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        match letters.next()? {
+            letter if letter == quote => return Some(text),
+            '\\' => text.push(letters.next()?),
+            letter => text.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(header: &str) -> Vec<u8> {
+        [b"\x93NUMPY\x02\x00", (header.len() as u32).to_le_bytes().as_slice(), header.as_bytes(), b"data"].concat()
+    }
+
+    #[test]
+    fn a_header_is_read_in_any_order_and_spelling() {
+        let expected = Element { kind: b'f', size: 4, is_big_endian: false };
+        for header in [
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (3L, 4), }    \n",
+            "{ \"shape\":[3,4] , \"fortran_order\" : True,\"descr\":\"<f4\", 'more': {'a': 1}}",
+        ] {
+            let bytes = with(header);
+            let (header, data) = read(&bytes, "a").unwrap();
+            assert_eq!((header.element, header.is_fortran, header.shape.as_slice()), (expected, true, &[3, 4][..]));
+            assert_eq!((header.size(), data), (4, &b"data"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused() {
+        let deep = "[".repeat(100_000);
+        for text in [
+            "",
+            "{",
+            "()",
+            "{'descr': '<f4', 'fortran_order': True}",
+            "{'descr': '<f4', 'fortran_order': 1, 'shape': (1, 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (-1, 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (1 2)}",
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (99999999999999999999, 2)}",
+            "{'descr': [], 'fortran_order': True, 'shape': (1,)}",
+            "{'descr': [('x',)], 'fortran_order': True, 'shape': (1,)}",
+            "{'descr': '<f4",
+            &deep,
+        ] {
+            let error = read(&with(text), "a.npy").unwrap_err().to_string();
+            assert!(error.starts_with("a.npy: expected a header with descr, fortran_order and shape"), "{error}");
+        }
+        assert!(read(b"\x93NUMPY\x04\x00\x00\x00", "a").unwrap_err().to_string().ends_with("found version 4"));
+        assert!(read(b"PNG", "a").unwrap_err().to_string().ends_with("found PNG"));
+        let long = [b"\x93NUMPY\x02\x00".as_slice(), &u32::MAX.to_le_bytes(), b"{}"].concat();
+        assert!(read(&long, "a").unwrap_err().to_string().contains("expected a header of 4294967295 bytes, found 2"));
+    }
+}

@@ -1,0 +1,140 @@
+//! PLY in all its encodings, cut, lying and wrong.
+
+use super::*;
+
+fn message(bytes: &[u8]) -> String {
+    parse(bytes, "a.ply").unwrap_err().to_string()
+}
+
+fn expected(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
+    list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
+}
+
+fn header(format: &str, body: &str) -> String {
+    format!("ply\nformat {format} 1.0\ncomment by hand\n{body}end_header\n")
+}
+
+const MESH: &str = "element camera 1\nproperty int view\nproperty list uchar float lens\nelement vertex 4\n\
+    property double Y\nproperty float x\nproperty uchar diffuse_red\nproperty list uchar uchar extra\n\
+    property short z\nproperty float Normal_X\nelement face 2\nproperty uchar material\n\
+    property list uchar int vertex_indices\nelement nothing 18446744073709551615\n";
+
+const ASCII: &str = "7 2 0.5 1.5\n1.5 0 255 0 -1 nan\n0 1e0 51 1 9 2 0.5\n\n2. .5 0 0 3 inf\n0 0 0 0 0 0\n\
+    9 3 0 1 2\n9 4 0 1 2 3\n";
+
+/// What [`ASCII`] says, in bytes of either order.
+fn binary(is_big: bool) -> Vec<u8> {
+    macro_rules! bytes {
+        ($value:expr) => {
+            if is_big { $value.to_be_bytes().to_vec() } else { $value.to_le_bytes().to_vec() }
+        };
+    }
+    let vertex = |y: f64, x: f32, red: u8, extra: &[u8], z: i16, nx: f32| {
+        [bytes!(y), bytes!(x), vec![red, extra.len() as u8], extra.to_vec(), bytes!(z), bytes!(nx)].concat()
+    };
+    let face = |corners: &[i32]| {
+        [vec![9, corners.len() as u8], corners.iter().flat_map(|corner| bytes!(corner)).collect()].concat()
+    };
+    [
+        [bytes!(7_i32), vec![2], bytes!(0.5_f32), bytes!(1.5_f32)].concat(),
+        vertex(1.5, 0.0, 255, &[], -1, f32::NAN),
+        vertex(0.0, 1.0, 51, &[9], 2, 0.5),
+        vertex(2.0, 0.5, 0, &[], 3, f32::INFINITY),
+        vertex(0.0, 0.0, 0, &[], 0, 0.0),
+        face(&[0, 1, 2]),
+        face(&[0, 1, 2, 3]),
+    ]
+    .concat()
+}
+
+#[test]
+fn all_three_encodings_hold_the_same_mesh() {
+    let columns = expected(&[
+        ("y", &[1.5, 0.0, 2.0, 0.0]),
+        ("x", &[0.0, 1.0, 0.5, 0.0]),
+        ("red", &[1.0, 0.2, 0.0, 0.0]),
+        ("z", &[-1.0, 2.0, 3.0, 0.0]),
+    ]);
+    let ascii = format!("{}{ASCII}", header("ascii", MESH));
+    for bytes in [
+        ascii.clone().into_bytes(),
+        format!("\u{feff}{}", ascii.replace('\n', "\r\n")).into_bytes(),
+        [header("binary_little_endian", MESH).into_bytes(), binary(false)].concat(),
+        [header("binary_big_endian", MESH).replace('\n', "\r\n").into_bytes(), binary(true)].concat(),
+        [&ascii.as_bytes()[..30], b"\xE9", &ascii.as_bytes()[30..]].concat(),
+    ] {
+        let mut raw = parse(&bytes, "a.ply").unwrap();
+        let (name, normals) = raw.columns.pop().unwrap();
+        assert_eq!((name.as_str(), &normals[1..]), ("nx", &[0.5, f64::INFINITY, 0.0][..]));
+        assert!(normals[0].is_nan());
+        assert_eq!(raw.columns, columns);
+        assert_eq!(raw.triangles, [[0, 1, 2], [0, 1, 2], [0, 2, 3]]);
+    }
+}
+
+const CLOUD: &str = "element vertex 3\nproperty float x\nproperty float y\n";
+
+#[test]
+fn a_cut_file_says_what_is_left() {
+    let mesh = |format| header(format, &format!("{CLOUD}element face 2\nproperty list uchar int vertex_index\n"));
+    let cut = |what: &str, of, left| {
+        format!("a.ply: expected {of} {what}, as the header says, found {left}: the file is cut")
+    };
+    let binary = |bytes: &[u8]| message(&[mesh("binary_little_endian").as_bytes(), bytes].concat());
+    assert_eq!(binary(&[0; 17]), cut("vertices", 3, 2));
+    assert_eq!(binary(&[0; 25]), cut("faces", 2, 1));
+    assert_eq!(binary(&[[0; 24].as_slice(), &[255], &[0; 8]].concat()), cut("faces", 2, 0));
+    let ascii = |text: &str| message(format!("{}{text}", mesh("ascii")).as_bytes());
+    assert_eq!(ascii("1 2\n"), cut("vertices", 3, 1));
+    assert_eq!(ascii("1 2\n1 2\n1 2\n3 0 1 2\n"), cut("faces", 2, 1));
+    assert_eq!(message(b""), "a.ply: expected a PLY header, from ply to end_header, found an empty file");
+    assert!(message(&mesh("ascii").as_bytes()[..60]).ends_with("found no end_header: the file is cut"));
+}
+
+#[test]
+fn headers_that_lie_are_refused_without_reserving_memory() {
+    let huge = "element vertex 18446744073709551615\nproperty list uint double vertex_index\nproperty double x\n";
+    for format in ["ascii", "binary_little_endian", "binary_big_endian"] {
+        let lie = [header(format, huge).as_bytes(), &[0xFF; 40]].concat();
+        assert!(parse(&lie, "a.ply").is_err());
+        let more = [header(format, CLOUD).as_bytes(), b"1 2\n3 4\n5 6\n7 8\n9 10 11 12 13\n"].concat();
+        assert!(message(&more).contains("expected the end of the file after its elements"));
+    }
+    let twice = header("ascii", &format!("{CLOUD}property float x\n"));
+    assert_eq!(message(twice.as_bytes()), "a.ply, line 7: expected a new name, found property float x");
+    let twice = header("ascii", &format!("{CLOUD}{CLOUD}"));
+    assert_eq!(message(twice.as_bytes()), "a.ply, line 7: expected a new name, found element vertex 3");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    assert!(message(b"OFF\n1 0 0\n").ends_with("found OFF"));
+    assert_eq!(
+        message(header("ascii", "element vertex 1\nproperty half x\n").as_bytes()),
+        "a.ply, line 5: expected a line of a PLY header, found property half x"
+    );
+    assert!(message(b"ply\nelement vertex 0\nend_header\n").contains("a PLY header with a line format"));
+    assert!(
+        message(header("ascii", "element point 1\nproperty int x\n").as_bytes())
+            .contains("an element vertex, found point")
+    );
+    assert!(
+        message(header("ascii", &format!("{CLOUD}element tristrips 1\n")).as_bytes()).contains("found 1 tristrips")
+    );
+    let cloud = |text: &str| message(format!("{}{text}", header("ascii", CLOUD)).as_bytes());
+    assert_eq!(cloud("1 two\n"), "a.ply, line 8: expected a number for y, found two");
+    assert_eq!(cloud("1 2\n\n1\n"), "a.ply, line 10: expected a number for y, found the line's end");
+    assert_eq!(cloud("1 2 3\n"), "a.ply, line 8: expected the values of one vertex, found 3 after them");
+    let face = |format: &str, bytes: &[u8]| {
+        let elements = "element vertex 0\nproperty float x\nelement face 1\nproperty list char int vertex_index\n";
+        message(&[header(format, elements).as_bytes(), bytes].concat())
+    };
+    assert_eq!(face("ascii", b"3 0 1 -2\n"), "a.ply, line 9: expected positions of vertices in a face, found -2");
+    assert!(face("ascii", b"-1\n").contains("line 9: expected a number for vertex_index, found -1"));
+    let negative = [&[1_u8][..], &(-2_i32).to_le_bytes()].concat();
+    assert_eq!(
+        face("binary_little_endian", &negative),
+        "a.ply, face 0: expected positions of vertices in a face, found -2"
+    );
+    assert!(face("binary_big_endian", &[0xFF]).contains("a.ply, face 0: expected what the header says"));
+}

@@ -1,0 +1,164 @@
+//! Text by line and by word, without a copy of either, for the formats whose numbers we read ourselves.
+
+use crate::error::{Error, Result};
+
+/// What a byte order mark looks like in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Length to which a found word is cut in a message.
+const LONGEST_WORD: usize = 40;
+
+/// One line: its number, counted from 1, and its text without the blanks around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub number: usize,
+    pub text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// The words between blanks.
+    pub(super) fn words(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        self.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+    }
+
+    /// An error in this line.
+    pub(super) fn invalid(self, place: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::invalid(format!("{place}, line {}", self.number), expected, found)
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn count(self, word: Option<&[u8]>, what: &str, place: &str) -> Result<u64> {
+        word.and_then(whole)
+            .ok_or_else(|| self.invalid(place, what, word.map_or_else(|| "the line's end".into(), show)))
+    }
+}
+
+/// The lines of a text that are not blank, numbered as an editor does.
+#[derive(Debug, Clone)]
+pub(super) struct Lines<'a> {
+    rest: &'a [u8],
+    number: usize,
+    comment: Option<u8>,
+}
+
+impl<'a> Lines<'a> {
+    /// Lines that end with `\n` or `\r\n`; a byte order mark before the first is skipped.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self::after(without_mark(bytes), 0)
+    }
+
+    /// The same, cut before the letter that begins a comment.
+    pub(super) fn without_comments(bytes: &'a [u8], comment: u8) -> Self {
+        Self { comment: Some(comment), ..Self::new(bytes) }
+    }
+
+    /// Lines whose numbers go on after those of a header.
+    pub(super) fn after(bytes: &'a [u8], header: usize) -> Self {
+        Self { rest: bytes, number: header, comment: None }
+    }
+
+    /// Bytes that were not read yet: more than this can't follow.
+    pub(super) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        while !self.rest.is_empty() {
+            let end = self.rest.iter().position(|byte| *byte == b'\n').unwrap_or(self.rest.len());
+            let mut text = &self.rest[..end];
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            self.number += 1;
+            if let Some(comment) = self.comment {
+                text = text.split(|byte| *byte == comment).next().expect("a split has a first part");
+            }
+            text = text.trim_ascii();
+            if !text.is_empty() {
+                return Some(Line { number: self.number, text });
+            }
+        }
+        None
+    }
+}
+
+/// The bytes after a byte order mark, if there is one.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+/// A decimal number as C, Python and Rust print it, `nan` and `inf` included.
+pub(super) fn number(word: &[u8]) -> Option<f64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// A whole number that is not negative.
+pub(super) fn whole(word: &[u8]) -> Option<u64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// A word for a message.
+pub(super) fn show(word: &[u8]) -> String {
+    if word.is_empty() {
+        return "nothing".to_owned();
+    }
+    let text = String::from_utf8_lossy(word);
+    let mut shown: String = text.chars().take(LONGEST_WORD).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The error of a file that ends too early.
+pub(super) fn cut(place: &str, expected: u64, what: &str, found: u64) -> Error {
+    Error::invalid(place, format!("{expected} {what}, as the header says"), format!("{found}: the file is cut"))
+}
+
+/// Appends a polygon's triangles, all from its first corner; fewer than three corners have no area and give none.
+pub(super) fn fan(corners: &[u64], triangles: &mut Vec<[u64; 3]>) {
+    if let Some((first, others)) = corners.split_first() {
+        triangles.extend(others.windows(2).map(|pair| [*first, pair[0], pair[1]]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_numbers_over_blanks_comments_and_line_ends() {
+        let text = b"\xEF\xBB\xBFone two\r\n\r\n# nothing\n  three # four\n\t\nfive";
+        let lines: Vec<(usize, String)> =
+            Lines::without_comments(text, b'#').map(|line| (line.number, show(line.text))).collect();
+        assert_eq!(lines, [(1, "one two".into()), (4, "three".into()), (6, "five".into())]);
+        assert_eq!(Lines::new(b"# one").count(), 1);
+        assert_eq!(Lines::new(b"").count(), 0);
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_spelling() {
+        assert_eq!(number(b"-1.5e-3"), Some(-0.0015));
+        assert_eq!(number(b"+.5"), Some(0.5));
+        assert_eq!(number(b"5."), Some(5.0));
+        assert!(number(b"nan").is_some_and(f64::is_nan));
+        assert_eq!(number(b"1,5"), None);
+        assert_eq!(number(b"\xFF"), None);
+    }
+
+    #[test]
+    fn polygons_are_fanned() {
+        let mut triangles = Vec::new();
+        fan(&[5, 6], &mut triangles);
+        fan(&[], &mut triangles);
+        assert!(triangles.is_empty());
+        fan(&[1, 2, 3, 4, 5], &mut triangles);
+        assert_eq!(triangles, [[1, 2, 3], [1, 3, 4], [1, 4, 5]]);
+    }
+
+    #[test]
+    fn long_words_are_cut_in_messages() {
+        assert_eq!(show(&[b'a'; 100]).chars().count(), LONGEST_WORD + 1);
+    }
+}

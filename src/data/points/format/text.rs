@@ -1,0 +1,247 @@
+//! Tables of numbers in text: `.xyz`, `.txt`, `.csv`, `.pts` and `.asc`.
+//!
+//! One point a line; values between blanks, commas or semicolons, whichever the first line has. The first line may
+//! be names, or the number of points alone; `#` and `//` begin comments, and names may stand in one (CloudCompare
+//! and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry, which name
+//! elements, are refused.
+//!
+//! The crate `csv` is not used: it splits at single letters, which blanks in rows are not, and knows one sign for
+//! comments.
+
+use super::Raw;
+use super::columns::{self, Column};
+use super::scan::{Line, Lines, cut, number, show, whole};
+use crate::error::{Error, Result};
+
+/// Lines at the start in which an element's symbol gives a file of chemistry away: count, title, first atom.
+const CHEMISTRY_LINES: usize = 3;
+
+/// What stands between two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Blanks,
+    Sign(u8),
+}
+
+impl Separator {
+    fn of(text: &[u8]) -> Self {
+        let sign = [b';', b','].into_iter().find(|sign| text.contains(sign));
+        sign.map_or(Self::Blanks, Self::Sign)
+    }
+
+    /// The values of a line, without the quotes that some programs put around names.
+    fn values(self, text: &[u8]) -> Vec<&[u8]> {
+        let mut values: Vec<&[u8]> = match self {
+            Self::Blanks => text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
+            Self::Sign(sign) => text.split(|byte| *byte == sign).map(<[u8]>::trim_ascii).collect(),
+        };
+        // A separator behind the last value is a habit, not a value.
+        if values.last().is_some_and(|last| last.is_empty()) {
+            values.pop();
+        }
+        values.iter_mut().for_each(|value| *value = unquoted(value));
+        values
+    }
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// The columns of a table.
+pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
+    let mut table = Table { lines: Lines::new(bytes), comment: None };
+    refuse_chemistry(bytes, place)?;
+    let Some(mut first) = table.next() else {
+        let found = if bytes.is_empty() { "an empty file" } else { "comments and blank lines alone" };
+        return Err(Error::invalid(place, "numbers, one point a line", found));
+    };
+    let count = whole(first.text);
+    if let Some(count) = count {
+        first = table.next().ok_or_else(|| cut(place, count, "points", 0))?;
+    }
+    let separator = Separator::of(first.text);
+    let values = separator.values(first.text);
+    let has_names = names_axes(&values);
+    let names = if has_names { Some(values.clone()) } else { table.names(values.len()) };
+    let mut columns = names.map_or_else(|| (0..values.len()).map(Column::numbered).collect(), named);
+    if !has_names {
+        push_point(first, separator, &mut columns, place)?;
+    }
+    while let Some(line) = table.next() {
+        push_point(line, separator, &mut columns, place)?;
+    }
+    check_count(count, &columns, place)?;
+    columns::mark_byte_colours(&mut columns);
+    columns::finish(columns, Vec::new(), place)
+}
+
+/// The lines of a table, and the last comment before its first one.
+struct Table<'a> {
+    lines: Lines<'a>,
+    comment: Option<&'a [u8]>,
+}
+
+impl<'a> Table<'a> {
+    /// The next line with values, without the comment behind them.
+    fn next(&mut self) -> Option<Line<'a>> {
+        for line in self.lines.by_ref() {
+            let at = line.text.iter().position(|byte| *byte == b'#');
+            let slashes = line.text.windows(2).position(|pair| pair == b"//");
+            let end = at.into_iter().chain(slashes).min().unwrap_or(line.text.len());
+            let text = line.text[..end].trim_ascii();
+            if !text.is_empty() {
+                return Some(Line { text, ..line });
+            }
+            self.comment = Some(line.text.trim_ascii_start());
+        }
+        None
+    }
+
+    /// The names in the comment before the first point, if it holds as many as there are columns.
+    fn names(&self, width: usize) -> Option<Vec<&'a [u8]>> {
+        let comment = self.comment?;
+        let start = comment.iter().position(|byte| !matches!(byte, b'#' | b'/'))?;
+        let text = comment[start..].trim_ascii();
+        let names = Separator::of(text).values(text);
+        (names.len() == width && names_axes(&names)).then_some(names)
+    }
+}
+
+/// Whether x, y and z are among the names.
+fn names_axes(names: &[&[u8]]) -> bool {
+    [b"x", b"y", b"z"].iter().all(|axis| names.iter().any(|name| name.eq_ignore_ascii_case(*axis)))
+}
+
+/// Columns with the names of a header; one without is called by its number.
+fn named(names: Vec<&[u8]>) -> Vec<Column> {
+    let name = |(position, name): (usize, &&[u8])| match String::from_utf8_lossy(name) {
+        name if name.is_empty() => position.to_string(),
+        name => name.into_owned(),
+    };
+    names.iter().enumerate().map(name).map(Column::new).collect()
+}
+
+fn push_point(line: Line<'_>, separator: Separator, columns: &mut [Column], place: &str) -> Result<()> {
+    let values = separator.values(line.text);
+    if values.len() != columns.len() {
+        let expected = format!("{} values, as in the line before", columns.len());
+        return Err(line.invalid(place, expected, values.len().to_string()));
+    }
+    for (column, value) in columns.iter_mut().zip(values) {
+        let wrong = || line.invalid(place, format!("a number for {}", column.name), show(value));
+        column.values.push(number(value).ok_or_else(wrong)?);
+    }
+    Ok(())
+}
+
+fn check_count(count: Option<u64>, columns: &[Column], place: &str) -> Result<()> {
+    let found = columns.first().map_or(0, |column| column.values.len() as u64);
+    match count {
+        Some(count) if found < count => Err(cut(place, count, "points", found)),
+        Some(count) if found > count => {
+            Err(Error::invalid(place, format!("{count} points, as the first line says"), found.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An atom is a chemical symbol and three coordinates.
+fn refuse_chemistry(bytes: &[u8], place: &str) -> Result<()> {
+    let is_symbol =
+        |word: &[u8]| word.len() <= 2 && word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase);
+    let is_atom = |line: &Line<'_>| {
+        let mut words = line.words();
+        words.next().is_some_and(is_symbol) && words.clone().count() >= 3 && words.all(|word| number(word).is_some())
+    };
+    let Some(atom) = Lines::new(bytes).take(CHEMISTRY_LINES).find(is_atom) else { return Ok(()) };
+    Err(atom
+        .invalid(place, "numbers alone", format!("an atom, {}: this is an XYZ file of chemistry", show(atom.text)))
+        .with_hint("shapes are points without elements; remove the symbols to read the atoms as points"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(String, Vec<f64>)> {
+        parse(text.as_bytes(), "a.xyz").unwrap().columns
+    }
+
+    fn message(text: &str) -> String {
+        parse(text.as_bytes(), "a.xyz").unwrap_err().to_string()
+    }
+
+    fn columns(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
+        list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
+    }
+
+    #[test]
+    fn every_separator_and_line_end_gives_the_same_points() {
+        let expected = columns(&[("x", &[1.0, 4.0]), ("y", &[-2.5, 5.0]), ("z", &[3.0, 0.006]), ("3", &[0.0, 9.0])]);
+        for text in [
+            "1 -2.5 3 0\n4 5 6e-3 9\n",
+            "  1   -2.5\t3 0  \r\n\r\n4\t5 6E-3 9",
+            "1,-2.5,3,0\n4,5,.006,9\n",
+            "1 , -2.5 , 3 , 0,\n4 , 5 , 6e-3 , 9,\n",
+            "1;-2.5;3;0\n4;5;6e-3;9\n",
+            "\u{feff}# by a scanner\n// in metres\n1 -2.5 3 0 # first\n4 5 6e-3 9 // second\n",
+            "2\n1 -2.5 3 0\n4 5 6e-3 9\n",
+            "\"1\",\"-2.5\",\"3\",\"0\"\n4,5,6e-3,9\n",
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_names_the_columns_wherever_x_y_and_z_stand() {
+        let expected =
+            columns(&[("label", &[7.0]), ("z", &[3.0]), ("x", &[1.0]), ("y", &[2.0]), ("nx", &[0.5]), ("red", &[1.0])]);
+        for text in [
+            "Label,Z,X,Y,normal_x,R\n7,3,1,2,0.5,255\n",
+            "\"label\";\"z\";\"x\";\"y\";\"nx\";\"red\"\n7;3;1;2;0.5;255\n",
+            "1\nlabel z x y nx red\n7 3 1 2 0.5 255\n",
+            "//Label Z X Y Nx R\n1\n7 3 1 2 0.5 255\n",
+            "# label z x y nx red\n7 3 1 2 0.5 255\n",
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        assert_eq!(read(",x,y,z\n0,1,2,3\n")[0].0, "0");
+        assert_eq!(read("# three numbers here\n1 2 3\n")[0].0, "x");
+    }
+
+    #[test]
+    fn what_is_no_number_is_named_with_its_line() {
+        assert_eq!(message("1 2 3\n\n4 five 6\n"), "a.xyz, line 3: expected a number for y, found five");
+        assert_eq!(message("a b c\n1 2 3\n"), "a.xyz, line 1: expected a number for x, found a");
+        assert_eq!(message("1,2,3\n1,,3\n"), "a.xyz, line 2: expected a number for y, found nothing");
+        assert_eq!(message("1 2 3\n1 2\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 2");
+        assert_eq!(message("1 2 3\n1 2 3 4\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 4");
+        assert!(message("x,y,z,x\n1,2,3,4\n").contains("x twice"));
+        assert!(message("\0\u{1}\u{2}\n").contains("line 1"));
+    }
+
+    #[test]
+    fn a_file_that_ends_early_says_how_many_points_are_left() {
+        assert_eq!(message("3\n1 2 3\n"), "a.xyz: expected 3 points, as the header says, found 1: the file is cut");
+        assert_eq!(message("3\n"), "a.xyz: expected 3 points, as the header says, found 0: the file is cut");
+        assert_eq!(message("1\n1 2 3\n4 5 6\n"), "a.xyz: expected 1 points, as the first line says, found 2");
+        let huge = u64::MAX;
+        assert!(message(&format!("{huge}\n1 2 3\n")).contains("found 1: the file is cut"));
+        assert_eq!(message(""), "a.xyz: expected numbers, one point a line, found an empty file");
+        assert!(message("# nothing\n\n").contains("comments and blank lines alone"));
+        assert!(read("x y z\n")[0].1.is_empty());
+    }
+
+    #[test]
+    fn chemistry_is_refused_in_words() {
+        let water = "3\nwater\nO 0.0 0.0 0.117\nH 0.0 0.757 -0.469\nH 0.0 -0.757 -0.469\n";
+        assert_eq!(
+            message(water),
+            "a.xyz, line 3: expected numbers alone, found an atom, O 0.0 0.0 0.117: this is an XYZ file of chemistry"
+        );
+        assert!(message("Cl 1 2 3\n").contains("chemistry"));
+        assert!(message("1\n\nHe 1 2 3 0.5\n").contains("chemistry"));
+        assert!(!message("car 1 2 3\n").contains("chemistry"));
+    }
+}

@@ -1,0 +1,324 @@
+//! What a set of shapes holds, told without a network: counts, sizes, columns, and every shape that won't do.
+//!
+//! What a shape must satisfy is checked where it is checked for a run, in `shape`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::augmentation::Normalization;
+use super::features::{AXES, Features, NORMALS};
+use super::format::Raw;
+use super::modelnet_hdf5;
+use super::set::{Item, ShapeSet, Shapes};
+use super::shape::{Reading, Shape};
+use super::surface::Vector;
+use crate::data::checks::check_classes;
+use crate::data::config::DataConfig;
+use crate::data::source::{Layout, Source};
+use crate::data::split::Split;
+use crate::error::{Error, Result};
+
+/// How many times as large the largest shape may be before a word is due.
+const SCALES_DIFFER: f64 = 1000.0;
+
+/// What a set holds. Numbers are those of the shapes that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Survey {
+    /// Where it comes from.
+    pub data: String,
+    /// How it is stored: `HDF5`, where class and part stand in a path, or `none`.
+    pub layout: &'static str,
+    /// What says which shapes are for testing.
+    pub test_part: String,
+    /// Files by extension, those that can't be used too.
+    pub files: BTreeMap<String, usize>,
+    /// In the order of the labels.
+    pub classes: Vec<ClassCount>,
+    /// Shapes without triangles.
+    pub clouds: usize,
+    /// Points of the clouds.
+    pub points: Option<Spread>,
+    /// Shapes with triangles.
+    pub meshes: usize,
+    /// Vertices of the meshes.
+    pub vertices: Option<Spread>,
+    /// Triangles of the meshes.
+    pub triangles: Option<Spread>,
+    /// The box around all shapes, as stored.
+    pub range: Option<Bounds>,
+    /// The shape with the shortest longest side.
+    pub smallest: Option<Extent>,
+    /// The shape with the longest side.
+    pub largest: Option<Extent>,
+    /// Columns, in the order met; meshes have normals by their faces.
+    pub columns: Vec<Column>,
+    /// What `data.features` can name, because all shapes have it.
+    pub features: Vec<String>,
+    /// What is worth knowing and stops nothing.
+    pub notes: Vec<String>,
+    /// Shapes that can't be used.
+    pub problems: Vec<Problem>,
+    /// What the set lacks where those are left out.
+    pub lacking: Option<String>,
+}
+
+/// The shapes of a class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassCount {
+    /// Name of the class.
+    pub class: String,
+    /// For training, that can be used.
+    pub train: usize,
+    /// For testing, that can be used.
+    pub test: usize,
+    /// That can't be used.
+    pub bad: usize,
+}
+
+/// How a count spreads over the shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The least.
+    pub min: usize,
+    /// The middle one; of an even number of shapes the greater of the middle two.
+    pub median: usize,
+    /// The greatest.
+    pub max: usize,
+}
+
+/// A box along the axes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bounds {
+    /// The least x, y and z.
+    pub min: [f64; 3],
+    /// The greatest x, y and z.
+    pub max: [f64; 3],
+}
+
+/// A shape by its size.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Extent {
+    /// The longest side of the box around it, as stored.
+    pub extent: f64,
+    /// Its file.
+    pub shape: String,
+}
+
+/// A column of points or vertices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// As `data.features` takes it.
+    pub name: String,
+    /// Shapes that have it.
+    pub shapes: usize,
+}
+
+/// A shape that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Its file, and its place in the file.
+    pub shape: String,
+    /// What was expected and found, the place included.
+    pub problem: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Looks at every shape of a set as a run with this configuration would. `minimum_points` is what a network needs
+/// of a cloud (k · dilation).
+///
+/// # Errors
+/// A set that can't be opened at all: see [`super::load`].
+pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
+    let hdf5 = hdf5_contents(source)?;
+    let set = ShapeSet::open(source, &with_stored_normals(config, hdf5))?;
+    let normalization = if config.normalize == Normalization::Auto { set.usual } else { config.normalize };
+    let reading = Reading { features: Features::parse(&config.features)?, normalization, minimum_points: 0 };
+    let files = hdf5.map_or_else(|| extensions(&set.shapes), |contents| [("h5".to_owned(), contents.files)].into());
+    let looked = ShapeSet::map(set.shapes, |item, raw| look(item, raw, &reading));
+    let good: Vec<(&Item, &Facts)> =
+        looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
+    let shapes = good.iter().map(|(item, _)| (item.split, item.label));
+    let (clouds, meshes): (Vec<&Facts>, Vec<&Facts>) =
+        good.iter().map(|(_, facts)| *facts).partition(|facts| facts.triangles == 0);
+    let columns = columns(&good);
+    let common: Vec<&str> =
+        columns.iter().filter(|column| column.shapes == good.len()).map(|column| column.name.as_str()).collect();
+    let extents = || good.iter().map(|(item, facts)| (facts.bounds.extent(), &item.name));
+    let extent = |(extent, shape): (f64, &String)| Extent { extent, shape: shape.clone() };
+    Ok(Survey {
+        lacking: check_classes(shapes, &set.classes, &set.origin).err().map(|error| error.to_string()),
+        classes: count_classes(&looked, &set.classes),
+        data: set.origin,
+        layout: set.layout,
+        test_part: set.division,
+        files,
+        clouds: clouds.len(),
+        points: Spread::of(clouds.iter().map(|facts| facts.rows)),
+        meshes: meshes.len(),
+        vertices: Spread::of(meshes.iter().map(|facts| facts.rows)),
+        triangles: Spread::of(meshes.iter().map(|facts| facts.triangles)),
+        range: good.iter().map(|(_, facts)| facts.bounds).reduce(Bounds::join),
+        smallest: extents().min_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
+        largest: extents().max_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
+        features: Features::nameable(&common),
+        notes: notes(&good, config, normalization, minimum_points),
+        problems: looked.iter().filter_map(|(item, facts)| Some(problem(item, facts.as_ref().err()?))).collect(),
+        columns,
+    })
+}
+
+/// What is told of a shape's content.
+struct Facts {
+    columns: Vec<String>,
+    /// Points, or vertices.
+    rows: usize,
+    triangles: usize,
+    bounds: Bounds,
+}
+
+impl Facts {
+    fn of(raw: &Raw) -> Self {
+        let mut columns: Vec<String> = raw.columns.iter().map(|(name, _)| name.clone()).collect();
+        if !raw.triangles.is_empty() {
+            let missing = NORMALS.iter().filter(|normal| !raw.columns.iter().any(|(name, _)| name == *normal));
+            columns.extend(missing.map(|normal| (*normal).to_owned()));
+        }
+        let rows = raw.columns.first().map_or(0, |(_, values)| values.len());
+        Self { columns, rows, triangles: raw.triangles.len(), bounds: Bounds::of(raw) }
+    }
+}
+
+impl Bounds {
+    fn of(raw: &Raw) -> Self {
+        let edge = |start: f64, further: fn(f64, f64) -> f64| {
+            AXES.map(|axis| {
+                let values = raw.columns.iter().find(|(name, _)| name == axis).map(|(_, values)| values);
+                values.into_iter().flatten().copied().fold(start, further)
+            })
+        };
+        Self { min: edge(f64::INFINITY, f64::min), max: edge(f64::NEG_INFINITY, f64::max) }
+    }
+
+    fn join(self, other: Self) -> Self {
+        let edge = |one: Vector, two: Vector, further: fn(f64, f64) -> f64| -> Vector {
+            std::array::from_fn(|axis| further(one[axis], two[axis]))
+        };
+        Self { min: edge(self.min, other.min, f64::min), max: edge(self.max, other.max, f64::max) }
+    }
+
+    /// The longest side.
+    fn extent(&self) -> f64 {
+        self.max.iter().zip(self.min).map(|(max, min)| max - min).fold(0.0, f64::max)
+    }
+}
+
+impl Spread {
+    fn of(counts: impl Iterator<Item = usize>) -> Option<Self> {
+        let mut counts: Vec<usize> = counts.collect();
+        counts.sort_unstable();
+        Some(Self { min: *counts.first()?, median: counts[counts.len() / 2], max: *counts.last()? })
+    }
+}
+
+fn look(item: Item, raw: Result<Raw>, reading: &Reading) -> (Item, Result<Facts>) {
+    let facts = raw.and_then(|raw| {
+        let facts = Facts::of(&raw);
+        Shape::new(raw, &item.name, reading)?;
+        Ok(facts)
+    });
+    (item, facts)
+}
+
+fn hdf5_contents(source: &Source) -> Result<Option<modelnet_hdf5::Contents>> {
+    match source {
+        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::ModelNetHdf5) => {
+            modelnet_hdf5::contents(folder).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// HDF5 sets are read with normals only where features name them; here they shall be told where they are stored.
+fn with_stored_normals(config: &DataConfig, hdf5: Option<modelnet_hdf5::Contents>) -> DataConfig {
+    let mut config = config.clone();
+    if hdf5.is_some_and(|contents| contents.normals) {
+        config.features = vec!["normals".to_owned()];
+    }
+    config
+}
+
+fn extensions(shapes: &Shapes) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    if let Shapes::Files(files) = shapes {
+        for (_, path) in files {
+            *counts.entry(extension(path)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+fn count_classes(looked: &[(Item, Result<Facts>)], classes: &[String]) -> Vec<ClassCount> {
+    let none = |class: &String| ClassCount { class: class.clone(), train: 0, test: 0, bad: 0 };
+    let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
+    for (item, facts) in looked {
+        let count = &mut counts[item.label];
+        match (facts, item.split) {
+            (Err(_), _) => count.bad += 1,
+            (Ok(_), Split::Test) => count.test += 1,
+            (Ok(_), _) => count.train += 1,
+        }
+    }
+    counts
+}
+
+fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for name in good.iter().flat_map(|(_, facts)| &facts.columns) {
+        match columns.iter_mut().find(|column| column.name == *name) {
+            Some(column) => column.shapes += 1,
+            None => columns.push(Column { name: name.clone(), shapes: 1 }),
+        }
+    }
+    columns
+}
+
+fn problem(item: &Item, error: &Error) -> Problem {
+    Problem { shape: item.name.clone(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
+}
+
+fn notes(
+    good: &[(&Item, &Facts)],
+    config: &DataConfig,
+    normalization: Normalization,
+    minimum_points: usize,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let wanted = config.points;
+    let too_few = format!(
+        "fewer than {minimum_points} points, which the default network of the task points needs (k · dilation): runs \
+         refuse them, or go on without them by --skip-bad"
+    );
+    let repeated = format!("fewer points than data.points = {wanted}: their points are repeated");
+    for (least, most, what) in [(0, minimum_points, too_few), (minimum_points, wanted, repeated)] {
+        let clouds = good.iter().filter(|(_, facts)| facts.triangles == 0 && (least..most).contains(&facts.rows));
+        if let Some((item, facts)) = clouds.clone().min_by_key(|(_, facts)| facts.rows) {
+            notes.push(format!("{} clouds (the smallest, {}, {}) have {what}", clouds.count(), item.name, facts.rows));
+        }
+    }
+    let extents = || good.iter().map(|(_, facts)| facts.bounds.extent());
+    if extents().fold(0.0, f64::max) > SCALES_DIFFER * extents().fold(f64::INFINITY, f64::min) {
+        let then = match normalization {
+            Normalization::Cube => "are all in the same unit? For a run they are made equally large",
+            _ => "data.normalize = \"cube\" would make them equally large",
+        };
+        notes.push(format!("the largest shape is more than {SCALES_DIFFER} times as large as the smallest: {then}"));
+    }
+    notes
+}
