@@ -2,7 +2,7 @@
 
 use super::{DataInfoOptions, print};
 use crate::config::{self, Sources, TrainRun};
-use crate::data::{self, Bounds, Column, PointSet, Spread, Survey};
+use crate::data::{self, Bounds, Column, SetName, Spread, Survey};
 use crate::error::{Error, Result};
 use std::io::Write;
 
@@ -19,7 +19,7 @@ const TOLD: usize = 20;
 pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     let sources = Sources { config: None, begun: false, task: Some(TASK), set: &options.set, flags: &[] };
     let run: TrainRun = config::resolve(&sources)?;
-    let source = data::find(PointSet::Own, Some(&options.folder))?;
+    let source = data::find(SetName::Points, Some(&options.folder))?;
     let survey = data::survey(&source, &run.data, run.point.minimum_points(run.model.cells))?;
     let text = match options.json {
         true => format!("{:#}\n", serde_json::to_value(&survey).expect("plain numbers and names")),

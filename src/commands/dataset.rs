@@ -1,6 +1,6 @@
 //! Which data set a task reads.
 
-use crate::data::{self, DataConfig, Dataset, EpochPlan, PointSet, Source};
+use crate::data::{self, DataConfig, Dataset, EpochPlan, SetName, Source};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
@@ -10,7 +10,7 @@ use crate::tensor::random::{Key, Purpose};
 /// # Errors
 /// Data that is found nowhere or won't do: see [`data::find`] and [`data::load`].
 pub fn open(task: &str, config: &mut DataConfig, seed: u64, minimum_points: usize) -> Result<Dataset> {
-    let source = data::find(point_set(task), config.source.as_deref())?;
+    let source = data::find(set_name(task), config.source.as_deref())?;
     config.source = Some(source.to_string());
     data::load(&source, config, seed, minimum_points)
 }
@@ -20,7 +20,7 @@ pub fn open(task: &str, config: &mut DataConfig, seed: u64, minimum_points: usiz
 /// # Errors
 /// Data that is found nowhere: see [`data::find`].
 pub fn find(task: &str) -> Result<Source> {
-    data::find(point_set(task), None)
+    data::find(set_name(task), None)
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.
@@ -36,10 +36,10 @@ pub fn require_batches(key: &str, dataset: &Dataset, batch: usize, drop_last: bo
         .with_hint("lower it with --batch N, or hold out less with data.validation; one sample alone can't train"))
 }
 
-fn point_set(task: &str) -> PointSet {
+fn set_name(task: &str) -> SetName {
     match task {
-        "modelnet40" => PointSet::ModelNet40,
-        "modelnet10" => PointSet::ModelNet10,
-        _ => PointSet::Own,
+        "modelnet40" => SetName::ModelNet40,
+        "modelnet10" => SetName::ModelNet10,
+        _ => SetName::Points,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
 use super::points::features::Features;
@@ -45,6 +46,9 @@ pub struct DataConfig {
     pub batches_ahead: usize,
     /// Size of the built-in set.
     pub synthetic: SyntheticConfig,
+    /// What is peculiar to pictures.
+    #[serde(skip_serializing_if = "ImageDataConfig::is_default")]
+    pub images: ImageDataConfig,
 }
 
 impl Default for DataConfig {
@@ -66,6 +70,7 @@ impl Default for DataConfig {
             workers: loader.workers,
             batches_ahead: loader.batches_ahead,
             synthetic: SyntheticConfig::default(),
+            images: ImageDataConfig::default(),
         }
     }
 }
@@ -93,6 +98,7 @@ impl DataConfig {
         if self.batches_ahead == 0 {
             return Err(Error::invalid("data.batches_ahead", "at least 1", "0"));
         }
+        self.images.validate()?;
         self.synthetic.validate()
     }
 
@@ -113,6 +119,7 @@ impl DataConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{HeldOut, ImageAugmentation};
 
     #[test]
     fn every_value_out_of_range_is_named_by_its_key() {
@@ -125,6 +132,10 @@ mod tests {
             ("workers = 0", "data.workers"),
             ("batches_ahead = 0", "data.batches_ahead"),
             ("[synthetic]\ntest = 9", "data.synthetic.test"),
+            ("[images]\nsize = 4", "data.images.size"),
+            ("[images]\nsize = 32\ncutout = 33", "data.images.cutout"),
+            ("[images]\nmean = [0.5, 1.5, 0.5]", "data.images.mean"),
+            ("[images]\ndeviation = [0.2, 0.2, 0.0]", "data.images.deviation"),
         ];
         for (text, key) in wrong {
             let config: DataConfig = toml::from_str(text).unwrap();
@@ -147,5 +158,22 @@ mod tests {
         assert!(text.contains("augmentation = \"scale_translate\""), "{text}");
         assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), config);
         assert!(toml::from_str::<DataConfig>("point = 3").is_err(), "unknown key accepted");
+    }
+
+    #[test]
+    fn the_section_of_pictures_survives_toml_and_stays_away_from_other_runs() {
+        let images = ImageDataConfig {
+            size: 32,
+            augmentation: ImageAugmentation::CropFlip,
+            cutout: 16,
+            held_out: HeldOut::Last,
+            augment_validation: true,
+            ..ImageDataConfig::default()
+        };
+        let config = DataConfig { images, ..DataConfig::default() };
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("augmentation = \"crop_flip\"") && text.contains("held_out = \"last\""), "{text}");
+        assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), config);
+        assert!(!toml::to_string(&DataConfig::default()).unwrap().contains("images"));
     }
 }

@@ -15,7 +15,7 @@ pub struct Dataset {
     pub test: Arc<dyn Samples>,
     /// Names of the classes, in the order of the labels.
     pub classes: Vec<String>,
-    /// Numbers per point that the network takes.
+    /// Numbers per point or pixel that the network takes.
     pub channels: i64,
     /// Where the samples come from, and what was done to them, in words.
     pub origin: String,

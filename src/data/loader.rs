@@ -40,7 +40,7 @@ pub trait Samples: Send + Sync {
     /// Class of a sample, as its position in the list of classes.
     fn label(&self, index: usize) -> usize;
 
-    /// Makes the batch of these samples, on the CPU, in this order.
+    /// Makes the batch of these samples, in this order: on the CPU, or where the samples are stored.
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch>;
 }
 

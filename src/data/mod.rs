@@ -3,8 +3,11 @@
 //!
 //! Nothing is downloaded, and nothing falls back to synthetic data.
 
+mod checks;
 mod config;
 pub mod dataset;
+mod folders;
+pub mod images;
 pub mod loader;
 pub mod points;
 pub mod source;
@@ -12,11 +15,13 @@ pub mod split;
 
 pub use config::DataConfig;
 pub use dataset::Dataset;
+pub use images::augmentation::ImageAugmentation;
+pub use images::config::ImageDataConfig;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
 pub use points::survey::{Bounds, Column, Spread, Survey, survey};
 pub use points::synthetic::SyntheticConfig;
 pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};
 pub use points::{InputFile, InputNeeds, Inputs, find_inputs, load, read_inputs};
-pub use source::{PointSet, Source, find};
-pub use split::Split;
+pub use source::{SetName, Source, find};
+pub use split::{HeldOut, Split};

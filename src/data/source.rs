@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::images::layout::{self as pictures, PICKLES, is_pickled};
 use super::points::{LAYOUTS, is_class_folder};
 use crate::error::{Error, Result};
 
@@ -14,24 +15,36 @@ const DATA_VARIABLE: &str = "SGAS_DATA";
 /// The name that stands for the built-in set.
 const SYNTHETIC: &str = "synthetic";
 
-/// A set of point clouds with a class each, as tasks name them.
+/// A data set, as tasks name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PointSet {
+pub enum SetName {
     /// ModelNet40, in HDF5 files or as a folder of classes.
     ModelNet40,
     /// ModelNet10, as a folder of classes.
     ModelNet10,
-    /// The user's own shapes, in any layout.
-    Own,
+    /// The user's own shapes, in any layout of shapes.
+    Points,
+    /// CIFAR-10, in binary files or as a folder of classes.
+    Cifar10,
+    /// CIFAR-100, in binary files or as a folder of classes.
+    Cifar100,
+    /// ImageNet (ILSVRC2012), as a folder of classes.
+    ImageNet,
+    /// The user's own pictures, in any layout of pictures.
+    Images,
 }
 
-impl PointSet {
-    /// The usual names of its folder, in the order looked for; own shapes have none.
+impl SetName {
+    /// The usual names of its folder, in the order looked for; own data has none.
     pub fn folders(self) -> &'static [&'static str] {
         match self {
             Self::ModelNet40 => &["modelnet40_ply_hdf5_2048", "ModelNet40"],
             Self::ModelNet10 => &["ModelNet10"],
-            Self::Own => &[],
+            // The second one can't be read; it is looked for to say so.
+            Self::Cifar10 => &["cifar-10-batches-bin", "cifar-10-batches-py"],
+            Self::Cifar100 => &["cifar-100-binary", "cifar-100-python"],
+            Self::ImageNet => &["imagenet", "ILSVRC2012"],
+            Self::Points | Self::Images => &[],
         }
     }
 
@@ -44,7 +57,41 @@ impl PointSet {
             Self::ModelNet10 => {
                 "\nModelNet10 is published as https://vision.princeton.edu/projects/2014/3DShapeNets/ModelNet10.zip"
             }
-            Self::Own => "",
+            Self::Cifar10 => "\nCIFAR-10 is published as https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            Self::Cifar100 => "\nCIFAR-100 is published as https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            Self::ImageNet => {
+                "\nImageNet is published at https://image-net.org/challenges/LSVRC/2012/ (after registration)"
+            }
+            Self::Points | Self::Images => "",
+        }
+    }
+
+    fn has_pictures(self) -> bool {
+        match self {
+            Self::ModelNet40 | Self::ModelNet10 | Self::Points => false,
+            Self::Cifar10 | Self::Cifar100 | Self::ImageNet | Self::Images => true,
+        }
+    }
+
+    /// What a sample is, in the plural.
+    fn samples(self) -> &'static str {
+        if self.has_pictures() { "pictures" } else { "shapes" }
+    }
+
+    fn layouts(self) -> &'static str {
+        if self.has_pictures() { pictures::LAYOUTS } else { LAYOUTS }
+    }
+
+    /// True where `folder` may hold the set, by its layout; the two CIFARs are told apart.
+    fn may_be_in(self, folder: &Path) -> bool {
+        if !self.has_pictures() {
+            return Layout::detect(folder).is_some();
+        }
+        match pictures::Layout::detect(folder) {
+            None => false,
+            Some(pictures::Layout::Cifar10) => self != Self::Cifar100,
+            Some(pictures::Layout::Cifar100) => self != Self::Cifar10,
+            Some(pictures::Layout::ClassFolders) => true,
         }
     }
 }
@@ -52,7 +99,7 @@ impl PointSet {
 /// Where samples come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The built-in solids.
+    /// The built-in set.
     Synthetic,
     /// A folder in one of the known layouts.
     Folder(PathBuf),
@@ -92,20 +139,20 @@ impl Layout {
 ///
 /// # Errors
 /// Found nowhere: the paths tried, the layouts, where the set is published, and `--data synthetic` to try.
-pub fn find(set: PointSet, named: Option<&str>) -> Result<Source> {
+pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
     if named == Some(SYNTHETIC) {
         return Ok(Source::Synthetic);
     }
     let variable = std::env::var_os(DATA_VARIABLE).map(PathBuf::from);
     let tried = candidates(set, named.map(Path::new), variable.as_deref());
-    match tried.iter().find(|path| Layout::detect(path).is_some()) {
+    match tried.iter().find(|path| set.may_be_in(path)) {
         Some(path) => Ok(Source::Folder(path.canonicalize().map_err(|error| Error::read(path, error))?)),
         None => Err(not_found(set, &tried)),
     }
 }
 
 /// A folder that the user named is the only place looked at, itself and the set's folder in it.
-fn candidates(set: PointSet, named: Option<&Path>, variable: Option<&Path>) -> Vec<PathBuf> {
+fn candidates(set: SetName, named: Option<&Path>, variable: Option<&Path>) -> Vec<PathBuf> {
     let within = |root: &Path| set.folders().iter().map(|folder| root.join(folder)).collect::<Vec<_>>();
     match named {
         Some(named) => std::iter::once(named.to_owned()).chain(within(named)).collect(),
@@ -113,26 +160,32 @@ fn candidates(set: PointSet, named: Option<&Path>, variable: Option<&Path>) -> V
     }
 }
 
-fn not_found(set: PointSet, tried: &[PathBuf]) -> Error {
-    let what = set.folders().first().unwrap_or(&"shapes");
+fn not_found(set: SetName, tried: &[PathBuf]) -> Error {
+    let what = set.folders().first().copied().unwrap_or(set.samples());
     let message = if tried.is_empty() {
         format!("{what}: no data folder was named")
     } else {
-        let lines: Vec<String> = tried.iter().map(|path| describe(path)).collect();
+        let lines: Vec<String> = tried.iter().map(|path| describe(set, path)).collect();
         format!("{what}: no data found; tried {}", lines.join(", "))
     };
     Error::usage(message).with_hint(format!(
         "name the folder with --data DIR or put it under ${DATA_VARIABLE}; its layout is either \
-         {LAYOUTS}. `--data {SYNTHETIC}` tries everything on built-in shapes.{}",
+         {}. `--data {SYNTHETIC}` tries everything on built-in {}.{}",
+        set.layouts(),
+        set.samples(),
         set.published()
     ))
 }
 
-fn describe(path: &Path) -> String {
+fn describe(set: SetName, path: &Path) -> String {
     let state = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => error.to_string(),
-        Ok(mut entries) => if entries.next().is_some() { "no shapes in a known layout" } else { "empty" }.to_owned(),
+        Ok(_) if set.has_pictures() && is_pickled(path) => PICKLES.to_owned(),
+        Ok(mut entries) => match entries.next() {
+            None => "empty".to_owned(),
+            Some(_) => format!("no {} in a known layout", set.samples()),
+        },
     };
     format!("{} ({state})", path.display())
 }
@@ -143,28 +196,32 @@ mod tests {
 
     #[test]
     fn a_named_folder_may_be_the_set_or_its_parent_and_nothing_else_is_tried() {
-        let tried = candidates(PointSet::ModelNet10, Some(Path::new("/d")), Some(Path::new("/v")));
+        let tried = candidates(SetName::ModelNet10, Some(Path::new("/d")), Some(Path::new("/v")));
         assert_eq!(tried, [PathBuf::from("/d"), PathBuf::from("/d/ModelNet10")]);
     }
 
     #[test]
     fn the_variable_comes_before_the_folder_data() {
-        let tried = candidates(PointSet::ModelNet40, None, Some(Path::new("/v")));
+        let tried = candidates(SetName::ModelNet40, None, Some(Path::new("/v")));
         let expected =
             ["/v/modelnet40_ply_hdf5_2048", "/v/ModelNet40", "data/modelnet40_ply_hdf5_2048", "data/ModelNet40"];
         assert_eq!(tried, expected.map(PathBuf::from));
-        assert_eq!(candidates(PointSet::ModelNet10, None, None), [PathBuf::from("data/ModelNet10")]);
+        assert_eq!(candidates(SetName::ModelNet10, None, None), [PathBuf::from("data/ModelNet10")]);
     }
 
     #[test]
-    fn own_clouds_must_be_named() {
-        assert_eq!(candidates(PointSet::Own, None, Some(Path::new("/v"))), Vec::<PathBuf>::new());
-        assert!(find(PointSet::Own, None).unwrap_err().to_string().contains("no data folder was named"));
+    fn own_data_must_be_named() {
+        assert_eq!(candidates(SetName::Points, None, Some(Path::new("/v"))), Vec::<PathBuf>::new());
+        for (set, what) in [(SetName::Points, "shapes"), (SetName::Images, "pictures")] {
+            let error = find(set, None).unwrap_err();
+            assert_eq!(error.to_string(), format!("{what}: no data folder was named"));
+            assert!(error.hint().unwrap().contains(&format!("built-in {what}")));
+        }
     }
 
     #[test]
     fn synthetic_is_a_source_like_any_other() {
-        assert_eq!(find(PointSet::ModelNet40, Some("synthetic")).unwrap(), Source::Synthetic);
+        assert_eq!(find(SetName::ModelNet40, Some("synthetic")).unwrap(), Source::Synthetic);
         assert_eq!(Source::Synthetic.to_string(), "synthetic");
     }
 }

@@ -1,6 +1,7 @@
 //! Splits of a data set, and the validation share that is held out of the training data.
 
 use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
 
 use crate::tensor::random::Key;
 
@@ -26,6 +27,17 @@ impl Split {
     }
 }
 
+/// Which training samples are held out for validation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOut {
+    /// A random share of every class.
+    #[default]
+    Stratified,
+    /// The last ones in the order of the files.
+    Last,
+}
+
 /// Marks a random `share` of every class, rounded, and of a class with several samples at least one and never
 /// all, so that both parts know all classes.
 pub fn hold_out(labels: &[usize], share: f64, key: Key) -> Vec<bool> {
@@ -39,6 +51,12 @@ pub fn hold_out(labels: &[usize], share: f64, key: Key) -> Vec<bool> {
         }
     }
     marks
+}
+
+/// Marks the last `share` of the samples, rounded, at least one and never all.
+pub fn hold_out_last(samples: usize, share: f64) -> Vec<bool> {
+    let kept = samples - held_out_count(samples, share);
+    (0..samples).map(|index| index >= kept).collect()
 }
 
 fn held_out_count(members: usize, share: f64) -> usize {
@@ -63,6 +81,13 @@ mod tests {
         assert_eq!(marks, hold_out(&labels, 0.1, key(1)));
         assert_ne!(marks, hold_out(&labels, 0.1, key(2)));
         assert!(!hold_out(&labels, 0.0, key(1)).contains(&true));
+    }
+
+    #[test]
+    fn the_last_samples_are_held_out_in_order() {
+        assert_eq!(hold_out_last(5, 0.4), [false, false, false, true, true]);
+        assert_eq!(hold_out_last(3, 0.99), [false, true, true]);
+        assert_eq!(hold_out_last(2, 0.0), [false, false]);
     }
 
     #[test]

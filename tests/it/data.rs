@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, DataConfig, Dataset, Normalization, PointOrder, PointSet, Samples, Source, SyntheticConfig, find, load,
+    Access, DataConfig, Dataset, Normalization, PointOrder, Samples, SetName, Source, SyntheticConfig, find, load,
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
@@ -291,7 +291,7 @@ fn bad_files_are_counted_and_skipped_where_that_is_asked_for() {
     assert!(data.description().contains("2 bad files skipped"), "{}", data.description());
     write(folder.path().join("b/train/b_0.pcd"), b"");
     let error = load_folder(folder.path(), &skipping).err().unwrap();
-    assert_mentions(&error, &["train split of class b", "at least one shape"]);
+    assert_mentions(&error, &["train split of class b", "at least one sample"]);
 }
 
 /// Classes a and b of four clouds each, without train and test.
@@ -363,11 +363,11 @@ fn data_is_found_by_its_folder_or_the_parent_and_missing_data_says_what_to_do() 
     let inner = parent.path().join("ModelNet10");
     std::fs::rename(class_folder().keep(), &inner).unwrap();
     let expected = Source::Folder(inner.canonicalize().unwrap());
-    assert_eq!(find(PointSet::ModelNet10, Some(inner.to_str().unwrap())).unwrap(), expected);
-    assert_eq!(find(PointSet::ModelNet10, Some(parent.path().to_str().unwrap())).unwrap(), expected);
+    assert_eq!(find(SetName::ModelNet10, Some(inner.to_str().unwrap())).unwrap(), expected);
+    assert_eq!(find(SetName::ModelNet10, Some(parent.path().to_str().unwrap())).unwrap(), expected);
 
     let empty = tempfile::tempdir().unwrap();
-    let error = find(PointSet::ModelNet40, Some(empty.path().to_str().unwrap())).unwrap_err();
+    let error = find(SetName::ModelNet40, Some(empty.path().to_str().unwrap())).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let words = [
         "(empty)",

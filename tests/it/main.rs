@@ -16,5 +16,6 @@ mod memory;
 mod neighbours;
 mod own_shapes;
 mod parity;
+mod pictures;
 mod readme;
 mod runs;

@@ -11,6 +11,7 @@ use super::division;
 use super::format::Format;
 use super::set::Item;
 use crate::data::config::DataConfig;
+use crate::data::folders::{entries, file_name, folders, require_same_classes};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
@@ -54,7 +55,7 @@ pub(super) fn list(folder: &Path, config: &DataConfig) -> Result<Listing> {
     let layout = layout(folder, &found);
     let by_folder = found.iter().any(|file| file.in_test == Some(true));
     let (found, note) = if by_folder { (found, None) } else { divide(folder, found, config)? };
-    require_same_classes(folder, &found)?;
+    require_same_classes(folder, ["train", "test"], [false, true].map(|in_test| classes_of(&found, in_test)))?;
     let names: BTreeSet<String> = found.iter().map(|file| file.class.clone()).collect();
     let classes: Vec<String> = names.into_iter().collect();
     let item = |Found { class, path, in_test }| {
@@ -128,27 +129,9 @@ fn add_files(folder: &Path, class: &str, in_test: Option<bool>, found: &mut Vec<
     Ok(())
 }
 
-/// Train and test must both have every class.
-fn require_same_classes(folder: &Path, found: &[Found]) -> Result<()> {
-    let having = |in_test: bool| -> BTreeSet<&str> {
-        found.iter().filter(|file| (file.in_test == Some(true)) == in_test).map(|file| file.class.as_str()).collect()
-    };
-    let (train, test) = (having(false), having(true));
-    if train == test {
-        return Ok(());
-    }
-    let found = format!("{}{}", only_in(&train, &test, "train"), only_in(&test, &train, "test"));
-    Err(Error::invalid(
-        folder.display().to_string(),
-        "the same classes in train and test",
-        found.trim_end_matches("; "),
-    )
-    .with_hint("give every class shapes in both, or remove the class"))
-}
-
-fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, split: &str) -> String {
-    let names: Vec<&str> = these.difference(those).copied().collect();
-    if names.is_empty() { String::new() } else { format!("{} only in {split}; ", names.join(", ")) }
+fn classes_of(found: &[Found], in_test: bool) -> BTreeSet<&str> {
+    let part = found.iter().filter(|file| (file.in_test == Some(true)) == in_test);
+    part.map(|file| file.class.as_str()).collect()
 }
 
 /// How many files of which extension.
@@ -165,22 +148,4 @@ pub(super) fn summary(files: &[PathBuf]) -> String {
 pub(super) fn known_extensions() -> String {
     let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
     extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
-}
-
-fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
-}
-
-/// The visible entries of a folder, sorted.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
-    let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
-    let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
-    paths.retain(|path| !file_name(path).starts_with('.'));
-    paths.sort_unstable();
-    Ok(paths)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

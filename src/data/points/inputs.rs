@@ -10,13 +10,15 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::augmentation::{Normalization, PointOrder};
-use super::class_folder::{entries, known_extensions, summary};
+use super::class_folder::{known_extensions, summary};
 use super::features::Features;
 use super::format::{self, Format};
 use super::shape::{Reading, Shape};
-use super::{PointClouds, Preparation, Sample, check_points, keep_good, warn_of_repeated_points};
+use super::{PointClouds, Preparation, Sample, check_points, warn_of_repeated_points};
 use crate::batch::Batch;
+use crate::data::checks::keep_good;
 use crate::data::config::DataConfig;
+use crate::data::folders::entries;
 use crate::data::loader::{Access, Samples};
 use crate::error::{Error, Result};
 

@@ -25,6 +25,7 @@ use features::Features;
 use set::ShapeSet;
 use shape::{Reading, Shape};
 
+use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::Dataset;
 use super::loader::{Access, Samples};
@@ -36,9 +37,6 @@ use crate::tensor::random::{Key, Purpose};
 
 pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder};
 pub use inputs::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
-
-/// Bad files that are told one by one; of more only the number.
-const TOLD: usize = 10;
 
 /// How shapes are looked at.
 #[derive(Debug, Clone)]
@@ -154,50 +152,6 @@ fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
     }
     let expected = format!("at least {minimum_points}, the k · dilation of the network");
     Err(Error::invalid("data.points", expected, config.points.to_string()))
-}
-
-/// The good samples and the number of bad ones; of these the first is an error unless they may be skipped.
-fn keep_good<T>(read: Vec<Result<T>>, skip_bad: bool) -> Result<(Vec<T>, usize)> {
-    let (good, bad): (Vec<Result<T>>, Vec<Result<T>>) = read.into_iter().partition(Result::is_ok);
-    let good: Vec<T> = good.into_iter().flatten().collect();
-    let bad: Vec<Error> = bad.into_iter().filter_map(Result::err).collect();
-    if skip_bad {
-        for error in bad.iter().take(TOLD) {
-            tracing::warn!("skipped: {error}");
-        }
-        if bad.len() > TOLD {
-            tracing::warn!("and {} more bad files skipped", bad.len() - TOLD);
-        }
-        return Ok((good, bad.len()));
-    }
-    let others = bad.len().saturating_sub(1);
-    match bad.into_iter().next() {
-        None => Ok((good, 0)),
-        Some(error) if others == 0 => Err(error),
-        Some(error) => {
-            let hint = format!(
-                "{others} more files are bad: `sgas data info DIR` lists them, --skip-bad goes on without them"
-            );
-            let own = error.hint().map_or(String::new(), |own| format!("{own}; "));
-            Err(error.with_hint(own + &hint))
-        }
-    }
-}
-
-/// `shapes` are the split and class of each.
-fn check_classes(shapes: impl Iterator<Item = (Split, usize)> + Clone, classes: &[String], origin: &str) -> Result<()> {
-    for split in [Split::Train, Split::Test] {
-        let mut counts = vec![0_usize; classes.len()];
-        for (_, label) in shapes.clone().filter(|(of, _)| *of == split) {
-            counts[label] += 1;
-        }
-        if let Some(empty) = counts.iter().position(|count| *count == 0) {
-            let place = format!("{origin}: {} split of class {}", split.name(), classes[empty]);
-            return Err(Error::invalid(place, "at least one shape", "none")
-                .with_hint("add shapes of this class, or remove the class from both splits"));
-        }
-    }
-    Ok(())
 }
 
 fn warn_of_repeated_points<'a>(samples: impl ExactSizeIterator<Item = &'a Sample>, points: usize) {

@@ -1,0 +1,43 @@
+//! Folders of classes, whatever their files are: what lies in them, and whether both parts have every class.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The visible entries of a folder, sorted.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
+    let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
+    let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| !file_name(path).starts_with('.'));
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The visible folders in a folder, sorted.
+pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Both parts of a set must have every class; `names` are those of the parts, `classes` what each has.
+pub(super) fn require_same_classes(folder: &Path, names: [&str; 2], classes: [BTreeSet<&str>; 2]) -> Result<()> {
+    let [first, second] = &classes;
+    if first == second {
+        return Ok(());
+    }
+    let found = format!("{}{}", only_in(first, second, names[0]), only_in(second, first, names[1]));
+    let expected = format!("the same classes in {} and {}", names[0], names[1]);
+    Err(Error::invalid(folder.display().to_string(), expected, found.trim_end_matches("; "))
+        .with_hint("give every class samples in both, or remove the class"))
+}
+
+fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, part: &str) -> String {
+    let names: Vec<&str> = these.difference(those).copied().collect();
+    if names.is_empty() { String::new() } else { format!("{} only in {part}; ", names.join(", ")) }
+}

@@ -1,0 +1,109 @@
+//! The batch's part of augmentation, for all images in one go and on their device: padding, crop, flip,
+//! normalisation, cutout.
+//!
+//! What is random was drawn per image before ([`Placement`]), so that an image does not depend on its batch.
+
+use tch::{Kind, Tensor};
+
+use super::config::ImageDataConfig;
+use crate::error::Result;
+
+/// Black pixels around an image before it is cropped.
+pub(super) const PADDING: i64 = 4;
+
+/// Numbers of a placement in the tensor of all.
+const PARAMETERS: usize = 6;
+
+/// What happens to one image on its way into the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placement {
+    /// Which of the pictures it is.
+    pub picture: usize,
+    /// First row of the crop in the padded picture.
+    pub top: i64,
+    /// First column of the crop in the padded picture.
+    pub left: i64,
+    /// Left and right exchanged, after the crop.
+    pub flip: bool,
+    /// Row and column of the middle of the square that is cut out at last.
+    pub cut: Option<[i64; 2]>,
+}
+
+impl Placement {
+    /// The picture as it is.
+    pub fn unchanged(picture: usize) -> Self {
+        Self { picture, top: PADDING, left: PADDING, flip: false, cut: None }
+    }
+
+    /// Without a cut, its middle lies so far outside that nothing is cut.
+    fn parameters(self, cutout: i64) -> [i64; PARAMETERS] {
+        let [row, column] = self.cut.unwrap_or([-cutout; 2]);
+        [self.picture as i64, self.top, self.left, i64::from(self.flip), row, column]
+    }
+}
+
+/// How bytes become numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finish {
+    /// Mean of each colour, of 1.
+    mean: [f32; 3],
+    /// Standard deviation of each colour.
+    deviation: [f32; 3],
+    /// Side of the square that is cut out.
+    cutout: i64,
+}
+
+impl From<&ImageDataConfig> for Finish {
+    fn from(config: &ImageDataConfig) -> Self {
+        let single = |numbers: [f64; 3]| numbers.map(|number| number as f32);
+        Self { mean: single(config.mean), deviation: single(config.deviation), cutout: config.cutout as i64 }
+    }
+}
+
+/// The batch of these images, fp32 (B, 3, S, S) with the channels last in memory, out of bytes (N, S, S, 3) on the
+/// same device.
+///
+/// # Errors
+/// An exception of libtorch.
+pub(super) fn assemble(bytes: &Tensor, placements: &[Placement], finish: &Finish) -> Result<Tensor> {
+    let device = bytes.device();
+    let parameters: Vec<i64> = placements.iter().flat_map(|one| one.parameters(finish.cutout)).collect();
+    let parameters = Tensor::f_from_slice(&parameters)?.f_view([-1, PARAMETERS as i64])?.f_to_device(device)?;
+    let [picture, top, left, flip, cut_row, cut_column] =
+        std::array::from_fn(|number| parameters.narrow(1, number as i64, 1));
+    let side = bytes.size()[1];
+    let axis = Tensor::f_arange(side, (Kind::Int64, device))?;
+    let rows = &axis + top - PADDING;
+    // A flip reads the columns from the other end.
+    let columns = &axis + flip * (side - 1 - &axis * 2_i64) + left - PADDING;
+    let colours = gather(bytes, &picture, &rows, &columns)?;
+    let to_device = |numbers: [f32; 3]| Tensor::f_from_slice(&numbers)?.f_to_device(device);
+    let mut values = colours.f_to_kind(Kind::Float)?;
+    let _ = values.f_divide_scalar_(255.0)?.f_sub_(&to_device(finish.mean)?)?;
+    let _ = values.f_divide_(&to_device(finish.deviation)?)?;
+    if placements.iter().any(|placement| placement.cut.is_some()) {
+        let half = finish.cutout / 2;
+        let near = |middle: &Tensor| (&axis - middle).ge(-half).logical_and(&(&axis - middle).lt(half));
+        let _ = values.f_masked_fill_(&square(&near(&cut_row), &near(&cut_column)), 0.0)?;
+    }
+    Ok(values.permute([0, 3, 1, 2]))
+}
+
+/// The colours (B, S, S, 3) at these rows and columns (B, S) of the pictures (B, 1); black outside of them.
+fn gather(bytes: &Tensor, picture: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
+    let (side, batch) = (bytes.size()[1], picture.size()[0]);
+    let inside = |places: &Tensor| places.ge(0).logical_and(&places.lt(side));
+    let inside = square(&inside(rows), &inside(columns));
+    let first = (picture * side + rows.clamp(0, side - 1)) * side;
+    let pixels = first.unsqueeze(2) + columns.clamp(0, side - 1).unsqueeze(1);
+    let colours = bytes.f_view([-1, 3])?.f_index_select(0, &pixels.flatten(0, -1))?;
+    Ok(colours.f_view([batch, side, side, 3])?.f_mul(&inside)?)
+}
+
+/// Where both rows and columns (B, S) are true: (B, S, S, 1).
+fn square(rows: &Tensor, columns: &Tensor) -> Tensor {
+    rows.unsqueeze(2).logical_and(&columns.unsqueeze(1)).unsqueeze(-1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! CIFAR-10 and CIFAR-100 as published in binary: records of one byte per label and 3·32·32 bytes of picture, the
+//! red plane first, row by row. Records stay in the order of the files.
+
+use std::path::Path;
+
+use super::pictures::{Loaded, Part, PictureSet};
+use crate::error::{Error, Result};
+
+/// Height and width of the pictures.
+pub(super) const SIDE: usize = 32;
+
+/// Pixels of a picture.
+const PLANE: usize = SIDE * SIDE;
+
+/// How one of the two sets is stored.
+pub(super) struct Format {
+    train: &'static [&'static str],
+    test: &'static str,
+    /// The file with the name of a class per line.
+    names: &'static str,
+    /// Labels before each picture, of which the last counts: CIFAR-100's coarse label comes first.
+    labels: usize,
+    /// Records of a published training file and of the test file.
+    published: [usize; 2],
+}
+
+/// CIFAR-10.
+pub(super) const TEN: Format = Format {
+    train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+    test: "test_batch.bin",
+    names: "batches.meta.txt",
+    labels: 1,
+    published: [10_000, 10_000],
+};
+
+/// CIFAR-100.
+pub(super) const HUNDRED: Format = Format {
+    train: &["train.bin"],
+    test: "test.bin",
+    names: "fine_label_names.txt",
+    labels: 2,
+    published: [50_000, 10_000],
+};
+
+/// Reads the set.
+///
+/// # Errors
+/// A file that is not there, that ends within a record, or holds a label that has no name: with file and record.
+pub(super) fn read(folder: &Path, format: &Format) -> Result<PictureSet> {
+    require_files(folder, format)?;
+    let classes = read_names(&folder.join(format.names))?;
+    let part = |files: &[&str], published: usize| -> Result<Part<Loaded>> {
+        let mut part =
+            Part { labels: Vec::new(), pictures: Loaded { names: Vec::new(), side: SIDE, bytes: Vec::new() } };
+        for file in files {
+            read_file(&folder.join(file), format, classes.len(), published, &mut part)?;
+        }
+        Ok(part)
+    };
+    let (train, test) = (part(format.train, format.published[0])?, part(&[format.test], format.published[1])?);
+    Ok(PictureSet::loaded(classes, folder.display().to_string(), train, test))
+}
+
+fn require_files(folder: &Path, format: &Format) -> Result<()> {
+    let wanted: Vec<&str> = format.train.iter().copied().chain([format.test, format.names]).collect();
+    let missing: Vec<&str> = wanted.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let found = format!("no {}", missing.join(", no "));
+    Err(Error::invalid(folder.display().to_string(), format!("the files {}", wanted.join(", ")), found)
+        .with_hint("unpack the published archive again"))
+}
+
+fn read_names(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    if names.is_empty() {
+        return Err(Error::invalid(path.display().to_string(), "the name of a class per line", "none"));
+    }
+    Ok(names)
+}
+
+/// Appends the records of a file.
+fn read_file(path: &Path, format: &Format, classes: usize, published: usize, part: &mut Part<Loaded>) -> Result<()> {
+    let place = path.display().to_string();
+    let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+    let length = format.labels + 3 * PLANE;
+    let records = content.chunks_exact(length);
+    let rest = records.remainder().len();
+    if rest > 0 || content.is_empty() {
+        let found = match records.len() {
+            0 if rest == 0 => "an empty file".to_owned(),
+            whole => format!("{rest} bytes in record {whole}, the last one"),
+        };
+        return Err(Error::invalid(place, format!("records of {length} bytes"), found)
+            .with_hint("the file was cut: get it again, in the binary version of the set"));
+    }
+    if records.len() != published {
+        tracing::warn!("{place}: {} records, where the published file has {published}", records.len());
+    }
+    for (number, record) in records.enumerate() {
+        let name = format!("{place}: record {number}");
+        let (labels, picture) = record.split_at(format.labels);
+        part.labels.push(check_label(labels[format.labels - 1], classes, &name)?);
+        part.pictures.names.push(name);
+        append_picture(picture, &mut part.pictures.bytes);
+    }
+    Ok(())
+}
+
+fn check_label(label: u8, classes: usize, place: &str) -> Result<usize> {
+    let label = usize::from(label);
+    if label < classes {
+        return Ok(label);
+    }
+    Err(Error::invalid(place, format!("a label from 0 to {}", classes - 1), label.to_string())
+        .with_hint("the file is damaged, or belongs to another set"))
+}
+
+/// Three planes become three bytes per pixel.
+fn append_picture(planes: &[u8], bytes: &mut Vec<u8>) {
+    let (red, others) = planes.split_at(PLANE);
+    let (green, blue) = others.split_at(PLANE);
+    for ((red, green), blue) in red.iter().zip(green).zip(blue) {
+        bytes.extend([*red, *green, *blue]);
+    }
+}

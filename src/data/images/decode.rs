@@ -1,0 +1,88 @@
+//! One picture file: what its header says, and its pixels as 8-bit red, green and blue.
+//!
+//! JPEG, PNG and WebP, told by content and not by name. Grey pictures and CMYK become colours, 16-bit ones are
+//! rounded to 8, transparency is dropped (the colours beneath it stay), of an animation the first picture is taken, and
+//! a picture that its EXIF data says is turned is turned upright. Colour profiles are not applied.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+
+use crate::error::{Error, Result, first_line};
+
+/// The extensions of picture files, in any case.
+const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+
+/// The most bytes that the pixels of a picture may take.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// Bytes of a file in which its header is looked for, the whole file last.
+const HEADS: [u64; 3] = [4 << 10, 64 << 10, u64::MAX];
+
+/// True for a name with the extension of a picture.
+pub(super) fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    EXTENSIONS.contains(&extension.as_str())
+}
+
+/// The extensions, for messages.
+pub(super) fn known_extensions() -> String {
+    EXTENSIONS.map(|extension| format!(".{extension}")).join(" ")
+}
+
+/// Checks that the file begins as a picture of a known format, without reading its pixels.
+///
+/// # Errors
+/// A file that can't be read or whose header is none of a picture, one that is too large.
+pub(super) fn check(path: &Path) -> Result<()> {
+    let mut outcome = Ok(());
+    for most in HEADS {
+        let mut head = Vec::new();
+        let file = File::open(path).map_err(|error| Error::read(path, error))?;
+        file.take(most).read_to_end(&mut head).map_err(|error| Error::read(path, error))?;
+        let whole = (head.len() as u64) < most;
+        outcome = decoder(&head).map(|_| ());
+        if outcome.is_ok() || whole {
+            break;
+        }
+    }
+    outcome.map_err(|error| no_picture(path, &error))
+}
+
+/// Reads a picture.
+///
+/// # Errors
+/// As [`check`], and pixels that can't be decoded.
+pub(super) fn read(path: &Path) -> Result<RgbImage> {
+    let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+    let decode = || {
+        let mut decoder = decoder(&content)?;
+        let orientation = decoder.orientation()?;
+        let mut picture = DynamicImage::from_decoder(decoder)?;
+        picture.apply_orientation(orientation);
+        Ok(picture.into_rgb8())
+    };
+    decode().map_err(|error| no_picture(path, &error))
+}
+
+/// A decoder that has read the header.
+fn decoder(content: &[u8]) -> std::result::Result<impl ImageDecoder, ImageError> {
+    let mut reader = ImageReader::new(Cursor::new(content)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MOST_BYTES);
+    reader.limits(limits.clone());
+    let decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    Ok(decoder)
+}
+
+fn no_picture(path: &Path, error: &ImageError) -> Error {
+    let found = match error {
+        ImageError::Limits(_) => format!("pixels of more than {} MiB", MOST_BYTES >> 20),
+        other => first_line(&other.to_string()),
+    };
+    Error::invalid(path.display().to_string(), "a JPEG, PNG or WebP picture", found)
+        .with_hint("remove or convert the file, or go on without bad ones: --skip-bad")
+}

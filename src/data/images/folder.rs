@@ -1,0 +1,81 @@
+//! Folders of classes with a picture per file: `{train,val}/<class>/FILE`, or `test` for `val`; classes and files in
+//! alphabetical order.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::decode::{check, is_picture, known_extensions};
+use super::pictures::{Part, PictureSet, Pictures};
+use crate::data::checks::keep_good;
+use crate::data::folders::{entries, file_name, folders, require_same_classes};
+use crate::error::{Error, Result};
+
+/// A picture with its class.
+type Found = (usize, PathBuf);
+
+/// Lists the pictures of all classes and looks at every header.
+///
+/// # Errors
+/// A part or a class without pictures, a class that only one part has, files that are no pictures (these are left out
+/// and counted where `skip_bad` says so).
+pub(super) fn list(folder: &Path, skip_bad: bool) -> Result<PictureSet> {
+    let held = held_part(folder)?;
+    let classes = classes_in(&folder.join("train"))?;
+    let held_classes = classes_in(&folder.join(held))?;
+    require_same_classes(folder, ["train", held], [names(&classes), names(&held_classes)])?;
+    let (train, bad) = good_pictures(&classes, skip_bad)?;
+    let (test, more_bad) = good_pictures(&held_classes, skip_bad)?;
+    let skipped = bad + more_bad;
+    let note = if skipped > 0 { format!(", {skipped} bad files skipped") } else { String::new() };
+    let classes = classes.into_iter().map(|(name, _)| name).collect();
+    Ok(PictureSet { classes, origin: format!("{}{note}", folder.display()), train, test })
+}
+
+/// The folder that is not for training.
+fn held_part(folder: &Path) -> Result<&'static str> {
+    ["val", "test"].into_iter().find(|part| folder.join(part).is_dir()).ok_or_else(|| {
+        Error::invalid(folder.display().to_string(), "the folders train and val", "no val, and no test in its place")
+    })
+}
+
+/// The classes of a part with their folders.
+fn classes_in(part: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let classes: Vec<_> = folders(part)?.into_iter().map(|path| (file_name(&path), path)).collect();
+    if classes.is_empty() {
+        return Err(Error::invalid(part.display().to_string(), "a folder per class", "none"));
+    }
+    Ok(classes)
+}
+
+fn names(classes: &[(String, PathBuf)]) -> BTreeSet<&str> {
+    classes.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// The pictures of a part whose headers are good, and the number of the others.
+fn good_pictures(classes: &[(String, PathBuf)], skip_bad: bool) -> Result<(Part, usize)> {
+    let mut found: Vec<Found> = Vec::new();
+    for (label, (_, folder)) in classes.iter().enumerate() {
+        found.extend(pictures_of(folder)?.into_iter().map(|path| (label, path)));
+    }
+    let checked = found.into_par_iter().map(|(label, path)| check(&path).map(|()| (label, path))).collect();
+    let (good, bad) = keep_good(checked, skip_bad)?;
+    let (labels, paths) = good.into_iter().unzip();
+    Ok((Part { labels, pictures: Pictures::Files(paths) }, bad))
+}
+
+/// The pictures of a class; what else lies there is told and passed over.
+fn pictures_of(class: &Path) -> Result<Vec<PathBuf>> {
+    let (pictures, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(class)?.into_iter().partition(|path| is_picture(path) && !path.is_dir());
+    if pictures.is_empty() {
+        let expected = format!("pictures ({})", known_extensions());
+        return Err(Error::invalid(class.display().to_string(), expected, "none")
+            .with_hint("add pictures of this class, or remove its folder from both parts"));
+    }
+    if !others.is_empty() {
+        tracing::warn!("{}: ignored {} entries, such as {}", class.display(), others.len(), file_name(&others[0]));
+    }
+    Ok(pictures)
+}

@@ -1,0 +1,217 @@
+//! Sets of pictures with a class each: found, read or listed, split, and made into batches of images of one size.
+//!
+//! Pictures in memory that have the wanted size already lie on the device as bytes and are changed there by the batch
+//! (`assembly.rs`); all others are read, cut out and resized one by one on the processor (`augmentation.rs`), side by
+//! side within a batch, and then take the same way. Splits and recipes are REFERENCE sections 3 and 4.
+
+mod assembly;
+pub mod augmentation;
+mod cifar;
+pub mod config;
+mod decode;
+mod folder;
+mod jitter;
+pub(super) mod layout;
+mod pictures;
+mod synthetic;
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use rayon::prelude::*;
+use tch::{Device, Tensor};
+
+use assembly::{Finish, Placement, assemble};
+use augmentation::{ImageAugmentation, placement, to_size};
+use layout::{LAYOUTS, Layout};
+use pictures::{Part, PictureSet, Pictures};
+
+use super::checks::{check_classes, keep_good};
+use super::config::DataConfig;
+use super::dataset::Dataset;
+use super::loader::{Access, Samples};
+use super::source::Source;
+use super::split::{HeldOut, Split, hold_out, hold_out_last};
+use crate::batch::{Batch, ImageBatch};
+use crate::error::{Error, Result};
+use crate::tensor::random::{Key, Purpose};
+
+/// Colours of a pixel.
+const CHANNELS: i64 = 3;
+
+/// How pictures are looked at.
+#[derive(Debug, Clone)]
+struct Preparation {
+    size: usize,
+    augmentation: ImageAugmentation,
+    cutout: bool,
+    finish: Finish,
+    device: Device,
+    skip_bad: bool,
+}
+
+/// One split of a set of pictures, which gives images of one size.
+#[derive(Debug)]
+pub struct Images {
+    pictures: Arc<Pictures>,
+    /// Position among the pictures, and class, of every sample.
+    samples: Vec<(usize, usize)>,
+    preparation: Preparation,
+    /// Augmented at every access, not in training alone.
+    always_augmented: bool,
+}
+
+impl Images {
+    fn is_augmented(&self, access: Access) -> bool {
+        access.training || self.always_augmented
+    }
+
+    /// Out of the bytes (N, S, S, 3) that lie on the device.
+    fn stored_batch(&self, bytes: &Tensor, indices: &[usize], access: Access) -> Result<Batch> {
+        let place = |index: &usize| {
+            let (picture, _) = self.samples[*index];
+            self.place(picture, access, &mut access.key.at(access.key.epoch, *index as u64).generator())
+        };
+        let placements: Vec<Placement> = indices.iter().map(place).collect();
+        self.finish(bytes, &placements, indices.iter().map(|index| self.samples[*index].1))
+    }
+
+    /// One by one, side by side; pictures that turn out to be bad are left out where the configuration says so.
+    fn single_batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
+        let read = indices.par_iter().map(|index| Ok((self.image(*index, access)?, self.samples[*index].1)));
+        let (images, _) = keep_good(read.collect(), self.preparation.skip_bad)?;
+        if images.is_empty() {
+            let first = indices.first().map_or("none", |index| self.name(*index));
+            return Err(Error::run(format!("a batch of bad pictures alone, the first of them {first}")));
+        }
+        let size = self.preparation.size as i64;
+        let bytes: Vec<u8> = images.iter().flat_map(|((image, _), _)| image.as_raw()).copied().collect();
+        let bytes = Tensor::f_from_slice(&bytes)?.f_view([-1, size, size, CHANNELS])?;
+        let place = |(position, ((_, placement), _)): (usize, &((RgbImage, Placement), usize))| Placement {
+            picture: position,
+            ..*placement
+        };
+        let placements: Vec<Placement> = images.iter().enumerate().map(place).collect();
+        let bytes = bytes.f_to_device(self.preparation.device)?;
+        self.finish(&bytes, &placements, images.iter().map(|(_, label)| *label))
+    }
+
+    /// One image of the wanted size, and the batch's part in its augmentation.
+    fn image(&self, index: usize, access: Access) -> Result<(RgbImage, Placement)> {
+        let Preparation { size, augmentation, .. } = self.preparation;
+        let mut generator = access.key.at(access.key.epoch, index as u64).generator();
+        let (picture, _) = self.samples[index];
+        let pixels = self.pictures.picture(picture)?;
+        let image = to_size(pixels, size, augmentation, self.is_augmented(access), &mut generator);
+        Ok((image, self.place(picture, access, &mut generator)))
+    }
+
+    fn place(&self, picture: usize, access: Access, generator: &mut impl rand::Rng) -> Placement {
+        let Preparation { size, augmentation, cutout, .. } = self.preparation;
+        if self.is_augmented(access) {
+            placement(picture, size, augmentation, cutout, generator)
+        } else {
+            Placement::unchanged(picture)
+        }
+    }
+
+    fn finish(&self, bytes: &Tensor, placements: &[Placement], labels: impl Iterator<Item = usize>) -> Result<Batch> {
+        let labels: Vec<i64> = labels.map(|label| label as i64).collect();
+        let images = assemble(bytes, placements, &self.preparation.finish)?;
+        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.preparation.device)?;
+        Ok(Batch::Images(ImageBatch { images, labels }))
+    }
+}
+
+impl Samples for Images {
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.pictures.name(self.samples[index].0)
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.samples[index].1
+    }
+
+    fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
+        match self.pictures.stored() {
+            Some(bytes) => self.stored_batch(&bytes, indices, access),
+            None => self.single_batch(indices, access),
+        }
+    }
+}
+
+/// Reads or lists, checks and splits a set. `seed` decides which pictures are held out for validation, where these
+/// are drawn; pictures in memory that have the wanted size already are moved to `device`.
+///
+/// # Errors
+/// Files that can't be read or aren't what they should be, labels without a class, classes without pictures: with file
+/// and record. Of single files the headers are read; pixels are at every access.
+pub fn load(source: &Source, config: &DataConfig, seed: u64, device: Device) -> Result<Dataset> {
+    let set = open(source, config)?;
+    let of = |split: Split, labels: &[usize]| labels.iter().map(move |label| (split, *label)).collect::<Vec<_>>();
+    let all = [of(Split::Train, &set.train.labels), of(Split::Test, &set.test.labels)].concat();
+    check_classes(all.into_iter(), &set.classes, &set.origin)?;
+    divide(set, config, seed, device)
+}
+
+fn open(source: &Source, config: &DataConfig) -> Result<PictureSet> {
+    let folder = match source {
+        Source::Synthetic => return Ok(synthetic::generate(&config.synthetic)),
+        Source::Folder(folder) => folder,
+    };
+    match Layout::detect(folder) {
+        Some(Layout::Cifar10) => cifar::read(folder, &cifar::TEN),
+        Some(Layout::Cifar100) => cifar::read(folder, &cifar::HUNDRED),
+        Some(Layout::ClassFolders) => folder::list(folder, config.skip_bad),
+        None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
+    }
+}
+
+fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Result<Dataset> {
+    let images = &config.images;
+    let preparation = Preparation {
+        size: images.size,
+        augmentation: images.augmentation,
+        cutout: images.cutout > 0,
+        finish: Finish::from(images),
+        device,
+        skip_bad: config.skip_bad,
+    };
+    let prepare = |pictures: Pictures| -> Result<Arc<Pictures>> {
+        // What draws a part of every picture anew can't be done by the batch.
+        let one_by_one = images.augmentation == ImageAugmentation::RandomResizedCrop;
+        Ok(Arc::new(if one_by_one { pictures } else { pictures.store(images.size, device)? }))
+    };
+    let marks = held_out(&set.train, config, seed)?;
+    let part = |pictures: &Arc<Pictures>, samples: Vec<(usize, usize)>, always_augmented| -> Arc<dyn Samples> {
+        Arc::new(Images { pictures: Arc::clone(pictures), samples, preparation: preparation.clone(), always_augmented })
+    };
+    let numbered = |labels: Vec<usize>| labels.into_iter().enumerate();
+    let (held, train): (Vec<_>, Vec<_>) = numbered(set.train.labels).partition(|(position, _)| marks[*position]);
+    let pictures = prepare(set.train.pictures)?;
+    let tests = numbered(set.test.labels).collect();
+    Ok(Dataset {
+        train: part(&pictures, train, false),
+        validation: (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
+        test: part(&prepare(set.test.pictures)?, tests, false),
+        classes: set.classes,
+        channels: CHANNELS,
+        origin: set.origin,
+    })
+}
+
+/// Which of the training pictures are held out for validation.
+fn held_out(train: &Part, config: &DataConfig, seed: u64) -> Result<Vec<bool>> {
+    match (config.images.held_out, &train.pictures) {
+        (HeldOut::Last, Pictures::Files(_)) if config.validation > 0.0 => {
+            let expected = "stratified, for files in the order of their classes";
+            Err(Error::invalid("data.images.held_out", expected, "last"))
+        }
+        (HeldOut::Last, _) => Ok(hold_out_last(train.labels.len(), config.validation)),
+        (HeldOut::Stratified, _) => Ok(hold_out(&train.labels, config.validation, Key::new(seed, Purpose::Split))),
+    }
+}

@@ -1,0 +1,111 @@
+//! The pictures of a set before they are images of one size: in memory, on the device, or a file each.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use image::RgbImage;
+use tch::{Device, Tensor};
+
+use super::decode;
+use crate::error::Result;
+
+/// A set that was found and read, or listed.
+#[derive(Debug)]
+pub(super) struct PictureSet {
+    /// Names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
+    /// Where it comes from, in words.
+    pub origin: String,
+    pub train: Part,
+    pub test: Part,
+}
+
+/// The training or the test pictures of a set.
+#[derive(Debug)]
+pub(super) struct Part<P = Pictures> {
+    /// Class of every picture.
+    pub labels: Vec<usize>,
+    pub pictures: P,
+}
+
+/// Pictures in memory, all of one size.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Where each comes from.
+    pub names: Vec<String>,
+    /// Height and width.
+    pub side: usize,
+    /// Red, green and blue of every pixel, row by row (N, side, side, 3).
+    pub bytes: Vec<u8>,
+}
+
+/// Where pictures are.
+#[derive(Debug)]
+pub(super) enum Pictures {
+    /// In memory, and changed there one by one.
+    Loaded(Loaded),
+    /// On the device as bytes (N, side, side, 3), and changed there by the batch.
+    Stored {
+        /// Where each comes from.
+        names: Vec<String>,
+        /// A tensor may be sent between threads, but not shared.
+        bytes: Mutex<Tensor>,
+    },
+    /// A file each, read at every access.
+    Files(Vec<PathBuf>),
+}
+
+impl PictureSet {
+    /// A set in memory.
+    pub fn loaded(classes: Vec<String>, origin: String, train: Part<Loaded>, test: Part<Loaded>) -> Self {
+        let wrap = |part: Part<Loaded>| Part { labels: part.labels, pictures: Pictures::Loaded(part.pictures) };
+        Self { classes, origin, train: wrap(train), test: wrap(test) }
+    }
+}
+
+impl Pictures {
+    /// Moves pictures that have the wanted size already to the device.
+    pub fn store(self, size: usize, device: Device) -> Result<Self> {
+        match self {
+            Self::Loaded(Loaded { names, side, bytes }) if side == size => {
+                let shape = [names.len(), side, side, 3].map(|size| size as i64);
+                let bytes = Tensor::f_from_slice(&bytes)?.f_view(shape)?.f_to_device(device)?;
+                Ok(Self::Stored { names, bytes: Mutex::new(bytes) })
+            }
+            others => Ok(others),
+        }
+    }
+
+    /// Where a picture comes from.
+    pub fn name(&self, index: usize) -> &str {
+        match self {
+            Self::Loaded(Loaded { names, .. }) | Self::Stored { names, .. } => &names[index],
+            Self::Files(paths) => paths[index].to_str().unwrap_or("a file whose name is not Unicode"),
+        }
+    }
+
+    /// All pictures as bytes (N, side, side, 3), where they are stored on the device.
+    pub fn stored(&self) -> Option<Tensor> {
+        match self {
+            Self::Stored { bytes, .. } => Some(bytes.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone()),
+            Self::Loaded(_) | Self::Files(_) => None,
+        }
+    }
+
+    /// One picture, of its own size; panics for those that are stored on the device.
+    ///
+    /// # Errors
+    /// A file that can't be read or decoded.
+    pub fn picture(&self, index: usize) -> Result<RgbImage> {
+        match self {
+            Self::Loaded(Loaded { side, bytes, .. }) => {
+                let length = side * side * 3;
+                let picture = bytes[index * length..][..length].to_vec();
+                let side = u32::try_from(*side).expect("pictures in memory are small");
+                Ok(RgbImage::from_raw(side, side, picture).expect("the bytes are those of the size"))
+            }
+            Self::Files(paths) => decode::read(&paths[index]),
+            Self::Stored { .. } => unreachable!("stored pictures are taken by the batch"),
+        }
+    }
+}

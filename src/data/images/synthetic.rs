@@ -1,0 +1,229 @@
+//! The built-in pictures: ten kinds of shapes and textures, for trying and testing without any download.
+//!
+//! Every picture has two random colours, a random place, size and angle, a slope of light and noise, so that kinds
+//! overlap: chance is 10 %. Not real data; scores on it say nothing about published ones.
+
+use std::f64::consts::TAU;
+
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Normal};
+use rayon::prelude::*;
+
+use super::pictures::{Loaded, Part, PictureSet};
+use crate::data::points::synthetic::SyntheticConfig;
+use crate::tensor::random::{Key, Purpose};
+
+/// Height and width of the pictures.
+pub(super) const SIDE: usize = 32;
+
+/// Samples of a pixel each way, of which the mean is taken.
+const SAMPLES: usize = 3;
+
+/// The least difference of the two colours, summed over red, green and blue of 1.
+const CONTRAST: f64 = 0.5;
+
+/// Standard deviation of the noise, of 1.
+const NOISE: f64 = 0.08;
+
+/// The greatest slope of light from one side to the other, of 1.
+const LIGHT: f64 = 0.3;
+
+/// A class of the built-in set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PictureKind {
+    Disc,
+    Ring,
+    Square,
+    Triangle,
+    Cross,
+    Stripes,
+    Checkers,
+    Dots,
+    Waves,
+    Bricks,
+}
+
+impl PictureKind {
+    const ALL: [Self; 10] = [
+        Self::Disc,
+        Self::Ring,
+        Self::Square,
+        Self::Triangle,
+        Self::Cross,
+        Self::Stripes,
+        Self::Checkers,
+        Self::Dots,
+        Self::Waves,
+        Self::Bricks,
+    ];
+
+    fn class(self) -> String {
+        format!("synthetic_{self:?}").to_lowercase()
+    }
+
+    /// True where the picture has its second colour. Shapes are about 1 in radius, textures repeat with 1.
+    fn covers(self, [x, y]: [f64; 2]) -> bool {
+        let radius = x.hypot(y);
+        let even = |value: f64| value.rem_euclid(1.0) < 0.5;
+        match self {
+            Self::Disc => radius < 1.0,
+            Self::Ring => (0.55..1.0).contains(&radius),
+            Self::Square => x.abs().max(y.abs()) < 0.85,
+            Self::Triangle => y > -0.6 && y < 1.1 - 1.7 * x.abs(),
+            Self::Cross => x.abs().min(y.abs()) < 0.3 && x.abs().max(y.abs()) < 1.0,
+            Self::Stripes => even(x),
+            Self::Checkers => even(x) != even(y),
+            Self::Dots => (x.rem_euclid(1.0) - 0.5).hypot(y.rem_euclid(1.0) - 0.5) < 0.33,
+            Self::Waves => even(x + 0.25 * (TAU * 0.5 * y).sin()),
+            Self::Bricks => {
+                let shift = if even(y / 2.0) { 0.5 } else { 0.0 };
+                y.rem_euclid(1.0) > 0.2 && (x / 2.0 + shift).rem_euclid(1.0) > 0.1
+            }
+        }
+    }
+
+    fn is_texture(self) -> bool {
+        matches!(self, Self::Stripes | Self::Checkers | Self::Dots | Self::Waves | Self::Bricks)
+    }
+}
+
+/// How one picture differs from others of its kind.
+struct View {
+    kind: PictureKind,
+    /// Of what is at the middle of the drawing, in pixels.
+    middle: [f64; 2],
+    /// Pixels of the drawing's unit.
+    unit: f64,
+    angle: f64,
+    colours: [[f64; 3]; 2],
+    light: [f64; 2],
+}
+
+/// The set of this configuration, the same for the same configuration.
+pub(super) fn generate(config: &SyntheticConfig) -> PictureSet {
+    let classes = PictureKind::ALL.map(PictureKind::class).to_vec();
+    let part = |name: &str, number: u64, size: usize| -> Part<Loaded> {
+        let key = Key::new(config.seed, Purpose::Synthetic);
+        let kind = |index: usize| PictureKind::ALL[index % PictureKind::ALL.len()];
+        let draw = |index: usize| draw(kind(index), &mut key.at(number, index as u64).generator());
+        let pictures: Vec<Vec<u8>> = (0..size).into_par_iter().map(draw).collect();
+        let names = (0..size).map(|index| format!("synthetic {name} picture {index}")).collect();
+        Part {
+            labels: (0..size).map(|index| index % PictureKind::ALL.len()).collect(),
+            pictures: Loaded { names, side: SIDE, bytes: pictures.concat() },
+        }
+    };
+    let origin = "synthetic pictures (built in, not real data)".to_owned();
+    PictureSet::loaded(classes, origin, part("train", 0, config.train), part("test", 1, config.test))
+}
+
+/// A random picture of this kind, as bytes (SIDE, SIDE, 3).
+fn draw(kind: PictureKind, generator: &mut impl Rng) -> Vec<u8> {
+    let view = View::draw(kind, generator);
+    let noise = Normal::new(0.0, NOISE).expect("the deviation is positive");
+    let mut bytes = Vec::with_capacity(SIDE * SIDE * 3);
+    for pixel in 0..SIDE * SIDE {
+        for value in view.colour([pixel % SIDE, pixel / SIDE]) {
+            bytes.push(((value + noise.sample(generator)) * 255.0).round() as u8);
+        }
+    }
+    bytes
+}
+
+impl View {
+    fn draw(kind: PictureKind, generator: &mut impl Rng) -> Self {
+        let side = SIDE as f64;
+        let unit = if kind.is_texture() { 0.15..0.35 } else { 0.18..0.42 };
+        Self {
+            kind,
+            middle: std::array::from_fn(|_| side * generator.random_range(0.35..0.65)),
+            unit: side * generator.random_range(unit),
+            angle: generator.random_range(0.0..TAU),
+            colours: two_colours(generator),
+            light: std::array::from_fn(|_| generator.random_range(-LIGHT / 2.0..LIGHT / 2.0)),
+        }
+    }
+
+    /// Red, green and blue of a pixel, of 1.
+    fn colour(&self, pixel: [usize; 2]) -> [f64; 3] {
+        let step = |number: usize| (number as f64 + 0.5) / SAMPLES as f64;
+        let samples = (0..SAMPLES * SAMPLES)
+            .map(|number| [pixel[0] as f64 + step(number % SAMPLES), pixel[1] as f64 + step(number / SAMPLES)]);
+        let covered = samples.filter(|place| self.kind.covers(self.drawn(*place))).count();
+        let share = covered as f64 / (SAMPLES * SAMPLES) as f64;
+        let light: f64 = (0..2).map(|axis| self.light[axis] * (pixel[axis] as f64 / SIDE as f64 * 2.0 - 1.0)).sum();
+        std::array::from_fn(|channel| {
+            self.colours[0][channel] * (1.0 - share) + self.colours[1][channel] * share + light
+        })
+    }
+
+    /// Where a place of the picture lies in the drawing.
+    fn drawn(&self, place: [f64; 2]) -> [f64; 2] {
+        let [x, y] = std::array::from_fn(|axis| (place[axis] - self.middle[axis]) / self.unit);
+        let (sine, cosine) = self.angle.sin_cos();
+        [x * cosine - y * sine, x * sine + y * cosine]
+    }
+}
+
+/// Two colours that can be told apart.
+fn two_colours(generator: &mut impl Rng) -> [[f64; 3]; 2] {
+    loop {
+        let [first, second]: [[f64; 3]; 2] =
+            std::array::from_fn(|_| std::array::from_fn(|_| generator.random_range(0.1..0.9)));
+        let difference: f64 = first.iter().zip(second).map(|(one, other)| (one - other).abs()).sum();
+        if difference >= CONTRAST {
+            return [first, second];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(part: &Part) -> &Loaded {
+        match &part.pictures {
+            super::super::Pictures::Loaded(loaded) => loaded,
+            others => unreachable!("generated in memory: {others:?}"),
+        }
+    }
+
+    #[test]
+    fn shapes_and_textures_cover_what_they_should() {
+        let share = |kind: PictureKind| {
+            let places =
+                (0..200 * 200).map(|i| [f64::from(i % 200), f64::from(i / 200)].map(|step| (step + 0.5) / 50.0 - 2.0));
+            places.filter(|place| kind.covers(*place)).count() as f64 / (200.0 * 200.0)
+        };
+        // Areas of the shapes within a square of 4, shares of the textures.
+        let expected = [
+            (PictureKind::Disc, TAU / 2.0 / 16.0),
+            (PictureKind::Ring, TAU / 2.0 * (1.0 - 0.55 * 0.55) / 16.0),
+            (PictureKind::Square, 1.7 * 1.7 / 16.0),
+            (PictureKind::Triangle, 1.7 * 1.0 / 16.0),
+            (PictureKind::Cross, (2.0 * 1.2 - 0.36) / 16.0),
+            (PictureKind::Stripes, 0.5),
+            (PictureKind::Checkers, 0.5),
+            (PictureKind::Dots, TAU / 2.0 * 0.33 * 0.33),
+            (PictureKind::Waves, 0.5),
+            (PictureKind::Bricks, 0.8 * 0.9),
+        ];
+        for (kind, wanted) in expected {
+            assert!((share(kind) - wanted).abs() < 0.01, "{kind:?}: {} instead of {wanted}", share(kind));
+        }
+    }
+
+    #[test]
+    fn the_set_is_balanced_and_follows_its_seed() {
+        let config = SyntheticConfig { train: 20, test: 10, seed: 4 };
+        let set = generate(&config);
+        let classes: Vec<usize> = (0..20).map(|i| i % 10).collect();
+        assert_eq!((set.train.labels, set.classes[0].as_str()), (classes, "synthetic_disc"));
+        let pictures = |config: &SyntheticConfig| loaded(&generate(config).train).bytes.clone();
+        let first = pictures(&config);
+        assert_eq!(first.len(), 20 * SIDE * SIDE * 3);
+        assert_eq!(first, pictures(&config));
+        assert_ne!(first, pictures(&SyntheticConfig { seed: 5, ..config.clone() }));
+        assert_ne!(first[..SIDE * SIDE * 3], loaded(&set.test).bytes[..SIDE * SIDE * 3]);
+    }
+}
