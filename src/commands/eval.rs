@@ -75,7 +75,7 @@ fn report(trained: &Trained, dataset: &Dataset, options: &EvalOptions, meter: &M
         "task": trained.run.task,
         "split": options.split.name(),
         "data": dataset.description(),
-        "weights": trained.weights,
+        "weights": trained.weights.display().to_string(),
         "samples": confusion.total(),
         "loss": metrics.loss,
         "overall_accuracy": confusion.overall_accuracy(),

@@ -128,11 +128,12 @@ fn require_finite(file: &str, probabilities: &[f64]) -> Result<()> {
 
 fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String, Value> {
     let (run, data) = (&trained.run, &trained.run.data);
-    let folder = trained.folder.as_ref().map(|folder| folder.path());
+    // JSON holds text: a path that is none would be a panic.
+    let folder = trained.folder.as_ref().map(|folder| folder.path().display().to_string());
     let named = [
         ("sgas", json!(env!("CARGO_PKG_VERSION"))),
         ("run", json!(folder)),
-        ("weights", json!(trained.weights)),
+        ("weights", json!(trained.weights.display().to_string())),
         ("trained_on", json!(trained.trained_on)),
         ("task", json!(run.task)),
         ("points", json!(data.points)),

@@ -401,8 +401,9 @@ fn synthetic_data_says_that_it_is() {
 }
 
 /// The folder of the real sets, or a word on why the test is skipped.
-fn real_set(name: &str) -> Option<PathBuf> {
+pub(crate) fn real_set(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("SGAS_TEST_DATA").map(|root| Path::new(&root).join(name));
+    let folder = folder.filter(|folder| folder.is_dir());
     if folder.is_none() {
         eprintln!("skipped: SGAS_TEST_DATA names no folder with {name}");
     }

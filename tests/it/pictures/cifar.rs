@@ -113,7 +113,7 @@ fn the_two_sets_are_not_taken_for_each_other_and_the_python_version_is_told() {
 
 #[test]
 fn the_real_cifar_10_has_its_published_sizes_and_statistics() {
-    let Some(folder) = real_set("cifar-10-batches-bin") else { return };
+    let Some(folder) = real_set("cifar10/cifar-10-batches-bin") else { return };
     let data = load(&folder, &raw(32)).unwrap();
     assert_eq!((data.train.len(), data.test.len(), data.classes.len()), (50_000, 10_000, 10));
     assert_eq!((data.classes[0].as_str(), data.classes[9].as_str()), ("airplane", "truck"));

@@ -15,7 +15,7 @@ use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{assert_mentions, labels, numbers};
+use crate::data::{assert_mentions, labels, numbers, real_set};
 
 fn config(size: usize, augmentation: ImageAugmentation) -> DataConfig {
     let images = ImageDataConfig { size, augmentation, ..ImageDataConfig::default() };
@@ -143,68 +143,8 @@ fn synthetic_pictures_say_what_they_are_and_take_any_size() {
     }
 }
 
-/// The folder of the real sets, or a word on why the test is skipped.
-fn real_set(name: &str) -> Option<std::path::PathBuf> {
-    let folder = std::env::var_os("SGAS_TEST_DATA").map(|root| Path::new(&root).join(name));
-    let folder = folder.filter(|folder| folder.is_dir());
-    if folder.is_none() {
-        eprintln!("skipped: SGAS_TEST_DATA names no folder with {name}");
-    }
-    folder
-}
-
 /// Mean and deviation of red, green and blue of these images (B, 3, H, W).
 fn statistics(images: &Tensor) -> [Vec<f32>; 2] {
     let by_channel = images.transpose(0, 1).flatten(1, -1);
     [by_channel.mean_dim(1, false, Kind::Float), by_channel.std_dim(1, true, false)].map(|values| numbers(&values))
-}
-
-#[test]
-fn measure_stored() {
-    let Some(folder) = real_set("cifar-10-batches-bin") else { return };
-    for cutout in [0, 16] {
-        let mut config = config(32, ImageAugmentation::CropFlip);
-        config.images.cutout = cutout;
-        let start = std::time::Instant::now();
-        let data = load(&folder, &config).unwrap();
-        eprintln!("load {:?}", start.elapsed());
-        let loader = Loader::new(Arc::clone(&data.train), LoaderConfig { workers: 1, batches_ahead: 2 });
-        let plan = EpochPlan::training(Key::new(3, Purpose::Order), 96, false);
-        for _ in 0..3 {
-            let start = std::time::Instant::now();
-            let mut count = 0;
-            for index in 0..200_usize {
-                let indices: Vec<usize> = (0..96).map(|i| (index * 96 + i * 37) % 50000).collect();
-                count += trained(&*data.train, &indices, 1).labels.size()[0];
-            }
-            let time = start.elapsed().as_secs_f64();
-            eprintln!("cutout {cutout}: direct {count} in {time} s: {} batches/s", 200.0 / time);
-        }
-        let start = std::time::Instant::now();
-        let count = loader.epoch(&plan).count();
-        let time = start.elapsed().as_secs_f64();
-        eprintln!("loader {count} in {time}: {} batches/s", count as f64 / time);
-    }
-}
-
-#[test]
-fn measure_files() {
-    let Some(folder) = real_set("imagenette") else { return };
-    let start = std::time::Instant::now();
-    let data = load(&folder, &config(224, ImageAugmentation::RandomResizedCrop)).unwrap();
-    eprintln!("listing of 1500 {:?}", start.elapsed());
-    for _ in 0..2 {
-        let start = std::time::Instant::now();
-        for index in 0..4_usize {
-            let indices: Vec<usize> = (0..64).map(|i| (index * 64 + i) * 3).collect();
-            trained(&*data.train, &indices, 1);
-        }
-        eprintln!("train: {} pictures/s", 256.0 / start.elapsed().as_secs_f64());
-        let start = std::time::Instant::now();
-        for index in 0..4_usize {
-            let indices: Vec<usize> = (0..64).map(|i| index * 64 + i).collect();
-            evaluated(&*data.test, &indices);
-        }
-        eprintln!("evaluation: {} pictures/s", 256.0 / start.elapsed().as_secs_f64());
-    }
 }

@@ -47,7 +47,7 @@ fn placements() -> Vec<Placement> {
         Placement { picture: 2, top: 0, left: 8, ..plain },
         Placement { picture: 1, top: 8, left: 1, flip: true, ..plain },
         Placement { picture: 1, cut: Some([0, 8]), ..plain },
-        Placement { picture: 0, top: 3, left: 0, flip: true, cut: Some([4, 5]), ..plain },
+        Placement { picture: 0, top: 3, left: 0, flip: true, cut: Some([4, 5]) },
     ]
 }
 
