@@ -13,11 +13,13 @@ PART=$(mktemp "$RESULTS.XXXXXX")
 trap 'rm -f "$PART"' EXIT
 {
     printf '# Where the time of a step goes\n'
-    printf '`make bench-profile` on %s, %s cores, one thread; commit %s, %s UTC. ' \
-        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" \
-        "$(git describe --always --dirty --abbrev=12)" "$(date -u '+%Y-%m-%d %H:%M')"
-    printf 'Own time of every operator, without what it called, and calls, per step; `gather_max` and others without\n'
-    printf '`aten::` are the kernels of the bridge. To profile costs about a microsecond a call, which the step is longer by.\n\n'
+    printf '%s\n' \
+        "- machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, load average $(cut -d' ' -f1 /proc/loadavg) at the start" \
+        "- commit $(git describe --always --dirty --abbrev=12), $(date -u '+%Y-%m-%d %H:%M') UTC: \`make bench-profile\`, one thread"
+    printf '\n%s\n%s\n%s\n\n' \
+        'Calls and own milliseconds of every operator per step, without what it called. What has neither `aten::` nor' \
+        '`Backward` in its name is a kernel of the bridge; the matrix products of `nearest` count as `aten::mm`. To' \
+        'profile costs about a microsecond a call, which the step is longer by. Read the shares on a busy machine.'
     for shape in "$@"; do
         cargo bench --quiet --profile dev --bench steps -- "$shape" --profile --threads 1 --repeats 10
     done
