@@ -1,8 +1,9 @@
 //! One picture file: what its header says, and its pixels as 8-bit red, green and blue.
 //!
-//! JPEG, PNG and WebP, told by content and not by name. Grey pictures and CMYK become colours, 16-bit ones are
-//! rounded to 8, transparency is dropped (the colours beneath it stay), of an animation the first picture is taken, and
-//! a picture that its EXIF data says is turned is turned upright. Colour profiles are not applied.
+//! JPEG, PNG and WebP, told by content and not by name. Grey pictures and CMYK (as Adobe's programs write it) become
+//! colours, 16-bit ones are rounded to 8, transparency is dropped (the colours beneath it stay), of an animation the
+//! first picture is taken, and a picture that its EXIF data says is turned is turned upright. Colour profiles are not
+//! applied.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -57,6 +58,9 @@ pub(super) fn check(path: &Path) -> Result<()> {
 /// As [`check`], and pixels that can't be decoded.
 pub(super) fn read(path: &Path) -> Result<RgbImage> {
     let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+    if let Some(fault) = jpeg_fault(&content) {
+        return Err(bad(path, fault));
+    }
     let decode = || {
         let mut decoder = decoder(&content)?;
         let orientation = decoder.orientation()?;
@@ -78,11 +82,42 @@ fn decoder(content: &[u8]) -> std::result::Result<impl ImageDecoder, ImageError>
     Ok(decoder)
 }
 
+/// What the decoder would pass over in a JPEG: pixels that end early, of which it makes up the rest, and four inks
+/// without Adobe's mark, which are stored the other way round.
+fn jpeg_fault(content: &[u8]) -> Option<&'static str> {
+    const CUT: Option<&str> = Some("a JPEG without its end");
+    let mut rest = content.strip_prefix(&[0xFF, 0xD8])?;
+    let (mut inks, mut adobe) = (false, false);
+    // Segments with their lengths, up to the first pixels. Among these a mark of the end is nothing else.
+    loop {
+        match rest {
+            [0xFF, 0xDA, pixels @ ..] if pixels.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]) => {
+                return (inks && !adobe).then_some("a CMYK JPEG without Adobe's mark");
+            }
+            [0xFF, 0xDA, ..] => return CUT,
+            [0xFF, 0xFF, ..] => rest = &rest[1..],
+            [0xFF, mark, high, low, segment @ ..] => {
+                adobe |= *mark == 0xEE && segment.starts_with(b"Adobe");
+                // A frame: bits, height (2), width (2), colours.
+                inks |= matches!(mark, 0xC0..=0xC3) && segment.get(5) == Some(&4);
+                let Some(next) = rest.get(2 + usize::from(u16::from_be_bytes([*high, *low]))..) else { return CUT };
+                rest = next;
+            }
+            // What this is the decoder may say.
+            _ => return None,
+        }
+    }
+}
+
 fn no_picture(path: &Path, error: &ImageError) -> Error {
     let found = match error {
         ImageError::Limits(_) => format!("pixels of more than {} MiB", MOST_BYTES >> 20),
         other => first_line(&other.to_string()),
     };
+    bad(path, &found)
+}
+
+fn bad(path: &Path, found: &str) -> Error {
     Error::invalid(path.display().to_string(), "a JPEG, PNG or WebP picture", found)
         .with_hint("remove or convert the file, or go on without bad ones: --skip-bad")
 }

@@ -28,9 +28,11 @@ pub(super) fn list(folder: &Path, skip_bad: bool) -> Result<PictureSet> {
     let (train, bad) = good_pictures(&classes, skip_bad)?;
     let (test, more_bad) = good_pictures(&held_classes, skip_bad)?;
     let skipped = bad + more_bad;
-    let note = if skipped > 0 { format!(", {skipped} bad files skipped") } else { String::new() };
+    let skipped = if skipped > 0 { format!(", {skipped} bad files skipped") } else { String::new() };
+    let unread =
+        if held == "val" && folder.join("test").is_dir() { " (val is the test split, test is not read)" } else { "" };
     let classes = classes.into_iter().map(|(name, _)| name).collect();
-    Ok(PictureSet { classes, origin: format!("{}{note}", folder.display()), train, test })
+    Ok(PictureSet { classes, origin: format!("{}{unread}{skipped}", folder.display()), train, test })
 }
 
 /// The folder that is not for training.

@@ -85,8 +85,8 @@ impl Images {
             return Err(Error::run(format!("a batch of bad pictures alone, the first of them {first}")));
         }
         let size = self.preparation.size as i64;
-        let bytes: Vec<u8> = images.iter().flat_map(|((image, _), _)| image.as_raw()).copied().collect();
-        let bytes = Tensor::f_from_slice(&bytes)?.f_view([-1, size, size, CHANNELS])?;
+        let bytes: Vec<&[u8]> = images.iter().map(|((image, _), _)| image.as_raw().as_slice()).collect();
+        let bytes = Tensor::f_from_slice(&bytes.concat())?.f_view([-1, size, size, CHANNELS])?;
         let place = |(position, ((_, placement), _)): (usize, &((RgbImage, Placement), usize))| Placement {
             picture: position,
             ..*placement
