@@ -73,6 +73,21 @@ fn the_auxiliary_head_speaks_in_training_alone() {
 }
 
 #[test]
+fn bf16_is_near_fp32_on_images() {
+    let _turn = turn();
+    let (model, batch) = (supernet(), batch(16, 1));
+    let scores = |precision| model::forward(&*model, &batch, Mode::TRAINING, precision).unwrap().logits;
+    let (single, half) = (scores(Precision::Fp32), scores(Precision::Bf16));
+    assert_eq!(half.kind(), Kind::BFloat16);
+    let difference = (&single - half.to_kind(Kind::Float)).abs().max().double_value(&[]);
+    // bf16 keeps 8 bits (2^-9 = 0.002 per rounding); some dozen layers add up, less their averaging.
+    let greatest = single.abs().max().double_value(&[]);
+    assert!(difference > 0.0 && difference < 0.1 * greatest, "{difference} beside {greatest}");
+    let gradient = model.weights().parameters.gradient(&TASK.loss(&half, batch.target()));
+    assert!(gradient.isfinite().all().int64_value(&[]) == 1);
+}
+
+#[test]
 fn the_cells_of_other_methods_train() {
     let _turn = turn();
     for cell in ["NASNet", "AmoebaNet"] {

@@ -18,10 +18,10 @@ pub struct FactorizedReduction {
 }
 
 impl FactorizedReduction {
-    /// At `path` (`conv_1`, `conv_2`, `bn`); `outputs` is even.
+    /// At `path` (`conv_1`, `conv_2`, `bn`).
     pub fn new(path: &Path, inputs: i64, outputs: i64, affine: bool) -> Self {
         Self {
-            even: Convolution::pointwise(&path.sub("conv_1"), inputs, outputs / 2, 2),
+            even: Convolution::pointwise(&path.sub("conv_1"), inputs, outputs - outputs / 2, 2),
             odd: Convolution::pointwise(&path.sub("conv_2"), inputs, outputs / 2, 2),
             norm: BatchNorm::with(&path.sub("bn"), outputs, affine),
         }
