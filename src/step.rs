@@ -13,6 +13,15 @@ use tch::Tensor;
 /// Below this the loss scale is taken for lost: the gradients overflow whatever it is.
 const SMALLEST_SCALE: f64 = 1e-4;
 
+/// How the loss of a step is made of the task's.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LossConfig {
+    /// Weight of the auxiliary head's loss.
+    pub auxiliary_weight: f64,
+    /// Share of every target that is spread evenly over all classes.
+    pub label_smoothing: f64,
+}
+
 /// What a step needs besides the batch.
 pub struct WeightStep {
     /// The optimizer of the weights.
@@ -21,8 +30,8 @@ pub struct WeightStep {
     pub scaler: Scaler,
     /// Precision of the pass.
     pub precision: Precision,
-    /// Weight of the auxiliary head's loss.
-    pub auxiliary_weight: f64,
+    /// How its loss is made.
+    pub loss: LossConfig,
     clip: f64,
 }
 
@@ -38,12 +47,12 @@ pub struct StepOutcome {
 
 impl WeightStep {
     /// As the section `[weights]` says.
-    pub fn new(model: &dyn Model, config: &WeightConfig, precision: Precision, auxiliary_weight: f64) -> Self {
+    pub fn new(model: &dyn Model, config: &WeightConfig, precision: Precision, loss: LossConfig) -> Self {
         Self {
             optimizer: Optimizer::new(config, model.weights().parameters.flat()),
             scaler: Scaler::new(precision),
             precision,
-            auxiliary_weight,
+            loss,
             clip: config.clip,
         }
     }
@@ -62,9 +71,10 @@ impl WeightStep {
         learning_rate: f64,
     ) -> Result<StepOutcome> {
         let output = model::forward(model, batch, mode, self.precision)?;
-        let mut loss = task.loss(&output.logits, batch.target());
+        let LossConfig { auxiliary_weight, label_smoothing } = self.loss;
+        let mut loss = task.training_loss(&output.logits, batch.target(), label_smoothing);
         if let Some(auxiliary) = &output.auxiliary {
-            loss += task.loss(auxiliary, batch.target()) * self.auxiliary_weight;
+            loss += task.training_loss(auxiliary, batch.target(), label_smoothing) * auxiliary_weight;
         }
         let parameters = &model.weights().parameters;
         let mut gradient = parameters.gradient(&self.scaler.scaled(&loss));

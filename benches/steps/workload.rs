@@ -8,7 +8,7 @@ use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::bilevel::Bilevel;
 use sgas::search::second_order::Ahead;
-use sgas::step::WeightStep;
+use sgas::step::{LossConfig, WeightStep};
 use sgas::task::Task;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
@@ -102,7 +102,7 @@ fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Re
 fn train(shape: &Shape, task: Task, precision: Precision, device: Device) -> Result<Training> {
     let weights = WeightConfig { learning_rate: 0.1, weight_decay: 1e-4, ..WeightConfig::default() };
     let model = derived(&zoo::find(PUBLISHED_CELL)?.genotype, &shape.network(), SEED, device)?;
-    let step = WeightStep::new(&*model, &weights, precision, 0.0);
+    let step = WeightStep::new(&*model, &weights, precision, LossConfig::default());
     Ok(Training::Train { model, step, task, rate: weights.learning_rate })
 }
 

@@ -1,26 +1,35 @@
 //! Which data set a task reads.
 
-use crate::data::{self, DataConfig, Dataset, EpochPlan, SetName, Source};
+use crate::config::{RunConfig, tasks};
+use crate::data::{self, Dataset, EpochPlan, Source, images};
 use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
 use crate::tensor::random::{Key, Purpose};
+use tch::Device;
 
-/// Finds and loads the data of `task`, and writes into `config` where it lies and how it was normalised, so that
-/// the run folder says so. `minimum_points` is what the network needs of a cloud.
+/// Finds and loads the data of the run's task, and writes into `[data]` where it lies and how it was normalised, so
+/// that the run folder says so. Small sets of pictures are moved to `device`.
 ///
 /// # Errors
-/// Data that is found nowhere or won't do: see [`data::find`] and [`data::load`].
-pub fn open(task: &str, config: &mut DataConfig, seed: u64, minimum_points: usize) -> Result<Dataset> {
-    let source = data::find(set_name(task), config.source.as_deref())?;
-    config.source = Some(source.to_string());
-    data::load(&source, config, seed, minimum_points)
+/// Data that is found nowhere or won't do: see [`data::find`], [`data::load`] and [`images::load`].
+pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
+    let task = tasks::find(run.task())?;
+    let source = data::find(task.set, run.data().source.as_deref())?;
+    run.data_mut().source = Some(source.to_string());
+    let (seed, minimum_points) = (run.seed(), run.minimum_points());
+    match task.space {
+        SpaceName::Point => data::load(&source, run.data_mut(), seed, minimum_points),
+        SpaceName::Image => images::load(&source, run.data(), seed, device),
+        SpaceName::Graph => Err(tasks::not_yet(task.space)),
+    }
 }
 
 /// Where the data of `task` lies when no folder is named.
 ///
 /// # Errors
 /// Data that is found nowhere: see [`data::find`].
-pub fn find(task: &str) -> Result<Source> {
-    data::find(set_name(task), None)
+pub fn find(task: tasks::KnownTask) -> Result<Source> {
+    data::find(task.set, None)
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.
@@ -34,12 +43,4 @@ pub fn require_batches(key: &str, dataset: &Dataset, batch: usize, drop_last: bo
     }
     Err(Error::invalid(key, format!("a batch that the {samples} training samples fill"), batch.to_string())
         .with_hint("lower it with --batch N, or hold out less with data.validation; one sample alone can't train"))
-}
-
-fn set_name(task: &str) -> SetName {
-    match task {
-        "modelnet40" => SetName::ModelNet40,
-        "modelnet10" => SetName::ModelNet10,
-        _ => SetName::Points,
-    }
 }

@@ -20,9 +20,7 @@ use std::io::Write;
 pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let device = device::prepare(global)?;
     let mut trained = Trained::open(&options.trained, options.data.as_deref(), device)?;
-    let minimum_points = trained.minimum_points();
-    let run = &mut trained.run;
-    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
+    let dataset = dataset::open(&mut trained.run, device)?;
     require_classes(&trained, &dataset)?;
     let meter = score(&trained, &dataset, options)?;
     let report = report(&trained, &dataset, options, &meter);

@@ -24,6 +24,9 @@ use tch::Device;
 /// Standard deviation of the random baseline's alphas.
 const RANDOM_SCALE: f64 = 1.0;
 
+/// Tasks whose data lies where the user says.
+const OWN_DATA: [&str; 2] = ["points", "images"];
+
 /// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
 /// # Errors
@@ -36,7 +39,7 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     }
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
-    let dataset = load_data(&mut run)?;
+    let dataset = load_data(&mut run, device)?;
     let folder = match (&options.run.out, options.run.resume) {
         (Some(path), true) => RunFolder::begun(path, "search")?,
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
@@ -47,15 +50,14 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
 }
 
 /// The data of a search that trains; a random search needs none.
-fn load_data(run: &mut SearchRun) -> Result<Option<Dataset>> {
+fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
     if run.search.strategy == StrategyKind::Random {
         // Nothing is trained, whatever the configuration says.
         run.search.epochs = None;
         return Ok(None);
     }
     check_alpha_data(run)?;
-    let minimum_points = run.point.minimum_points(run.model.cells);
-    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
+    let dataset = dataset::open(run, device)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))
 }
@@ -77,7 +79,7 @@ fn search(
     global: &GlobalOptions,
     begun: Instant,
 ) -> Result<Genotype> {
-    let space = SpaceName::Point;
+    let space = run.space();
     let topology = Topology::new(space.steps());
     let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
     let spec = run.network(classes, channels);
@@ -176,7 +178,7 @@ fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Res
 fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
     let data = match run.data.source.as_deref() {
         Some("synthetic") => " --data synthetic".to_owned(),
-        Some(folder) if run.task == "points" => format!(" --data {folder}"),
+        Some(folder) if OWN_DATA.contains(&run.task.as_str()) => format!(" --data {folder}"),
         _ => String::new(),
     };
     let path = folder.path().display();

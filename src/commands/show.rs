@@ -3,7 +3,7 @@
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, print};
-use crate::config::{self, TrainRun};
+use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
 use crate::model;
@@ -56,8 +56,7 @@ enum Parameters {
 
 fn parameters(cell: &NamedCell, task: Option<&str>) -> Result<Parameters> {
     if let Some(task) = task {
-        config::check_task(task)?;
-        cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
+        cell.genotype.require_space(tasks::find(task)?.space, &cell.origin)?;
     }
     if cell.genotype.space != SpaceName::Point {
         let published = cell.published.map(|known| known.params.iter().map(|(name, count)| (name.clone(), *count)));

@@ -5,10 +5,9 @@ use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, TrainOptions, dataset, device, logging, percent, print};
-use crate::config::{RunConfig, TrainRun};
+use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
-use crate::genotype::SpaceName;
 use crate::model;
 use crate::report::{EpochReport, Event, Observer, log};
 use crate::task::Task;
@@ -17,9 +16,6 @@ use std::io::Write;
 use std::time::Instant;
 use tch::Device;
 
-/// The task of a point cell that names none: the paper's.
-const FALLBACK_TASK: &str = "modelnet40";
-
 /// Trains and leaves the run folder; prints the scores and the next command.
 ///
 /// # Errors
@@ -27,12 +23,12 @@ const FALLBACK_TASK: &str = "modelnet40";
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let cell = cell::load(&named_cell(options)?)?;
-    let mut run = options.resolve(cell.task.as_deref().unwrap_or(FALLBACK_TASK))?;
-    cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
+    let fallback = tasks::of_space(cell.genotype.space)?.name;
+    let mut run = options.resolve(cell.task.as_deref().unwrap_or(fallback))?;
+    cell.genotype.require_space(run.space(), &cell.origin)?;
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
-    let minimum_points = run.point.minimum_points(run.model.cells);
-    let dataset = dataset::open(&run.task, &mut run.data, run.seed, minimum_points)?;
+    let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
     train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;

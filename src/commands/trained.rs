@@ -4,9 +4,9 @@ use super::TrainedOptions;
 use super::cell;
 use super::run_folder::{self, RunFolder};
 use crate::checkpoint::Checkpoint;
-use crate::config::TrainRun;
+use crate::config::{RunConfig, TrainRun};
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, SpaceName};
+use crate::genotype::Genotype;
 use crate::model::{self, Model};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ impl Trained {
 
     /// The fewest points of a cloud that the network takes (k · dilation).
     pub fn minimum_points(&self) -> usize {
-        self.run.point.minimum_points(self.run.model.cells)
+        self.run.minimum_points()
     }
 
     /// The device of the network.
@@ -118,7 +118,7 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
         return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
     };
     let cell = cell::load(typed)?;
-    cell.genotype.require_space(SpaceName::Point, &cell.origin)?;
     let run = options.resolve(None, data)?;
+    cell.genotype.require_space(run.space(), &cell.origin)?;
     Ok(Place { run, genotype: cell.genotype, weights, folder: None })
 }

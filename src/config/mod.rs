@@ -6,13 +6,14 @@
 
 pub mod embedded;
 mod layers;
+pub mod tasks;
 mod value;
 
 use crate::data::DataConfig;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkSpec};
-use crate::nearest;
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::image::ImageConfig;
@@ -23,9 +24,6 @@ use layers::{Layers, SET};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// The tasks that this version knows.
-pub const TASKS: &[&str] = &["modelnet10", "modelnet40", "points"];
 
 /// Everything that a search depends on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -79,32 +77,65 @@ pub struct TrainRun {
     pub weights: WeightConfig,
 }
 
-impl SearchRun {
-    /// The sizes of the network for so many classes, and channels of an input point.
-    pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
-        NetworkSpec { model, point, image, classes, in_channels }
-    }
-}
-
-impl TrainRun {
-    /// The sizes of the network for so many classes, and channels of an input point.
-    pub fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let (model, point, image) = (self.model.clone(), self.point.clone(), self.image.clone());
-        NetworkSpec { model, point, image, classes, in_channels }
-    }
-}
-
-/// What the layers need to know of a kind of run.
+/// What both kinds of run have in common, and what the layers need to know of them.
 pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// The command it belongs to: the folder of its embedded configurations.
     const COMMAND: &'static str;
+
+    /// Name of the task.
+    fn task(&self) -> &str;
+
+    /// Seed of everything random.
+    fn seed(&self) -> u64;
+
+    /// `[data]`
+    fn data(&self) -> &DataConfig;
+
+    /// `[data]`, to write into it what was found.
+    fn data_mut(&mut self) -> &mut DataConfig;
+
+    /// `[model]`, `[point]` and `[image]`: the sections that say how large a network is.
+    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig);
+
+    /// Checks the sections that only this kind of run has.
+    ///
+    /// # Errors
+    /// The first value outside its range, with its key.
+    fn validate_own(&self) -> Result<()>;
 
     /// Checks every section.
     ///
     /// # Errors
     /// The first value outside its range, with its key.
-    fn validate(&self) -> Result<()>;
+    fn validate(&self) -> Result<()> {
+        let space = tasks::find(self.task())?.space;
+        let (model, point, image) = self.sizes();
+        self.data().validate()?;
+        model.validate()?;
+        point.validate()?;
+        image.validate()?;
+        if space == SpaceName::Image {
+            image.check_side(self.data().images.size)?;
+        }
+        self.validate_own()
+    }
+
+    /// The space of the task's cells; panics for a task that [`RunConfig::validate`] refuses.
+    fn space(&self) -> SpaceName {
+        tasks::find(self.task()).expect("a resolved run has a known task").space
+    }
+
+    /// The sizes of the network for so many classes, and channels of an input point or pixel.
+    fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
+        let (model, point, image) = self.sizes();
+        NetworkSpec { model: model.clone(), point: point.clone(), image: image.clone(), classes, in_channels }
+    }
+
+    /// The fewest points of a cloud that the network takes (k · dilation).
+    fn minimum_points(&self) -> usize {
+        let (model, point, _) = self.sizes();
+        point.minimum_points(model.cells)
+    }
 
     /// The resolved configuration as TOML, for the run folder; reading it gives the same run.
     fn to_toml(&self) -> String {
@@ -115,12 +146,27 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 impl RunConfig for SearchRun {
     const COMMAND: &'static str = "search";
 
-    fn validate(&self) -> Result<()> {
-        check_task(&self.task)?;
-        self.data.validate()?;
-        self.model.validate()?;
-        self.point.validate()?;
-        self.image.validate()?;
+    fn task(&self) -> &str {
+        &self.task
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    fn data_mut(&mut self) -> &mut DataConfig {
+        &mut self.data
+    }
+
+    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig) {
+        (&self.model, &self.point, &self.image)
+    }
+
+    fn validate_own(&self) -> Result<()> {
         self.search.validate()?;
         self.decision.validate()?;
         self.weights.validate()?;
@@ -131,12 +177,27 @@ impl RunConfig for SearchRun {
 impl RunConfig for TrainRun {
     const COMMAND: &'static str = "train";
 
-    fn validate(&self) -> Result<()> {
-        check_task(&self.task)?;
-        self.data.validate()?;
-        self.model.validate()?;
-        self.point.validate()?;
-        self.image.validate()?;
+    fn task(&self) -> &str {
+        &self.task
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    fn data_mut(&mut self) -> &mut DataConfig {
+        &mut self.data
+    }
+
+    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig) {
+        (&self.model, &self.point, &self.image)
+    }
+
+    fn validate_own(&self) -> Result<()> {
         self.train.validate()?;
         self.weights.validate()
     }
@@ -224,16 +285,6 @@ pub fn embedded_run<R: RunConfig>(name: &str) -> Result<R> {
     layers.read()
 }
 
-/// # Errors
-/// A task that this version does not know, with the nearest that it does.
-pub fn check_task(task: &str) -> Result<()> {
-    if TASKS.contains(&task) {
-        return Ok(());
-    }
-    let hint = nearest::hint(task, TASKS);
-    Err(Error::invalid("task", "a known task", format!("'{task}'")).with_hint(hint))
-}
-
 /// The lowest layer: its name and text.
 fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
     let embedded = |typed: &str| {
@@ -244,11 +295,11 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
-            check_task(task).map_err(at_flag)?;
+            tasks::find(task).map_err(at_flag)?;
             embedded(task)
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
-            .with_hint(format!("for example --task {}; known: {}", TASKS[0], TASKS.join(", ")))),
+            .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),
     }
 }
 

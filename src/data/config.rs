@@ -22,7 +22,9 @@ pub struct DataConfig {
     pub points: usize,
     /// What a point has besides its position: `normals`, `colors`, and columns by name or number.
     pub features: Vec<String>,
-    /// Share of the training split that is held out for validation, by class.
+    /// Share of the training split that is used at all, by class; for runs that must be short. `split_seed` chooses.
+    pub training_share: f64,
+    /// Share of what is used of the training split that is held out for validation, by class.
     pub validation: f64,
     /// In a folder without `train` and `test`: the list of the files for training.
     pub train_list: String,
@@ -30,7 +32,7 @@ pub struct DataConfig {
     pub test_list: String,
     /// In such a folder without lists: the share of every class that is held out for testing.
     pub test_share: f64,
-    /// Seed of that share; not the run's, so that search and training agree.
+    /// Seed of both shares; not the run's, so that search and training agree.
     pub split_seed: u64,
     /// Go on without files that can't be used, and count them.
     pub skip_bad: bool,
@@ -58,6 +60,7 @@ impl Default for DataConfig {
             source: None,
             points: 1024,
             features: Vec::new(),
+            training_share: 1.0,
             validation: 0.0,
             train_list: "train.txt".to_owned(),
             test_list: "test.txt".to_owned(),
@@ -85,6 +88,10 @@ impl DataConfig {
         if !(0.0..1.0).contains(&self.validation) {
             let found = self.validation.to_string();
             return Err(Error::invalid("data.validation", "a share from 0 to less than 1", found));
+        }
+        if !(self.training_share > 0.0 && self.training_share <= 1.0) {
+            let found = self.training_share.to_string();
+            return Err(Error::invalid("data.training_share", "a share above 0, at most 1", found));
         }
         if !(self.test_share > 0.0 && self.test_share < 1.0) {
             let found = self.test_share.to_string();
@@ -127,6 +134,7 @@ mod tests {
             ("points = 0", "data.points"),
             ("validation = 1.0", "data.validation"),
             ("validation = nan", "data.validation"),
+            ("training_share = 0.0", "data.training_share"),
             ("test_share = 0.0", "data.test_share"),
             ("features = [\"colors\", \"red\"]", "data.features"),
             ("workers = 0", "data.workers"),

@@ -38,6 +38,12 @@ pub enum HeldOut {
     Last,
 }
 
+/// The positions of a random `share` of every class, in their order; all for a share of 1.
+pub fn used(labels: &[usize], share: f64, key: Key) -> Vec<usize> {
+    let left_out = hold_out(labels, 1.0 - share, key);
+    (0..labels.len()).filter(|index| !left_out[*index]).collect()
+}
+
 /// Marks a random `share` of every class, rounded, and of a class with several samples at least one and never
 /// all, so that both parts know all classes.
 pub fn hold_out(labels: &[usize], share: f64, key: Key) -> Vec<bool> {
@@ -81,6 +87,16 @@ mod tests {
         assert_eq!(marks, hold_out(&labels, 0.1, key(1)));
         assert_ne!(marks, hold_out(&labels, 0.1, key(2)));
         assert!(!hold_out(&labels, 0.0, key(1)).contains(&true));
+    }
+
+    #[test]
+    fn a_share_is_used_of_every_class_in_the_order_of_the_samples() {
+        let labels: Vec<usize> = (0..100).map(|i| i % 5).collect();
+        let key = Key::new(1, Purpose::Subset);
+        let kept = used(&labels, 0.2, key);
+        assert!(kept.is_sorted() && kept == used(&labels, 0.2, key));
+        assert!((0..5).all(|class| kept.iter().filter(|i| labels[**i] == class).count() == 4));
+        assert_eq!(used(&labels, 1.0, key), (0..100).collect::<Vec<_>>());
     }
 
     #[test]

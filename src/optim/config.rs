@@ -13,6 +13,17 @@ pub enum OptimizerKind {
     Adam,
 }
 
+/// How the learning rate falls over the epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Along half a cosine, to `minimum_learning_rate`.
+    Cosine,
+    /// Along a line to a share of 1/(epochs − 5) after all but five epochs, and from there to 0: the published
+    /// schedule on ImageNet.
+    Linear,
+}
+
 /// `[weights]`: optimizer and schedule of the weights (REFERENCE sections 3 and 4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,10 +32,14 @@ pub struct WeightConfig {
     pub optimizer: OptimizerKind,
     /// Learning rate of the first epoch.
     pub learning_rate: f64,
-    /// Where the cosine schedule ends.
+    /// `cosine` or `linear`.
+    pub schedule: Schedule,
+    /// Where the cosine ends.
     pub minimum_learning_rate: f64,
     /// Epochs by which the cosine runs ahead: 0 for points and graphs, 1 for images.
     pub schedule_offset: usize,
+    /// The first epochs, whose rate rises along a line to that of the schedule.
+    pub warmup_epochs: usize,
     /// Momentum of SGD.
     pub momentum: f64,
     /// Added to the gradient times the weight.
@@ -39,7 +54,9 @@ impl Default for WeightConfig {
             optimizer: OptimizerKind::Sgd,
             learning_rate: 0.005,
             minimum_learning_rate: 1e-4,
+            schedule: Schedule::Cosine,
             schedule_offset: 0,
+            warmup_epochs: 0,
             momentum: 0.9,
             weight_decay: 3e-4,
             clip: 5.0,

@@ -9,7 +9,7 @@ mod schedule;
 mod sgd;
 
 pub use adam::Adam;
-pub use config::{AdamConfig, AlphaConfig, OptimizerKind, WeightConfig};
+pub use config::{AdamConfig, AlphaConfig, OptimizerKind, Schedule, WeightConfig};
 pub use optimizer::{Optimizer, clip};
 pub use scaler::{Scaler, Verdict};
 pub use schedule::learning_rate;

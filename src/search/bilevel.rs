@@ -11,7 +11,7 @@ use crate::ops::Mode;
 use crate::optim::{Adam, AlphaConfig, Scaler, Verdict, WeightConfig};
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
-use crate::step::{StepOutcome, WeightStep, finite};
+use crate::step::{LossConfig, StepOutcome, WeightStep, finite};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -40,7 +40,7 @@ impl Bilevel {
         precision: Precision,
     ) -> Self {
         Self {
-            weights: WeightStep::new(model, weights, precision, 0.0),
+            weights: WeightStep::new(model, weights, precision, LossConfig::default()),
             adam: Adam::new(model.alphas().open().flat(), alphas.adam()),
             alpha_scaler: Scaler::new(precision),
             alpha_rate: alphas.learning_rate,

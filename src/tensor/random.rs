@@ -33,6 +33,8 @@ pub enum Purpose {
     Evaluation = 10,
     /// Which samples of a set without a test part form one.
     TestSplit = 11,
+    /// Which training samples are used, where not all are.
+    Subset = 12,
 }
 
 /// Names one stream of random numbers.

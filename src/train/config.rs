@@ -17,6 +17,8 @@ pub struct TrainConfig {
     pub drop_path: f64,
     /// Weight of the auxiliary head's loss, where the network has one.
     pub auxiliary_weight: f64,
+    /// Share of every target that is spread evenly over all classes; scores of other splits do not know it.
+    pub label_smoothing: f64,
     /// Score the test split after every epoch too: the reference's protocol, which picks its best epoch there.
     /// Such a score is reported under that name only.
     pub test_every_epoch: bool,
@@ -24,7 +26,15 @@ pub struct TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 400, batch: 32, drop_last: true, drop_path: 0.2, auxiliary_weight: 0.4, test_every_epoch: false }
+        Self {
+            epochs: 400,
+            batch: 32,
+            drop_last: true,
+            drop_path: 0.2,
+            auxiliary_weight: 0.4,
+            label_smoothing: 0.0,
+            test_every_epoch: false,
+        }
     }
 }
 
@@ -38,9 +48,14 @@ impl TrainConfig {
         if self.batch < 2 {
             return Err(Error::invalid("train.batch", "at least 2, for batch norm", self.batch.to_string()));
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            let found = self.drop_path.to_string();
-            return Err(Error::invalid("train.drop_path", "a number from 0 to less than 1", found));
+        for (key, value) in [("train.drop_path", self.drop_path), ("train.label_smoothing", self.label_smoothing)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::invalid(key, "a number from 0 to less than 1", value.to_string()));
+            }
+        }
+        if !(self.auxiliary_weight.is_finite() && self.auxiliary_weight >= 0.0) {
+            let found = self.auxiliary_weight.to_string();
+            return Err(Error::invalid("train.auxiliary_weight", "a number of at least 0", found));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, WeightConfig, learning_rate};
 use crate::report::{EpochReport, Event, Observer};
-use crate::step::{WeightStep, at_step, finite_pass};
+use crate::step::{LossConfig, WeightStep, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -68,8 +68,9 @@ pub struct Training<'a> {
 impl<'a> Training<'a> {
     /// A training that has not begun.
     pub fn new(settings: &'a TrainSettings, model: &'a mut dyn Model) -> Self {
-        let auxiliary = settings.train.auxiliary_weight;
-        let step = WeightStep::new(model, &settings.weights, settings.precision, auxiliary);
+        let TrainConfig { auxiliary_weight, label_smoothing, .. } = settings.train;
+        let loss = LossConfig { auxiliary_weight, label_smoothing };
+        let step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         Self { settings, model, step, next_epoch: 0, best_score: None }
     }
 

@@ -8,7 +8,7 @@ use sgas::genotype::SpaceName;
 use sgas::model::{self, Learn, Model, SearchModel};
 use sgas::ops::{Mode, Operation, State};
 use sgas::optim::WeightConfig;
-use sgas::step::WeightStep;
+use sgas::step::{LossConfig, WeightStep};
 use sgas::task::Task;
 use sgas::tensor::bridge::autocast::Autocast;
 use sgas::tensor::neighbours::Neighbours;
@@ -163,7 +163,7 @@ fn a_skipped_step_leaves_weights_and_momentum_and_halves_the_scale() {
     let _turn = turn();
     let mut model = derived();
     let config = WeightConfig { learning_rate: 0.1, ..WeightConfig::default() };
-    let mut step = WeightStep::new(&*model, &config, Precision::Fp16, 0.0);
+    let mut step = WeightStep::new(&*model, &config, Precision::Fp16, LossConfig::default());
     step.precision = Precision::Fp32;
     let mut run = |model: &dyn Model, batch: &Batch| {
         Key::new(1, Purpose::WeightStep).seed_torch();
@@ -205,7 +205,7 @@ fn loss_scaling_does_not_change_a_clean_step() {
     let _turn = turn();
     let flat_after = |precision| {
         let model = derived();
-        let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, 0.0);
+        let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, LossConfig::default());
         step.precision = Precision::Fp32;
         Key::new(1, Purpose::WeightStep).seed_torch();
         let norm = step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().gradient_norm.unwrap();
@@ -223,7 +223,7 @@ fn without_loss_scaling_a_broken_gradient_is_an_error_and_moves_nothing() {
     let _turn = turn();
     let model = derived();
     let before = model.weights().parameters.flat().detach().copy();
-    let mut step = WeightStep::new(&*model, &WeightConfig::default(), Precision::Fp32, 0.0);
+    let mut step = WeightStep::new(&*model, &WeightConfig::default(), Precision::Fp32, LossConfig::default());
     let Batch::Points(PointBatch { points, labels }) = batch() else { unreachable!("points") };
     let broken = Batch::Points(PointBatch { points: points * f64::from(f32::MAX) * 4.0, labels });
     let error = step.run(&*model, TASK, &broken, Mode::TRAINING, 0.1).err().unwrap();

@@ -129,7 +129,7 @@ fn middle_area((width, height): (u32, u32)) -> Area {
 }
 
 /// The middle of a picture whose short side was resized to `short`.
-fn centre(picture: &RgbImage, short: u32, side: u32) -> RgbImage {
+pub(super) fn centre(picture: &RgbImage, short: u32, side: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let long = |long: u32, of: u32| (u64::from(short) * u64::from(long) / u64::from(of)) as u32;
     let size = if width <= height { (short, long(height, width)) } else { (long(width, height), short) };
@@ -151,7 +151,7 @@ pub(super) fn resize(picture: &RgbImage, area: Area, size: (u32, u32)) -> RgbIma
     RgbImage::from_raw(size.0, size.1, resized.into_vec()).expect("three bytes per pixel")
 }
 
-fn side(size: usize) -> u32 {
+pub(super) fn side(size: usize) -> u32 {
     u32::try_from(size).expect("sizes were checked against their range")
 }
 

@@ -24,14 +24,14 @@ use tch::{Device, Tensor};
 use assembly::{Finish, Placement, assemble};
 use augmentation::{ImageAugmentation, placement, to_size};
 use layout::{LAYOUTS, Layout};
-use pictures::{Part, PictureSet, Pictures};
+use pictures::{PictureSet, Pictures};
 
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::Dataset;
 use super::loader::{Access, Samples};
 use super::source::Source;
-use super::split::{HeldOut, Split, hold_out, hold_out_last};
+use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
@@ -186,14 +186,16 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         let one_by_one = images.augmentation == ImageAugmentation::RandomResizedCrop;
         Ok(Arc::new(if one_by_one { pictures } else { pictures.store(images.size, device)? }))
     };
-    let marks = held_out(&set.train, config, seed)?;
+    let in_order = matches!(set.train.pictures, Pictures::Loaded(_));
+    let used = used(&set.train.labels, config.training_share, Key::new(config.split_seed, Purpose::Subset));
+    let samples: Vec<(usize, usize)> = used.into_iter().map(|picture| (picture, set.train.labels[picture])).collect();
+    let mut marks = held_out(&samples, in_order, config, seed)?.into_iter();
     let part = |pictures: &Arc<Pictures>, samples: Vec<(usize, usize)>, always_augmented| -> Arc<dyn Samples> {
         Arc::new(Images { pictures: Arc::clone(pictures), samples, preparation: preparation.clone(), always_augmented })
     };
-    let numbered = |labels: Vec<usize>| labels.into_iter().enumerate();
-    let (held, train): (Vec<_>, Vec<_>) = numbered(set.train.labels).partition(|(position, _)| marks[*position]);
+    let (held, train): (Vec<_>, Vec<_>) = samples.into_iter().partition(|_| marks.next().expect("one mark per sample"));
     let pictures = prepare(set.train.pictures)?;
-    let tests = numbered(set.test.labels).collect();
+    let tests = set.test.labels.into_iter().enumerate().collect();
     Ok(Dataset {
         train: part(&pictures, train, false),
         validation: (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
@@ -204,14 +206,15 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
     })
 }
 
-/// Which of the training pictures are held out for validation.
-fn held_out(train: &Part, config: &DataConfig, seed: u64) -> Result<Vec<bool>> {
-    match (config.images.held_out, &train.pictures) {
-        (HeldOut::Last, Pictures::Files(_)) if config.validation > 0.0 => {
+/// Which of the training samples are held out for validation; `in_order` where their order is not that of classes.
+fn held_out(samples: &[(usize, usize)], in_order: bool, config: &DataConfig, seed: u64) -> Result<Vec<bool>> {
+    let labels: Vec<usize> = samples.iter().map(|(_, label)| *label).collect();
+    match config.images.held_out {
+        HeldOut::Last if !in_order && config.validation > 0.0 => {
             let expected = "stratified, for files in the order of their classes";
             Err(Error::invalid("data.images.held_out", expected, "last"))
         }
-        (HeldOut::Last, _) => Ok(hold_out_last(train.labels.len(), config.validation)),
-        (HeldOut::Stratified, _) => Ok(hold_out(&train.labels, config.validation, Key::new(seed, Purpose::Split))),
+        HeldOut::Last => Ok(hold_out_last(labels.len(), config.validation)),
+        HeldOut::Stratified => Ok(hold_out(&labels, config.validation, Key::new(seed, Purpose::Split))),
     }
 }

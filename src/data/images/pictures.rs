@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use image::RgbImage;
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
+use super::augmentation::{centre, side};
 use super::decode;
 use crate::error::Result;
 
@@ -63,11 +65,30 @@ impl PictureSet {
     }
 }
 
+impl Loaded {
+    /// The same pictures with this height and width.
+    fn resized(self, size: usize) -> Self {
+        if size == self.side {
+            return self;
+        }
+        let resize = |index| centre(&self.picture(index), side(size), side(size)).into_raw();
+        let bytes: Vec<Vec<u8>> = (0..self.names.len()).into_par_iter().map(resize).collect();
+        Self { names: self.names, side: size, bytes: bytes.concat() }
+    }
+
+    fn picture(&self, index: usize) -> RgbImage {
+        let length = self.side * self.side * 3;
+        let picture = self.bytes[index * length..][..length].to_vec();
+        RgbImage::from_raw(side(self.side), side(self.side), picture).expect("the bytes are those of the size")
+    }
+}
+
 impl Pictures {
-    /// Moves pictures that have the wanted size already to the device.
+    /// Moves pictures in memory to the device, once resized to the wanted height and width.
     pub fn store(self, size: usize, device: Device) -> Result<Self> {
         match self {
-            Self::Loaded(Loaded { names, side, bytes }) if side == size => {
+            Self::Loaded(loaded) => {
+                let Loaded { names, side, bytes } = loaded.resized(size);
                 let shape = [names.len(), side, side, 3].map(|size| size as i64);
                 let bytes = Tensor::f_from_slice(&bytes)?.f_view(shape)?.f_to_device(device)?;
                 Ok(Self::Stored { names, bytes: Mutex::new(bytes) })
@@ -98,12 +119,7 @@ impl Pictures {
     /// A file that can't be read or decoded.
     pub fn picture(&self, index: usize) -> Result<RgbImage> {
         match self {
-            Self::Loaded(Loaded { side, bytes, .. }) => {
-                let length = side * side * 3;
-                let picture = bytes[index * length..][..length].to_vec();
-                let side = u32::try_from(*side).expect("pictures in memory are small");
-                Ok(RgbImage::from_raw(side, side, picture).expect("the bytes are those of the size"))
-            }
+            Self::Loaded(loaded) => Ok(loaded.picture(index)),
             Self::Files(paths) => decode::read(&paths[index]),
             Self::Stored { .. } => unreachable!("stored pictures are taken by the batch"),
         }

@@ -30,7 +30,7 @@ use super::config::DataConfig;
 use super::dataset::Dataset;
 use super::loader::{Access, Samples};
 use super::source::Source;
-use super::split::{Split, hold_out};
+use super::split::{Split, hold_out, used};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
@@ -176,7 +176,12 @@ fn divide(
     features: &Features,
 ) -> Dataset {
     let (train, test): (Vec<_>, Vec<_>) = samples.into_iter().partition(|(split, _)| *split == Split::Train);
-    let labels: Vec<usize> = train.iter().map(|(_, sample)| sample.label).collect();
+    let labels = |train: &[(Split, Sample)]| train.iter().map(|(_, sample)| sample.label).collect::<Vec<_>>();
+    let used = used(&labels(&train), config.training_share, Key::new(config.split_seed, Purpose::Subset));
+    let mut used = used.into_iter().peekable();
+    let train: Vec<_> = train.into_iter().enumerate().filter(|(index, _)| used.next_if_eq(index).is_some()).collect();
+    let train: Vec<_> = train.into_iter().map(|(_, sample)| sample).collect();
+    let labels = labels(&train);
     let mut is_held_out = hold_out(&labels, config.validation, Key::new(seed, Purpose::Split)).into_iter();
     let (held_out, train): (Vec<_>, Vec<_>) =
         train.into_iter().partition(|_| is_held_out.next().expect("one mark per shape"));

@@ -40,4 +40,45 @@ impl ImageConfig {
         }
         Ok(())
     }
+
+    /// Whether networks take images of this height and width: every halving must come out even, and enough pixels
+    /// must reach the auxiliary head.
+    ///
+    /// # Errors
+    /// A side that won't do, by the key `data.images.size`.
+    pub fn check_side(&self, side: usize) -> Result<()> {
+        let (factor, least) = match self.stem {
+            ImageStem::Cifar => (4, 32),
+            ImageStem::Imagenet => (32, 224),
+        };
+        let refuse = |expected: String| Err(Error::invalid("data.images.size", expected, side.to_string()));
+        if !side.is_multiple_of(factor) {
+            return refuse(format!("a multiple of {factor}, which the stem and the reduction cells halve"));
+        }
+        if self.auxiliary && side < least {
+            let told = refuse(format!("at least {least}, for the auxiliary head"));
+            return told.map_err(|error| error.with_hint("enlarge the images, or set image.auxiliary = false"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_that_do_not_halve_evenly_or_starve_the_auxiliary_head_are_refused() {
+        let config = |stem, auxiliary| ImageConfig { stem, auxiliary, ..ImageConfig::default() };
+        for (stem, auxiliary, good, bad) in [
+            (ImageStem::Cifar, false, 12, 14),
+            (ImageStem::Cifar, true, 32, 28),
+            (ImageStem::Imagenet, false, 96, 100),
+            (ImageStem::Imagenet, true, 224, 192),
+        ] {
+            config(stem, auxiliary).check_side(good).unwrap();
+            let message = config(stem, auxiliary).check_side(bad).unwrap_err().to_string();
+            assert!(message.starts_with("data.images.size: expected ") && message.ends_with(&bad.to_string()));
+        }
+    }
 }

@@ -1,0 +1,62 @@
+//! The tasks that users name: what each searches and trains, and on which data set.
+
+use crate::data::SetName;
+use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
+use crate::nearest;
+
+/// A task of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownTask {
+    /// What `--task` takes.
+    pub name: &'static str,
+    /// The space of its cells.
+    pub space: SpaceName,
+    /// The data that it reads.
+    pub set: SetName,
+}
+
+const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
+    KnownTask { name, space, set }
+}
+
+/// Every task, those of a space together; of each space the first is the one of cells that name none.
+pub const TASKS: [KnownTask; 7] = [
+    task("modelnet40", SpaceName::Point, SetName::ModelNet40),
+    task("modelnet10", SpaceName::Point, SetName::ModelNet10),
+    task("points", SpaceName::Point, SetName::Points),
+    task("cifar10", SpaceName::Image, SetName::Cifar10),
+    task("cifar100", SpaceName::Image, SetName::Cifar100),
+    task("imagenet", SpaceName::Image, SetName::ImageNet),
+    task("images", SpaceName::Image, SetName::Images),
+];
+
+/// The task of this name.
+///
+/// # Errors
+/// A task that this version does not know, with the nearest that it does.
+pub fn find(name: &str) -> Result<KnownTask> {
+    TASKS.into_iter().find(|known| known.name == name).ok_or_else(|| {
+        let hint = nearest::hint(name, &names());
+        Error::invalid("task", "a known task", format!("'{name}'")).with_hint(hint)
+    })
+}
+
+/// The task of the paper for cells of this space.
+///
+/// # Errors
+/// A space of which no task is there yet.
+pub fn of_space(space: SpaceName) -> Result<KnownTask> {
+    TASKS.into_iter().find(|known| known.space == space).ok_or_else(|| not_yet(space))
+}
+
+/// What is said where a space has no task.
+pub fn not_yet(space: SpaceName) -> Error {
+    Error::usage(format!("cells of the {space} space can't be trained yet"))
+        .with_hint("this version trains cells of the point and image spaces")
+}
+
+/// The names of all tasks.
+pub fn names() -> Vec<&'static str> {
+    TASKS.iter().map(|known| known.name).collect()
+}
