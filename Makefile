@@ -12,8 +12,9 @@ TEST_ENV := OMP_NUM_THREADS=1
 # The example networks of `make demo`: minutes on two cores.
 DEMO_SEARCH := configs/demo/search.toml
 DEMO_TRAIN := configs/demo/train.toml
-# Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full and modelnet40-train.
-BENCH_SHAPES ?= modelnet10-search modelnet40-small-train
+# Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
+# cifar10-search-full and cifar10-train-full.
+BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

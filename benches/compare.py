@@ -3,8 +3,8 @@
 
     compare.py --sgas DIR [--python PYTHON] [--ours BINARY] [--rounds N] [--repeats N] ... [SHAPE ...]
 
-SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of the size of a CPU.
-DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy and sklearn. Without --ours,
+SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of points and of images, of
+the size of a CPU. DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy and sklearn. Without --ours,
 cargo builds `benches/steps` in the profile of the program. A round is one process of ours, then one of theirs;
 each times its steps after a warm-up, and the ratio of a round is that of its two sums of medians. Both processes
 get the same OMP_NUM_THREADS and GOMP_SPINCOUNT. Needs nothing but Python's own library.
@@ -24,8 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path("benches/reference/time_published.py")
 SHAPES = json.loads((ROOT / "benches" / "shapes.json").read_text())
-DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train"]
-SIZES = ["batch", "points", "k", "cells", "channels", "classes"]
+DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train", "cifar10-search", "cifar10-train"]
+SIZES = ["batch", "points", "k", "pixels", "cells", "channels", "classes"]
+SAMPLES = {"point": "points", "image": "images"}
 # Turns that a waiting thread spins: what the program sets (src/threads.rs).
 SPIN_COUNT = 1000
 
@@ -55,8 +56,8 @@ def arguments():
         check_shape(parser, args, shape)
     if min(args.rounds, args.repeats, args.threads) < 1 or args.warmup < 0:
         parser.error("--rounds, --repeats and --threads are at least 1, --warmup at least 0")
-    if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
-        parser.error(f"--sgas {args.sgas}: gcn/gcn_point/model_search.py is not there")
+    if not args.sgas.is_dir():
+        parser.error(f"--sgas {args.sgas}: no folder")
     # The processes run in the checkout; a link to Python must stay one, or it loses its environment.
     if os.sep in args.python:
         args.python = os.path.abspath(args.python)
@@ -67,8 +68,12 @@ def check_shape(parser, args, shape):
     if shape not in SHAPES:
         parser.error(f"{shape}: no shape; there are {', '.join(SHAPES)}")
     half = "fp16" if args.device == "cuda" else "bf16"
-    if args.precision not in (["fp32"] if SHAPES[shape]["what"] == "search" else ["fp32", half]):
+    mixed = (SHAPES[shape]["space"], SHAPES[shape]["what"]) == ("point", "train")
+    if args.precision not in (["fp32", half] if mixed else ["fp32"]):
         parser.error(f"--precision {args.precision}: the published script has none for {shape} on {args.device}")
+    for name in SIZES:
+        if getattr(args, name) is not None and name not in SHAPES[shape]:
+            parser.error(f"--{name}: {shape} has no such size")
 
 
 def build():
@@ -200,12 +205,12 @@ def condition_lines(args, shape, rounds):
     if args.device == "cuda":
         driver = first_line(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"])
         device += f"; {published['device_name']}, driver {driver or 'unknown'}"
-    sizes = ", ".join(f"{name} {ours[name]}" for name in SIZES)
+    sizes = ", ".join(f"{name.replace('_', ' ')} {ours[name]}" for name in SHAPES[shape])
     told = {side: " ".join(words) for side, words in commands(args, shape).items()}
     return [
         f"- machine: {device}",
         f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
-        f"- shape: {shape}: {sizes}; {args.precision}; random points",
+        f"- shape: {shape}: {sizes}; {args.precision}; random {SAMPLES[ours['space']]}",
         f"- threads: {ours['threads']} and {published['threads']}; both under `OMP_NUM_THREADS={args.threads} "
         f"GOMP_SPINCOUNT={args.spin_count}`",
         f"- ours: {ours['code']}, commit {commit(ROOT)}, libtorch {ours['torch']}, {ours['parameters']} parameters: "

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Times one step of the published SGAS code on point clouds, as it is, to stand beside ours.
+"""Times one step of the published SGAS code, as it is, to stand beside ours.
 
     time_published.py --sgas DIR [SHAPE] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
 
-DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch, numpy and
-sklearn; torch_geometric and torchvision, of which a step uses an initialiser at most, are stood in for. On a CPU
-the code's `.cuda()` does nothing. Points and labels are random: a step costs the same for any.
+DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch and numpy,
+for points sklearn too; torch_geometric and torchvision, of which a step uses an initialiser at most, are stood in
+for. On a CPU the code's `.cuda()` does nothing. Points, images and labels are random: a step costs the same for any.
 
-SHAPE is a name in `benches/shapes.json`, whose sizes --batch, --points, --k, --cells, --channels, --classes change.
-search: alpha step (first order) and weight step of the supernet in turn, as `gcn_point/train_search.py` does.
-train: one training step of the published network Cri2_ModelNet_Best, as `gcn_point/main_modelnet.py` does.
-Prints one JSON object; times in seconds.
+SHAPE is a name in `benches/shapes.json`; flags named as its sizes (--batch, --pixels ...) change them.
+search: alpha step (first order) and weight step of the supernet in turn, as `train_search.py` of `gcn/gcn_point` or
+`cnn` does. train: one training step of the network of the shape's cell, as `gcn/gcn_point/main_modelnet.py` or
+`cnn/train.py` does. Prints one JSON object; times in seconds.
 """
 
 import argparse
@@ -27,7 +27,8 @@ import types
 from pathlib import Path
 
 SHAPES = json.loads((Path(__file__).resolve().parent.parent / "shapes.json").read_text())
-SIZES = ["batch", "points", "k", "cells", "channels", "classes"]
+SIZES = ["batch", "points", "k", "pixels", "cells", "channels", "classes"]
+FOLDERS = {"point": Path("gcn", "gcn_point"), "image": Path("cnn")}
 
 
 def arguments():
@@ -42,11 +43,18 @@ def arguments():
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, help="default: the shape's")
     args = parser.parse_args()
-    for name, value in SHAPES[args.shape].items():
+    shape = SHAPES[args.shape]
+    for name in SIZES:
+        if name not in shape and getattr(args, name) is not None:
+            parser.error(f"--{name}: {args.shape} has no such size")
+    for name, value in {"drop_path": 0.0, "auxiliary_weight": 0.0, **shape}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
-    if not (args.sgas / "gcn" / "gcn_point" / "model_search.py").is_file():
-        parser.error(f"--sgas {args.sgas}: gcn/gcn_point/model_search.py is not there")
+    args.folder = args.sgas / FOLDERS[args.space]
+    if not (args.folder / "model_search.py").is_file():
+        parser.error(f"--sgas {args.sgas}: {FOLDERS[args.space]}/model_search.py is not there")
+    if args.amp and (args.space, args.what) != ("point", "train"):
+        parser.error(f"--amp: the published script has none for {args.shape}")
     return args
 
 
@@ -74,13 +82,14 @@ def zeros(tensor):
 
 
 def prepare(args):
-    """Makes the checkout importable, and `.cuda()` nothing on a CPU."""
+    """Makes the checkout importable, and on a CPU `.cuda()` nothing."""
     import torch
 
     stand_in("torch_geometric.nn.inits", glorot=glorot, zeros=zeros)
     stand_in("torchvision.transforms")
-    sys.path[:0] = [str(args.sgas / "gcn" / "gcn_point"), str(args.sgas)]
+    sys.path[:0] = [str(args.folder), str(args.sgas)]
     if args.device == "cpu":
+        torch.cuda.FloatTensor = torch.FloatTensor
         torch.Tensor.cuda = lambda self, *_, **__: self
         torch.nn.Module.cuda = lambda self, *_, **__: self
     elif not torch.cuda.is_available():
@@ -101,39 +110,68 @@ def weight_step(torch, model, loss_of, optimizer, autocast, scaler):
     scaler.update()
 
 
-def search_steps(torch, args, points, labels):
-    """The two halves of a search step, each a function without arguments."""
-    from architect import Architect
+def supernet(torch, args, criterion):
+    """The published supernet with no edge decided, and the learning rate of its weights."""
     from model_search import Network
 
+    if args.space == "point":
+        model = Network(args.channels, args.classes, args.cells, criterion, 3, in_channels=3, emb_dims=1024,
+                        dropout=0.5, k=args.k).cuda()
+        model.normal_selected_idxs = model.normal_selected_idxs.cuda()
+        return model, 0.005
+    model = Network(args.channels, args.classes, args.cells, criterion).cuda()
+    for kind in ("normal", "reduce"):
+        undecided = [-1] * len(getattr(model, f"alphas_{kind}"))
+        setattr(model, f"{kind}_selected_idxs", torch.tensor(undecided, dtype=torch.int).cuda())
+    return model, 0.025
+
+
+def search_steps(torch, args, samples, labels):
+    """The two halves of a search step, each a function without arguments."""
+    from architect import Architect
+
     criterion = torch.nn.CrossEntropyLoss().cuda()
-    model = Network(args.channels, args.classes, args.cells, criterion, 3, in_channels=3, emb_dims=1024,
-                    dropout=0.5, k=args.k).cuda()
-    model.normal_selected_idxs = model.normal_selected_idxs.cuda()
+    model, rate = supernet(torch, args, criterion)
     settings = types.SimpleNamespace(momentum=0.9, weight_decay=3e-4, arch_learning_rate=3e-4, arch_weight_decay=1e-3)
     architect = Architect(model, settings)
-    optimizer = torch.optim.SGD(model.parameters(), 0.005, momentum=0.9, weight_decay=3e-4)
+    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=3e-4)
     scaler = torch.amp.GradScaler(args.device, enabled=False)
     model.train()
 
     def alpha():
-        architect.step(points, labels, points, labels, 0.005, optimizer, unrolled=False)
+        architect.step(samples, labels, samples, labels, rate, optimizer, unrolled=False)
 
     def weights():
-        weight_step(torch, model, lambda: criterion(model(points), labels), optimizer, contextlib.nullcontext, scaler)
+        weight_step(torch, model, lambda: criterion(model(samples), labels), optimizer, contextlib.nullcontext, scaler)
 
     return model, {"alpha_step": alpha, "weight_step": weights}
 
 
-def train_steps(torch, args, points, labels):
-    """A training step; drop path is off, as in the first epoch."""
+def network(args):
+    """The published network of the shape's cell, and the learning rate and decay of its weights."""
     import genotypes
-    from model import NetworkModelNet40
 
+    cell = getattr(genotypes, args.cell)
+    if args.space == "point":
+        from model import NetworkModelNet40
+
+        model = NetworkModelNet40(args.channels, args.classes, args.cells, False, cell, in_channels=3, emb_dims=1024,
+                                  dropout=0.5, k=args.k)
+        return model.cuda(), 0.1, 1e-4
+    from model import NetworkCIFAR
+
+    model = NetworkCIFAR(args.channels, args.classes, args.cells, args.auxiliary_weight > 0, cell)
+    return model.cuda(), 0.025, 3e-4
+
+
+def train_steps(torch, args, samples, labels):
+    """A training step. Without a drop path in the shape there is none, as in the first epoch."""
     criterion = torch.nn.CrossEntropyLoss().cuda()
-    model = NetworkModelNet40(args.channels, args.classes, args.cells, False, genotypes.Cri2_ModelNet_Best,
-                              in_channels=3, emb_dims=1024, dropout=0.5, k=args.k).cuda()
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    # The code prints the channels of its cells.
+    with contextlib.redirect_stdout(sys.stderr):
+        model, rate, decay = network(args)
+    model.drop_path_prob = args.drop_path
+    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=decay)
     half = torch.float16 if args.device == "cuda" else torch.bfloat16
     scaler = torch.amp.GradScaler(args.device, enabled=args.amp and half == torch.float16)
     model.train()
@@ -141,10 +179,22 @@ def train_steps(torch, args, points, labels):
     def autocast():
         return torch.autocast(args.device, dtype=half, enabled=args.amp)
 
+    def loss():
+        logits, auxiliary = model(samples)
+        if args.auxiliary_weight == 0:
+            return criterion(logits, labels)
+        return criterion(logits, labels) + args.auxiliary_weight * criterion(auxiliary, labels)
+
     def step():
-        weight_step(torch, model, lambda: criterion(model(points)[0], labels), optimizer, autocast, scaler)
+        weight_step(torch, model, loss, optimizer, autocast, scaler)
 
     return model, {"train_step": step}
+
+
+def random_samples(torch, args):
+    if args.space == "point":
+        return torch.rand(args.batch, 3, args.points, 1) * 2 - 1
+    return torch.randn(args.batch, 3, args.pixels, args.pixels)
 
 
 def measure(torch, args, steps):
@@ -169,12 +219,12 @@ def summary(values):
 def main():
     args = arguments()
     torch = prepare(args)
-    points = (torch.rand(args.batch, 3, args.points, 1) * 2 - 1).to(args.device)
+    samples = random_samples(torch, args).to(args.device)
     labels = torch.randint(args.classes, (args.batch,)).to(args.device)
-    model, steps = (search_steps if args.what == "search" else train_steps)(torch, args, points, labels)
+    model, steps = (search_steps if args.what == "search" else train_steps)(torch, args, samples, labels)
     times = measure(torch, args, steps)
     conditions = {name: getattr(args, name) for name in
-                  ("shape", "what", "device", "threads", "amp", *SIZES, "warmup", "repeats")}
+                  ("shape", "device", "threads", "amp", "warmup", "repeats", *SHAPES[args.shape])}
     result = {
         "code": "published (lightaime/sgas)",
         **conditions,

@@ -1,6 +1,6 @@
-//! Seconds and peak memory of whole steps on random clouds, in the shapes that `reference/time_published.py` times
-//! of the published code, with the same names in the JSON; `compare.py` sets both side by side. With `--profile`
-//! a table of where the time goes, by operator.
+//! Seconds and peak memory of whole steps on random clouds or images, in the shapes that
+//! `reference/time_published.py` times of the published code, with the same names in the JSON; `compare.py` sets both
+//! side by side. With `--profile` a table of where the time goes, by operator.
 //!
 //! `cargo bench --profile dev --bench steps -- --help`: libtorch and the kernels are optimised in every profile.
 
@@ -22,10 +22,10 @@ use sgas::tensor::precision::Precision;
 use sgas::threads;
 use tch::Device;
 
-use crate::shape::{Shape, ShapeOptions};
+use crate::shape::{Named, ShapeOptions};
 use crate::workload::{Part, Workload};
 
-/// Times whole steps on random clouds.
+/// Times whole steps on random clouds or images.
 #[derive(Parser)]
 #[command(name = "steps")]
 struct Options {
@@ -72,13 +72,13 @@ fn main() -> Result<()> {
     memory::keep_freed_memory();
     let options = Options::parse();
     let device = prepare(&options)?;
-    let shape = options.shape.resolve();
+    let (named, shape) = options.shape.resolve()?;
     let mut workload = Workload::new(&shape, options.precision, device)?;
     if options.profile {
-        return print_profile(&mut workload, &options, &shape, device);
+        return print_profile(&mut workload, &options, &named, device);
     }
     let times = measure(&mut workload, &options, device)?;
-    let mut result = conditions(&options, &shape, device);
+    let mut result = conditions(&options, &named, device);
     result.insert("parameters".into(), workload.parameters().into());
     result
         .insert("seconds".into(), times.iter().map(|(part, times)| (part.name().to_owned(), summary(times))).collect());
@@ -125,32 +125,26 @@ fn summary(times: &[f64]) -> Value {
     json!({ "median": median, "min": sorted[0], "max": sorted[last] })
 }
 
-fn conditions(options: &Options, shape: &Shape, device: Device) -> Map<String, Value> {
+fn conditions(options: &Options, named: &Named, device: Device) -> Map<String, Value> {
     let conditions = json!({
         "code": format!("sgas {}", env!("CARGO_PKG_VERSION")),
         "shape": options.shape.shape,
-        "what": shape.what.name(),
         "device": if device.is_cuda() { "cuda" } else { "cpu" },
         "threads": tch::get_num_threads(),
         "precision": options.precision.name(),
-        "batch": shape.batch,
-        "points": shape.points,
-        "k": shape.k,
-        "cells": shape.cells,
-        "channels": shape.channels,
-        "classes": shape.classes,
         "warmup": options.warmup,
         "repeats": options.repeats,
         "torch": bridge::LIBTORCH_VERSION,
         "device_name": if device.is_cuda() { gpu_name() } else { cpu_name() },
     });
-    let Value::Object(conditions) = conditions else { unreachable!("written above as an object") };
+    let Value::Object(mut conditions) = conditions else { unreachable!("written above as an object") };
+    conditions.extend(named.clone());
     conditions
 }
 
-fn print_profile(workload: &mut Workload, options: &Options, shape: &Shape, device: Device) -> Result<()> {
+fn print_profile(workload: &mut Workload, options: &Options, named: &Named, device: Device) -> Result<()> {
     let text = profile::report(workload, options.warmup, usize::from(options.repeats))?;
-    let conditions = conditions(options, shape, device);
+    let conditions = conditions(options, named, device);
     let told: Vec<String> = conditions.iter().map(|(name, value)| format!("{name} {value}").replace('"', "")).collect();
     println!("## {}\n{}.\n\n{text}", options.shape.shape, told.join(", "));
     Ok(())

@@ -5,43 +5,56 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sgas::error::{Error, Result};
+use sgas::genotype::SpaceName;
 use sgas::model::{ModelConfig, NetworkSpec};
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 
 const SHAPES: &str = include_str!("../shapes.json");
 
+/// A shape as the file has it, with the names of its sizes.
+pub type Named = Map<String, Value>;
+
 /// Which step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
 pub enum What {
     /// Alpha step (first order) and weight step of the supernet in turn.
     Search,
-    /// A step of the published network Cri2_ModelNet_Best, without drop path as in its first epoch.
-    Train,
+    /// A step of the network of a published cell.
+    Train {
+        cell: String,
+        /// Probability; the published networks begin with 0 and end just below 0.2.
+        #[serde(default)]
+        drop_path: f64,
+        /// Of the auxiliary head's loss; 0 where there is no such head.
+        #[serde(default)]
+        auxiliary_weight: f64,
+    },
 }
 
-impl What {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Train => "train",
-        }
-    }
+/// What a batch holds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(tag = "space", rename_all = "lowercase")]
+pub enum Samples {
+    /// Clouds of so many points, each with `k` neighbours, itself included.
+    Point { points: i64, k: i64 },
+    /// Images of this height and width.
+    Image { pixels: i64 },
 }
 
 /// Sizes of a step.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Shape {
+    #[serde(flatten)]
     pub what: What,
-    /// Clouds.
+    #[serde(flatten)]
+    pub samples: Samples,
+    /// Samples.
     pub batch: i64,
-    /// Points of a cloud.
-    pub points: i64,
-    /// Neighbours of a point, itself included.
-    pub k: i64,
     pub cells: usize,
     /// Channels of a node.
     pub channels: i64,
@@ -49,11 +62,23 @@ pub struct Shape {
 }
 
 impl Shape {
+    pub fn space(&self) -> SpaceName {
+        match self.samples {
+            Samples::Point { .. } => SpaceName::Point,
+            Samples::Image { .. } => SpaceName::Image,
+        }
+    }
+
     pub fn network(&self) -> NetworkSpec {
+        let point = match self.samples {
+            Samples::Point { k, .. } => PointConfig { k, ..PointConfig::default() },
+            Samples::Image { .. } => PointConfig::default(),
+        };
+        let auxiliary = matches!(self.what, What::Train { auxiliary_weight, .. } if auxiliary_weight > 0.0);
         NetworkSpec {
             model: ModelConfig { channels: self.channels, cells: self.cells },
-            point: PointConfig { k: self.k, ..PointConfig::default() },
-            image: ImageConfig::default(),
+            point,
+            image: ImageConfig { auxiliary, ..ImageConfig::default() },
             classes: self.classes,
             in_channels: 3,
         }
@@ -61,46 +86,62 @@ impl Shape {
 }
 
 /// A shape by name, with sizes of the command line in place of its own.
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub struct ShapeOptions {
     /// The shape.
     #[arg(default_value = "modelnet10-search", value_parser = PossibleValuesParser::new(shapes().into_keys()))]
+    #[serde(skip)]
     pub shape: String,
-    /// Clouds per step.
+    /// Clouds or images per step.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<i64>,
     /// Points of a cloud.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<i64>,
     /// Neighbours of a point, itself included.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     k: Option<i64>,
+    /// Height and width of an image.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pixels: Option<i64>,
     /// Cells of the stack.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<usize>,
     /// Channels of a node.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<i64>,
     /// Classes.
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<usize>,
 }
 
 impl ShapeOptions {
-    pub fn resolve(&self) -> Shape {
-        let named = shapes()[self.shape.as_str()];
-        Shape {
-            what: named.what,
-            batch: self.batch.unwrap_or(named.batch),
-            points: self.points.unwrap_or(named.points),
-            k: self.k.unwrap_or(named.k),
-            cells: self.cells.unwrap_or(named.cells),
-            channels: self.channels.unwrap_or(named.channels),
-            classes: self.classes.unwrap_or(named.classes),
+    /// The shape in the file's names, and what they mean.
+    ///
+    /// # Errors
+    /// A size that the shape does not have.
+    pub fn resolve(&self) -> Result<(Named, Shape)> {
+        let mut named = shapes().remove(&self.shape).expect("clap takes the names of the file alone");
+        let Ok(Value::Object(given)) = serde_json::to_value(self) else { unreachable!("options are plain data") };
+        for (name, value) in given {
+            let Some(size) = named.get_mut(&name) else {
+                let sizes: Vec<&str> = named.keys().map(String::as_str).collect();
+                return Err(Error::invalid(&self.shape, sizes.join(", "), name));
+            };
+            *size = value;
         }
+        let shape = serde_json::from_value(Value::Object(named.clone()));
+        Ok((named, shape.expect("benches/shapes.json is read at every start")))
     }
 }
 
-fn shapes() -> BTreeMap<&'static str, Shape> {
+fn shapes() -> BTreeMap<String, Named> {
     serde_json::from_str(SHAPES).expect("benches/shapes.json is read at every start")
 }

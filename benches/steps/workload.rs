@@ -1,8 +1,8 @@
 //! What a shape trains, and one step of it.
 
-use sgas::batch::{Batch, PointBatch};
+use sgas::batch::{Batch, ImageBatch, PointBatch};
 use sgas::error::Result;
-use sgas::genotype::{SpaceName, zoo};
+use sgas::genotype::zoo;
 use sgas::model::{Model, SearchModel, derived, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
@@ -10,14 +10,14 @@ use sgas::search::bilevel::Bilevel;
 use sgas::search::second_order::Ahead;
 use sgas::step::{LossConfig, WeightStep};
 use sgas::task::Task;
+use sgas::tensor::convolution::channels_last;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor};
 
-use crate::shape::{Shape, What};
+use crate::shape::{Samples, Shape, What};
 
 const SEED: u64 = 1;
-const PUBLISHED_CELL: &str = "Cri2_ModelNet_Best";
 
 /// What is timed on its own.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ pub struct Workload {
 
 enum Training {
     Search { model: Box<dyn SearchModel>, bilevel: Bilevel, rate: f64 },
-    Train { model: Box<dyn Model>, step: WeightStep, task: Task, rate: f64 },
+    Train { model: Box<dyn Model>, step: WeightStep, task: Task, mode: Mode, rate: f64 },
 }
 
 impl Workload {
@@ -53,9 +53,16 @@ impl Workload {
     pub fn new(shape: &Shape, precision: Precision, device: Device) -> Result<Self> {
         let batch = random_batch(shape, device);
         let task = Task::Classify { classes: shape.classes };
-        let training = match shape.what {
+        let training = match &shape.what {
             What::Search => search(shape, task, precision, device)?,
-            What::Train => train(shape, task, precision, device)?,
+            What::Train { cell, drop_path, auxiliary_weight } => {
+                let weights = training_weights(shape.samples);
+                let model = derived(&zoo::find(cell)?.genotype, &shape.network(), SEED, device)?;
+                let loss = LossConfig { auxiliary_weight: *auxiliary_weight, ..LossConfig::default() };
+                let step = WeightStep::new(&*model, &weights, precision, loss);
+                let mode = Mode::Training { drop_path: *drop_path };
+                Training::Train { model, step, task, mode, rate: weights.learning_rate }
+            }
         };
         Ok(Self { batch, training })
     }
@@ -85,31 +92,45 @@ impl Workload {
                 }
                 _ => bilevel.step_weights(&mut **model, batch, *rate).map(drop),
             },
-            Training::Train { model, step, task, rate } => {
-                step.run(&**model, *task, batch, Mode::TRAINING, *rate).map(drop)
+            Training::Train { model, step, task, mode, rate } => {
+                step.run(&**model, *task, batch, *mode, *rate).map(drop)
             }
         }
     }
 }
 
 fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Result<Training> {
-    let (weights, alphas) = (WeightConfig::default(), AlphaConfig::default());
-    let model = supernet(SpaceName::Point, &shape.network(), alphas.initial_scale, SEED, device)?;
+    let learning_rate = match shape.samples {
+        Samples::Point { .. } => 0.005,
+        Samples::Image { .. } => 0.025,
+    };
+    let (weights, alphas) = (WeightConfig { learning_rate, ..WeightConfig::default() }, AlphaConfig::default());
+    let model = supernet(shape.space(), &shape.network(), alphas.initial_scale, SEED, device)?;
     let bilevel = Bilevel::new(&*model, task, &weights, &alphas, precision);
-    Ok(Training::Search { model, bilevel, rate: weights.learning_rate })
+    Ok(Training::Search { model, bilevel, rate: learning_rate })
 }
 
-fn train(shape: &Shape, task: Task, precision: Precision, device: Device) -> Result<Training> {
-    let weights = WeightConfig { learning_rate: 0.1, weight_decay: 1e-4, ..WeightConfig::default() };
-    let model = derived(&zoo::find(PUBLISHED_CELL)?.genotype, &shape.network(), SEED, device)?;
-    let step = WeightStep::new(&*model, &weights, precision, LossConfig::default());
-    Ok(Training::Train { model, step, task, rate: weights.learning_rate })
+fn training_weights(samples: Samples) -> WeightConfig {
+    let (learning_rate, weight_decay) = match samples {
+        Samples::Point { .. } => (0.1, 1e-4),
+        Samples::Image { .. } => (0.025, 3e-4),
+    };
+    WeightConfig { learning_rate, weight_decay, ..WeightConfig::default() }
 }
 
 /// A step costs the same for any data, so no loader takes part.
 fn random_batch(shape: &Shape, device: Device) -> Batch {
     Key::new(SEED, Purpose::Synthetic).seed_torch();
-    let points = Tensor::rand([shape.batch, shape.points, 3], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
     let labels = Tensor::randint(shape.classes as i64, [shape.batch], (Kind::Int64, Device::Cpu));
-    Batch::Points(PointBatch { points, labels }).to_device(device)
+    let float = (Kind::Float, Device::Cpu);
+    let batch = match shape.samples {
+        Samples::Point { points, .. } => {
+            Batch::Points(PointBatch { points: Tensor::rand([shape.batch, points, 3], float) * 2.0 - 1.0, labels })
+        }
+        Samples::Image { pixels } => {
+            let images = channels_last(&Tensor::randn([shape.batch, 3, pixels, pixels], float));
+            Batch::Images(ImageBatch { images, labels })
+        }
+    };
+    batch.to_device(device)
 }
