@@ -128,7 +128,7 @@ impl ShapeOptions {
     /// # Errors
     /// A size that the shape does not have.
     pub fn resolve(&self) -> Result<(Named, Shape)> {
-        let mut named = shapes().remove(&self.shape).expect("clap takes the names of the file alone");
+        let mut named = shapes().remove(self.shape.as_str()).expect("clap takes the names of the file alone");
         let Ok(Value::Object(given)) = serde_json::to_value(self) else { unreachable!("options are plain data") };
         for (name, value) in given {
             let Some(size) = named.get_mut(&name) else {
@@ -142,6 +142,6 @@ impl ShapeOptions {
     }
 }
 
-fn shapes() -> BTreeMap<String, Named> {
+fn shapes() -> BTreeMap<&'static str, Named> {
     serde_json::from_str(SHAPES).expect("benches/shapes.json is read at every start")
 }
