@@ -1,7 +1,7 @@
 //! Which data set a task reads.
 
 use crate::config::{RunConfig, tasks};
-use crate::data::{self, Dataset, EpochPlan, Source, images};
+use crate::data::{self, Dataset, EpochPlan, Source, images, points};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::tensor::random::{Key, Purpose};
@@ -11,14 +11,14 @@ use tch::Device;
 /// that the run folder says so. Small sets of pictures are moved to `device`.
 ///
 /// # Errors
-/// Data that is found nowhere or won't do: see [`data::find`], [`data::load`] and [`images::load`].
+/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`] and [`images::load`].
 pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     let task = tasks::find(run.task())?;
     let source = data::find(task.set, run.data().source.as_deref())?;
     run.data_mut().source = Some(source.to_string());
     let (seed, minimum_points) = (run.seed(), run.minimum_points());
     match task.space {
-        SpaceName::Point => data::load(&source, run.data_mut(), seed, minimum_points),
+        SpaceName::Point => points::load(&source, run.data_mut(), seed, minimum_points),
         SpaceName::Image => images::load(&source, run.data(), seed, device),
         SpaceName::Graph => Err(tasks::not_yet(task.space)),
     }

@@ -22,6 +22,6 @@ pub use points::augmentation::{Augmentation, Normalization, PointOrder};
 pub use points::survey::{Bounds, Column, Spread, Survey, survey};
 pub use points::synthetic::SyntheticConfig;
 pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};
-pub use points::{InputFile, InputNeeds, Inputs, find_inputs, load, read_inputs};
+pub use points::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
 pub use source::{SetName, Source, find};
 pub use split::{HeldOut, Split};

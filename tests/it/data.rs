@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, DataConfig, Dataset, Normalization, PointOrder, Samples, SetName, Source, SyntheticConfig, find, load,
+    Access, DataConfig, Dataset, Normalization, PointOrder, Samples, SetName, Source, SyntheticConfig, find,
+    points::load,
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod cli;
+mod cloud_files;
 mod data;
 mod decisions;
 mod doctor;

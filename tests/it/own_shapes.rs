@@ -2,6 +2,7 @@
 //! and what `sgas data` tells and writes.
 
 use crate::cli::sgas;
+use crate::cloud_files::{VARIANTS, Variant};
 use crate::readme;
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use predicates::prelude::PredicateBooleanExt;
@@ -67,6 +68,25 @@ fn hdf5_from_tables(tables: &Path, folder: &Path) {
     }
 }
 
+/// The points of a table without header.
+fn points(table: &Path) -> Vec<[f32; 3]> {
+    let text = std::fs::read_to_string(table).unwrap();
+    let row = |line: &str| line.split_whitespace().map(|number| number.parse().unwrap()).collect::<Vec<f32>>();
+    text.lines().map(|line| row(line).try_into().unwrap()).collect()
+}
+
+/// The clouds of a folder of tables in this variant of a format, in a folder of its name.
+fn variant_from_tables(folder: &Path, tables: &str, variant: &Variant) {
+    for class in entries(&folder.join(tables)).into_iter().filter(|path| path.is_dir()) {
+        for table in ["train", "test"].into_iter().flat_map(|part| entries(&class.join(part))) {
+            let within = table.strip_prefix(folder.join(tables)).unwrap().with_extension(variant.extension);
+            let path = folder.join(variant.name).join(within);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, (variant.bytes)(&points(&table))).unwrap();
+        }
+    }
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -101,6 +121,12 @@ fn every_format_goes_from_file_to_accuracy() {
         for (format, confusion) in same.iter().zip(&scores) {
             assert_eq!(*confusion, scores[0], "{format} is not scored as {}", same[0]);
         }
+    }
+    let range = |data: &str| run_json(folder, &format!("data info {data} --json"))["range"].clone();
+    for variant in &VARIANTS {
+        variant_from_tables(folder, "xyz", variant);
+        assert_eq!(range(variant.name), range("xyz"), "{}", variant.name);
+        assert_eq!(score(variant.name), score("xyz"), "{} is not scored as xyz", variant.name);
     }
     hdf5_from_tables(&folder.join("xyz"), &folder.join("hdf5"));
     assert_eq!(score("hdf5"), score("xyz"));
@@ -144,6 +170,28 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
     assert!(
         about.contains("not real data") && about.contains(lines[start].trim_start_matches("sgas data synth shapes"))
     );
+}
+
+/// Points with normals, drawn from meshes, from search to prediction; the network keeps to what it was trained on.
+#[test]
+fn features_of_points_go_from_search_to_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run(folder, "data synth meshes --format off,obj --train 40 --test 20");
+    let common = "--data meshes --threads 1 --device cpu --set data.points=48 --set model.channels=4 \
+                  --set point.embedding=16 --set data.features=[\"normals\"]";
+    run(folder, &format!("search --config smoke/search-points --out search {common} --set search.batch=8"));
+    run(folder, &format!("train --genotype search --config smoke/train-points --out run {common} --batch 8"));
+    let weights = sgas::checkpoint::Checkpoint::load(&folder.join("run/weights-last.safetensors")).unwrap().tensors;
+    let stem = weights.iter().find(|(name, value)| name.starts_with("stem.") && value.dim() >= 2).unwrap();
+    assert_eq!(stem.1.size()[1], 6, "{}", stem.0);
+    let eval = "eval --run run --data meshes --threads 1 --device cpu --json";
+    assert_eq!(run_json(folder, eval)["samples"], 20);
+    let input = "predict --run run --input meshes --threads 1 --device cpu --json";
+    let predicted = run(folder, input);
+    assert!(predicted.contains("probabilit"), "{predicted}");
+    let other = sgas(folder).args(eval.split(' ')).args(["--set", "data.features=[]"]).assert().code(2);
+    other.stdout("").stderr(contains(": stem.").and(contains("hint: ")));
 }
 
 #[test]

@@ -101,11 +101,14 @@ impl<'a> Names<'a> {
         match self.by_name.get(name).map(Vec::as_slice) {
             Some(&[index]) => Ok(index),
             Some(several) => {
-                let found = format!("'{line}', which may be {} of them, such as {}", several.len(), self.files[several[0]].1.display());
+                let (count, first) = (several.len(), self.files[several[0]].1.display());
+                let found = format!("'{line}', which may be {count} of them, such as {first}");
                 Err(Error::invalid(place(), "the name of one file", found).with_hint("write class/file"))
             }
-            None => Err(Error::invalid(place(), "a file of this folder", format!("'{line}'"))
-                .with_hint("write class/file, with or without its extension; the list's own name is data.train_list or data.test_list")),
+            None => Err(Error::invalid(place(), "a file of this folder", format!("'{line}'")).with_hint(
+                "write class/file, with or without its extension; the list's own name is data.train_list or \
+                 data.test_list",
+            )),
         }
     }
 }
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn lists_name_files_with_and_without_class_and_extension() {
         assert_eq!(divided(None, Some("ant/1.off\r\n\n# b3 is held out\nb3\n")).unwrap(), "sttst");
-        assert_eq!(divided(Some("./ant/2\nbee/1\n"), None).unwrap(), "stt ss".replace(' ', ""));
+        assert_eq!(divided(Some("./ant/2\nbee/1\n"), None).unwrap(), "sttss");
         assert_eq!(divided(Some("ant/1.off\nbee/1.off"), Some("2.ply\nb4.pcd")).unwrap(), "tst-s");
     }
 

@@ -135,7 +135,7 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     }
     let features = Features::parse(&config.features)?;
     let reading = Reading { features, normalization: config.normalize, minimum_points };
-    let read = ShapeSet::map(set.shapes, |item, raw| {
+    let read = set.shapes.map(|item, raw| {
         let shape = raw.and_then(|raw| Shape::new(raw, &item.name, &reading))?;
         Ok((item.split, Sample { name: item.name, label: item.label, shape }))
     });

@@ -85,18 +85,20 @@ impl ShapeSet {
                 let (classes, usual, layout) = (listing.classes, Normalization::Cube, listing.layout);
                 Ok(Self { classes, usual, origin, layout, division, shapes: Shapes::Files(listing.files) })
             }
-            None => Err(Error::invalid(origin, class_folder::LAYOUTS, "neither")),
+            None => Err(Error::invalid(origin, class_folder::LAYOUTS, "none of these")),
         }
     }
+}
 
+impl Shapes {
     /// Reads every shape, side by side, and gives what `each` makes of it, in the set's order.
-    pub fn map<T: Send>(shapes: Shapes, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
-        match shapes {
-            Shapes::Files(files) => {
+    pub fn map<T: Send>(self, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
+        match self {
+            Self::Files(files) => {
                 let read = |(item, path): (Item, PathBuf)| each(item, format::read(&path));
                 files.into_par_iter().map(read).collect()
             }
-            Shapes::InMemory(shapes) => shapes.into_par_iter().map(|(item, raw)| each(item, Ok(raw))).collect(),
+            Self::InMemory(shapes) => shapes.into_par_iter().map(|(item, raw)| each(item, Ok(raw))).collect(),
         }
     }
 }

@@ -137,7 +137,7 @@ pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Re
     let normalization = if config.normalize == Normalization::Auto { set.usual } else { config.normalize };
     let reading = Reading { features: Features::parse(&config.features)?, normalization, minimum_points: 0 };
     let files = hdf5.map_or_else(|| extensions(&set.shapes), |contents| [("h5".to_owned(), contents.files)].into());
-    let looked = ShapeSet::map(set.shapes, |item, raw| look(item, raw, &reading));
+    let looked = set.shapes.map(|item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let shapes = good.iter().map(|(item, _)| (item.split, item.label));
