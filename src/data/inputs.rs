@@ -109,12 +109,7 @@ fn none_below(kind: SampleKind, folder: &Path, others: &[PathBuf]) -> Error {
 /// # Errors
 /// Unless they may be skipped, the first file that can't be read or isn't what it should be; fewer points than
 /// the network needs.
-pub fn read_inputs(
-    kind: SampleKind,
-    files: &[PathBuf],
-    config: &mut DataConfig,
-    needs: InputNeeds,
-) -> Result<Inputs> {
+pub fn read_inputs(kind: SampleKind, files: &[PathBuf], config: &mut DataConfig, needs: InputNeeds) -> Result<Inputs> {
     match kind {
         SampleKind::Shapes => points::read_inputs(files, config, needs),
         SampleKind::Pictures => images::read_inputs(files, config, needs),
@@ -131,8 +126,7 @@ pub(super) fn read_each<T: Send>(
     skip_bad: bool,
     read: impl Fn(&Path) -> Result<T> + Sync,
 ) -> Result<(Vec<InputFile>, Vec<T>)> {
-    let read: Vec<Result<T>> =
-        files.par_iter().map(|path| kind.require(path).and_then(|()| read(path))).collect();
+    let read: Vec<Result<T>> = files.par_iter().map(|path| kind.require(path).and_then(|()| read(path))).collect();
     let errors = read.iter().map(|read| read.as_ref().err().map(Error::to_string));
     let named = files.iter().zip(errors).map(|(path, error)| InputFile { name: path.display().to_string(), error });
     let named: Vec<InputFile> = named.collect();

@@ -162,7 +162,9 @@ pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, So
         let found: Vec<SampleKind> = kinds.filter(|kind| has(*kind)).collect();
         if let [first, second] = found[..] {
             let (first, second) = (first.plural(), second.plural());
-            tracing::warn!("{named} may hold {first} or {second}; told are the {first}, --kind {second} tells the others");
+            tracing::warn!(
+                "{named} may hold {first} or {second}; told are the {first}, --kind {second} tells the others"
+            );
         }
         if named == SYNTHETIC { Some(SampleKind::Shapes) } else { found.first().copied() }
     });

@@ -158,12 +158,7 @@ fn read_content(path: &Path, format: &Format, published: usize) -> Result<Vec<u8
 }
 
 /// The records of a file of these bytes.
-fn records<'a>(
-    path: &Path,
-    content: &'a [u8],
-    format: &Format,
-    classes: usize,
-) -> impl Iterator<Item = Record<'a>> {
+fn records<'a>(path: &Path, content: &'a [u8], format: &Format, classes: usize) -> impl Iterator<Item = Record<'a>> {
     let place = path.display().to_string();
     content.chunks_exact(format.record()).enumerate().map(move |(number, record)| {
         let name = format!("{place}: record {number}");

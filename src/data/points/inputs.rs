@@ -29,8 +29,7 @@ pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &mut DataConfig, n
     }
     let features = Features::parse(&config.features)?;
     let reading = Reading { features, normalization: config.normalize, minimum_points: needs.minimum_points };
-    let (files, samples) =
-        read_each(SampleKind::Shapes, files, needs.skip_bad, |path| read_one(path, &reading))?;
+    let (files, samples) = read_each(SampleKind::Shapes, files, needs.skip_bad, |path| read_one(path, &reading))?;
     warn_of_repeated_points(samples.iter(), config.points);
     if config.normalize == Normalization::None {
         warn_of_other_sizes(&samples);
