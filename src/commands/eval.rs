@@ -78,6 +78,7 @@ fn report(trained: &Trained, dataset: &Dataset, options: &EvalOptions, meter: &M
         "samples": confusion.total(),
         "loss": metrics.loss,
         "overall_accuracy": confusion.overall_accuracy(),
+        "top5_accuracy": meter.top_accuracy(),
         "mean_class_accuracy": confusion.mean_class_accuracy(),
         "per_class": per_class.collect::<Vec<_>>(),
         "confusion": confusion.counts(),
@@ -96,7 +97,11 @@ fn as_text(report: &Value, dataset: &Dataset, meter: &Meter) -> String {
     }
     let split = report["split"].as_str().unwrap_or("");
     text += &format!("\n{split} samples:       {}\n", confusion.total());
-    text += &format!("overall accuracy:    {}\n", percent(confusion.overall_accuracy()));
+    let with_error = |accuracy: f64| format!("{} (error {})", percent(accuracy), percent(1.0 - accuracy));
+    text += &format!("overall accuracy:    {}\n", with_error(confusion.overall_accuracy()));
+    if let Some(accuracy) = meter.top_accuracy() {
+        text += &format!("top-5 accuracy:      {}\n", with_error(accuracy));
+    }
     text + &format!("mean class accuracy: {}\n", percent(confusion.mean_class_accuracy()))
 }
 

@@ -1,8 +1,9 @@
-//! `sgas show`: a cell's edges, the parameters of its published networks, what was published about it, a drawing.
+//! `sgas show`: a cell's edges, parameters and multiply-adds of its published networks, what was published about it, a drawing.
 
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, print};
+use crate::batch::{Batch, ImageBatch};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
@@ -12,25 +13,35 @@ use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
 
-/// A published size of network: its name in the zoo, the embedded training configuration, the classes.
+/// A published size of network.
 struct PublishedSize {
+    /// In the zoo.
     name: &'static str,
+    /// The embedded training configuration.
     config: &'static str,
     classes: usize,
 }
 
+const fn size(name: &'static str, config: &'static str, classes: usize) -> PublishedSize {
+    PublishedSize { name, config, classes }
+}
+
 /// The networks of the paper on ModelNet40.
-const MODELNET40_SIZES: [PublishedSize; 2] = [
-    PublishedSize { name: "modelnet40_C128_9cells", config: "modelnet40", classes: 40 },
-    PublishedSize { name: "modelnet40_C128_3cells", config: "modelnet40-small", classes: 40 },
-];
+const MODELNET40_SIZES: [PublishedSize; 2] =
+    [size("modelnet40_C128_9cells", "modelnet40", 40), size("modelnet40_C128_3cells", "modelnet40-small", 40)];
 
 /// The same sizes with the classes of ModelNet10.
-const MODELNET10_SIZES: [PublishedSize; 2] = [
-    PublishedSize { name: "modelnet10_C128_9cells", config: "modelnet40", classes: 10 },
-    PublishedSize { name: "modelnet10_C128_3cells", config: "modelnet40-small", classes: 10 },
-];
+const MODELNET10_SIZES: [PublishedSize; 2] =
+    [size("modelnet10_C128_9cells", "modelnet40", 10), size("modelnet10_C128_3cells", "modelnet40-small", 10)];
+
+/// The networks of the paper on CIFAR-10 and on ImageNet.
+const IMAGE_SIZES: [PublishedSize; 2] =
+    [size("cifar10_C36_L20", "cifar10", 10), size("imagenet_C48_L14", "imagenet", 1000)];
+
+/// The first of them with the classes of CIFAR-100.
+const CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100)];
 
 /// Shows a cell.
 ///
@@ -38,43 +49,66 @@ const MODELNET10_SIZES: [PublishedSize; 2] = [
 /// A cell that is not there or wrong, a task of another space, a drawing that can't be written.
 pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
     let cell = cell::load(&options.genotype)?;
-    let parameters = parameters(&cell, options.task.as_deref())?;
+    let sizes = sizes(&cell, options.task.as_deref())?;
     let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| draw(path, &cell))?;
     let text = match options.json {
-        true => format!("{:#}\n", as_json(&cell, &parameters, &drawings)),
-        false => as_text(&cell, &parameters, &drawings),
+        true => format!("{:#}\n", as_json(&cell, &sizes, &drawings)),
+        false => as_text(&cell, &sizes, &drawings),
     };
     print(out, &text)
 }
 
-/// Parameters by network, or why there are none.
-enum Parameters {
-    Counted(Vec<(String, u64)>),
-    /// As published: this version does not build networks of that space.
+/// Sizes by network.
+enum Sizes {
+    Counted(Vec<Counted>),
+    /// Parameters as published: this version does not build networks of that space.
     Published(Vec<(String, u64)>),
 }
 
-fn parameters(cell: &NamedCell, task: Option<&str>) -> Result<Parameters> {
+/// What was counted in one network.
+struct Counted {
+    name: &'static str,
+    parameters: u64,
+    /// For one image.
+    multiply_adds: Option<u64>,
+}
+
+fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Sizes> {
     if let Some(task) = task {
         cell.genotype.require_space(tasks::find(task)?.space, &cell.origin)?;
     }
-    if cell.genotype.space != SpaceName::Point {
-        let published = cell.published.map(|known| known.params.iter().map(|(name, count)| (name.clone(), *count)));
-        return Ok(Parameters::Published(published.into_iter().flatten().collect()));
-    }
-    let sizes = match task {
-        Some("modelnet10") => &MODELNET10_SIZES,
-        _ => &MODELNET40_SIZES,
+    let sizes: &[PublishedSize] = match (cell.genotype.space, task) {
+        (SpaceName::Point, Some("modelnet10")) => &MODELNET10_SIZES,
+        (SpaceName::Point, _) => &MODELNET40_SIZES,
+        (SpaceName::Image, Some("cifar10")) => &IMAGE_SIZES[..1],
+        (SpaceName::Image, Some("cifar100")) => &CIFAR100_SIZES,
+        (SpaceName::Image, Some("imagenet")) => &IMAGE_SIZES[1..],
+        (SpaceName::Image, _) => &IMAGE_SIZES,
+        (SpaceName::Graph, _) => return Ok(Sizes::Published(published_parameters(cell))),
     };
-    let counted = sizes.iter().map(|size| Ok((size.name.to_owned(), count(&cell.genotype, size)?)));
-    counted.collect::<Result<_>>().map(Parameters::Counted)
+    sizes.iter().map(|size| count(&cell.genotype, size)).collect::<Result<_>>().map(Sizes::Counted)
 }
 
-fn count(genotype: &Genotype, size: &PublishedSize) -> Result<u64> {
+fn published_parameters(cell: &NamedCell) -> Vec<(String, u64)> {
+    let published = cell.published.map(|known| known.params.iter().map(|(name, count)| (name.clone(), *count)));
+    published.into_iter().flatten().collect()
+}
+
+fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let run: TrainRun = config::embedded_run(size.config)?;
     let spec = run.network(size.classes, 3);
-    let count = model::parameter_count(genotype, &spec)?;
-    Ok(u64::try_from(count).expect("counts fit"))
+    let parameters = u64::try_from(model::parameter_count(genotype, &spec)?).expect("counts fit");
+    let multiply_adds = match genotype.space {
+        SpaceName::Image => Some(model::multiply_adds(genotype, &spec, &one_image(run.data.images.size as i64)?)?),
+        // Nobody published them, and our networks need fewer: they map points before gathering them.
+        SpaceName::Point | SpaceName::Graph => None,
+    };
+    Ok(Counted { name: size.name, parameters, multiply_adds })
+}
+
+fn one_image(side: i64) -> Result<Batch> {
+    let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
+    Ok(Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? }))
 }
 
 /// One drawing per kind of cell: FILE, or FILE-normal and FILE-reduce.
@@ -99,28 +133,33 @@ fn cells(genotype: &Genotype) -> impl Iterator<Item = (CellKind, &CellGenotype)>
     genotype.space.kinds().iter().filter_map(|kind| Some((*kind, genotype.cell(*kind)?)))
 }
 
-fn as_json(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> Value {
-    let (counts, counted) = match parameters {
-        Parameters::Counted(counts) => (counts, true),
-        Parameters::Published(counts) => (counts, false),
+fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
+    let (parameters, multiply_adds): (Map<String, Value>, Map<String, Value>) = match sizes {
+        Sizes::Published(counts) => {
+            (counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect(), Map::new())
+        }
+        Sizes::Counted(counts) => (
+            counts.iter().map(|count| (count.name.to_owned(), json!(count.parameters))).collect(),
+            counts.iter().filter_map(|count| Some((count.name.to_owned(), json!(count.multiply_adds?)))).collect(),
+        ),
     };
-    let counts: Map<String, Value> = counts.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
     json!({
         "name": cell.name,
         "space": cell.genotype.space,
         "task": cell.task,
         "genotype": cell.genotype,
-        "parameters": counts,
-        "parameters_counted_here": counted,
+        "parameters": parameters,
+        "parameters_counted_here": matches!(sizes, Sizes::Counted(_)),
+        "multiply_adds": multiply_adds,
         "published": cell.published.map(published_scores),
         "drawings": drawings,
     })
 }
 
-fn as_text(cell: &NamedCell, parameters: &Parameters, drawings: &[PathBuf]) -> String {
+fn as_text(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> String {
     let mut text = format!("{} ({} space)\n", cell.name, cell.genotype.space);
     text += &cells_text(&cell.genotype);
-    text += &parameters_text(parameters);
+    text += &sizes_text(sizes);
     for (name, value) in cell.published.map(published_scores).unwrap_or_default() {
         text += &format!("published {name}: {value}\n");
     }
@@ -152,13 +191,23 @@ fn state_name(state: usize) -> String {
     }
 }
 
-fn parameters_text(parameters: &Parameters) -> String {
-    let (counts, title) = match parameters {
-        Parameters::Counted(counts) => (counts, "parameters"),
-        Parameters::Published(counts) => (counts, "parameters (as published; only point networks are counted here)"),
+fn sizes_text(sizes: &Sizes) -> String {
+    let (title, lines): (_, String) = match sizes {
+        Sizes::Published(counts) => (
+            "parameters (as published; networks of graphs are not counted here)",
+            counts.iter().map(|(name, count)| line(name, *count, None)).collect(),
+        ),
+        Sizes::Counted(counts) => {
+            ("parameters", counts.iter().map(|count| line(count.name, count.parameters, count.multiply_adds)).collect())
+        }
     };
-    let lines: String = counts.iter().map(|(name, count)| format!("  {name:<24} {:>12}\n", grouped(*count))).collect();
     format!("{title}\n{}", if lines.is_empty() { "  not known\n" } else { &lines })
+}
+
+fn line(name: &str, parameters: u64, multiply_adds: Option<u64>) -> String {
+    let work =
+        multiply_adds.map_or(String::new(), |count| format!("  ({} multiply-adds for an image)", grouped(count)));
+    format!("  {name:<24} {:>12}{work}\n", grouped(parameters))
 }
 
 #[cfg(test)]

@@ -23,9 +23,10 @@ use crate::space::point::{self, PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
+use crate::tensor::work;
 use crate::topology::{CellKind, Topology};
 use std::collections::BTreeMap;
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 /// A network with weights.
 pub trait Model {
@@ -158,6 +159,15 @@ pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize>
     let mut spec = spec.clone();
     spec.image.auxiliary = false;
     Ok(derived(genotype, &spec, 0, Device::Cpu)?.weights().parameters.count())
+}
+
+/// The multiply-adds of convolutions and linear maps in one evaluation of `batch` by a derived network.
+///
+/// # Errors
+/// A space that is not there yet.
+pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, batch: &Batch) -> Result<u64> {
+    let model = derived(genotype, spec, 0, Device::Cpu)?;
+    Ok(work::multiply_adds(|| no_grad(|| drop(model.forward(batch, Mode::Evaluation)))))
 }
 
 /// The number of classes that a network with these weights tells apart; `origin` is their file.

@@ -4,6 +4,7 @@ use crate::tensor::bridge::depthwise::{Steps, depthwise};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::parameters::Path;
+use crate::tensor::work::counted;
 use tch::Tensor;
 
 /// The shape of a convolution: height and width, where they can differ.
@@ -59,6 +60,10 @@ impl Convolution {
 
     /// (B, C_in, H, W) → (B, C_out, H', W').
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        counted(self.convolve(x), self.multiply_adds())
+    }
+
+    fn convolve(&self, x: &Tensor) -> Tensor {
         let Window { kernel, stride, padding, dilation } = self.window;
         if self.groups == 1 && kernel == [1, 1] && is_fused(x) {
             return pointwise(x, &self.weight, stride[0]);
@@ -72,9 +77,14 @@ impl Convolution {
     /// The same of max(x, 0), which the kernels need not store.
     pub fn forward_rectified(&self, x: &Tensor) -> Tensor {
         if self.groups > 1 && is_fused(x) {
-            return done(depthwise(x, &self.weight, self.steps(), true));
+            return counted(done(depthwise(x, &self.weight, self.steps(), true)), self.multiply_adds());
         }
         self.forward(&x.relu())
+    }
+
+    /// For every number of the output: one per weight of its channel.
+    fn multiply_adds(&self) -> i64 {
+        self.weight.size()[1..].iter().product()
     }
 
     /// A window of a depthwise convolution is square.

@@ -10,6 +10,7 @@ use crate::tensor::bridge::{norm, unit_length};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::parameters::Path;
+use crate::tensor::work::counted;
 use tch::{Device, Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.
@@ -62,7 +63,7 @@ impl Linear {
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.matrix(), self.bias.as_ref())
+        counted(x.linear(&self.matrix(), self.bias.as_ref()), self.weight.size()[1])
     }
 }
 

@@ -12,3 +12,4 @@ pub mod neighbours;
 pub mod parameters;
 pub mod precision;
 pub mod random;
+pub mod work;
