@@ -1,12 +1,12 @@
 //! `sgas data ...` as typed.
 
 use super::{size, whole_number};
-use crate::commands::{Command, DataInfoOptions, DataSynthOptions};
-use crate::data::{SyntheticConfig, SyntheticFiles, SyntheticFormat, SyntheticLayout};
+use crate::commands::{Command, DataInfoOptions, DataSynthOptions, SynthFormat};
+use crate::data::{PictureFormat, SampleKind, SyntheticConfig, SyntheticFormat, SyntheticLayout};
 use clap::{ArgAction, Args, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
-/// Look at a folder of shapes, or make one
+/// Look at a folder of shapes or pictures, or make one
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,18 +23,22 @@ enum DataCommand {
     Synth(SynthArguments),
 }
 
-/// Tell what a folder of shapes holds: classes, counts, formats, points, ranges, columns, and files that can't be used
+/// Tell what a folder of shapes or pictures holds: classes, counts, formats, sizes, and files that can't be used
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas data info shapes
   sgas data info shapes --set data.test_list=val.txt --json
+  sgas data info pictures
 
 Exit code 0 where the set can be used as it is, 2 where files can't be used.")]
 struct InfoArguments {
     /// The folder, or `synthetic`
     #[arg(value_name = "DIR")]
     folder: String,
+    /// shapes or pictures, where the folder may hold either [default: what its layout says]
+    #[arg(long, hide_possible_values = true)]
+    kind: Option<Kind>,
     /// Set one key of the configuration, such as data.test_share=0.3; may be repeated
     #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
@@ -43,34 +47,45 @@ struct InfoArguments {
     json: bool,
 }
 
-/// Write the built-in synthetic shapes as files, to try real formats and layouts
+/// Write the built-in synthetic shapes or pictures as files, to try real formats and layouts
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas data synth shapes
-  sgas data synth shapes --format off,obj,ply-mesh --train 100 --test 50 --layout flat")]
+  sgas data synth shapes --format off,obj,ply-mesh --train 100 --test 50 --layout flat
+  sgas data synth pictures --kind pictures --format png,jpg")]
 struct SynthArguments {
     /// The folder to make; it must not hold anything
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Formats, taken in turn: clouds as ply, pcd, npy, xyz, csv; meshes as off, obj, ply-mesh
-    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', default_value = "ply", hide_possible_values = true)]
+    /// shapes or pictures; pictures are written as {train,val}/<class>/FILE
+    #[arg(long, default_value = "shapes", hide_possible_values = true)]
+    kind: Kind,
+    /// Formats, taken in turn: clouds as ply, pcd, npy, xyz, csv; meshes as off, obj, ply-mesh; pictures as png, jpg,
+    /// webp [default: ply, or png]
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', hide_possible_values = true)]
     format: Vec<Format>,
-    /// Training shapes, all ten classes together
+    /// Training samples, all ten classes together
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = value_parser!(u64).range(10..=1_000_000))]
     train: u64,
-    /// Test shapes, all ten classes together
+    /// Test samples, all ten classes together
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u64).range(10..=1_000_000))]
     test: u64,
-    /// Points per cloud
-    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = value_parser!(u64).range(1..=10_000_000))]
-    points: u64,
-    /// Seed of the shapes
+    /// Points per cloud [default: 2048]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=10_000_000))]
+    points: Option<u64>,
+    /// Seed of the samples
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number())]
     seed: u64,
-    /// split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt
-    #[arg(long, default_value = "split", hide_possible_values = true)]
-    layout: Layout,
+    /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt [default: split]
+    #[arg(long, hide_possible_values = true)]
+    layout: Option<Layout>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Shapes,
+    Pictures,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,6 +98,9 @@ enum Format {
     Off,
     Obj,
     PlyMesh,
+    Png,
+    Jpg,
+    Webp,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -94,8 +112,8 @@ enum Layout {
 impl From<DataArguments> for Command {
     fn from(typed: DataArguments) -> Self {
         match typed.command {
-            DataCommand::Info(InfoArguments { folder, set, json }) => {
-                Self::DataInfo(DataInfoOptions { folder, set, json })
+            DataCommand::Info(InfoArguments { folder, kind, set, json }) => {
+                Self::DataInfo(DataInfoOptions { folder, kind: kind.map(SampleKind::from), set, json })
             }
             DataCommand::Synth(arguments) => Self::DataSynth(arguments.into()),
         }
@@ -105,27 +123,40 @@ impl From<DataArguments> for Command {
 impl From<SynthArguments> for DataSynthOptions {
     fn from(typed: SynthArguments) -> Self {
         let size = SyntheticConfig { train: size(typed.train), test: size(typed.test), seed: typed.seed };
-        let files = SyntheticFiles {
+        Self {
+            folder: typed.folder,
+            kind: typed.kind.into(),
             size,
-            points: self::size(typed.points),
-            formats: typed.format.into_iter().map(SyntheticFormat::from).collect(),
-            layout: typed.layout.into(),
-        };
-        Self { folder: typed.folder, files }
+            formats: typed.format.into_iter().map(SynthFormat::from).collect(),
+            points: typed.points.map(self::size),
+            layout: typed.layout.map(SyntheticLayout::from),
+        }
     }
 }
 
-impl From<Format> for SyntheticFormat {
+impl From<Kind> for SampleKind {
+    fn from(typed: Kind) -> Self {
+        match typed {
+            Kind::Shapes => Self::Shapes,
+            Kind::Pictures => Self::Pictures,
+        }
+    }
+}
+
+impl From<Format> for SynthFormat {
     fn from(typed: Format) -> Self {
         match typed {
-            Format::Ply => Self::Ply,
-            Format::Pcd => Self::Pcd,
-            Format::Npy => Self::Npy,
-            Format::Xyz => Self::Xyz,
-            Format::Csv => Self::Csv,
-            Format::Off => Self::Off,
-            Format::Obj => Self::Obj,
-            Format::PlyMesh => Self::PlyMesh,
+            Format::Ply => Self::Shape(SyntheticFormat::Ply),
+            Format::Pcd => Self::Shape(SyntheticFormat::Pcd),
+            Format::Npy => Self::Shape(SyntheticFormat::Npy),
+            Format::Xyz => Self::Shape(SyntheticFormat::Xyz),
+            Format::Csv => Self::Shape(SyntheticFormat::Csv),
+            Format::Off => Self::Shape(SyntheticFormat::Off),
+            Format::Obj => Self::Shape(SyntheticFormat::Obj),
+            Format::PlyMesh => Self::Shape(SyntheticFormat::PlyMesh),
+            Format::Png => Self::Picture(PictureFormat::Png),
+            Format::Jpg => Self::Picture(PictureFormat::Jpeg),
+            Format::Webp => Self::Picture(PictureFormat::Webp),
         }
     }
 }

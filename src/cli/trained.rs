@@ -56,7 +56,7 @@ pub(super) struct EvalArguments {
     json: bool,
 }
 
-/// Predict the classes of new shapes: clouds and meshes in files of their own
+/// Predict the classes of new shapes or pictures, in files of their own
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,9 +65,11 @@ Examples:
   sgas predict --weights w.safetensors --genotype Cri2_ModelNet_Best --task modelnet40 \\
                --classes shape_names.txt --input chair.ply --json
 
-Points, features and normalisation are those that the run evaluates with. A
-shape's points do not depend on the other files or their order. With --votes N
-the probabilities are means over N random subsets of its points.")]
+A network that was trained on shapes takes clouds and meshes, one that was
+trained on pictures takes .jpg, .jpeg, .png and .webp. Points, features, size and
+normalisation are those that the run evaluates with. A shape's points do not
+depend on the other files or their order. With --votes N the probabilities are
+means over N random subsets of its points.")]
 pub(super) struct PredictArguments {
     /// Files, and folders with files in them and below
     #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
@@ -75,7 +77,7 @@ pub(super) struct PredictArguments {
     /// Also write every probability into this file, *.csv or *.json
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Classes told per shape
+    /// Classes told per shape or picture
     #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = positive())]
     top: u64,
     /// Random subsets of a shape's points over which its probabilities are averaged

@@ -1,13 +1,10 @@
-//! `sgas data info`: what a folder of shapes holds, and every file that can't be used.
+//! `sgas data info`: what a folder of shapes or pictures holds, and every file that can't be used.
 
 use super::{DataInfoOptions, print};
 use crate::config::{self, Sources, TrainRun};
-use crate::data::{self, Bounds, Column, SetName, Spread, Survey};
+use crate::data::{self, Bounds, Column, Content, PictureContent, SampleKind, ShapeContent, Spread, Survey};
 use crate::error::{Error, Result};
 use std::io::Write;
-
-/// Whose defaults a set is looked at with.
-const TASK: &str = "points";
 
 /// Problems that are told one by one; of more only the number, and all as JSON.
 const TOLD: usize = 20;
@@ -15,12 +12,12 @@ const TOLD: usize = 20;
 /// Prints it.
 ///
 /// # Errors
-/// A folder without a set of shapes, and, after what it holds was printed, shapes that can't be used.
+/// A folder without a set, and, after what it holds was printed, samples that can't be used.
 pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
-    let sources = Sources { config: None, begun: false, task: Some(TASK), set: &options.set, flags: &[] };
+    let (kind, source) = data::find_own(options.kind, &options.folder)?;
+    let sources = Sources { config: None, begun: false, task: Some(task(kind)), set: &options.set, flags: &[] };
     let run: TrainRun = config::resolve(&sources)?;
-    let source = data::find(SetName::Points, Some(&options.folder))?;
-    let survey = data::survey(&source, &run.data, run.point.minimum_points(run.model.cells))?;
+    let survey = data::survey(kind, &source, &run.data, run.point.minimum_points(run.model.cells))?;
     let text = match options.json {
         true => format!("{:#}\n", serde_json::to_value(&survey).expect("plain numbers and names")),
         false => as_text(&survey),
@@ -29,46 +26,77 @@ pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     verdict(&survey)
 }
 
+/// Whose defaults a set is looked at with.
+fn task(kind: SampleKind) -> &'static str {
+    match kind {
+        SampleKind::Shapes => "points",
+        SampleKind::Pictures => "images",
+    }
+}
+
 fn verdict(survey: &Survey) -> Result<()> {
-    let (bad, all) = (survey.problems.len(), shapes(survey));
+    let (bad, all, kind) = (survey.problems.len(), survey.samples(), survey.kind.plural());
     let told = match (bad, &survey.lacking) {
         (0, None) => return Ok(()),
         (0, Some(lacking)) => return Err(Error::usage(lacking)),
-        (_, None) => format!("{bad} of {all} shapes can't be used"),
-        (_, Some(lacking)) => format!("{bad} of {all} shapes can't be used, and without them {lacking}"),
+        (_, None) => format!("{bad} of {all} {kind} can't be used"),
+        (_, Some(lacking)) => format!("{bad} of {all} {kind} can't be used, and without them {lacking}"),
     };
-    Err(Error::usage(told).with_hint("mend or remove them; search, train and eval go on without them by --skip-bad"))
+    Err(Error::usage(told).with_hint(match survey.layout {
+        "CIFAR" => "unpack the published archive again: runs take all records or none",
+        _ => "mend or remove them; search, train and eval go on without them by --skip-bad",
+    }))
 }
 
-fn shapes(survey: &Survey) -> usize {
-    survey.classes.iter().map(|class| class.train + class.test + class.bad).sum()
+fn line(name: &str, text: &str) -> String {
+    format!("{:<12}{text}\n", format!("{name}:"))
+}
+
+fn counts(counts: impl Iterator<Item = (impl std::fmt::Display, impl std::fmt::Display)>) -> String {
+    counts.map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
 fn as_text(survey: &Survey) -> String {
-    let line = |name: &str, text: &str| format!("{:<12}{text}\n", format!("{name}:"));
-    let files: Vec<String> = survey.files.iter().map(|(extension, count)| format!("{count} .{extension}")).collect();
     let mut text = line("data", &survey.data) + &line("layout", survey.layout) + &line("test part", &survey.test_part);
-    if !files.is_empty() {
-        text += &line("files", &files.join(", "));
+    if !survey.files.is_empty() {
+        text += &line("files", &counts(survey.files.iter().map(|(extension, count)| (format!(".{extension}"), count))));
     }
     text += &classes(survey);
-    if let Some(points) = survey.points {
-        text += &line("clouds", &format!("{}; points each: {}", survey.clouds, spread(points)));
+    text += &match &survey.content {
+        Content::Shapes(content) => shapes(content),
+        Content::Pictures(content) => pictures(content),
+    };
+    text += &survey.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
+    text + &problems(survey)
+}
+
+fn shapes(content: &ShapeContent) -> String {
+    let mut text = String::new();
+    if let Some(points) = content.points {
+        text += &line("clouds", &format!("{}; points each: {}", content.clouds, spread(points)));
     }
-    if let (Some(vertices), Some(triangles)) = (survey.vertices, survey.triangles) {
+    if let (Some(vertices), Some(triangles)) = (content.vertices, content.triangles) {
         let (vertices, triangles) = (spread(vertices), spread(triangles));
-        text += &line("meshes", &format!("{}; vertices each: {vertices}; triangles each: {triangles}", survey.meshes));
+        text += &line("meshes", &format!("{}; vertices each: {vertices}; triangles each: {triangles}", content.meshes));
     }
-    if let Some(bounds) = survey.range {
+    if let Some(bounds) = content.range {
         text += &line("range", &range(bounds));
     }
-    if let (Some(smallest), Some(largest)) = (&survey.smallest, &survey.largest) {
+    if let (Some(smallest), Some(largest)) = (&content.smallest, &content.largest) {
         text += &line("smallest", &format!("{} ({})", short(smallest.extent), smallest.shape));
         text += &line("largest", &format!("{} ({})", short(largest.extent), largest.shape));
     }
-    text += &columns(survey);
-    text += &survey.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
-    text + &problems(survey)
+    text + &columns(content)
+}
+
+fn pictures(content: &PictureContent) -> String {
+    let mut text = line("pictures", &content.pictures.to_string());
+    if let (Some(width), Some(height)) = (content.width, content.height) {
+        text += &line("width", &spread(width));
+        text += &line("height", &spread(height));
+        text += &line("colours", &counts(content.colours.iter()));
+    }
+    text
 }
 
 fn classes(survey: &Survey) -> String {
@@ -106,17 +134,17 @@ fn short(value: f64) -> String {
     }
 }
 
-fn columns(survey: &Survey) -> String {
-    let all = survey.clouds + survey.meshes;
-    let (common, rare): (Vec<&Column>, Vec<&Column>) = survey.columns.iter().partition(|column| column.shapes == all);
+fn columns(content: &ShapeContent) -> String {
+    let all = content.clouds + content.meshes;
+    let (common, rare): (Vec<&Column>, Vec<&Column>) = content.columns.iter().partition(|column| column.shapes == all);
     let names: Vec<&str> = common.iter().map(|column| column.name.as_str()).collect();
     let mut text = format!("{:<12}{}\n", "columns:", names.join(", "));
     if !rare.is_empty() {
         let rare: Vec<String> = rare.iter().map(|column| format!("{} in {}", column.name, column.shapes)).collect();
         text += &format!("{:<12}{}, of {all} shapes\n", "some have:", rare.join(", "));
     }
-    if !survey.features.is_empty() {
-        text += &format!("{:<12}data.features can name {}\n", "features:", survey.features.join(", "));
+    if !content.features.is_empty() {
+        text += &format!("{:<12}data.features can name {}\n", "features:", content.features.join(", "));
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
-use crate::data::{Split, SyntheticFiles};
+use crate::data::{PictureFormat, SampleKind, Split, SyntheticConfig, SyntheticFormat, SyntheticLayout};
 use crate::error::{Error, Result};
 use crate::search::StrategyKind;
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ pub struct PredictOptions {
     pub input: Vec<PathBuf>,
     /// Where the predictions go besides standard output.
     pub output: Option<PathBuf>,
-    /// Classes told per shape.
+    /// Classes told per shape or picture.
     pub top: usize,
     /// Draws of points per shape, over which probabilities are averaged.
     pub votes: usize,
@@ -185,6 +185,8 @@ pub struct DoctorOptions {
 pub struct DataInfoOptions {
     /// A folder, or `synthetic`.
     pub folder: String,
+    /// What it holds; absent: what its layout says.
+    pub kind: Option<SampleKind>,
     /// `section.key=value`, in the order typed.
     pub set: Vec<String>,
     /// JSON instead of text.
@@ -197,7 +199,24 @@ pub struct DataSynthOptions {
     /// The folder to make.
     pub folder: PathBuf,
     /// What to write into it.
-    pub files: SyntheticFiles,
+    pub kind: SampleKind,
+    /// How many of them, and which.
+    pub size: SyntheticConfig,
+    /// Taken in turn within every class; none: PLY, or PNG.
+    pub formats: Vec<SynthFormat>,
+    /// Points per cloud.
+    pub points: Option<usize>,
+    /// Where shapes lie.
+    pub layout: Option<SyntheticLayout>,
+}
+
+/// What a synthetic sample is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SynthFormat {
+    /// A shape.
+    Shape(SyntheticFormat),
+    /// A picture.
+    Picture(PictureFormat),
 }
 
 impl RunOptions {

@@ -1,9 +1,9 @@
-//! `sgas predict`: the classes of new shapes.
+//! `sgas predict`: the classes of new shapes or pictures.
 
 use super::predictions::{Format, Prediction, Predictions};
 use super::trained::Trained;
 use super::{GlobalOptions, PredictOptions, device, print};
-use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, find_inputs, read_inputs};
+use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, find_inputs, read_inputs};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::{check_place, write_atomically};
@@ -21,18 +21,20 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// No run, weights of another network, names that are not those of its classes, files that won't do.
 pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    let files = find_inputs(&options.input)?;
-    let format = options.output.as_deref().map(|path| check_output(path, &files)).transpose()?;
     let device = device::prepare(global)?;
     let mut trained = Trained::open(&options.trained, None, device)?;
+    let kind = trained.kind();
+    check_votes(kind, options.votes)?;
+    let files = find_inputs(kind, &options.input)?;
+    let format = options.output.as_deref().map(|path| check_output(kind, path, &files)).transpose()?;
     let classes = class_names(&trained, options.classes.as_deref())?;
-    let model = trained.network(classes.len(), trained.run.data.channels()?)?;
+    let model = trained.network(classes.len(), kind.channels(&trained.run.data)?)?;
     let skip_bad = options.trained.skip_bad;
-    let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, skip_bad };
-    let inputs = read_inputs(&files, &mut trained.run.data, needs)?;
+    let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, device, skip_bad };
+    let inputs = read_inputs(kind, &files, &mut trained.run.data, needs)?;
     let rows = probabilities(&trained, &*model, classes.len(), &inputs)?;
-    let shapes = shapes(inputs.files, &rows, options.votes, skip_bad)?;
-    let predictions = Predictions { provenance: provenance(&trained, &classes, options.votes), classes, shapes };
+    let samples = samples(kind, inputs.files, &rows, options.votes, skip_bad)?;
+    let predictions = Predictions { kind, provenance: provenance(&trained, &classes, options.votes), classes, samples };
     if let (Some(path), Some(format)) = (&options.output, format) {
         write_atomically(path, &predictions.to_format(format))?;
     }
@@ -40,15 +42,25 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     print(out, &text)
 }
 
-/// Told now, not when the work is done: a file of no known format, one that can't be written, one of the shapes.
-fn check_output(path: &Path, files: &[PathBuf]) -> Result<Format> {
+/// Of a shape other points can be drawn; an evaluated picture is always the same image.
+fn check_votes(kind: SampleKind, votes: usize) -> Result<()> {
+    if kind == SampleKind::Pictures && votes > 1 {
+        let message =
+            format!("--votes {votes}: only the points of shapes are drawn, and this network was trained on pictures");
+        return Err(Error::usage(message).with_hint("leave --votes out"));
+    }
+    Ok(())
+}
+
+/// Told now, not when the work is done: a file of no known format, one that can't be written, one of the samples.
+fn check_output(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<Format> {
     let format = Format::of(path)?;
     check_place("--output", path)?;
     let there = path.canonicalize();
     if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
         return Err(Error::invalid(
             format!("--output {}", path.display()),
-            "a file that is not among the shapes",
+            format!("a file that is not among the {}", kind.plural()),
             "one of the files to predict",
         )
         .with_hint("write the predictions outside of the folders that --input names"));
@@ -95,14 +107,20 @@ fn probabilities(trained: &Trained, model: &dyn Model, classes: usize, inputs: &
 }
 
 /// Every file with the mean of its draws, or why it was skipped.
-fn shapes(files: Vec<InputFile>, rows: &[Vec<f64>], draws: usize, skip_bad: bool) -> Result<Vec<Prediction>> {
+fn samples(
+    kind: SampleKind,
+    files: Vec<InputFile>,
+    rows: &[Vec<f64>],
+    draws: usize,
+    skip_bad: bool,
+) -> Result<Vec<Prediction>> {
     let mut rows = rows.chunks(draws);
-    let shape = |file: InputFile| {
+    let sample = |file: InputFile| {
         let outcome = match file.error {
             Some(error) => Err(error),
             None => {
                 let mean = mean(rows.next().expect("draws for every good file"));
-                match require_finite(&file.name, &mean) {
+                match require_finite(kind, &file.name, &mean) {
                     Err(error) if skip_bad => Err(error.to_string()),
                     checked => checked.map(|()| Ok(mean))?,
                 }
@@ -110,7 +128,7 @@ fn shapes(files: Vec<InputFile>, rows: &[Vec<f64>], draws: usize, skip_bad: bool
         };
         Ok(Prediction { file: file.name, outcome })
     };
-    files.into_iter().map(shape).collect()
+    files.into_iter().map(sample).collect()
 }
 
 fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
@@ -118,32 +136,48 @@ fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
     classes.map(|class| rows.iter().map(|row| row[class]).sum::<f64>() / rows.len() as f64).collect()
 }
 
-fn require_finite(file: &str, probabilities: &[f64]) -> Result<()> {
+fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result<()> {
     if probabilities.iter().all(|value| value.is_finite()) {
         return Ok(());
     }
-    Err(Error::invalid(file, "coordinates that the network gives finite scores for", "scores that are not a number")
-        .with_hint("its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite"))
+    let (content, hint) = match kind {
+        SampleKind::Shapes => (
+            "coordinates",
+            "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
+        ),
+        SampleKind::Pictures => ("pixels", "the weights are not finite, or overflow: take those of another epoch"),
+    };
+    let expected = format!("{content} that the network gives finite scores for");
+    Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
 }
 
 fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String, Value> {
     let (run, data) = (&trained.run, &trained.run.data);
     // JSON holds text: a path that is none would be a panic.
     let folder = trained.folder.as_ref().map(|folder| folder.path().display().to_string());
-    let named = [
+    let preparation = match trained.kind() {
+        SampleKind::Shapes => vec![
+            ("points", json!(data.points)),
+            ("features", json!(data.features)),
+            ("normalize", json!(data.normalize)),
+            ("votes", json!(votes)),
+        ],
+        SampleKind::Pictures => vec![
+            ("size", json!(data.images.size)),
+            ("augmentation", json!(data.images.augmentation)),
+            ("mean", json!(data.images.mean)),
+            ("deviation", json!(data.images.deviation)),
+        ],
+    };
+    let origin = vec![
         ("sgas", json!(env!("CARGO_PKG_VERSION"))),
         ("run", json!(folder)),
         ("weights", json!(trained.weights.display().to_string())),
         ("trained_on", json!(trained.trained_on)),
         ("task", json!(run.task)),
-        ("points", json!(data.points)),
-        ("features", json!(data.features)),
-        ("normalize", json!(data.normalize)),
-        ("votes", json!(votes)),
-        ("seed", json!(run.seed)),
-        ("classes", json!(classes)),
     ];
-    named.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    let named = [origin, preparation, vec![("seed", json!(run.seed)), ("classes", json!(classes))]].concat();
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOptions) -> String {
@@ -152,7 +186,7 @@ fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOption
         text += &format!("trained on: {data}\n");
     }
     text += &format!("\n{}\n", predictions.to_table(options.top));
-    let (shapes, skipped) = (predictions.shapes.len(), predictions.skipped());
-    text += &format!("{} shapes predicted, {skipped} skipped\n", shapes - skipped);
+    let (all, skipped) = (predictions.samples.len(), predictions.skipped());
+    text += &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.plural());
     options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
 }

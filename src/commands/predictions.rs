@@ -1,6 +1,7 @@
-//! The predictions for a list of shapes, as a table to read, as CSV and as JSON.
+//! The predictions for a list of shapes or pictures, as a table to read, as CSV and as JSON.
 
 use super::percent;
+use crate::data::SampleKind;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -8,29 +9,31 @@ use std::path::Path;
 /// What was predicted, of what, and by what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
+    /// What was predicted.
+    pub kind: SampleKind,
     /// Names of the classes, in the order of the probabilities.
     pub classes: Vec<String>,
     /// What the predictions come from, by name.
     pub provenance: Map<String, Value>,
-    /// Every shape, in the order named.
-    pub shapes: Vec<Prediction>,
+    /// Every sample, in the order named.
+    pub samples: Vec<Prediction>,
 }
 
-/// One shape.
+/// One shape or picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Its file.
     pub file: String,
-    /// The probability of every class, or why the shape was skipped.
+    /// The probability of every class, or why the sample was skipped.
     pub outcome: std::result::Result<Vec<f64>, String>,
 }
 
 /// How predictions are written into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A row per shape, a column per class.
+    /// A row per sample, a column per class.
     Csv,
-    /// An object with the provenance and a list of shapes.
+    /// An object with the provenance and a list of samples.
     Json,
 }
 
@@ -54,7 +57,7 @@ impl Format {
 }
 
 impl Prediction {
-    /// The classes by their probability, the most probable first; none of a skipped shape.
+    /// The classes by their probability, the most probable first; none of a skipped sample.
     fn ranked(&self) -> Vec<(usize, f64)> {
         let mut ranked: Vec<(usize, f64)> = self.outcome.iter().flatten().copied().enumerate().collect();
         ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
@@ -63,9 +66,9 @@ impl Prediction {
 }
 
 impl Predictions {
-    /// The shapes that were skipped.
+    /// The samples that were skipped.
     pub fn skipped(&self) -> usize {
-        self.shapes.iter().filter(|shape| shape.outcome.is_err()).count()
+        self.samples.iter().filter(|sample| sample.outcome.is_err()).count()
     }
 
     /// In the form of a file.
@@ -82,16 +85,16 @@ impl Predictions {
         let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
         let named = ["file", "class", "probability"].map(str::to_owned);
         write([&named[..], &self.classes, &["error".to_owned()]].concat());
-        for shape in &self.shapes {
-            let mut row = vec![shape.file.clone()];
-            let best = shape.ranked().first().copied();
+        for sample in &self.samples {
+            let mut row = vec![sample.file.clone()];
+            let best = sample.ranked().first().copied();
             row.push(best.map_or(String::new(), |(class, _)| self.classes[class].clone()));
             row.push(best.map_or(String::new(), |(_, probability)| probability.to_string()));
-            match &shape.outcome {
+            match &sample.outcome {
                 Ok(probabilities) => row.extend(probabilities.iter().map(f64::to_string)),
                 Err(_) => row.resize(row.len() + self.classes.len(), String::new()),
             }
-            row.push(shape.outcome.as_ref().err().cloned().unwrap_or_default());
+            row.push(sample.outcome.as_ref().err().cloned().unwrap_or_default());
             write(row);
         }
         writer.into_inner().expect("memory takes every byte")
@@ -99,34 +102,34 @@ impl Predictions {
 
     /// The provenance at the top, then `predictions`.
     pub fn to_json(&self) -> String {
-        let shapes = self.shapes.iter().map(|shape| match (&shape.outcome, shape.ranked().first()) {
+        let predictions = self.samples.iter().map(|sample| match (&sample.outcome, sample.ranked().first()) {
             (Ok(probabilities), Some((class, probability))) => {
                 let named = self.classes.iter().cloned().zip(probabilities.iter().map(|&value| Value::from(value)));
                 json!({
-                    "file": shape.file,
+                    "file": sample.file,
                     "class": self.classes[*class],
                     "probability": probability,
                     "probabilities": named.collect::<Map<String, Value>>(),
                 })
             }
-            (outcome, _) => json!({ "file": shape.file, "error": outcome.as_ref().err() }),
+            (outcome, _) => json!({ "file": sample.file, "error": outcome.as_ref().err() }),
         });
         let mut object = self.provenance.clone();
-        object.insert("shapes".to_owned(), self.shapes.len().into());
+        object.insert(self.kind.plural().to_owned(), self.samples.len().into());
         object.insert("skipped".to_owned(), self.skipped().into());
-        object.insert("predictions".to_owned(), shapes.collect());
+        object.insert("predictions".to_owned(), predictions.collect());
         format!("{:#}\n", Value::from(object))
     }
 
-    /// A line per shape with its `top` most probable classes.
+    /// A line per sample with its `top` most probable classes.
     pub fn to_table(&self, top: usize) -> String {
         let longest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max();
-        let file = longest(&mut self.shapes.iter().map(|shape| &shape.file)).unwrap_or(0).max("file".len());
+        let file = longest(&mut self.samples.iter().map(|sample| &sample.file)).unwrap_or(0).max("file".len());
         let class = longest(&mut self.classes.iter()).unwrap_or(0).max("class".len());
         let runners = if top > 1 { "  then" } else { "" };
         let mut text = format!("{:<file$}  {:<class$}  probability{runners}\n", "file", "class");
-        for shape in &self.shapes {
-            let line = match (&shape.outcome, shape.ranked().split_first()) {
+        for sample in &self.samples {
+            let line = match (&sample.outcome, sample.ranked().split_first()) {
                 (Ok(_), Some(((best, probability), others))) => {
                     let others = others.iter().take(top - 1);
                     let others = others.map(|(class, share)| format!("{} {}", self.classes[*class], percent(*share)));
@@ -138,7 +141,7 @@ impl Predictions {
                     format!("{:<class$}  {:>11}  skipped: {why}", "-", "-")
                 }
             };
-            text += &format!("{:<file$}  {}\n", shape.file, line.trim_end());
+            text += &format!("{:<file$}  {}\n", sample.file, line.trim_end());
         }
         text
     }
@@ -151,9 +154,10 @@ mod tests {
     fn predictions() -> Predictions {
         let shape = |file: &str, outcome| Prediction { file: file.to_owned(), outcome };
         Predictions {
+            kind: SampleKind::Shapes,
             classes: ["cup, small", "bowl", "file"].map(str::to_owned).to_vec(),
             provenance: Map::from_iter([("seed".to_owned(), 4.into())]),
-            shapes: vec![
+            samples: vec![
                 shape("a.ply", Ok(vec![0.25, 0.625, 0.125])),
                 shape("scans/bad.ply", Err("scans/bad.ply: expected \"x\", found none".to_owned())),
                 shape("b.ply", Ok(vec![0.5, 0.5, 0.0])),

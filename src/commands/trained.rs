@@ -4,7 +4,8 @@ use super::TrainedOptions;
 use super::cell;
 use super::run_folder::{self, RunFolder};
 use crate::checkpoint::Checkpoint;
-use crate::config::{RunConfig, TrainRun};
+use crate::config::{RunConfig, TrainRun, tasks};
+use crate::data::SampleKind;
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::model::{self, Model};
@@ -64,7 +65,7 @@ impl Trained {
         model::class_count(self.genotype.space, &self.tensors, &self.origin())
     }
 
-    /// The network with its weights, on the device; `channels` are the numbers per input point.
+    /// The network with its weights, on the device; `channels` are the numbers per input point or pixel.
     ///
     /// # Errors
     /// Weights of another network, or of another number of classes or channels.
@@ -73,6 +74,11 @@ impl Trained {
         let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device)?;
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
+    }
+
+    /// What the network was trained on.
+    pub fn kind(&self) -> SampleKind {
+        tasks::find(&self.run.task).expect("a resolved run has a known task").set.kind()
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).

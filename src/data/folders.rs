@@ -1,6 +1,6 @@
 //! Folders of classes, whatever their files are: what lies in them, and whether both parts have every class.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -23,6 +23,22 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// How many files of which extension, in lower case.
+pub(super) fn count_extensions<'a>(files: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for file in files {
+        *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
+    }
+    counts
+}
+
+/// The same in words.
+pub(super) fn summary(files: &[PathBuf]) -> String {
+    let counts = count_extensions(files.iter());
+    let parts: Vec<String> = counts.iter().map(|(extension, count)| format!("{count} .{extension}")).collect();
+    format!("{} files", parts.join(", "))
 }
 
 /// Both parts of a set must have every class; `names` are those of the parts, `classes` what each has.

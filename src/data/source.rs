@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::images::layout::{self as pictures, PICKLES, is_pickled};
-use super::points::{LAYOUTS, is_class_folder};
+use super::kind::SampleKind;
+use super::points::is_class_folder;
 use crate::error::{Error, Result};
 
 /// The variable with the folder that holds data sets.
@@ -66,32 +67,30 @@ impl SetName {
         }
     }
 
-    fn has_pictures(self) -> bool {
+    /// What a sample is.
+    pub fn kind(self) -> SampleKind {
         match self {
-            Self::ModelNet40 | Self::ModelNet10 | Self::Points => false,
-            Self::Cifar10 | Self::Cifar100 | Self::ImageNet | Self::Images => true,
+            Self::ModelNet40 | Self::ModelNet10 | Self::Points => SampleKind::Shapes,
+            Self::Cifar10 | Self::Cifar100 | Self::ImageNet | Self::Images => SampleKind::Pictures,
         }
     }
 
-    /// What a sample is, in the plural.
-    fn samples(self) -> &'static str {
-        if self.has_pictures() { "pictures" } else { "shapes" }
-    }
-
-    fn layouts(self) -> &'static str {
-        if self.has_pictures() { pictures::LAYOUTS } else { LAYOUTS }
+    /// The user's own samples of this kind.
+    fn own(kind: SampleKind) -> Self {
+        match kind {
+            SampleKind::Shapes => Self::Points,
+            SampleKind::Pictures => Self::Images,
+        }
     }
 
     /// True where `folder` may hold the set, by its layout; the two CIFARs are told apart.
     fn may_be_in(self, folder: &Path) -> bool {
-        if !self.has_pictures() {
-            return Layout::detect(folder).is_some();
-        }
-        match pictures::Layout::detect(folder) {
-            None => false,
-            Some(pictures::Layout::Cifar10) => self != Self::Cifar100,
-            Some(pictures::Layout::Cifar100) => self != Self::Cifar10,
-            Some(pictures::Layout::ClassFolders) => true,
+        match (self.kind(), pictures::Layout::detect(folder)) {
+            (SampleKind::Shapes, _) => Layout::detect(folder).is_some(),
+            (_, None) => false,
+            (_, Some(pictures::Layout::Cifar10)) => self != Self::Cifar100,
+            (_, Some(pictures::Layout::Cifar100)) => self != Self::Cifar10,
+            (_, Some(pictures::Layout::ClassFolders)) => true,
         }
     }
 }
@@ -151,6 +150,36 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
     }
 }
 
+/// Finds own data of whatever kind; where a folder has a layout of both, it holds pictures, as pictures may have a
+/// text beside them that would do for a table of points. `synthetic` is shapes unless `kind` says otherwise.
+///
+/// # Errors
+/// No known layout of this kind, or of any.
+pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, Source)> {
+    let has = |kind: SampleKind| SetName::own(kind).may_be_in(Path::new(named));
+    let kind = kind.or_else(|| {
+        let kinds = [SampleKind::Pictures, SampleKind::Shapes].into_iter();
+        let found: Vec<SampleKind> = kinds.filter(|kind| has(*kind)).collect();
+        if let [first, second] = found[..] {
+            let (first, second) = (first.plural(), second.plural());
+            tracing::warn!(
+                "{named} may hold {first} or {second}; told are the {first}, --kind {second} tells the others"
+            );
+        }
+        if named == SYNTHETIC { Some(SampleKind::Shapes) } else { found.first().copied() }
+    });
+    match kind {
+        Some(kind) => Ok((kind, find(SetName::own(kind), Some(named))?)),
+        None => Err(of_no_kind(Path::new(named))),
+    }
+}
+
+fn of_no_kind(folder: &Path) -> Error {
+    let [shapes, pictures] = SampleKind::ALL.map(SampleKind::layouts);
+    Error::usage(format!("no data found; tried {}", describe(None, folder)))
+        .with_hint(format!("name a folder of shapes: {shapes}; or of pictures: {pictures}"))
+}
+
 /// A folder that the user named is the only place looked at, itself and the set's folder in it.
 fn candidates(set: SetName, named: Option<&Path>, variable: Option<&Path>) -> Vec<PathBuf> {
     let within = |root: &Path| set.folders().iter().map(|folder| root.join(folder)).collect::<Vec<_>>();
@@ -161,30 +190,31 @@ fn candidates(set: SetName, named: Option<&Path>, variable: Option<&Path>) -> Ve
 }
 
 fn not_found(set: SetName, tried: &[PathBuf]) -> Error {
-    let what = set.folders().first().copied().unwrap_or(set.samples());
+    let what = set.folders().first().copied().unwrap_or(set.kind().plural());
     let message = if tried.is_empty() {
         format!("{what}: no data folder was named")
     } else {
-        let lines: Vec<String> = tried.iter().map(|path| describe(set, path)).collect();
+        let lines: Vec<String> = tried.iter().map(|path| describe(Some(set.kind()), path)).collect();
         format!("{what}: no data found; tried {}", lines.join(", "))
     };
     Error::usage(message).with_hint(format!(
         "name the folder with --data DIR or put it under ${DATA_VARIABLE}; its layout is either \
          {}. `--data {SYNTHETIC}` tries everything on built-in {}.{}",
-        set.layouts(),
-        set.samples(),
+        set.kind().layouts(),
+        set.kind().plural(),
         set.published()
     ))
 }
 
-fn describe(set: SetName, path: &Path) -> String {
+/// What there is instead of samples of this kind, or of any.
+fn describe(kind: Option<SampleKind>, path: &Path) -> String {
     let state = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => error.to_string(),
-        Ok(_) if set.has_pictures() && is_pickled(path) => PICKLES.to_owned(),
+        Ok(_) if kind != Some(SampleKind::Shapes) && is_pickled(path) => PICKLES.to_owned(),
         Ok(mut entries) => match entries.next() {
             None => "empty".to_owned(),
-            Some(_) => format!("no {} in a known layout", set.samples()),
+            Some(_) => format!("no {} in a known layout", kind.map_or("shapes or pictures", SampleKind::plural)),
         },
     };
     format!("{} ({state})", path.display())

@@ -15,6 +15,7 @@ mod kernels;
 mod loader;
 mod memory;
 mod neighbours;
+mod own_pictures;
 mod own_shapes;
 mod parity;
 mod pictures;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::pictures::{Loaded, Part, PictureSet};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 /// Height and width of the pictures.
@@ -22,6 +23,18 @@ pub(super) struct Format {
     labels: usize,
     /// Records of a published training file and of the test file.
     published: [usize; 2],
+}
+
+impl Format {
+    /// Bytes of a record.
+    fn record(&self) -> usize {
+        self.labels + 3 * PLANE
+    }
+
+    /// The number of its files with records.
+    pub fn files(&self) -> usize {
+        self.train.len() + 1
+    }
 }
 
 /// CIFAR-10.
@@ -81,11 +94,53 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The classes of the set, and of every record its name, its part and its label, or why it won't do; a file that is
+/// cut stands for its records.
+///
+/// # Errors
+/// A file that is not there, or no names.
+pub(super) fn look(folder: &Path, format: &Format) -> Result<(Vec<String>, Vec<(String, Split, Result<usize>)>)> {
+    require_files(folder, format)?;
+    let classes = read_names(&folder.join(format.names))?;
+    let train = format.train.iter().map(|file| (*file, Split::Train, format.published[0]));
+    let mut looked = Vec::new();
+    for (file, split, published) in train.chain([(format.test, Split::Test, format.published[1])]) {
+        let path = folder.join(file);
+        match read_content(&path, format, published) {
+            Err(error) => looked.push((path.display().to_string(), split, Err(error))),
+            Ok(content) => looked.extend(records(&path, &content, format, classes.len()).map(|record| {
+                let Record { name, label, .. } = record;
+                (name, split, label)
+            })),
+        }
+    }
+    Ok((classes, looked))
+}
+
+/// One record of a file.
+struct Record<'a> {
+    name: String,
+    label: Result<usize>,
+    /// Red, green and blue one after the other.
+    picture: &'a [u8],
+}
+
 /// Appends the records of a file.
 fn read_file(path: &Path, format: &Format, classes: usize, published: usize, part: &mut Part<Loaded>) -> Result<()> {
+    let content = read_content(path, format, published)?;
+    for Record { name, label, picture } in records(path, &content, format, classes) {
+        part.labels.push(label?);
+        part.pictures.names.push(name);
+        append_picture(picture, &mut part.pictures.bytes);
+    }
+    Ok(())
+}
+
+/// The bytes of a file, whole records.
+fn read_content(path: &Path, format: &Format, published: usize) -> Result<Vec<u8>> {
     let place = path.display().to_string();
     let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    let length = format.labels + 3 * PLANE;
+    let length = format.record();
     let records = content.chunks_exact(length);
     let rest = records.remainder().len();
     if rest > 0 || content.is_empty() {
@@ -99,14 +154,17 @@ fn read_file(path: &Path, format: &Format, classes: usize, published: usize, par
     if records.len() != published {
         tracing::warn!("{place}: {} records, where the published file has {published}", records.len());
     }
-    for (number, record) in records.enumerate() {
+    Ok(content)
+}
+
+/// The records of a file of these bytes.
+fn records<'a>(path: &Path, content: &'a [u8], format: &Format, classes: usize) -> impl Iterator<Item = Record<'a>> {
+    let place = path.display().to_string();
+    content.chunks_exact(format.record()).enumerate().map(move |(number, record)| {
         let name = format!("{place}: record {number}");
         let (labels, picture) = record.split_at(format.labels);
-        part.labels.push(check_label(labels[format.labels - 1], classes, &name)?);
-        part.pictures.names.push(name);
-        append_picture(picture, &mut part.pictures.bytes);
-    }
-    Ok(())
+        Record { label: check_label(labels[format.labels - 1], classes, &name), name, picture }
+    })
 }
 
 fn check_label(label: u8, classes: usize, place: &str) -> Result<usize> {

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
 use crate::error::{Error, Result, first_line};
 
@@ -23,13 +23,13 @@ const MOST_BYTES: u64 = 512 << 20;
 const HEADS: [u64; 3] = [4 << 10, 64 << 10, u64::MAX];
 
 /// True for a name with the extension of a picture.
-pub(super) fn is_picture(path: &Path) -> bool {
+pub(in crate::data) fn is_picture(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     EXTENSIONS.contains(&extension.as_str())
 }
 
 /// The extensions, for messages.
-pub(super) fn known_extensions() -> String {
+pub(in crate::data) fn known_extensions() -> String {
     EXTENSIONS.map(|extension| format!(".{extension}")).join(" ")
 }
 
@@ -57,18 +57,42 @@ pub(super) fn check(path: &Path) -> Result<()> {
 /// # Errors
 /// As [`check`], and pixels that can't be decoded.
 pub(super) fn read(path: &Path) -> Result<RgbImage> {
+    Ok(upright(path)?.0.into_rgb8())
+}
+
+/// Reads a picture to tell its width, its height and how its colours are stored.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn describe(path: &Path) -> Result<([u32; 2], &'static str)> {
+    let (picture, inks) = upright(path)?;
+    let colours = match picture.color() {
+        _ if inks => "CMYK",
+        ColorType::L8 => "grey",
+        ColorType::La8 => "grey with alpha",
+        ColorType::Rgb8 => "RGB",
+        ColorType::Rgba8 => "RGB with alpha",
+        ColorType::L16 => "16-bit grey",
+        ColorType::La16 => "16-bit grey with alpha",
+        ColorType::Rgb16 => "16-bit RGB",
+        ColorType::Rgba16 => "16-bit RGB with alpha",
+        _ => "others",
+    };
+    Ok(([picture.width(), picture.height()], colours))
+}
+
+/// The picture as it is to be looked at, with the colours that it is stored in; and whether these were four inks.
+fn upright(path: &Path) -> Result<(DynamicImage, bool)> {
     let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    if let Some(fault) = jpeg_fault(&content) {
-        return Err(bad(path, fault));
-    }
+    let inks = jpeg_inks(&content).map_err(|fault| bad(path, fault))?;
     let decode = || {
         let mut decoder = decoder(&content)?;
         let orientation = decoder.orientation()?;
         let mut picture = DynamicImage::from_decoder(decoder)?;
         picture.apply_orientation(orientation);
-        Ok(picture.into_rgb8())
+        Ok(picture)
     };
-    decode().map_err(|error| no_picture(path, &error))
+    Ok((decode().map_err(|error| no_picture(path, &error))?, inks))
 }
 
 /// A decoder that has read the header.
@@ -82,17 +106,17 @@ fn decoder(content: &[u8]) -> std::result::Result<impl ImageDecoder, ImageError>
     Ok(decoder)
 }
 
-/// What the decoder would pass over in a JPEG: pixels that end early, of which it makes up the rest, and four inks
-/// without Adobe's mark, which are stored the other way round.
-fn jpeg_fault(content: &[u8]) -> Option<&'static str> {
-    const CUT: Option<&str> = Some("a JPEG without its end");
-    let mut rest = content.strip_prefix(&[0xFF, 0xD8])?;
+/// True for a JPEG of four inks. The fault is what the decoder would pass over: pixels that end early, of which it
+/// makes up the rest, and four inks without Adobe's mark, which are stored the other way round.
+fn jpeg_inks(content: &[u8]) -> std::result::Result<bool, &'static str> {
+    const CUT: std::result::Result<bool, &str> = Err("a JPEG without its end");
+    let Some(mut rest) = content.strip_prefix(&[0xFF, 0xD8]) else { return Ok(false) };
     let (mut inks, mut adobe) = (false, false);
     // Segments with their lengths, up to the first pixels. Among these a mark of the end is nothing else.
     loop {
         match rest {
             [0xFF, 0xDA, pixels @ ..] if pixels.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]) => {
-                return (inks && !adobe).then_some("a CMYK JPEG without Adobe's mark");
+                return if inks && !adobe { Err("a CMYK JPEG without Adobe's mark") } else { Ok(inks) };
             }
             [0xFF, 0xDA, ..] => return CUT,
             [0xFF, 0xFF, ..] => rest = &rest[1..],
@@ -104,7 +128,7 @@ fn jpeg_fault(content: &[u8]) -> Option<&'static str> {
                 rest = next;
             }
             // What this is the decoder may say.
-            _ => return None,
+            _ => return Ok(inks),
         }
     }
 }

@@ -15,24 +15,44 @@ use crate::error::{Error, Result};
 /// A picture with its class.
 type Found = (usize, PathBuf);
 
+/// The files of a folder by their names; nothing is known of what they hold.
+pub(super) struct Listing {
+    pub classes: Vec<String>,
+    pub train: Vec<Found>,
+    pub test: Vec<Found>,
+    /// The folder of the test pictures, `val` or `test`.
+    pub held: &'static str,
+    /// `test` is there beside `val`, and passed over.
+    pub unread: bool,
+}
+
 /// Lists the pictures of all classes and looks at every header.
 ///
 /// # Errors
-/// A part or a class without pictures, a class that only one part has, files that are no pictures (these are left out
-/// and counted where `skip_bad` says so).
+/// As [`find`]; files that are no pictures (these are left out and counted where `skip_bad` says so).
 pub(super) fn list(folder: &Path, skip_bad: bool) -> Result<PictureSet> {
-    let held = held_part(folder)?;
-    let classes = classes_in(&folder.join("train"))?;
-    let held_classes = classes_in(&folder.join(held))?;
-    require_same_classes(folder, ["train", held], [names(&classes), names(&held_classes)])?;
-    let (train, bad) = good_pictures(&classes, skip_bad)?;
-    let (test, more_bad) = good_pictures(&held_classes, skip_bad)?;
+    let Listing { classes, train, test, unread, .. } = find(folder)?;
+    let (train, bad) = good_pictures(train, skip_bad)?;
+    let (test, more_bad) = good_pictures(test, skip_bad)?;
     let skipped = bad + more_bad;
     let skipped = if skipped > 0 { format!(", {skipped} bad files skipped") } else { String::new() };
-    let unread =
-        if held == "val" && folder.join("test").is_dir() { " (val is the test split, test is not read)" } else { "" };
-    let classes = classes.into_iter().map(|(name, _)| name).collect();
+    let unread = if unread { " (val is the test split, test is not read)" } else { "" };
     Ok(PictureSet { classes, origin: format!("{}{unread}{skipped}", folder.display()), train, test })
+}
+
+/// Finds the files of all classes.
+///
+/// # Errors
+/// A part or a class without pictures, a class that only one part has.
+pub(super) fn find(folder: &Path) -> Result<Listing> {
+    let held = held_part(folder)?;
+    let train = classes_in(&folder.join("train"))?;
+    let test = classes_in(&folder.join(held))?;
+    require_same_classes(folder, ["train", held], [names(&train), names(&test)])?;
+    let unread = held == "val" && folder.join("test").is_dir();
+    let (train_files, test) = (files_of(&train)?, files_of(&test)?);
+    let classes = train.into_iter().map(|(name, _)| name).collect();
+    Ok(Listing { classes, train: train_files, test, held, unread })
 }
 
 /// The folder that is not for training.
@@ -55,12 +75,17 @@ fn names(classes: &[(String, PathBuf)]) -> BTreeSet<&str> {
     classes.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// The pictures of a part whose headers are good, and the number of the others.
-fn good_pictures(classes: &[(String, PathBuf)], skip_bad: bool) -> Result<(Part, usize)> {
+/// The files of a part.
+fn files_of(classes: &[(String, PathBuf)]) -> Result<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
     for (label, (_, folder)) in classes.iter().enumerate() {
         found.extend(pictures_of(folder)?.into_iter().map(|path| (label, path)));
     }
+    Ok(found)
+}
+
+/// The pictures among these files whose headers are good, and the number of the others.
+fn good_pictures(found: Vec<Found>, skip_bad: bool) -> Result<(Part, usize)> {
     let checked = found.into_par_iter().map(|(label, path)| check(&path).map(|()| (label, path))).collect();
     let (good, bad) = keep_good(checked, skip_bad)?;
     let (labels, paths) = good.into_iter().unzip();

@@ -10,10 +10,13 @@ mod cifar;
 pub mod config;
 mod decode;
 mod folder;
+mod inputs;
 mod jitter;
 pub(super) mod layout;
 mod pictures;
+pub mod survey;
 mod synthetic;
+pub mod synthetic_files;
 
 use std::sync::Arc;
 
@@ -36,8 +39,11 @@ use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
+pub(super) use decode::{is_picture, known_extensions};
+pub(super) use inputs::read_inputs;
+
 /// Colours of a pixel.
-const CHANNELS: i64 = 3;
+pub(super) const CHANNELS: i64 = 3;
 
 /// How pictures are looked at.
 #[derive(Debug, Clone)]
@@ -48,6 +54,20 @@ struct Preparation {
     finish: Finish,
     device: Device,
     skip_bad: bool,
+}
+
+impl Preparation {
+    fn new(config: &DataConfig, device: Device) -> Self {
+        let images = &config.images;
+        Self {
+            size: images.size,
+            augmentation: images.augmentation,
+            cutout: images.cutout > 0,
+            finish: Finish::from(images),
+            device,
+            skip_bad: config.skip_bad,
+        }
+    }
 }
 
 /// One split of a set of pictures, which gives images of one size.
@@ -173,14 +193,7 @@ fn open(source: &Source, config: &DataConfig) -> Result<PictureSet> {
 
 fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Result<Dataset> {
     let images = &config.images;
-    let preparation = Preparation {
-        size: images.size,
-        augmentation: images.augmentation,
-        cutout: images.cutout > 0,
-        finish: Finish::from(images),
-        device,
-        skip_bad: config.skip_bad,
-    };
+    let preparation = Preparation::new(config, device);
     let prepare = |pictures: Pictures| -> Result<Arc<Pictures>> {
         // What draws a part of every picture anew can't be done by the batch.
         let one_by_one = images.augmentation == ImageAugmentation::RandomResizedCrop;

@@ -11,10 +11,14 @@ use rayon::prelude::*;
 
 use super::pictures::{Loaded, Part, PictureSet};
 use crate::data::points::synthetic::SyntheticConfig;
+use crate::data::split::Split;
 use crate::tensor::random::{Key, Purpose};
 
 /// Height and width of the pictures.
 pub(super) const SIDE: usize = 32;
+
+/// What the set is, in words.
+pub(super) const ORIGIN: &str = "synthetic pictures (built in, not real data)";
 
 /// Samples of a pixel each way, of which the mean is taken.
 const SAMPLES: usize = 3;
@@ -101,20 +105,33 @@ struct View {
 
 /// The set of this configuration, the same for the same configuration.
 pub(super) fn generate(config: &SyntheticConfig) -> PictureSet {
-    let classes = PictureKind::ALL.map(PictureKind::class).to_vec();
-    let part = |name: &str, number: u64, size: usize| -> Part<Loaded> {
-        let key = Key::new(config.seed, Purpose::Synthetic);
-        let kind = |index: usize| PictureKind::ALL[index % PictureKind::ALL.len()];
-        let draw = |index: usize| draw(kind(index), &mut key.at(number, index as u64).generator());
-        let pictures: Vec<Vec<u8>> = (0..size).into_par_iter().map(draw).collect();
-        let names = (0..size).map(|index| format!("synthetic {name} picture {index}")).collect();
+    let part = |split: Split, size: usize| -> Part<Loaded> {
+        let pictures: Vec<Vec<u8>> =
+            (0..size).into_par_iter().map(|index| picture(config.seed, split, index)).collect();
+        let names = (0..size).map(|index| format!("synthetic {} picture {index}", split.name())).collect();
         Part {
-            labels: (0..size).map(|index| index % PictureKind::ALL.len()).collect(),
+            labels: (0..size).map(label).collect(),
             pictures: Loaded { names, side: SIDE, bytes: pictures.concat() },
         }
     };
-    let origin = "synthetic pictures (built in, not real data)".to_owned();
-    PictureSet::loaded(classes, origin, part("train", 0, config.train), part("test", 1, config.test))
+    let (train, test) = (part(Split::Train, config.train), part(Split::Test, config.test));
+    PictureSet::loaded(classes(), ORIGIN.to_owned(), train, test)
+}
+
+/// Names of the classes, in the order of the labels.
+pub(super) fn classes() -> Vec<String> {
+    PictureKind::ALL.map(PictureKind::class).to_vec()
+}
+
+/// The class of the picture of this number in its split.
+pub(super) fn label(index: usize) -> usize {
+    index % PictureKind::ALL.len()
+}
+
+/// The picture of this number in the split, as bytes (SIDE, SIDE, 3).
+pub(super) fn picture(seed: u64, split: Split, index: usize) -> Vec<u8> {
+    let key = Key::new(seed, Purpose::Synthetic).at(u64::from(split == Split::Test), index as u64);
+    draw(PictureKind::ALL[label(index)], &mut key.generator())
 }
 
 /// A random picture of this kind, as bytes (SIDE, SIDE, 3).

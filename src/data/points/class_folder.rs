@@ -4,14 +4,14 @@
 //! Three layouts: `<class>/{train,test}/FILE`, `{train,test}/<class>/FILE`, and `<class>/FILE`, where lists of
 //! files say which are for testing, or else a share of every class is held out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::division;
 use super::format::Format;
 use super::set::Item;
 use crate::data::config::DataConfig;
-use crate::data::folders::{entries, file_name, folders, require_same_classes};
+use crate::data::folders::{entries, file_name, folders, require_same_classes, summary};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
@@ -134,18 +134,8 @@ fn classes_of(found: &[Found], in_test: bool) -> BTreeSet<&str> {
     part.map(|file| file.class.as_str()).collect()
 }
 
-/// How many files of which extension.
-pub(super) fn summary(files: &[PathBuf]) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for file in files {
-        *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
-    }
-    let parts: Vec<String> = counts.iter().map(|(extension, count)| format!("{count} .{extension}")).collect();
-    format!("{} files", parts.join(", "))
-}
-
 /// The extensions of all formats, for messages.
-pub(super) fn known_extensions() -> String {
+pub(in crate::data) fn known_extensions() -> String {
     let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
     extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
 }

@@ -35,8 +35,9 @@ use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
-pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder};
-pub use inputs::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
+pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder, known_extensions};
+pub(super) use format::is_shape;
+pub(super) use inputs::read_inputs;
 
 /// How shapes are looked at.
 #[derive(Debug, Clone)]

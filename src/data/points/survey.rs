@@ -1,9 +1,8 @@
-//! What a set of shapes holds, told without a network: counts, sizes, columns, and every shape that won't do.
+//! What a set of shapes holds: sizes, columns, and every shape that won't do.
 //!
 //! What a shape must satisfy is checked where it is checked for a run, in `shape`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -14,28 +13,19 @@ use super::modelnet_hdf5;
 use super::set::{Item, ShapeSet, Shapes};
 use super::shape::{Reading, Shape};
 use super::surface::Vector;
-use crate::data::checks::check_classes;
 use crate::data::config::DataConfig;
+use crate::data::folders::count_extensions;
+use crate::data::kind::SampleKind;
 use crate::data::source::{Layout, Source};
-use crate::data::split::Split;
+use crate::data::survey::{Content, Looked, Seen, Spread, Survey};
 use crate::error::{Error, Result};
 
 /// How many times as large the largest shape may be before a word is due.
 const SCALES_DIFFER: f64 = 1000.0;
 
-/// What a set holds. Numbers are those of the shapes that can be used.
+/// What only sets of shapes hold. Numbers are those of the shapes that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Survey {
-    /// Where it comes from.
-    pub data: String,
-    /// How it is stored: `HDF5`, where class and part stand in a path, or `none`.
-    pub layout: &'static str,
-    /// What says which shapes are for testing.
-    pub test_part: String,
-    /// Files by extension, those that can't be used too.
-    pub files: BTreeMap<String, usize>,
-    /// In the order of the labels.
-    pub classes: Vec<ClassCount>,
+pub struct ShapeContent {
     /// Shapes without triangles.
     pub clouds: usize,
     /// Points of the clouds.
@@ -56,36 +46,6 @@ pub struct Survey {
     pub columns: Vec<Column>,
     /// What `data.features` can name, because all shapes have it.
     pub features: Vec<String>,
-    /// What is worth knowing and stops nothing.
-    pub notes: Vec<String>,
-    /// Shapes that can't be used.
-    pub problems: Vec<Problem>,
-    /// What the set lacks where those are left out.
-    pub lacking: Option<String>,
-}
-
-/// The shapes of a class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ClassCount {
-    /// Name of the class.
-    pub class: String,
-    /// For training, that can be used.
-    pub train: usize,
-    /// For testing, that can be used.
-    pub test: usize,
-    /// That can't be used.
-    pub bad: usize,
-}
-
-/// How a count spreads over the shapes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Spread {
-    /// The least.
-    pub min: usize,
-    /// The middle one; of an even number of shapes the greater of the middle two.
-    pub median: usize,
-    /// The greatest.
-    pub max: usize,
 }
 
 /// A box along the axes.
@@ -115,23 +75,8 @@ pub struct Column {
     pub shapes: usize,
 }
 
-/// A shape that can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// Its file, and its place in the file.
-    pub shape: String,
-    /// What was expected and found, the place included.
-    pub problem: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// Looks at every shape of a set as a run with this configuration would. `minimum_points` is what a network needs
-/// of a cloud (k · dilation).
-///
-/// # Errors
-/// A set that can't be opened at all: see [`super::load`].
-pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
+/// Looks at every shape; see [`crate::data::survey()`].
+pub(in crate::data) fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
     let hdf5 = hdf5_contents(source)?;
     let set = ShapeSet::open(source, &with_stored_normals(config, hdf5))?;
     let normalization = if config.normalize == Normalization::Auto { set.usual } else { config.normalize };
@@ -140,21 +85,27 @@ pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Re
     let looked = set.shapes.map(|item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
-    let shapes = good.iter().map(|(item, _)| (item.split, item.label));
+    let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
+    let notes = notes(&good, config, normalization, minimum_points);
+    let (kind, origin, layout, division, classes) =
+        (SampleKind::Shapes, set.origin, set.layout, set.division, set.classes);
+    let set = Looked { kind, origin, layout, division, files, classes };
+    Ok(Survey::new(set, &seen, Content::Shapes(content(&good)), notes))
+}
+
+fn seen<'a>(item: &'a Item, error: Option<&'a Error>) -> Seen<'a> {
+    Seen { name: &item.name, split: item.split, label: Some(item.label), error }
+}
+
+fn content(good: &[(&Item, &Facts)]) -> ShapeContent {
     let (clouds, meshes): (Vec<&Facts>, Vec<&Facts>) =
         good.iter().map(|(_, facts)| *facts).partition(|facts| facts.triangles == 0);
-    let columns = columns(&good);
+    let columns = columns(good);
     let common: Vec<&str> =
         columns.iter().filter(|column| column.shapes == good.len()).map(|column| column.name.as_str()).collect();
     let extents = || good.iter().map(|(item, facts)| (facts.bounds.extent(), &item.name));
     let extent = |(extent, shape): (f64, &String)| Extent { extent, shape: shape.clone() };
-    Ok(Survey {
-        lacking: check_classes(shapes, &set.classes, &set.origin).err().map(|error| error.to_string()),
-        classes: count_classes(&looked, &set.classes),
-        data: set.origin,
-        layout: set.layout,
-        test_part: set.division,
-        files,
+    ShapeContent {
         clouds: clouds.len(),
         points: Spread::of(clouds.iter().map(|facts| facts.rows)),
         meshes: meshes.len(),
@@ -164,10 +115,8 @@ pub fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Re
         smallest: extents().min_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
         largest: extents().max_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
         features: Features::nameable(&common),
-        notes: notes(&good, config, normalization, minimum_points),
-        problems: looked.iter().filter_map(|(item, facts)| Some(problem(item, facts.as_ref().err()?))).collect(),
         columns,
-    })
+    }
 }
 
 /// What is told of a shape's content.
@@ -215,14 +164,6 @@ impl Bounds {
     }
 }
 
-impl Spread {
-    fn of(counts: impl Iterator<Item = usize>) -> Option<Self> {
-        let mut counts: Vec<usize> = counts.collect();
-        counts.sort_unstable();
-        Some(Self { min: *counts.first()?, median: counts[counts.len() / 2], max: *counts.last()? })
-    }
-}
-
 fn look(item: Item, raw: Result<Raw>, reading: &Reading) -> (Item, Result<Facts>) {
     let facts = raw.and_then(|raw| {
         let facts = Facts::of(&raw);
@@ -251,31 +192,10 @@ fn with_stored_normals(config: &DataConfig, hdf5: Option<modelnet_hdf5::Contents
 }
 
 fn extensions(shapes: &Shapes) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    if let Shapes::Files(files) = shapes {
-        for (_, path) in files {
-            *counts.entry(extension(path)).or_default() += 1;
-        }
+    match shapes {
+        Shapes::Files(files) => count_extensions(files.iter().map(|(_, path)| path)),
+        Shapes::InMemory(_) => BTreeMap::new(),
     }
-    counts
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
-fn count_classes(looked: &[(Item, Result<Facts>)], classes: &[String]) -> Vec<ClassCount> {
-    let none = |class: &String| ClassCount { class: class.clone(), train: 0, test: 0, bad: 0 };
-    let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
-    for (item, facts) in looked {
-        let count = &mut counts[item.label];
-        match (facts, item.split) {
-            (Err(_), _) => count.bad += 1,
-            (Ok(_), Split::Test) => count.test += 1,
-            (Ok(_), _) => count.train += 1,
-        }
-    }
-    counts
 }
 
 fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
@@ -287,10 +207,6 @@ fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
         }
     }
     columns
-}
-
-fn problem(item: &Item, error: &Error) -> Problem {
-    Problem { shape: item.name.clone(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
 }
 
 fn notes(

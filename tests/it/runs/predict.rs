@@ -256,7 +256,12 @@ fn what_cannot_be_predicted_is_refused_before_anything_is_written() {
     write(path.join("scans.stl"), b"solid");
     write(path.join("scans/mine.csv"), b"0,0,0\n");
     output(&mut run(path, "search", "--task modelnet10 --strategy random --out found"));
-    let cases: [(&str, &[&str]); 9] = [
+    write(path.join("chair.png"), b"a picture");
+    let cases: [(&str, &[&str]); 10] = [
+        (
+            "--run run --input chair.png",
+            &["chair.png: expected a shape (.off ", "found a picture", "trained on shapes"],
+        ),
         ("--run run --input empty", &["empty: expected files of a known format", "found none", "known formats: "]),
         ("--run run --input scans nowhere.pcd", &["cannot read nowhere.pcd"]),
         ("--run run --input scans.stl", &["scans.stl: expected a file named *."]),

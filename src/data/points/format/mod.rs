@@ -88,6 +88,11 @@ impl Format {
     }
 }
 
+/// True for a name with the extension of a shape.
+pub(in crate::data) fn is_shape(path: &Path) -> bool {
+    Format::of(path).is_some()
+}
+
 /// Reads a file of a known format.
 ///
 /// # Errors

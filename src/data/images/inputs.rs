@@ -1,0 +1,26 @@
+//! Pictures without classes, as the user names them, for prediction.
+//!
+//! Every picture is decoded once before anything is computed, so that bad ones are told at once, and again for its
+//! batch, so that no more than the batches ahead lie in memory. It becomes an image as in evaluation.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::pictures::Pictures;
+use super::{Images, Preparation, decode};
+use crate::data::config::DataConfig;
+use crate::data::inputs::{InputNeeds, Inputs, read_each};
+use crate::data::kind::SampleKind;
+use crate::error::Result;
+
+/// Checks the pictures; see [`crate::data::read_inputs`].
+pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
+    let check = |path: &Path| decode::read(path).map(|_| path.to_owned());
+    let (files, good) = read_each(SampleKind::Pictures, files, needs.skip_bad, check)?;
+    // Nobody reads the label.
+    let samples = (0..good.len()).map(|picture| (picture, 0)).collect();
+    // One that turned bad since would be left out of its batch, and the others be taken for one another.
+    let preparation = Preparation { skip_bad: false, ..Preparation::new(config, needs.device) };
+    let pictures = Arc::new(Pictures::Files(good));
+    Ok(Inputs { files, samples: Arc::new(Images { pictures, samples, preparation, always_augmented: false }) })
+}

@@ -1,0 +1,155 @@
+//! What a set of pictures holds: sizes, colours, and every picture that won't do.
+//!
+//! Every picture is decoded, because a run would meet one that is cut only when it comes to it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::folder::{self, Listing};
+use super::layout::Layout;
+use super::{LAYOUTS, cifar, decode, synthetic};
+use crate::data::config::DataConfig;
+use crate::data::folders::count_extensions;
+use crate::data::kind::SampleKind;
+use crate::data::source::Source;
+use crate::data::split::Split;
+use crate::data::survey::{Content, Looked, Seen, Spread, Survey};
+use crate::error::{Error, Result};
+
+/// How the colours of pictures in memory are stored.
+const IN_MEMORY: &str = "RGB";
+
+/// What only sets of pictures hold. Numbers are those of the pictures that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PictureContent {
+    /// The pictures.
+    pub pictures: usize,
+    /// Their widths in pixels, upright.
+    pub width: Option<Spread>,
+    /// Their heights in pixels, upright.
+    pub height: Option<Spread>,
+    /// How their colours are stored: `RGB`, `grey`, `CMYK`, `16-bit RGB with alpha`, ...
+    pub colours: BTreeMap<&'static str, usize>,
+}
+
+/// What is told of a picture.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    /// Width and height, upright.
+    size: [u32; 2],
+    colours: &'static str,
+}
+
+/// A picture that was looked at.
+struct Picture {
+    name: String,
+    split: Split,
+    label: Option<usize>,
+    facts: Result<Facts>,
+}
+
+/// Looks at every picture; see [`crate::data::survey()`].
+pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
+    let (looked, pictures) = look(source, config)?;
+    let seen: Vec<Seen<'_>> = pictures.iter().map(Picture::seen).collect();
+    let good: Vec<(&str, Facts)> =
+        pictures.iter().filter_map(|picture| Some((&*picture.name, *picture.facts.as_ref().ok()?))).collect();
+    let notes = notes(&good, config.images.size);
+    Ok(Survey::new(looked, &seen, Content::Pictures(content(&good)), notes))
+}
+
+impl Picture {
+    fn seen(&self) -> Seen<'_> {
+        Seen { name: &self.name, split: self.split, label: self.label, error: self.facts.as_ref().err() }
+    }
+}
+
+fn look(source: &Source, config: &DataConfig) -> Result<(Looked, Vec<Picture>)> {
+    let folder = match source {
+        Source::Synthetic => return Ok(look_at_synthetic(config)),
+        Source::Folder(folder) => folder,
+    };
+    match Layout::detect(folder) {
+        Some(Layout::Cifar10) => look_at_cifar(folder, &cifar::TEN),
+        Some(Layout::Cifar100) => look_at_cifar(folder, &cifar::HUNDRED),
+        Some(Layout::ClassFolders) => look_at_files(folder),
+        None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
+    }
+}
+
+fn look_at_synthetic(config: &DataConfig) -> (Looked, Vec<Picture>) {
+    let set = synthetic::generate(&config.synthetic);
+    let of = |split: Split, labels: Vec<usize>| {
+        let picture = move |(number, label)| in_memory(format!("picture {number}"), split, Ok(label), synthetic::SIDE);
+        labels.into_iter().enumerate().map(picture)
+    };
+    let pictures = of(Split::Train, set.train.labels).chain(of(Split::Test, set.test.labels)).collect();
+    (looked(set.origin, "none", "made apart".to_owned(), BTreeMap::new(), set.classes), pictures)
+}
+
+fn look_at_cifar(folder: &Path, format: &cifar::Format) -> Result<(Looked, Vec<Picture>)> {
+    let (classes, records) = cifar::look(folder, format)?;
+    let picture = |(name, split, label)| in_memory(name, split, label, cifar::SIDE);
+    let (origin, files) = (folder.display().to_string(), [("bin".to_owned(), format.files())].into());
+    let looked = looked(origin, "CIFAR", "names of the files".to_owned(), files, classes);
+    Ok((looked, records.into_iter().map(picture).collect()))
+}
+
+fn look_at_files(folder: &Path) -> Result<(Looked, Vec<Picture>)> {
+    let Listing { classes, train, test, held, unread } = folder::find(folder)?;
+    let (layout, other) = match held {
+        "val" => ("{train,val}/<class>/FILE", if unread { " (test is not read)" } else { "" }),
+        _ => ("{train,test}/<class>/FILE", ""),
+    };
+    let files = count_extensions(train.iter().chain(&test).map(|(_, path)| path));
+    let of = |split: Split, files: Vec<(usize, PathBuf)>| files.into_iter().map(move |file| (split, file));
+    let all: Vec<(Split, (usize, PathBuf))> = of(Split::Train, train).chain(of(Split::Test, test)).collect();
+    let division = format!("folders train and {held}{other}");
+    let looked = looked(folder.display().to_string(), layout, division, files, classes);
+    let picture = |(split, (label, path)): (Split, (usize, PathBuf))| {
+        let facts = decode::describe(&path).map(|(size, colours)| Facts { size, colours });
+        Picture { name: path.display().to_string(), split, label: Some(label), facts }
+    };
+    Ok((looked, all.into_par_iter().map(picture).collect()))
+}
+
+fn looked(
+    origin: String,
+    layout: &'static str,
+    division: String,
+    files: BTreeMap<String, usize>,
+    classes: Vec<String>,
+) -> Looked {
+    Looked { kind: SampleKind::Pictures, origin, layout, division, files, classes }
+}
+
+fn in_memory(name: String, split: Split, label: Result<usize>, side: usize) -> Picture {
+    let size = [super::augmentation::side(side); 2];
+    let known = label.as_ref().ok().copied();
+    Picture { name, split, label: known, facts: label.map(|_| Facts { size, colours: IN_MEMORY }) }
+}
+
+fn content(good: &[(&str, Facts)]) -> PictureContent {
+    let lengths = |axis: usize| Spread::of(good.iter().map(|(_, facts)| facts.size[axis] as usize));
+    let mut colours = BTreeMap::new();
+    for (_, facts) in good {
+        *colours.entry(facts.colours).or_default() += 1;
+    }
+    PictureContent { pictures: good.len(), width: lengths(0), height: lengths(1), colours }
+}
+
+fn notes(good: &[(&str, Facts)], size: usize) -> Vec<String> {
+    let short = |facts: &Facts| facts.size.into_iter().min().unwrap_or_default();
+    let small = good.iter().filter(|(_, facts)| (short(facts) as usize) < size);
+    let Some((name, Facts { size: [width, height], .. })) = small.clone().min_by_key(|(_, facts)| short(facts)) else {
+        return Vec::new();
+    };
+    let count = small.count();
+    vec![format!(
+        "{count} pictures (the smallest, {name}, {width} × {height}) are smaller than data.images.size = {size} of the \
+         default network of the task images: they are enlarged"
+    )]
+}
