@@ -3,17 +3,15 @@
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, print};
-use crate::batch::{Batch, ImageBatch};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
-use crate::model;
+use crate::model::{self, MultiplyAdds};
 use crate::report::drawing;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use tch::{Device, Kind, Tensor};
 
 /// A published size of network.
 struct PublishedSize {
@@ -69,8 +67,7 @@ enum Sizes {
 struct Counted {
     name: &'static str,
     parameters: u64,
-    /// For one image.
-    multiply_adds: Option<u64>,
+    multiply_adds: Option<MultiplyAdds>,
 }
 
 fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Sizes> {
@@ -99,16 +96,11 @@ fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let spec = run.network(size.classes, 3);
     let parameters = u64::try_from(model::parameter_count(genotype, &spec)?).expect("counts fit");
     let multiply_adds = match genotype.space {
-        SpaceName::Image => Some(model::multiply_adds(genotype, &spec, &one_image(run.data.images.size as i64)?)?),
+        SpaceName::Image => Some(model::multiply_adds(genotype, &spec, run.data.images.size as i64)?),
         // Nobody published them, and our networks need fewer: they map points before gathering them.
         SpaceName::Point | SpaceName::Graph => None,
     };
     Ok(Counted { name: size.name, parameters, multiply_adds })
-}
-
-fn one_image(side: i64) -> Result<Batch> {
-    let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
-    Ok(Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? }))
 }
 
 /// One drawing per kind of cell: FILE, or FILE-normal and FILE-reduce.
@@ -134,14 +126,13 @@ fn cells(genotype: &Genotype) -> impl Iterator<Item = (CellKind, &CellGenotype)>
 }
 
 fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
-    let (parameters, multiply_adds): (Map<String, Value>, Map<String, Value>) = match sizes {
-        Sizes::Published(counts) => {
-            (counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect(), Map::new())
-        }
-        Sizes::Counted(counts) => (
-            counts.iter().map(|count| (count.name.to_owned(), json!(count.parameters))).collect(),
-            counts.iter().filter_map(|count| Some((count.name.to_owned(), json!(count.multiply_adds?)))).collect(),
-        ),
+    let counted: &[Counted] = if let Sizes::Counted(counts) = sizes { counts } else { &[] };
+    let parameters: Map<String, Value> = match sizes {
+        Sizes::Published(counts) => counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect(),
+        Sizes::Counted(counts) => counts.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect(),
+    };
+    let multiply_adds = |of: fn(MultiplyAdds) -> u64| -> Map<String, Value> {
+        counted.iter().filter_map(|one| Some((one.name.to_owned(), json!(of(one.multiply_adds?))))).collect()
     };
     json!({
         "name": cell.name,
@@ -150,7 +141,8 @@ fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
         "genotype": cell.genotype,
         "parameters": parameters,
         "parameters_counted_here": matches!(sizes, Sizes::Counted(_)),
-        "multiply_adds": multiply_adds,
+        "multiply_adds": multiply_adds(|count| count.all),
+        "multiply_adds_as_published": multiply_adds(|count| count.as_published),
         "published": cell.published.map(published_scores),
         "drawings": drawings,
     })
@@ -204,10 +196,12 @@ fn sizes_text(sizes: &Sizes) -> String {
     format!("{title}\n{}", if lines.is_empty() { "  not known\n" } else { &lines })
 }
 
-fn line(name: &str, parameters: u64, multiply_adds: Option<u64>) -> String {
-    let work =
-        multiply_adds.map_or(String::new(), |count| format!("  ({} multiply-adds for an image)", grouped(count)));
-    format!("  {name:<24} {:>12}{work}\n", grouped(parameters))
+fn line(name: &str, parameters: u64, multiply_adds: Option<MultiplyAdds>) -> String {
+    let line = format!("  {name:<24} {:>12}\n", grouped(parameters));
+    multiply_adds.map_or(line.clone(), |MultiplyAdds { all, as_published }| {
+        let counts = format!("{} for an image, {} as published counts go", grouped(all), grouped(as_published));
+        format!("{line}    multiply-adds: {counts} (without first convolution and classifier)\n")
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The layers, the embedded configurations and their published values.
 
 use super::*;
+use crate::data::{HeldOut, ImageAugmentation};
+use crate::optim::Schedule;
 
 fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
     pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect::<Vec<_>>().into_iter()
@@ -44,6 +46,56 @@ fn published_values_of_the_training() {
     assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.1, 0.001));
     assert_eq!((run.weights.momentum, run.weights.weight_decay, run.weights.clip), (0.9, 1e-4, 5.0));
     assert_eq!((run.data.points, run.data.validation), (1024, 0.0));
+}
+
+#[test]
+fn published_values_of_the_search_on_images() {
+    let run: SearchRun =
+        resolve_with(&Sources { task: Some("cifar10"), ..Sources::default() }, variables(&[])).unwrap();
+    assert_eq!((run.seed, run.space(), run.model.cells, run.model.channels), (2, SpaceName::Image, 8, 16));
+    assert_eq!((run.search.batch, run.search.batch_growth, run.search.epochs), (64, 8, None));
+    assert_eq!((run.decision.warmup, run.decision.interval, run.decision.history), (9, 5, 4));
+    assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.025, 0.001));
+    assert_eq!((run.weights.schedule_offset, run.weights.weight_decay, run.weights.clip), (1, 3e-4, 5.0));
+    assert_eq!(run.alphas, AlphaConfig::default());
+    let images = &run.data.images;
+    assert_eq!((run.data.validation, images.held_out, images.augment_validation), (0.5, HeldOut::Last, true));
+    assert_eq!((images.size, images.augmentation, images.cutout), (32, ImageAugmentation::CropFlip, 0));
+    assert_eq!((images.mean[0], images.deviation[2]), (0.491_399_68, 0.261_587_68));
+}
+
+#[test]
+fn published_values_of_the_trainings_on_images() {
+    let resolve = |config| -> TrainRun {
+        resolve_with(&Sources { config: Some(config), ..Sources::default() }, variables(&[])).unwrap()
+    };
+    let run = resolve("cifar10");
+    assert_eq!((run.seed, run.model.cells, run.model.channels), (0, 20, 36));
+    assert_eq!((run.train.epochs, run.train.batch, run.train.drop_last, run.train.drop_path), (600, 96, false, 0.2));
+    assert_eq!((run.image.auxiliary, run.train.auxiliary_weight, run.train.label_smoothing), (true, 0.4, 0.0));
+    assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.025, 0.0));
+    assert_eq!((run.weights.schedule_offset, run.weights.weight_decay, run.data.images.cutout), (1, 3e-4, 16));
+    let run = resolve("imagenet-paper");
+    assert_eq!((run.model.cells, run.model.channels, run.data.images.size), (14, 48, 224));
+    assert_eq!((run.train.epochs, run.train.batch, run.train.drop_path), (250, 1024, 0.0));
+    assert_eq!((run.image.auxiliary, run.train.auxiliary_weight, run.train.label_smoothing), (true, 0.4, 0.1));
+    assert_eq!(
+        (run.weights.schedule, run.weights.learning_rate, run.weights.warmup_epochs),
+        (Schedule::Linear, 0.5, 5)
+    );
+    assert_eq!((run.weights.weight_decay, run.weights.clip), (3e-5, 5.0));
+    assert_eq!(run.data.images.augmentation, ImageAugmentation::RandomResizedCrop);
+    let run = resolve("imagenet");
+    assert_eq!((run.train.batch, run.weights.learning_rate, run.weights.warmup_epochs), (256, 0.1, 0));
+}
+
+#[test]
+fn an_image_s_side_must_fit_the_stem() {
+    let set = ["data.images.size=30".to_owned()];
+    let sources = Sources { task: Some("cifar10"), set: &set, ..Sources::default() };
+    let message = resolve_with::<SearchRun>(&sources, variables(&[])).unwrap_err().to_string();
+    let expected = "data.images.size: expected a multiple of 4, which the stem and the reduction cells halve, found 30";
+    assert!(message.ends_with(expected), "{message}");
 }
 
 #[test]

@@ -65,26 +65,46 @@ fn the_zoo_lists_every_published_cell() {
 
 /// In this process: starting the program for every cell would take most of the time.
 #[test]
-fn parameters_of_all_published_point_cells_are_exact() {
-    let points: Vec<_> = zoo::cells().iter().filter(|cell| cell.space() == SpaceName::Point).collect();
-    assert_eq!(points.len(), 30);
-    for cell in points {
-        let task = Some("modelnet40".to_owned());
-        let options = ShowOptions { genotype: cell.name.clone(), task, svg: None, json: true };
-        let mut output = Vec::new();
-        show::run(&options, &mut output).unwrap();
-        let shown: Value = serde_json::from_slice(&output).unwrap();
-        assert_eq!(shown["parameters_counted_here"], true);
-        assert_eq!(shown["parameters"], serde_json::to_value(&cell.params).unwrap(), "{}", cell.name);
+fn parameters_of_all_published_point_and_image_cells_are_exact() {
+    for (space, cells) in [(SpaceName::Point, 30), (SpaceName::Image, 22)] {
+        let cells_of_space: Vec<_> = zoo::cells().iter().filter(|cell| cell.space() == space).collect();
+        assert_eq!(cells_of_space.len(), cells);
+        for cell in cells_of_space {
+            let shown = shown(&cell.name, None);
+            assert_eq!(shown["parameters_counted_here"], true);
+            assert_eq!(shown["parameters"], serde_json::to_value(&cell.params).unwrap(), "{}", cell.name);
+        }
     }
 }
 
+/// What `sgas show` tells of a published cell, in this process.
+fn shown(cell: &str, task: Option<&str>) -> Value {
+    let options = ShowOptions { genotype: cell.to_owned(), task: task.map(str::to_owned), svg: None, json: true };
+    let mut output = Vec::new();
+    show::run(&options, &mut output).unwrap();
+    serde_json::from_slice(&output).unwrap()
+}
+
 #[test]
-fn a_cell_of_another_space_is_shown_with_its_published_parameters() {
-    let shown = json(&["show", "Cri1_CIFAR_Best", "--json"]);
-    assert_eq!(shown["name"], "Cri1_CIFAR_3");
+fn multiply_adds_on_imagenet_are_the_published_ones_within_a_million() {
+    let published = &zoo::zoo().imagenet_results;
+    assert_eq!(published.len(), 6);
+    for (alias, numbers) in published {
+        let shown = shown(alias, Some("imagenet"));
+        let count = shown["multiply_adds_as_published"]["imagenet_C48_L14"].as_f64().unwrap() / 1e6;
+        let expected = numbers["published_mult_adds_m"];
+        assert!((count - expected).abs() <= 1.0, "{alias}: {count} for {expected}");
+    }
+    // Of a network whose every layer was counted apart, with hooks on the published code's.
+    assert_eq!(shown("Cri2_CIFAR_4", Some("imagenet"))["multiply_adds"]["imagenet_C48_L14"], 606_355_008 + 768_000);
+    assert_eq!(shown("Cri1_CIFAR_Best", Some("cifar100"))["parameters"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn a_cell_of_a_space_without_networks_is_shown_with_its_published_parameters() {
+    let shown = json(&["show", "Cri1_PPI_Best", "--json"]);
     assert_eq!(shown["parameters_counted_here"], false);
-    assert!(shown["parameters"]["cifar10_C36_L20"].is_u64());
+    assert_eq!(shown["multiply_adds"], serde_json::json!({}));
     let folder = tempfile::tempdir().unwrap();
     sgas(folder.path()).args(["show", "cri1_ppi_best"]).assert().success().stdout(contains("as published"));
 }

@@ -13,6 +13,16 @@ pub enum ImageStem {
     Imagenet,
 }
 
+impl ImageStem {
+    /// The name of the first convolution's weight, and its stride.
+    pub fn first_convolution(self) -> (&'static str, i64) {
+        match self {
+            Self::Cifar => ("stem.0.weight", 1),
+            Self::Imagenet => ("stem0.0.weight", 2),
+        }
+    }
+}
+
 /// `[image]`: stem and auxiliary head of image networks (REFERENCE section 5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

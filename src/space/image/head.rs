@@ -13,6 +13,9 @@ use tch::Tensor;
 /// The weight with one value per class.
 pub const OUTPUT_BIAS: &str = "classifier.bias";
 
+/// The weight of the classifier.
+pub const OUTPUT_WEIGHT: &str = "classifier.weight";
+
 /// Classifier and auxiliary head.
 pub struct ImageHead {
     classifier: Linear,

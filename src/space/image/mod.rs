@@ -7,7 +7,7 @@ mod head;
 mod stem;
 
 pub use config::{ImageConfig, ImageStem};
-pub use head::OUTPUT_BIAS;
+pub use head::{OUTPUT_BIAS, OUTPUT_WEIGHT};
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;

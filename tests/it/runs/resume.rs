@@ -1,5 +1,6 @@
 //! Runs that are killed and go on: to the bit what the uncut run gives.
 
+use super::images::smoke;
 use super::{assert_equal_runs, epochs, failure, output, results, search, train};
 use crate::cli::sgas;
 use assert_cmd::Command;
@@ -46,6 +47,22 @@ fn a_killed_search_goes_on_to_the_bit() {
         assert_equal_runs(&folder.path().join("whole"), &run);
         let begun = events(&run).unwrap().iter().filter(|event| matches!(event, Event::Started { .. })).count();
         assert!((1..=2).contains(&begun), "begun {begun} times");
+    }
+}
+
+/// Both kinds of cell are decided, and drop path draws per picture.
+#[test]
+fn killed_runs_on_pictures_go_on_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    output(&mut smoke(folder.path(), "search", "images", "--out found"));
+    output(&mut smoke(folder.path(), "train", "images", "--genotype found --out trained --set train.drop_path=0.4"));
+    for (command, whole, more) in
+        [("search", "found", ""), ("train", "trained", "--genotype found --set train.drop_path=0.4")]
+    {
+        let (name, run) = (format!("cut-{command}"), folder.path().join(format!("cut-{command}")));
+        kill_after(&smoke(folder.path(), command, "images", &format!("{more} --out {name}")), &run, 2);
+        go_on(folder.path(), command, &name);
+        assert_equal_runs(&folder.path().join(whole), &run);
     }
 }
 
