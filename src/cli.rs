@@ -74,10 +74,11 @@ enum TypedCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40 or points (your own shapes) [default: the cell's or the configuration's]
+    /// The task: modelnet10, modelnet40, cifar10, cifar100, imagenet, points or images (your own shapes or pictures)
+    /// [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
-    /// The data: a folder, or `synthetic` for built-in shapes [default: the task's folder in $SGAS_DATA or data/]
+    /// The data: a folder, or `synthetic` for built-in samples [default: the task's folder in $SGAS_DATA or data/]
     #[arg(long, value_name = "DIR|synthetic")]
     data: Option<String>,
     /// A configuration: a file, or the name of a built-in one such as modelnet40-cpu [default: the task's]

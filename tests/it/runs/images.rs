@@ -38,7 +38,7 @@ fn pictures_are_searched_trained_and_evaluated() {
         "train",
         "cifar10",
         "--genotype cell.json --out trained --set image.auxiliary=true --set train.label_smoothing=0.1 \
-         --set data.images.size=32 --set train.drop_path=0.2 --set train.epochs=2",
+         --set data.images.size=32 --set train.drop_path=0.2 --set train.epochs=2 --set train.batch=32",
     ));
     assert!(text.contains("best on validation"), "{text}");
     let text = output(sgas(folder.path()).args(["eval", "--run", "trained"]));
@@ -67,7 +67,7 @@ fn the_recipe_of_imagenet_runs() {
         "--out found --set search.strategy=darts --set search.epochs=1",
     ));
     let schedule = "--set weights.schedule=linear --set weights.warmup_epochs=2 --set train.label_smoothing=0.1";
-    let more = format!("--genotype found --out trained --set train.epochs=2 {schedule}");
+    let more = format!("--genotype found --out trained --set train.epochs=2 --set train.batch=32 {schedule}");
     output(&mut smoke(folder.path(), "train", "imagenet", &more));
     let rates: Vec<f64> = events(&folder.path().join("trained"))
         .unwrap()
