@@ -33,7 +33,7 @@ fn names_that_do_not_exist_suggest_the_nearest() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &[&str]); 8] = [
         (&["search", "--task", "modelnt40"], &["--task", "'modelnt40'", "hint: did you mean modelnet40?"]),
-        (&["train", "--genotype", "Cri2_ModelNet_Best", "--task", "shapes"], &["--task", "known: modelnet10, "]),
+        (&["train", "--genotype", "Cri2_ModelNet_Best", "--task", "shapes"], &["--task", "known: modelnet40, "]),
         (&["search", "--config", "modelnet40-cup"], &["'modelnet40-cup'", "did you mean modelnet40-cpu?"]),
         (&["search"], &["--task", "hint: "]),
         (&["show", "Cri2_ModelNet_Bst"], &["\"Cri2_ModelNet_Bst\"", "did you mean Cri2_ModelNet_Best?"]),
