@@ -95,14 +95,14 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Where a record stands, its part of the set, and its class or what is wrong with it.
-pub(super) type Record = (String, Split, Result<usize>);
+pub(super) type Outcome = (String, Split, Result<usize>);
 
 /// The classes of the set, and of every record its name, its part and its label, or why it won't do; a file that is
 /// cut stands for its records.
 ///
 /// # Errors
 /// A file that is not there, or no names.
-pub(super) fn look(folder: &Path, format: &Format) -> Result<(Vec<String>, Vec<Record>)> {
+pub(super) fn look(folder: &Path, format: &Format) -> Result<(Vec<String>, Vec<Outcome>)> {
     require_files(folder, format)?;
     let classes = read_names(&folder.join(format.names))?;
     let train = format.train.iter().map(|file| (*file, Split::Train, format.published[0]));
