@@ -77,6 +77,21 @@ fn the_recipe_of_imagenet_runs() {
     assert_eq!(rates, [0.025, 0.025], "half of 0.05 by the warm-up, then half by the line");
 }
 
+/// Cells of other methods: more nodes, a source twice in a node, primitives that only retraining knows.
+#[test]
+fn freer_published_cells_train() {
+    let folder = tempfile::tempdir().unwrap();
+    for cell in ["NASNet", "AmoebaNet"] {
+        let more = format!(
+            "--genotype {cell} --out {cell} --set train.epochs=1 --set train.batch=32 --set model.channels=4 \
+             --set image.auxiliary=true --set data.images.size=32"
+        );
+        let text = output(&mut smoke(folder.path(), "train", "cifar10", &more));
+        assert!(text.contains("last epoch: training accuracy"), "{text}");
+        assert!(folder.path().join(cell).join("weights-last.safetensors").is_file());
+    }
+}
+
 #[test]
 fn a_cell_of_shapes_does_not_train_on_pictures() {
     let folder = tempfile::tempdir().unwrap();
