@@ -1,6 +1,6 @@
 //! Which data set a task reads.
 
-use crate::config::{RunConfig, tasks};
+use crate::config::{Common, RunConfig, tasks};
 use crate::data::{self, Dataset, EpochPlan, Source, images, points};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
@@ -13,13 +13,14 @@ use tch::Device;
 /// # Errors
 /// Data that is found nowhere or won't do: see [`data::find`], [`points::load`] and [`images::load`].
 pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
-    let task = tasks::find(run.task())?;
-    let source = data::find(task.set, run.data().source.as_deref())?;
+    let Common { task, seed, data, .. } = run.common();
+    let task = tasks::find(task)?;
+    let source = data::find(task.set, data.source.as_deref())?;
     run.data_mut().source = Some(source.to_string());
-    let (seed, minimum_points) = (run.seed(), run.minimum_points());
+    let minimum_points = run.minimum_points();
     match task.space {
         SpaceName::Point => points::load(&source, run.data_mut(), seed, minimum_points),
-        SpaceName::Image => images::load(&source, run.data(), seed, device),
+        SpaceName::Image => images::load(&source, run.data_mut(), seed, device),
         SpaceName::Graph => Err(tasks::not_yet(task.space)),
     }
 }

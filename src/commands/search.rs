@@ -4,7 +4,7 @@ use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
-use crate::config::{RunConfig, SearchRun};
+use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::decision::Choice;
 use crate::error::{Error, Result};
@@ -23,9 +23,6 @@ use tch::Device;
 
 /// Standard deviation of the random baseline's alphas.
 const RANDOM_SCALE: f64 = 1.0;
-
-/// Tasks whose data lies where the user says.
-const OWN_DATA: [&str; 2] = ["points", "images"];
 
 /// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
@@ -176,9 +173,10 @@ fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Res
 /// The command that comes next, with the data where it is not the task's own. What is searched on ModelNet10 the
 /// paper retrains on ModelNet40.
 fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
+    let is_own = tasks::find(&run.task).is_ok_and(|task| task.set.folders().is_empty());
     let data = match run.data.source.as_deref() {
         Some("synthetic") => " --data synthetic".to_owned(),
-        Some(folder) if OWN_DATA.contains(&run.task.as_str()) => format!(" --data {folder}"),
+        Some(folder) if is_own => format!(" --data {folder}"),
         _ => String::new(),
     };
     let path = folder.path().display();

@@ -77,25 +77,32 @@ pub struct TrainRun {
     pub weights: WeightConfig,
 }
 
+/// The keys and sections that both kinds of run have.
+pub struct Common<'a> {
+    /// Name of the task.
+    pub task: &'a str,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// `[data]`
+    pub data: &'a DataConfig,
+    /// `[model]`
+    pub model: &'a ModelConfig,
+    /// `[point]`
+    pub point: &'a PointConfig,
+    /// `[image]`
+    pub image: &'a ImageConfig,
+}
+
 /// What both kinds of run have in common, and what the layers need to know of them.
 pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// The command it belongs to: the folder of its embedded configurations.
     const COMMAND: &'static str;
 
-    /// Name of the task.
-    fn task(&self) -> &str;
-
-    /// Seed of everything random.
-    fn seed(&self) -> u64;
-
-    /// `[data]`
-    fn data(&self) -> &DataConfig;
+    /// What both kinds have.
+    fn common(&self) -> Common<'_>;
 
     /// `[data]`, to write into it what was found.
     fn data_mut(&mut self) -> &mut DataConfig;
-
-    /// `[model]`, `[point]` and `[image]`: the sections that say how large a network is.
-    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig);
 
     /// Checks the sections that only this kind of run has.
     ///
@@ -108,32 +115,32 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let space = tasks::find(self.task())?.space;
-        let (model, point, image) = self.sizes();
-        self.data().validate()?;
+        let Common { task, data, model, point, image, .. } = self.common();
+        let space = tasks::find(task)?.space;
+        data.validate()?;
         model.validate()?;
         point.validate()?;
         image.validate()?;
         if space == SpaceName::Image {
-            image.check_side(self.data().images.size)?;
+            image.check_side(data.images.size)?;
         }
         self.validate_own()
     }
 
     /// The space of the task's cells; panics for a task that [`RunConfig::validate`] refuses.
     fn space(&self) -> SpaceName {
-        tasks::find(self.task()).expect("a resolved run has a known task").space
+        tasks::find(self.common().task).expect("a resolved run has a known task").space
     }
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let (model, point, image) = self.sizes();
+        let Common { model, point, image, .. } = self.common();
         NetworkSpec { model: model.clone(), point: point.clone(), image: image.clone(), classes, in_channels }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
     fn minimum_points(&self) -> usize {
-        let (model, point, _) = self.sizes();
+        let Common { model, point, .. } = self.common();
         point.minimum_points(model.cells)
     }
 
@@ -146,24 +153,13 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 impl RunConfig for SearchRun {
     const COMMAND: &'static str = "search";
 
-    fn task(&self) -> &str {
-        &self.task
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn data(&self) -> &DataConfig {
-        &self.data
+    fn common(&self) -> Common<'_> {
+        let Self { task, seed, data, model, point, image, .. } = self;
+        Common { task, seed: *seed, data, model, point, image }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
         &mut self.data
-    }
-
-    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig) {
-        (&self.model, &self.point, &self.image)
     }
 
     fn validate_own(&self) -> Result<()> {
@@ -177,24 +173,13 @@ impl RunConfig for SearchRun {
 impl RunConfig for TrainRun {
     const COMMAND: &'static str = "train";
 
-    fn task(&self) -> &str {
-        &self.task
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn data(&self) -> &DataConfig {
-        &self.data
+    fn common(&self) -> Common<'_> {
+        let Self { task, seed, data, model, point, image, .. } = self;
+        Common { task, seed: *seed, data, model, point, image }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
         &mut self.data
-    }
-
-    fn sizes(&self) -> (&ModelConfig, &PointConfig, &ImageConfig) {
-        (&self.model, &self.point, &self.image)
     }
 
     fn validate_own(&self) -> Result<()> {

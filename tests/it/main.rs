@@ -9,7 +9,6 @@ mod doctor;
 mod errors;
 mod golden;
 mod image_kernels;
-mod image_networks;
 mod inputs;
 mod kernels;
 mod loader;
