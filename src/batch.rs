@@ -1,5 +1,6 @@
 //! What loaders make and spaces take: a few samples as tensors.
 
+use crate::tensor::links::Links;
 use tch::{Device, Tensor};
 
 /// Point clouds of one size, with a class each.
@@ -20,6 +21,21 @@ pub struct ImageBatch {
     pub labels: Tensor,
 }
 
+/// Graphs side by side, with a class or several labels for each of the nodes that count.
+#[derive(Debug)]
+pub struct GraphBatch {
+    /// Features of the nodes, fp32 (N, C).
+    pub features: Tensor,
+    /// The links between them.
+    pub links: Links,
+    /// What the scored nodes are: classes, int64 (S), or labels of which each holds or not, fp32 (S, labels).
+    pub labels: Tensor,
+    /// The nodes that loss and scores look at, int64 (S), ascending; absent where all do.
+    pub scored: Option<Tensor>,
+    /// How many of those each graph has, in their order; graphs without any are left out.
+    pub sizes: Vec<usize>,
+}
+
 /// A batch of any task, as the loops see it.
 #[derive(Debug)]
 pub enum Batch {
@@ -27,10 +43,12 @@ pub enum Batch {
     Points(PointBatch),
     /// Images with a class each.
     Images(ImageBatch),
+    /// Graphs with labels of their nodes.
+    Graphs(GraphBatch),
 }
 
 impl Batch {
-    /// The number of samples B.
+    /// The number of things that have a target: clouds, images, or nodes.
     pub fn len(&self) -> usize {
         usize::try_from(self.target().size()[0]).expect("sizes are not negative")
     }
@@ -40,11 +58,12 @@ impl Batch {
         self.len() == 0
     }
 
-    /// What the loss compares with: classes, int64 (B).
+    /// What the loss compares with: classes, int64 (B), or labels that hold or not, fp32 (B, labels).
     pub fn target(&self) -> &Tensor {
         match self {
             Self::Points(batch) => &batch.labels,
             Self::Images(batch) => &batch.labels,
+            Self::Graphs(batch) => &batch.labels,
         }
     }
 
@@ -60,6 +79,13 @@ impl Batch {
                 images: batch.images.to_device(device),
                 labels: batch.labels.to_device(device),
             }),
+            Self::Graphs(batch) => Self::Graphs(GraphBatch {
+                features: batch.features.to_device(device),
+                links: batch.links.to_device(device),
+                labels: batch.labels.to_device(device),
+                scored: batch.scored.as_ref().map(|rows| rows.to_device(device)),
+                sizes: batch.sizes.clone(),
+            }),
         }
     }
 
@@ -67,7 +93,7 @@ impl Batch {
     pub fn points(&self) -> &PointBatch {
         match self {
             Self::Points(batch) => batch,
-            Self::Images(_) => unreachable!("point networks are given points"),
+            _ => unreachable!("point networks are given points"),
         }
     }
 
@@ -75,7 +101,15 @@ impl Batch {
     pub fn images(&self) -> &ImageBatch {
         match self {
             Self::Images(batch) => batch,
-            Self::Points(_) => unreachable!("image networks are given images"),
+            _ => unreachable!("image networks are given images"),
+        }
+    }
+
+    /// The graphs of a task of the graph space; panics on another's.
+    pub fn graphs(&self) -> &GraphBatch {
+        match self {
+            Self::Graphs(batch) => batch,
+            _ => unreachable!("graph networks are given graphs"),
         }
     }
 }

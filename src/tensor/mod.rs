@@ -2,11 +2,13 @@
 //! neighbours, seeded randomness, and the C++ bridge.
 #![allow(clippy::disallowed_methods, reason = "the traps that clippy.toml bans are dealt with in this folder")]
 
+pub mod adjacency;
 pub mod bridge;
 pub mod convolution;
 pub mod fused;
 pub mod init;
 pub mod layers;
+pub mod links;
 pub mod mixture;
 pub mod neighbours;
 pub mod parameters;
