@@ -3,7 +3,7 @@
 //! One type serves the supernet, where an edge mixes all primitives, and the derived network, where it has one;
 //! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
 
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::mixture::mix;
 use crate::topology::CELL_INPUTS;
 use tch::{Kind, Tensor};
@@ -57,12 +57,11 @@ impl<C> Cell<C> {
         units: i64,
         mode: Mode,
     ) -> Tensor {
-        let mut states: Vec<State> = self
-            .preprocess
-            .iter()
-            .zip(inputs)
-            .map(|(operation, input)| State::new(operation.forward(&State::new(input.shallow_clone()), context, mode)))
-            .collect();
+        let mut states: Vec<State> = Vec::with_capacity(CELL_INPUTS + self.nodes.len());
+        for (operation, input) in self.preprocess.iter().zip(inputs) {
+            let features = operation.forward(&State::new(input.shallow_clone()), context, mode);
+            states.push(State::expecting(features, self.shares(states.len())));
+        }
         let mut index = 0;
         for node in &self.nodes {
             let mut sum: Option<Tensor> = None;
@@ -75,10 +74,23 @@ impl<C> Cell<C> {
                     None => output,
                 });
             }
-            states.push(State::new(sum.expect("a node keeps two edges")));
+            states.push(State::expecting(sum.expect("a node keeps two edges"), self.shares(states.len())));
         }
         let outputs: Vec<&Tensor> = self.concat.iter().map(|&state| &states[state].features).collect();
         Tensor::cat(&outputs, 1)
+    }
+
+    /// What the operations on the edges from a state will ask it for.
+    fn shares(&self, source: usize) -> Vec<Shared> {
+        let mut shares = Vec::new();
+        for edge in self.nodes.iter().flatten().filter(|edge| edge.source == source) {
+            for share in edge.operations().flat_map(Operation::shares) {
+                if !shares.contains(share) {
+                    shares.push(*share);
+                }
+            }
+        }
+        shares
     }
 
     /// Keeps one primitive of a mixed edge and drops the others.
@@ -101,6 +113,16 @@ impl<C> Cell<C> {
 }
 
 impl<C> CellEdge<C> {
+    /// Its primitives.
+    fn operations(&self) -> impl Iterator<Item = &dyn Operation<C>> {
+        let (mixed, fixed) = match &self.content {
+            Content::Mixed(operations) => (operations.as_slice(), None),
+            Content::Fixed(operation) => (&[][..], Some(&**operation)),
+            Content::Pruned => (&[][..], None),
+        };
+        mixed.iter().flatten().map(|operation| &**operation).chain(fixed)
+    }
+
     fn forward(
         &self,
         state: &State,

@@ -25,7 +25,7 @@ pub fn evaluate(
             let batch = batch?.to_device(device);
             let logits = model::forward(model, &batch, Mode::Evaluation, precision)?.logits;
             let loss = task.loss(&logits, batch.target()).double_value(&[]);
-            meter.add(&logits, batch.target(), loss);
+            meter.add(&logits, &batch, loss);
         }
         Ok(meter)
     })

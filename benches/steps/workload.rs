@@ -57,7 +57,7 @@ impl Workload {
             What::Search => search(shape, task, precision, device)?,
             What::Train { cell, drop_path, auxiliary_weight } => {
                 let weights = training_weights(shape.samples);
-                let model = derived(&zoo::find(cell)?.genotype, &shape.network(), SEED, device)?;
+                let model = derived(&zoo::find(cell)?.genotype, &shape.network(), SEED, device);
                 let loss = LossConfig { auxiliary_weight: *auxiliary_weight, ..LossConfig::default() };
                 let step = WeightStep::new(&*model, &weights, precision, loss);
                 let mode = Mode::Training { drop_path: *drop_path };
@@ -105,7 +105,7 @@ fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Re
         Samples::Image { .. } => 0.025,
     };
     let (weights, alphas) = (WeightConfig { learning_rate, ..WeightConfig::default() }, AlphaConfig::default());
-    let model = supernet(shape.space(), &shape.network(), alphas.initial_scale, SEED, device)?;
+    let model = supernet(shape.space(), &shape.network(), alphas.initial_scale, SEED, device);
     let bilevel = Bilevel::new(&*model, task, &weights, &alphas, precision);
     Ok(Training::Search { model, bilevel, rate: learning_rate })
 }

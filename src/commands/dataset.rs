@@ -4,6 +4,7 @@ use crate::config::{Common, RunConfig, tasks};
 use crate::data::{self, Dataset, EpochPlan, Source, images, points};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
+use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
 use tch::Device;
 
@@ -31,6 +32,12 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
 /// Data that is found nowhere: see [`data::find`].
 pub fn find(task: tasks::KnownTask) -> Result<Source> {
     data::find(task.set, None)
+}
+
+/// What a network learns of a set.
+pub fn task(dataset: &Dataset) -> Task {
+    let classes = dataset.classes.len();
+    if dataset.multi_label { Task::MultiLabel { labels: classes } } else { Task::Classify { classes } }
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.

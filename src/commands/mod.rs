@@ -18,6 +18,7 @@ pub mod panics;
 pub mod predict;
 pub mod predictions;
 pub mod run_folder;
+pub mod scores;
 pub mod search;
 pub mod show;
 pub mod train;

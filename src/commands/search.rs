@@ -53,14 +53,14 @@ fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
         run.search.epochs = None;
         return Ok(None);
     }
-    check_alpha_data(run)?;
     let dataset = dataset::open(run, device)?;
+    check_alpha_data(run, &dataset)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))
 }
 
-fn check_alpha_data(run: &SearchRun) -> Result<()> {
-    if run.search.alpha_data == AlphaData::Validation && run.data.validation == 0.0 {
+fn check_alpha_data(run: &SearchRun, dataset: &Dataset) -> Result<()> {
+    if run.search.alpha_data == AlphaData::Validation && dataset.validation.is_none() {
         return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", "0")
             .with_hint("set data.validation = 0.5, or search.alpha_data = \"test\" for the published protocol"));
     }
@@ -82,9 +82,10 @@ fn search(
     let spec = run.network(classes, channels);
     let random = run.search.strategy == StrategyKind::Random;
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
-    let mut model = model::supernet(space, &spec, scale, run.seed, device)?;
+    let mut model = model::supernet(space, &spec, scale, run.seed, device);
     let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
-    let settings = settings(run, classes, device);
+    let task = dataset.map_or(Task::Classify { classes }, dataset::task);
+    let settings = settings(run, task, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
     if options.run.resume {
@@ -95,7 +96,8 @@ fn search(
     folder.describe(&About::new("search", &run.task, data, classes), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
-    let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };
+    let score_name = task.score_name();
+    let watched = Watched { command: "search", task: &run.task, score_name, device, drawn: Some(space) };
     let mut observers = observers::of_run(folder, &watched, global)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
     let choices = search.run(data.as_ref(), &mut observers, &mut keeper)?;
@@ -105,10 +107,10 @@ fn search(
     Ok(genotype)
 }
 
-fn settings(run: &SearchRun, classes: usize, device: Device) -> SearchSettings {
+fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
-        task: Task::Classify { classes },
+        task,
         seed: run.seed,
         search: run.search.clone(),
         weights: run.weights.clone(),

@@ -19,27 +19,34 @@ struct PublishedSize {
     name: &'static str,
     /// The embedded training configuration.
     config: &'static str,
+    /// Classes or labels.
     classes: usize,
+    /// Numbers per point, pixel or node.
+    channels: i64,
 }
 
-const fn size(name: &'static str, config: &'static str, classes: usize) -> PublishedSize {
-    PublishedSize { name, config, classes }
+const fn size(name: &'static str, config: &'static str, classes: usize, channels: i64) -> PublishedSize {
+    PublishedSize { name, config, classes, channels }
 }
 
 /// The networks of the paper on ModelNet40.
 const MODELNET40_SIZES: [PublishedSize; 2] =
-    [size("modelnet40_C128_9cells", "modelnet40", 40), size("modelnet40_C128_3cells", "modelnet40-small", 40)];
+    [size("modelnet40_C128_9cells", "modelnet40", 40, 3), size("modelnet40_C128_3cells", "modelnet40-small", 40, 3)];
 
 /// The same sizes with the classes of ModelNet10.
 const MODELNET10_SIZES: [PublishedSize; 2] =
-    [size("modelnet10_C128_9cells", "modelnet40", 10), size("modelnet10_C128_3cells", "modelnet40-small", 10)];
+    [size("modelnet10_C128_9cells", "modelnet40", 10, 3), size("modelnet10_C128_3cells", "modelnet40-small", 10, 3)];
 
 /// The networks of the paper on CIFAR-10 and on ImageNet.
 const IMAGE_SIZES: [PublishedSize; 2] =
-    [size("cifar10_C36_L20", "cifar10", 10), size("imagenet_C48_L14", "imagenet", 1000)];
+    [size("cifar10_C36_L20", "cifar10", 10, 3), size("imagenet_C48_L14", "imagenet", 1000, 3)];
 
 /// The first of them with the classes of CIFAR-100.
-const CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100)];
+const CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100, 3)];
+
+/// The networks of the paper on PPI.
+const PPI_SIZES: [PublishedSize; 2] =
+    [size("ppi_C512_5cells", "ppi", 121, 50), size("ppi_C64_5cells", "ppi-small", 121, 50)];
 
 /// Shows a cell.
 ///
@@ -56,13 +63,6 @@ pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
     print(out, &text)
 }
 
-/// Sizes by network.
-enum Sizes {
-    Counted(Vec<Counted>),
-    /// Parameters as published: this version does not build networks of that space.
-    Published(Vec<(String, u64)>),
-}
-
 /// What was counted in one network.
 struct Counted {
     name: &'static str,
@@ -70,7 +70,7 @@ struct Counted {
     multiply_adds: Option<MultiplyAdds>,
 }
 
-fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Sizes> {
+fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
     if let Some(task) = task {
         cell.genotype.require_space(tasks::find(task)?.space, &cell.origin)?;
     }
@@ -81,23 +81,18 @@ fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Sizes> {
         (SpaceName::Image, Some("cifar100")) => &CIFAR100_SIZES,
         (SpaceName::Image, Some("imagenet")) => &IMAGE_SIZES[1..],
         (SpaceName::Image, _) => &IMAGE_SIZES,
-        (SpaceName::Graph, _) => return Ok(Sizes::Published(published_parameters(cell))),
+        (SpaceName::Graph, _) => &PPI_SIZES,
     };
-    sizes.iter().map(|size| count(&cell.genotype, size)).collect::<Result<_>>().map(Sizes::Counted)
-}
-
-fn published_parameters(cell: &NamedCell) -> Vec<(String, u64)> {
-    let published = cell.published.map(|known| known.params.iter().map(|(name, count)| (name.clone(), *count)));
-    published.into_iter().flatten().collect()
+    sizes.iter().map(|size| count(&cell.genotype, size)).collect()
 }
 
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let run: TrainRun = config::embedded_run(size.config)?;
-    let spec = run.network(size.classes, 3);
-    let parameters = u64::try_from(model::parameter_count(genotype, &spec)?).expect("counts fit");
+    let spec = run.network(size.classes, size.channels);
+    let parameters = u64::try_from(model::parameter_count(genotype, &spec)).expect("counts fit");
     let multiply_adds = match genotype.space {
         SpaceName::Image => Some(model::multiply_adds(genotype, &spec, run.data.images.size as i64)?),
-        // Nobody published them, and our networks need fewer: they map points before gathering them.
+        // Nobody published them, and our networks need fewer: they map points and nodes before gathering them.
         SpaceName::Point | SpaceName::Graph => None,
     };
     Ok(Counted { name: size.name, parameters, multiply_adds })
@@ -125,14 +120,11 @@ fn cells(genotype: &Genotype) -> impl Iterator<Item = (CellKind, &CellGenotype)>
     genotype.space.kinds().iter().filter_map(|kind| Some((*kind, genotype.cell(*kind)?)))
 }
 
-fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
-    let counted: &[Counted] = if let Sizes::Counted(counts) = sizes { counts } else { &[] };
-    let parameters: Map<String, Value> = match sizes {
-        Sizes::Published(counts) => counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect(),
-        Sizes::Counted(counts) => counts.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect(),
-    };
+fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> Value {
+    let parameters: Map<String, Value> =
+        sizes.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect();
     let multiply_adds = |of: fn(MultiplyAdds) -> u64| -> Map<String, Value> {
-        counted.iter().filter_map(|one| Some((one.name.to_owned(), json!(of(one.multiply_adds?))))).collect()
+        sizes.iter().filter_map(|one| Some((one.name.to_owned(), json!(of(one.multiply_adds?))))).collect()
     };
     json!({
         "name": cell.name,
@@ -140,7 +132,6 @@ fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
         "task": cell.task,
         "genotype": cell.genotype,
         "parameters": parameters,
-        "parameters_counted_here": matches!(sizes, Sizes::Counted(_)),
         "multiply_adds": multiply_adds(|count| count.all),
         "multiply_adds_as_published": multiply_adds(|count| count.as_published),
         "published": cell.published.map(published_scores),
@@ -148,7 +139,7 @@ fn as_json(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> Value {
     })
 }
 
-fn as_text(cell: &NamedCell, sizes: &Sizes, drawings: &[PathBuf]) -> String {
+fn as_text(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> String {
     let mut text = format!("{} ({} space)\n", cell.name, cell.genotype.space);
     text += &cells_text(&cell.genotype);
     text += &sizes_text(sizes);
@@ -183,17 +174,9 @@ fn state_name(state: usize) -> String {
     }
 }
 
-fn sizes_text(sizes: &Sizes) -> String {
-    let (title, lines): (_, String) = match sizes {
-        Sizes::Published(counts) => (
-            "parameters (as published; networks of graphs are not counted here)",
-            counts.iter().map(|(name, count)| line(name, *count, None)).collect(),
-        ),
-        Sizes::Counted(counts) => {
-            ("parameters", counts.iter().map(|count| line(count.name, count.parameters, count.multiply_adds)).collect())
-        }
-    };
-    format!("{title}\n{}", if lines.is_empty() { "  not known\n" } else { &lines })
+fn sizes_text(sizes: &[Counted]) -> String {
+    let lines = sizes.iter().map(|count| line(count.name, count.parameters, count.multiply_adds));
+    format!("parameters\n{}", lines.collect::<String>())
 }
 
 fn line(name: &str, parameters: u64, multiply_adds: Option<MultiplyAdds>) -> String {

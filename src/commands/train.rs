@@ -32,7 +32,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
     train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
-    print(out, &summary(&run, &folder)?)
+    print(out, &summary(&run, &folder, dataset::task(&dataset).score_name())?)
 }
 
 /// What names the cell: the option, or the folder of the run to go on with.
@@ -66,8 +66,9 @@ fn train(
 ) -> Result<()> {
     let classes = dataset.classes.len();
     let spec = run.network(classes, dataset.channels);
-    let mut model = model::derived(&cell.genotype, &spec, run.seed, device)?;
-    let settings = settings(run, classes, device);
+    let mut model = model::derived(&cell.genotype, &spec, run.seed, device);
+    let task = dataset::task(dataset);
+    let settings = settings(run, task, device);
     let mut training = Training::new(&settings, &mut *model);
     let mut keeper = RunKeeper::new(folder);
     if resume {
@@ -77,16 +78,17 @@ fn train(
     cell.genotype.save(folder.genotype())?;
     logging::follow(&folder.log())?;
     tracing::info!("data: {}", dataset.description());
-    let watched = Watched { command: "train", task: &run.task, score_name: "accuracy", device, drawn: None };
+    let score_name = task.score_name();
+    let watched = Watched { command: "train", task: &run.task, score_name, device, drawn: None };
     let mut observers = observers::of_run(folder, &watched, global)?;
     training.run(&train_data(run, dataset), &mut observers, &mut keeper)?;
     observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
 }
 
-fn settings(run: &TrainRun, classes: usize, device: Device) -> TrainSettings {
+fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
     TrainSettings {
         task_name: run.task.clone(),
-        task: Task::Classify { classes },
+        task,
         seed: run.seed,
         train: run.train.clone(),
         weights: run.weights.clone(),
@@ -105,13 +107,13 @@ fn train_data(run: &TrainRun, dataset: &Dataset) -> TrainData {
 }
 
 /// What came out, each score under its own name.
-fn summary(run: &TrainRun, folder: &RunFolder) -> Result<String> {
+fn summary(run: &TrainRun, folder: &RunFolder, score: &str) -> Result<String> {
     let epoch = |event| if let Event::Epoch(report) = event { Some(report) } else { None };
     let epochs: Vec<EpochReport> = log::events(folder.path())?.into_iter().filter_map(epoch).collect();
     let last = epochs.last().ok_or_else(|| Error::run("the run has no epoch"))?;
-    let mut text = format!("last epoch: training accuracy {}\n", percent(last.train.score));
+    let mut text = format!("last epoch: training {score} {}\n", percent(last.train.score));
     if let Some(validation) = &last.validation {
-        text += &format!("last epoch: validation accuracy {}\n", percent(validation.score));
+        text += &format!("last epoch: validation {score} {}\n", percent(validation.score));
     }
     let best = |score: fn(&EpochReport) -> Option<f64>| {
         let scored = epochs.iter().filter_map(|epoch| Some((epoch.epoch, score(epoch)?)));
@@ -121,7 +123,7 @@ fn summary(run: &TrainRun, folder: &RunFolder) -> Result<String> {
         text += &format!("best on validation: {} in epoch {epoch}\n", percent(score));
     }
     if let Some(test) = &last.test {
-        text += &format!("last epoch: test accuracy {}\n", percent(test.score));
+        text += &format!("last epoch: test {score} {}\n", percent(test.score));
     }
     if let Some((epoch, score)) = best(|epoch| Some(epoch.test.as_ref()?.score)) {
         text += &format!("best on test (reference protocol): {} in epoch {epoch}\n", percent(score));

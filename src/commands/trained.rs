@@ -71,7 +71,7 @@ impl Trained {
     /// Weights of another network, or of another number of classes or channels.
     pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
         let spec = self.run.network(classes, channels);
-        let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device)?;
+        let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device);
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
     }

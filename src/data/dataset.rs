@@ -13,8 +13,10 @@ pub struct Dataset {
     pub validation: Option<Arc<dyn Samples>>,
     /// The set's own test data, or what was held out as such.
     pub test: Arc<dyn Samples>,
-    /// Names of the classes, in the order of the labels.
+    /// Names of the classes, or of the labels where there are several, in their order.
     pub classes: Vec<String>,
+    /// Several labels, each of which holds or not, instead of one of several classes.
+    pub multi_label: bool,
     /// Numbers per point or pixel that the network takes.
     pub channels: i64,
     /// Where the samples come from, and what was done to them, in words.

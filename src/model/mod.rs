@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::Mode;
 use crate::space::Output;
+use crate::space::graph::{self, GraphSpace};
 use crate::space::image::{self, ImageConfig, ImageSpace, Stage};
 use crate::space::point::{self, PointConfig, PointSpace};
 use crate::tensor::parameters::{Kept, Weights};
@@ -102,9 +103,9 @@ pub struct NetworkSpec {
     pub point: PointConfig,
     /// What only image networks have.
     pub image: ImageConfig,
-    /// Classes of the task.
+    /// Classes or labels of the task.
     pub classes: usize,
-    /// Numbers per input point.
+    /// Numbers per input point or node.
     pub in_channels: i64,
 }
 
@@ -113,52 +114,47 @@ impl NetworkSpec {
         PointSpace { config: self.point.clone(), classes: self.classes as i64, in_channels: self.in_channels }
     }
 
+    fn graph_space(&self) -> GraphSpace {
+        GraphSpace { classes: self.classes as i64, in_channels: self.in_channels }
+    }
+
     fn image_space(&self, stage: Stage) -> ImageSpace {
         ImageSpace { config: self.image.clone(), classes: self.classes as i64, stage }
     }
 }
 
 /// A fresh supernet with weights and alphas drawn from `seed`.
-///
-/// # Errors
-/// A space that is not there yet.
 pub fn supernet(
     space: SpaceName,
     spec: &NetworkSpec,
     alpha_scale: f64,
     seed: u64,
     device: Device,
-) -> Result<Box<dyn SearchModel>> {
+) -> Box<dyn SearchModel> {
     let model = &spec.model;
-    Ok(match space {
+    match space {
         SpaceName::Point => Box::new(Supernet::new(spec.point_space(), model, alpha_scale, seed, device)),
         SpaceName::Image => Box::new(Supernet::new(spec.image_space(Stage::Search), model, alpha_scale, seed, device)),
-        SpaceName::Graph => return Err(not_yet(space)),
-    })
+        SpaceName::Graph => Box::new(Supernet::new(spec.graph_space(), model, alpha_scale, seed, device)),
+    }
 }
 
 /// A fresh network of a derived cell with weights drawn from `seed`.
-///
-/// # Errors
-/// A space that is not there yet.
-pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Result<Box<dyn Model>> {
+pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Box<dyn Model> {
     let model = &spec.model;
     Key::new(seed, Purpose::Weights).seed_torch();
-    Ok(match genotype.space {
+    match genotype.space {
         SpaceName::Point => Box::new(Derived::new(spec.point_space(), model, genotype, device)),
         SpaceName::Image => Box::new(Derived::new(spec.image_space(Stage::Retraining), model, genotype, device)),
-        SpaceName::Graph => return Err(not_yet(genotype.space)),
-    })
+        SpaceName::Graph => Box::new(Derived::new(spec.graph_space(), model, genotype, device)),
+    }
 }
 
 /// The weights of a derived network that evaluate it: an auxiliary head, which only training knows, does not count.
-///
-/// # Errors
-/// A space that is not there yet.
-pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> Result<usize> {
+pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> usize {
     let mut spec = spec.clone();
     spec.image.auxiliary = false;
-    Ok(derived(genotype, &spec, 0, Device::Cpu)?.weights().parameters.count())
+    derived(genotype, &spec, 0, Device::Cpu).weights().parameters.count()
 }
 
 /// The multiply-adds of convolutions and linear maps that an image network needs for one image.
@@ -177,7 +173,7 @@ pub struct MultiplyAdds {
 /// A cell of another space.
 pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Result<MultiplyAdds> {
     genotype.require_space(SpaceName::Image, "multiply-adds")?;
-    let model = derived(genotype, spec, 0, Device::Cpu)?;
+    let model = derived(genotype, spec, 0, Device::Cpu);
     let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
     let batch = Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? });
     let all = work::multiply_adds(|| no_grad(|| drop(model.forward(&batch, Mode::Evaluation))));
@@ -191,20 +187,15 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
 /// The number of classes that a network with these weights tells apart; `origin` is their file.
 ///
 /// # Errors
-/// Weights of no such network, a space that is not there yet.
+/// Weights of no such network.
 pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
     let bias = match space {
         SpaceName::Point => point::OUTPUT_BIAS,
         SpaceName::Image => image::OUTPUT_BIAS,
-        SpaceName::Graph => return Err(not_yet(space)),
+        SpaceName::Graph => graph::OUTPUT_BIAS,
     };
     weights.get(bias).map(Tensor::numel).ok_or_else(|| {
         Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
             .with_hint("these are the weights of another network")
     })
-}
-
-fn not_yet(space: SpaceName) -> Error {
-    Error::usage(format!("networks of the {space} space can't be built yet"))
-        .with_hint("this version builds networks of the point and image spaces")
 }

@@ -172,7 +172,7 @@ impl<'a> Search<'a> {
             skipped += usize::from(outcome.gradient_norm.is_none());
             // A step that loss scaling skipped may have had no scores.
             if outcome.loss.is_finite() {
-                meter.add(&outcome.logits, batch.target(), outcome.loss);
+                meter.add(&outcome.logits, &batch, outcome.loss);
             }
             observer.observe(&Event::Step { epoch, step: step + 1, steps, loss: outcome.loss })?;
         }

@@ -1,5 +1,6 @@
 //! Spaces: which primitives there are, how cells are stacked, and what stands before, between and after them.
 
+pub mod graph;
 pub mod image;
 pub mod point;
 
@@ -81,4 +82,24 @@ pub trait Space {
 
     /// What follows the stack, at the root of the names.
     fn head(&self, root: &Path, channels: i64, plan: &[CellPlan]) -> Box<dyn Head>;
+}
+
+/// A stack of normal cells of one width upon a stem of `stem` channels, as points and graphs have it.
+fn stacked_on_stem(
+    stem: i64,
+    channels: i64,
+    cells: usize,
+    states: &dyn Fn(CellKind) -> usize,
+) -> Vec<CellPlan> {
+    let outputs = channels * states(CellKind::Normal) as i64;
+    let before = |distance: usize, position: usize| if position < distance { stem } else { outputs };
+    let plan = |position| CellPlan {
+        kind: CellKind::Normal,
+        channels,
+        inputs: [before(2, position), before(1, position)],
+        outputs,
+        position,
+        reduced_before: false,
+    };
+    (0..cells).map(plan).collect()
 }

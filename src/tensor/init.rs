@@ -23,6 +23,11 @@ impl Init {
         Self::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
     }
 
+    /// Glorot's: ±√(6 / (fan-in + fan-out)).
+    pub fn glorot(fan_in: i64, fan_out: i64) -> Self {
+        Self::Uniform { bound: (6.0 / (fan_in + fan_out) as f64).sqrt() }
+    }
+
     /// A fresh fp32 tensor, drawn from libtorch's generator (seed it first: [`crate::tensor::random`]).
     pub fn tensor(self, shape: &[i64], device: Device) -> Tensor {
         let options = (Kind::Float, device);

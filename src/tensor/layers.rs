@@ -6,7 +6,7 @@
 
 use crate::tensor::bridge::norm_mix::norm_mix;
 use crate::tensor::bridge::operators::leaky_relu;
-use crate::tensor::bridge::{norm, unit_length};
+use crate::tensor::bridge::{self, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::parameters::Path;
@@ -32,9 +32,14 @@ impl Linear {
         Self::shaped(path, &[outputs, inputs, 1, 1], bias)
     }
 
-    /// A linear layer with bias whose weight is a matrix.
-    pub fn matrix_with_bias(path: &Path, inputs: i64, outputs: i64) -> Self {
-        Self::shaped(path, &[outputs, inputs], true)
+    /// A linear layer whose weight is a matrix.
+    pub fn matrix(path: &Path, inputs: i64, outputs: i64, bias: bool) -> Self {
+        Self::shaped(path, &[outputs, inputs], bias)
+    }
+
+    /// A linear layer without bias whose weight is a matrix that starts from Glorot's distribution.
+    pub fn glorot(path: &Path, inputs: i64, outputs: i64) -> Self {
+        Self { weight: path.weight("weight", &[outputs, inputs], Init::glorot(inputs, outputs)), bias: None }
     }
 
     fn shaped(path: &Path, shape: &[i64], bias: bool) -> Self {
@@ -43,14 +48,14 @@ impl Linear {
         Self { weight, bias: bias.then(|| path.weight("bias", &shape[..1], init)) }
     }
 
-    /// The matrix (C_out, C_in).
-    pub fn matrix(&self) -> Tensor {
+    /// The weight as a matrix (C_out, C_in).
+    pub fn weight(&self) -> Tensor {
         self.weight.flatten(1, -1)
     }
 
     /// The matrix's shares of the first and the second half of its inputs, (C_out, C_in / 2) each.
     pub fn halves(&self) -> [Tensor; 2] {
-        let halves = self.matrix().chunk(2, 1);
+        let halves = self.weight().chunk(2, 1);
         <[Tensor; 2]>::try_from(halves).expect("two chunks of an even number of inputs")
     }
 
@@ -63,7 +68,7 @@ impl Linear {
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        counted(x.linear(&self.matrix(), self.bias.as_ref()), self.weight.size()[1])
+        counted(x.linear(&self.weight(), self.bias.as_ref()), self.weight.size()[1])
     }
 }
 
@@ -79,16 +84,21 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
     image.adaptive_max_pool2d([1, 1]).0.flatten(1, -1)
 }
 
+/// x with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
+/// [`SMALLEST_LENGTH`] where it is less.
+pub fn unit_length(x: &Tensor) -> Tensor {
+    let length = x.norm_scalaropt_dim_dtype(2, [1_i64].as_slice(), true, Kind::Float);
+    // The derivative of a product takes two passes less than that of a quotient.
+    x * length.clamp_min(SMALLEST_LENGTH).reciprocal().to_kind(x.kind())
+}
+
 /// ReLU(x) with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
 /// [`SMALLEST_LENGTH`] where it is less.
 pub fn relu_unit_length(x: &Tensor) -> Tensor {
     if is_fused(x) {
-        return done(unit_length::relu_unit_length(x, SMALLEST_LENGTH));
+        return done(bridge::unit_length::relu_unit_length(x, SMALLEST_LENGTH));
     }
-    let x = x.relu();
-    let length = x.norm_scalaropt_dim_dtype(2, [1_i64].as_slice(), true, Kind::Float);
-    // The derivative of a product takes two passes less than that of a quotient.
-    &x * length.clamp_min(SMALLEST_LENGTH).reciprocal().to_kind(x.kind())
+    unit_length(&x.relu())
 }
 
 /// Batch norm over the channels of rows (R, C) or images (B, C, H, W).
@@ -191,39 +201,59 @@ impl Activation {
     }
 }
 
-/// Linear map → activation → batch norm.
-pub struct Block {
-    /// The linear map.
-    pub linear: Linear,
-    /// Applied before the norm.
-    pub activation: Activation,
+/// Activation → batch norm.
+pub struct ActivatedNorm {
+    activation: Activation,
     /// The norm.
     pub norm: BatchNorm,
 }
 
+impl ActivatedNorm {
+    /// The norm's weights lie at `path`.
+    pub fn new(path: &Path, channels: i64, activation: Activation) -> Self {
+        Self { activation, norm: BatchNorm::new(path, channels) }
+    }
+
+    /// (R, C) → (R, C).
+    pub fn forward(&self, x: Tensor, training: bool) -> Tensor {
+        match self.activation.slope() {
+            Some(slope) if is_fused(&x) => done(norm::relu_norm(&x, slope, &self.norm.in_bridge(training))),
+            _ => self.norm.forward(&self.activation.forward(x), training),
+        }
+    }
+}
+
+/// Linear map → activation → batch norm.
+pub struct Block {
+    /// The linear map.
+    pub linear: Linear,
+    /// What follows it.
+    pub tail: ActivatedNorm,
+}
+
 impl Block {
-    /// At `path` (`body.0`, `body.1` without and `body.2` with an activation).
+    /// With a 1×1 convolution, at `path` (`body.0`, `body.1` without and `body.2` with an activation).
     pub fn new(path: &Path, inputs: i64, outputs: i64, activation: Activation, bias: bool) -> Self {
-        let body = path.sub("body");
-        let linear = Linear::new(&body.sub(0), inputs, outputs, bias);
+        Self::of(path, Linear::new(&path.sub("body").sub(0), inputs, outputs, bias), outputs, activation)
+    }
+
+    /// With a linear layer without bias, at the same names.
+    pub fn matrix(path: &Path, inputs: i64, outputs: i64, activation: Activation) -> Self {
+        Self::of(path, Linear::matrix(&path.sub("body").sub(0), inputs, outputs, false), outputs, activation)
+    }
+
+    fn of(path: &Path, linear: Linear, outputs: i64, activation: Activation) -> Self {
         let place = if activation == Activation::None { 1 } else { 2 };
-        Self { linear, activation, norm: BatchNorm::new(&body.sub(place), outputs) }
+        Self { linear, tail: ActivatedNorm::new(&path.sub("body").sub(place), outputs, activation) }
     }
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        self.finish(self.linear.forward(x), training)
+        self.tail.forward(self.linear.forward(x), training)
     }
 
     /// Two inputs side by side, (R, C_in / 2) each → (R, C_out).
     pub fn forward_pair(&self, first: &Tensor, second: &Tensor, training: bool) -> Tensor {
-        self.finish(self.linear.forward_pair(first, second), training)
-    }
-
-    fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
-        match self.activation.slope() {
-            Some(slope) if is_fused(&mapped) => done(norm::relu_norm(&mapped, slope, &self.norm.in_bridge(training))),
-            _ => self.norm.forward(&self.activation.forward(mapped), training),
-        }
+        self.tail.forward(self.linear.forward_pair(first, second), training)
     }
 }

@@ -32,11 +32,11 @@ fn batch(side: i64, seed: u64) -> Batch {
 }
 
 fn supernet() -> Box<dyn SearchModel> {
-    model::supernet(SpaceName::Image, &spec(3, ImageConfig::default()), 1e-3, 1, Device::Cpu).unwrap()
+    model::supernet(SpaceName::Image, &spec(3, ImageConfig::default()), 1e-3, 1, Device::Cpu)
 }
 
 fn derived(cell: &str, spec: &NetworkSpec) -> Box<dyn Model> {
-    model::derived(&zoo::find(cell).unwrap().genotype, spec, 1, Device::Cpu).unwrap()
+    model::derived(&zoo::find(cell).unwrap().genotype, spec, 1, Device::Cpu)
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn every_pass_of_second_order_draws_the_same() {
     let point = PointConfig { k: 4, embedding: 16, dropout: 0.5, ..PointConfig::default() };
     let spec = NetworkSpec { point, ..spec(2, ImageConfig::default()) };
     let next_draw = |order| {
-        let mut model = model::supernet(SpaceName::Point, &spec, 1e-3, 1, Device::Cpu).unwrap();
+        let mut model = model::supernet(SpaceName::Point, &spec, 1e-3, 1, Device::Cpu);
         let (weights, alphas) = (WeightConfig::default(), AlphaConfig::default());
         let mut bilevel = Bilevel::new(&*model, TASK, &weights, &alphas, Precision::Fp32).of_order(order);
         let batch = super::batch();

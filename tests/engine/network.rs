@@ -20,11 +20,11 @@ use tch::{Device, Kind, Tensor};
 const TASK: Task = Task::Classify { classes: 5 };
 
 fn supernet() -> Box<dyn SearchModel> {
-    model::supernet(SpaceName::Point, &spec(), 1e-3, 1, Device::Cpu).unwrap()
+    model::supernet(SpaceName::Point, &spec(), 1e-3, 1, Device::Cpu)
 }
 
 fn derived() -> Box<dyn Model> {
-    model::derived(&cell(), &spec(), 1, Device::Cpu).unwrap()
+    model::derived(&cell(), &spec(), 1, Device::Cpu)
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub(crate) fn assert_mentions(error: &Error, words: &[&str]) {
 pub(crate) fn points_of(batch: Batch) -> PointBatch {
     match batch {
         Batch::Points(batch) => batch,
-        Batch::Images(_) => unreachable!("a set of points gives points"),
+        _ => unreachable!("a set of points gives points"),
     }
 }
 

@@ -11,6 +11,7 @@ mod golden;
 mod image_kernels;
 mod inputs;
 mod kernels;
+mod link_kernels;
 mod loader;
 mod memory;
 mod neighbours;

@@ -215,6 +215,7 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         test: part(&prepare(set.test.pictures)?, tests, false),
         classes: set.classes,
         channels: CHANNELS,
+        multi_label: false,
         origin: set.origin,
     })
 }

@@ -197,6 +197,7 @@ fn divide(
         test: wrap(test),
         classes,
         channels: features.channels() as i64,
+        multi_label: false,
         origin,
     }
 }

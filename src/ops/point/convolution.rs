@@ -1,4 +1,4 @@
-//! `conv_1x1` and `semi_gcn`: a block per point, and the mean of that block over the neighbours.
+//! `semi_gcn` (Kipf and Welling 2017).
 
 use crate::ops::point::published::norm_output;
 use crate::ops::{Mode, Operation, State};
@@ -7,25 +7,7 @@ use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
-/// `conv_1x1`: y_i = h(x_i).
-pub struct PointConvolution {
-    block: Block,
-}
-
-impl PointConvolution {
-    /// At `path` (`body...`).
-    pub fn new(path: &Path, channels: i64) -> Self {
-        Self { block: Block::new(path, channels, channels, Activation::Relu, false) }
-    }
-}
-
-impl<C> Operation<C> for PointConvolution {
-    fn forward(&self, state: &State, _: &C, mode: Mode) -> Tensor {
-        self.block.forward(&state.features, mode.is_training())
-    }
-}
-
-/// `semi_gcn` (Kipf and Welling 2017; every point has k neighbours, so the normalisation is 1/k):
+/// Every point has k neighbours, so the normalisation is 1/k:
 /// y_i = mean over j of h(x_j), the point itself included.
 pub struct SemiGcn {
     block: Block,

@@ -27,6 +27,6 @@ impl Operation<Neighbours> for EdgeConvolution {
         let none = None::<Tensor>;
         let target = state.features.linear(&(own - &other), none.as_ref());
         let source = state.features.linear(&other, none.as_ref());
-        neighbours.normed_edge_maximum(&target, &source, &self.block.norm, mode.is_training())
+        neighbours.normed_edge_maximum(&target, &source, &self.block.tail.norm, mode.is_training())
     }
 }

@@ -10,8 +10,9 @@ mod max_relative;
 pub mod published;
 mod sage;
 
-use crate::ops::Operation;
 use crate::ops::skip::Skip;
+use crate::ops::{Operation, RowBlock};
+use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 
@@ -22,7 +23,7 @@ pub fn operation(path: &Path, primitive: &str, channels: i64) -> Option<Box<dyn 
     Some(match primitive {
         "none" => return None,
         "skip_connect" => Box::new(Skip),
-        "conv_1x1" => Box::new(convolution::PointConvolution::new(path, channels)),
+        "conv_1x1" => Box::new(RowBlock(Block::new(path, channels, channels, Activation::Relu, false))),
         "edge_conv" => Box::new(edge::EdgeConvolution::new(&gconv, channels)),
         "mr_conv" => Box::new(max_relative::MaxRelativeConvolution::new(&gconv, channels)),
         "gat" => Box::new(attention::GraphAttention::new(&gconv, channels)),

@@ -26,7 +26,7 @@ impl ImageHead {
     /// At the root of the names, without auxiliary head.
     pub fn new(root: &Path, plan: &[CellPlan], classes: i64) -> Self {
         let last = plan.last().expect("a network has a cell");
-        Self { classifier: Linear::matrix_with_bias(&root.sub("classifier"), last.outputs, classes), auxiliary: None }
+        Self { classifier: Linear::matrix(&root.sub("classifier"), last.outputs, classes, true), auxiliary: None }
     }
 
     /// The same with an auxiliary head, whose pool depends on the kind of stem.
@@ -84,7 +84,7 @@ impl AuxiliaryHead {
                 norm(3, WIDTHS[0]),
             ),
             wide: (Convolution::new(&features.sub(5), WIDTHS[0], WIDTHS[1], corner), norm(6, WIDTHS[1])),
-            classifier: Linear::matrix_with_bias(&path.sub("classifier"), WIDTHS[1], classes),
+            classifier: Linear::matrix(&path.sub("classifier"), WIDTHS[1], classes, true),
         }
     }
 

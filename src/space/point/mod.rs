@@ -10,8 +10,8 @@ pub use head::OUTPUT_BIAS;
 use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::point::operation;
-use crate::ops::{Mode, Operation, State};
-use crate::space::{CellPlan, Head, Space, Stem};
+use crate::ops::{Mode, Operation, RowBlock};
+use crate::space::{CellPlan, Head, Space, Stem, stacked_on_stem};
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
@@ -44,22 +44,11 @@ impl Space for PointSpace {
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
-        let stem = self.config.stem_multiplier * channels;
-        let outputs = channels * states(CellKind::Normal) as i64;
-        let before = |distance: usize, position: usize| if position < distance { stem } else { outputs };
-        let plan = |position| CellPlan {
-            kind: CellKind::Normal,
-            channels,
-            inputs: [before(2, position), before(1, position)],
-            outputs,
-            position,
-            reduced_before: false,
-        };
-        (0..cells).map(plan).collect()
+        stacked_on_stem(self.config.stem_multiplier * channels, channels, cells, states)
     }
 
     fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Neighbours>> {
-        Box::new(Preprocess(Block::new(path, plan.inputs[input], plan.channels, Activation::Relu, false)))
+        Box::new(RowBlock(Block::new(path, plan.inputs[input], plan.channels, Activation::Relu, false)))
     }
 
     fn operation(
@@ -95,13 +84,5 @@ impl Stem for PointStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
         let rows = self.0.forward(&batch.points().points.flatten(0, 1), mode.is_training());
         [rows.shallow_clone(), rows]
-    }
-}
-
-struct Preprocess(Block);
-
-impl Operation<Neighbours> for Preprocess {
-    fn forward(&self, state: &State, _: &Neighbours, mode: Mode) -> Tensor {
-        self.0.forward(&state.features, mode.is_training())
     }
 }

@@ -7,74 +7,177 @@
 //! written by one thread in the order of its links, forward and backward. There is no second derivative: asking for
 //! one is an error, not a zero.
 
-use tch::{Device, Kind, Tensor};
+use std::ffi::c_char;
 
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+use super::gather::AttentionScores;
+use super::norm::BatchNorm;
+use super::{some_tensors, tensors};
+use crate::error::Result;
 use crate::tensor::adjacency::Adjacency;
+
+unsafe extern "C" {
+    fn sgas_link_aggregate(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        links: *const *const C_tensor,
+        wanted: i64,
+    ) -> *mut c_char;
+    fn sgas_link_attention(
+        out: *mut *mut C_tensor,
+        h: *const C_tensor,
+        target: *const C_tensor,
+        source: *const C_tensor,
+        links: *const *const C_tensor,
+        slope: f64,
+    ) -> *mut c_char;
+    fn sgas_link_edge_max_norm(
+        out: *mut *mut C_tensor,
+        a: *const C_tensor,
+        b: *const C_tensor,
+        links: *const *const C_tensor,
+        norm: *const *const C_tensor,
+        training: i32,
+        momentum: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+}
+
+/// What a node can be told of its sources, (N, C) each. For mean and normalised sum every node has exactly one link to
+/// itself; sum and maximum run over the links as they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    /// Σ x_j.
+    Sum,
+    /// The mean of x_j.
+    Mean,
+    /// Σ x_j / sqrt(d_i d_j), with the degrees d that count the links into a node.
+    NormalizedSum,
+    /// max x_j - x_i; 0 for a node without links into it.
+    RelativeMaximum,
+}
+
+impl Aggregate {
+    /// All, in the order of the C side.
+    pub const ALL: [Self; 4] = [Self::Sum, Self::Mean, Self::NormalizedSum, Self::RelativeMaximum];
+}
 
 /// The links of a graph as the kernels take them. Only an [`Adjacency`] makes one, so every index is inside.
 #[derive(Debug)]
 pub struct LinkLists {
-    /// Where the list of each target begins, int32 (N + 1).
-    pub(super) incoming: Tensor,
-    /// The source of every link, by target, int32 (E).
-    pub(super) sources: Tensor,
-    /// Where the list of each source begins, int32 (N + 1).
-    pub(super) outgoing: Tensor,
-    /// The target of every link, by source, int32 (E).
-    pub(super) targets: Tensor,
-    /// The place among `sources` of every link of `targets`, int32 (E).
-    pub(super) positions: Tensor,
+    /// In the order of the C side (`LinkTensors` in links.h).
+    tensors: [Tensor; 7],
 }
 
 impl LinkLists {
     /// On the CPU.
     pub fn new(adjacency: &Adjacency) -> Self {
+        let nodes = 0..adjacency.nodes();
+        let loops = |node| adjacency.loops_of(node) as f32;
+        let excess: Vec<f32> = nodes.clone().map(|node| loops(node) - 1.0).collect();
+        let others = |node| adjacency.sources_of(node).len() as f32 - loops(node);
+        let root: Vec<f32> = nodes.map(|node| (others(node) + 1.0).sqrt().recip()).collect();
         Self {
-            incoming: Tensor::from_slice(adjacency.incoming()),
-            sources: Tensor::from_slice(adjacency.sources()),
-            outgoing: Tensor::from_slice(adjacency.outgoing()),
-            targets: Tensor::from_slice(adjacency.targets()),
-            positions: Tensor::from_slice(adjacency.positions()),
+            tensors: [
+                Tensor::from_slice(adjacency.incoming()),
+                Tensor::from_slice(adjacency.sources()),
+                Tensor::from_slice(adjacency.outgoing()),
+                Tensor::from_slice(adjacency.targets()),
+                Tensor::from_slice(adjacency.positions()),
+                Tensor::from_slice(&excess),
+                Tensor::from_slice(&root),
+            ],
         }
     }
 
     /// On `device`.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
-        self.map(|tensor| tensor.to_device(device))
+        Self { tensors: self.tensors.each_ref().map(|tensor| tensor.to_device(device)) }
     }
 
     /// The same lists once more.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
-        self.map(Tensor::shallow_clone)
+        Self { tensors: self.tensors.each_ref().map(Tensor::shallow_clone) }
     }
 
-    /// Nodes.
+    /// Nodes N.
     pub fn nodes(&self) -> i64 {
-        self.incoming.size()[0] - 1
+        self.tensors[0].size()[0] - 1
     }
 
-    /// Links.
+    /// Links E.
     pub fn links(&self) -> i64 {
-        self.sources.size()[0]
+        self.tensors[1].size()[0]
+    }
+
+    /// The links into every node, int64 (N).
+    pub fn degrees(&self) -> Tensor {
+        let starts = self.tensors[0].to_kind(Kind::Int64);
+        starts.narrow(0, 1, self.nodes()) - starts.narrow(0, 0, self.nodes())
     }
 
     /// Source and target of every link, by target, int64 (E) each.
     pub fn pairs(&self) -> [Tensor; 2] {
-        let degrees = self.incoming.diff(1, -1, None::<&Tensor>, None::<&Tensor>);
-        let nodes = Tensor::arange(self.nodes(), (Kind::Int64, self.incoming.device()));
-        let targets = nodes.repeat_interleave_self_tensor(&degrees.to_kind(Kind::Int64), None, self.links());
-        [self.sources.to_kind(Kind::Int64), targets]
+        let sources = self.tensors[1].to_kind(Kind::Int64);
+        let nodes = Tensor::arange(self.nodes(), (Kind::Int64, sources.device()));
+        let targets = nodes.repeat_interleave_self_tensor(&self.degrees(), None, self.links());
+        [sources, targets]
     }
 
-    fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self {
-            incoming: change(&self.incoming),
-            sources: change(&self.sources),
-            outgoing: change(&self.outgoing),
-            targets: change(&self.targets),
-            positions: change(&self.positions),
-        }
+    /// The links from every node to itself, less one, fp32 (N).
+    pub fn excess(&self) -> &Tensor {
+        &self.tensors[5]
     }
+
+    /// 1 / sqrt(links from others + 1), fp32 (N).
+    pub fn root(&self) -> &Tensor {
+        &self.tensors[6]
+    }
+
+    fn pointers(&self) -> [*const C_tensor; 7] {
+        self.tensors.each_ref().map(|tensor| tensor.as_ptr())
+    }
+}
+
+/// The wanted aggregates of `x` (N, C), in the order of [`Aggregate::ALL`].
+pub fn aggregate(x: &Tensor, links: &LinkLists, wanted: &[Aggregate]) -> Result<[Option<Tensor>; 4]> {
+    let bits = Aggregate::ALL.iter().zip(0..).filter(|(which, _)| wanted.contains(which)).map(|(_, bit)| 1_i64 << bit);
+    let (bits, lists) = (bits.sum(), links.pointers());
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    some_tensors(|out| unsafe { sgas_link_aggregate(out, x.as_ptr(), lists.as_ptr(), bits) })
+}
+
+/// Σ_j w_ij h_j over the links into a node, which has exactly one to itself, with w_i = softmax_j(LeakyReLU(t_i + s_j)),
+/// (N, C): one head of graph attention (Veličković et al., 2018). Softmax runs in fp32 at least.
+pub fn attention(h: &Tensor, scores: &AttentionScores, links: &LinkLists, negative_slope: f64) -> Result<Tensor> {
+    let (target, source, lists) = (scores.target.as_ptr(), scores.source.as_ptr(), links.pointers());
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    let [out] = tensors(|out| unsafe {
+        sgas_link_attention(out, h.as_ptr(), target, source, lists.as_ptr(), negative_slope)
+    })?;
+    Ok(out)
+}
+
+/// max_j norm(ReLU(a_i + b_j)) over the links into a node, 0 for one without, (N, C); the norm's statistics run over all
+/// links. What follows the linear map in edge_conv, with `a` and `b` its shares of target and source, (N, C) each.
+pub fn edge_max_norm(a: &Tensor, b: &Tensor, links: &LinkLists, norm: &BatchNorm) -> Result<Tensor> {
+    let (places, lists, training) = (norm.tensors(), links.pointers(), i32::from(norm.training));
+    // SAFETY: the tensors outlive the call; `lists` and `places` hold the seven and four that the function reads.
+    let [out] = tensors(|out| unsafe {
+        sgas_link_edge_max_norm(
+            out,
+            a.as_ptr(),
+            b.as_ptr(),
+            lists.as_ptr(),
+            places.as_ptr(),
+            training,
+            norm.momentum,
+            norm.epsilon,
+        )
+    })?;
+    Ok(out)
 }

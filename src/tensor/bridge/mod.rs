@@ -58,10 +58,17 @@ fn check(text: *mut c_char) -> Result<()> {
 
 /// Calls a bridge function that gives `N` tensors through its out-pointer (an array of `N` places).
 fn tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<[Tensor; N]> {
+    Ok(some_tensors(call)?.map(|tensor| tensor.expect("a bridge function fills every place")))
+}
+
+/// The same from a function that leaves places empty.
+fn some_tensors<const N: usize>(
+    call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char,
+) -> Result<[Option<Tensor>; N]> {
     let mut places = [std::ptr::null_mut::<C_tensor>(); N];
     check(call(places.as_mut_ptr()))?;
-    // SAFETY: a function that returned no text has put a tensor of its own into every place (`sgas::give`).
-    Ok(places.map(|place| unsafe { Tensor::from_ptr(place) }))
+    // SAFETY: what a function that returned no text has put into a place is a tensor of its own (`sgas::give`).
+    Ok(places.map(|place| (!place.is_null()).then(|| unsafe { Tensor::from_ptr(place) })))
 }
 
 /// One tensor from a bridge function that can fail only as libtorch's own operators do: like tch's operators it

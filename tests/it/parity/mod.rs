@@ -13,7 +13,9 @@ mod operators;
 use crate::golden::golden_dir;
 use serde_json::Value;
 use sgas::checkpoint::Checkpoint;
+use sgas::tensor::adjacency::{Adjacency, Link};
 use sgas::tensor::fused::TensorPath;
+use sgas::tensor::links::Links;
 use sgas::tensor::parameters::Weights;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -137,6 +139,13 @@ impl Case {
         let missing: Vec<&String> = golden.filter(|name| !ours.contains_key(*name)).collect();
         assert!(missing.is_empty(), "{}: no gradient for {missing:?}", self.name);
     }
+}
+
+/// The links of `nodes` nodes from an edge index (2, E): sources in row 0, targets in row 1.
+fn links(edge_index: &Tensor, nodes: i64) -> Links {
+    let row = |row| Vec::<i64>::try_from(edge_index.get(row)).unwrap();
+    let pairs: Vec<Link> = row(0).into_iter().zip(row(1)).map(|(source, target)| [source as u32, target as u32]).collect();
+    Links::new(&Adjacency::new(nodes as usize, &pairs)).to_device(edge_index.device())
 }
 
 /// What we compute, by the names of the golden tensors.

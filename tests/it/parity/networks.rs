@@ -1,7 +1,7 @@
 //! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
 
 use super::{Case, Results, for_each_case, running_statistics};
-use sgas::batch::{Batch, ImageBatch, PointBatch};
+use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{Learn, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
@@ -20,6 +20,7 @@ use tch::{Kind, Tensor};
 
 const POINT: [&str; 2] = ["point", "modelnet"];
 const IMAGE: [&str; 3] = ["cnn", "cifar", "imagenet"];
+const GRAPH: [&str; 2] = ["graph", "ppi"];
 
 fn space(case: &Case) -> SpaceName {
     case.text("space").parse().unwrap()
@@ -30,7 +31,7 @@ fn spec(case: &Case) -> NetworkSpec {
     let (cells, point, image) = match space(case) {
         SpaceName::Point => (cells("cells"), point(case), ImageConfig::default()),
         SpaceName::Image => (cells("layers"), PointConfig::default(), image(case)),
-        SpaceName::Graph => panic!("{}: no networks of graphs yet", case.name),
+        SpaceName::Graph => (cells("cells"), PointConfig::default(), ImageConfig::default()),
     };
     let model = ModelConfig { channels: case.int("init_channels"), cells };
     let (classes, in_channels) = (case.int("num_classes") as usize, case.header["in_channels"].as_i64().unwrap_or(3));
@@ -54,20 +55,29 @@ fn image(case: &Case) -> ImageConfig {
 }
 
 fn task(case: &Case) -> Task {
-    Task::Classify { classes: case.int("num_classes") as usize }
+    let classes = case.int("num_classes") as usize;
+    match space(case) {
+        SpaceName::Graph => Task::MultiLabel { labels: classes },
+        _ => Task::Classify { classes },
+    }
 }
 
 fn batch(case: &Case, x: &str, target: &str) -> Batch {
     let labels = case.tensor(target);
     match space(case) {
         SpaceName::Image => Batch::Images(ImageBatch { images: case.tensor(x), labels }),
-        _ => Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels }),
+        SpaceName::Graph => {
+            let links = super::links(&case.tensor(&x.replace('x', "edge_index")), labels.size()[0]);
+            let sizes = vec![labels.size()[0] as usize];
+            Batch::Graphs(GraphBatch { features: case.tensor(x), links, labels, scored: None, sizes })
+        }
+        SpaceName::Point => Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels }),
     }
 }
 
 /// A supernet with the file's weights, alphas and decisions.
 fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
-    let mut model = supernet(space(case), &spec(case), 1e-3, 0, case.device).unwrap();
+    let mut model = supernet(space(case), &spec(case), 1e-3, 0, case.device);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
     for &kind in space(case).kinds() {
         let alphas = case.tensor(&format!("alpha:{kind}")).to_kind(Kind::Double);
@@ -88,6 +98,11 @@ fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
 #[test]
 fn golden_point_supernets() {
     for_each_case("supernet", &POINT, |case| case.compare(run_supernet));
+}
+
+#[test]
+fn golden_graph_supernets() {
+    for_each_case("supernet", &GRAPH, |case| case.compare(run_supernet));
 }
 
 #[test]
@@ -123,6 +138,11 @@ fn run_supernet(case: &Case) -> Results {
 #[test]
 fn golden_point_bilevels() {
     for_each_case("bilevel", &POINT, |case| case.compare(run_bilevel));
+}
+
+#[test]
+fn golden_graph_bilevels() {
+    for_each_case("bilevel", &GRAPH, |case| case.compare(run_bilevel));
 }
 
 #[test]
@@ -175,6 +195,11 @@ fn golden_point_networks() {
 }
 
 #[test]
+fn golden_graph_networks() {
+    for_each_case("network", &GRAPH, |case| case.compare(run_network));
+}
+
+#[test]
 fn golden_image_networks() {
     for_each_case("network", &IMAGE, |case| case.compare(run_network));
 }
@@ -192,7 +217,7 @@ fn run_network(case: &Case) -> Results {
     let mut cell = case.header["genotype"].clone();
     cell["space"] = case.header["space"].clone();
     let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
-    let mut model = derived(&genotype, &spec(case), 0, case.device).unwrap();
+    let mut model = derived(&genotype, &spec(case), 0, case.device);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
     let batch = network_batch(case);
 

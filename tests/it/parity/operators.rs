@@ -2,7 +2,7 @@
 
 use super::{Case, Results, distance, for_each_case, running_statistics};
 use sgas::ops::image::{Build, FactorizedReduction, ReluConvolution};
-use sgas::ops::{Mode, Operation, State, image, point};
+use sgas::ops::{Mode, Operation, State, graph, image, point};
 use sgas::tensor::convolution::channels_last;
 use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::parameters::{Path, Store, Weights};
@@ -29,6 +29,19 @@ fn run_point_operator(case: &Case) -> Results {
     run_operator(case, build, |x, operation, mode| {
         let state = State::new(to_rows(x));
         from_rows(&operation.forward(&state, &neighbours, mode), neighbours.clouds)
+    })
+}
+
+#[test]
+fn golden_graph_ops() {
+    for_each_case("op", &["graph", "ppi"], |case| case.compare(run_graph_operator));
+}
+
+fn run_graph_operator(case: &Case) -> Results {
+    let links = super::links(&case.tensor("input:edge_index"), case.tensor("input:x").size()[0]);
+    let build = |path: &Path| graph::operation(path, case.text("primitive"), case.int("channels"));
+    run_operator(case, build, |x, operation, mode| {
+        operation.forward(&State::new(x.shallow_clone()), &links, mode)
     })
 }
 

@@ -42,7 +42,7 @@ fn refusal(folder: &Path) -> Error {
 fn images_of(batch: Batch) -> ImageBatch {
     match batch {
         Batch::Images(batch) => batch,
-        Batch::Points(_) => unreachable!("a set of pictures gives images"),
+        _ => unreachable!("a set of pictures gives images"),
     }
 }
 

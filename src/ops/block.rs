@@ -1,0 +1,14 @@
+//! A block on every row, in the spaces of points and graphs: `conv_1x1`, and what brings a cell's inputs to its width.
+
+use crate::ops::{Mode, Operation, State};
+use crate::tensor::layers::Block;
+use tch::Tensor;
+
+/// y_i = h(x_i).
+pub struct RowBlock(pub Block);
+
+impl<C> Operation<C> for RowBlock {
+    fn forward(&self, state: &State, _: &C, mode: Mode) -> Tensor {
+        self.0.forward(&state.features, mode.is_training())
+    }
+}

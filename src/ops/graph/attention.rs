@@ -1,0 +1,43 @@
+//! `gat` (Velickovic et al. 2018), one head.
+
+use crate::ops::{Mode, Operation, State};
+use crate::tensor::init::Init;
+use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear};
+use crate::tensor::links::Links;
+use crate::tensor::parameters::Path;
+use tch::{Kind, Tensor};
+
+/// z_i = sum over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the node itself
+/// included once; y = norm(relu(z)).
+pub struct GraphAttention {
+    map: Linear,
+    target: Tensor,
+    source: Tensor,
+    tail: ActivatedNorm,
+}
+
+impl GraphAttention {
+    /// At `path` (`gconv.lin`, `gconv.att_src`, `gconv.att_dst`, `unlinear.1`).
+    pub fn new(path: &Path, channels: i64) -> Self {
+        let gconv = path.sub("gconv");
+        // Glorot over the last two dimensions, 1 and C.
+        let vector = |name| gconv.weight(name, &[1, 1, channels], Init::glorot(1, channels));
+        Self {
+            source: vector("att_src"),
+            target: vector("att_dst"),
+            map: Linear::glorot(&gconv.sub("lin"), channels, channels),
+            tail: ActivatedNorm::new(&path.sub("unlinear").sub(1), channels, Activation::Relu),
+        }
+    }
+}
+
+impl Operation<Links> for GraphAttention {
+    fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        let hidden = self.map.forward(&state.features);
+        let vectors = Tensor::cat(&[&self.target, &self.source], 0).squeeze_dim(1);
+        // Exponents need fp32.
+        let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(Kind::Float);
+        let attended = links.attention(&hidden, &scores.select(1, 0), &scores.select(1, 1), LEAKY_SLOPE);
+        self.tail.forward(attended, mode.is_training())
+    }
+}

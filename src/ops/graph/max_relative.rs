@@ -1,0 +1,31 @@
+//! `mr_conv` (Li et al. 2019, DeepGCNs).
+
+use super::aggregate;
+use crate::ops::{Mode, Operation, Shared, State};
+use crate::tensor::layers::{Activation, Block};
+use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::parameters::Path;
+use tch::Tensor;
+
+/// y_i = h([x_i, max over j of (x_j - x_i)]), the maximum 0 without links.
+pub struct MaxRelativeConvolution {
+    block: Block,
+}
+
+impl MaxRelativeConvolution {
+    /// At `path` (`nn.body...`).
+    pub fn new(path: &Path, channels: i64) -> Self {
+        Self { block: Block::matrix(&path.sub("nn"), 2 * channels, channels, Activation::Relu) }
+    }
+}
+
+impl Operation<Links> for MaxRelativeConvolution {
+    fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        let relative = aggregate(state, links, Aggregate::RelativeMaximum);
+        self.block.forward_pair(&state.features, &relative, mode.is_training())
+    }
+
+    fn shares(&self) -> &'static [Shared] {
+        &[Shared::Linked(Aggregate::RelativeMaximum)]
+    }
+}

@@ -1,0 +1,90 @@
+//! The graph space (REFERENCE section 5): a stem of one linear map, cells along the links of the batch, and a linear
+//! classifier of every node.
+
+use crate::batch::Batch;
+use crate::genotype::SpaceName;
+use crate::ops::graph::operation;
+use crate::ops::{Mode, Operation, RowBlock};
+use crate::space::{CellPlan, Head, Output, Space, Stem, stacked_on_stem};
+use crate::tensor::layers::{Activation, Block, Linear};
+use crate::tensor::links::Links;
+use crate::tensor::parameters::Path;
+use crate::topology::{CELL_INPUTS, CellKind};
+use tch::Tensor;
+
+/// Channels of the stem per channel of a node.
+const STEM_MULTIPLIER: i64 = 3;
+
+/// The name of the classifier's bias, which has a value per class or label.
+pub const OUTPUT_BIAS: &str = "classifier.bias";
+
+/// The graph space for one number of classes or labels.
+#[derive(Debug, Clone)]
+pub struct GraphSpace {
+    /// Classes or labels of the task.
+    pub classes: i64,
+    /// Numbers per node.
+    pub in_channels: i64,
+}
+
+impl Space for GraphSpace {
+    type Context = Links;
+
+    fn name(&self) -> SpaceName {
+        SpaceName::Graph
+    }
+
+    fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
+        let path = root.sub("stem").sub(0);
+        Box::new(GraphStem(Block::matrix(&path, self.in_channels, STEM_MULTIPLIER * channels, Activation::None)))
+    }
+
+    fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
+        stacked_on_stem(STEM_MULTIPLIER * channels, channels, cells, states)
+    }
+
+    fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Links>> {
+        Box::new(RowBlock(Block::matrix(path, plan.inputs[input], plan.channels, Activation::Relu)))
+    }
+
+    fn operation(&self, path: &Path, primitive: &str, plan: &CellPlan, _: usize) -> Option<Box<dyn Operation<Links>>> {
+        operation(path, primitive, plan.channels)
+    }
+
+    fn context(&self, _: &CellPlan, _: &Tensor, batch: &Batch) -> Links {
+        batch.graphs().links.shallow_clone()
+    }
+
+    fn drop_path_units(&self, batch: &Batch) -> i64 {
+        batch.graphs().links.nodes()
+    }
+
+    fn head(&self, root: &Path, _: i64, plan: &[CellPlan]) -> Box<dyn Head> {
+        let last = plan.last().expect("a network has a cell");
+        Box::new(GraphHead(Linear::matrix(&root.sub("classifier"), last.outputs + 1, self.classes, true)))
+    }
+}
+
+struct GraphStem(Block);
+
+impl Stem for GraphStem {
+    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
+        let rows = self.0.forward(&batch.graphs().features, mode.is_training());
+        [rows.shallow_clone(), rows]
+    }
+}
+
+/// The mean of a node's features joined to them, then one linear map; of the nodes that count alone.
+struct GraphHead(Linear);
+
+impl Head for GraphHead {
+    fn forward(&self, outputs: &[Tensor], batch: &Batch, _: Mode) -> Output {
+        let last = outputs.last().expect("a network has a cell");
+        let rows = match &batch.graphs().scored {
+            Some(scored) => last.index_select(0, scored),
+            None => last.shallow_clone(),
+        };
+        let mean = rows.mean_dim([1_i64].as_slice(), true, None);
+        Output { logits: self.0.forward(&Tensor::cat(&[mean, rows], 1)), auxiliary: None }
+    }
+}
