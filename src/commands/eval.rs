@@ -27,8 +27,11 @@ pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -
         let path = folder.file(&format!("eval-{}.json", options.split.name()));
         write_atomically(&path, format!("{report:#}\n").as_bytes())?;
     }
-    let text =
-        if options.json { format!("{report:#}\n") } else { as_text(&trained, &dataset, options, &meter) + &next(&trained) };
+    let text = if options.json {
+        format!("{report:#}\n")
+    } else {
+        as_text(&trained, &dataset, options, &meter) + &next(&trained)
+    };
     print(out, &text)
 }
 

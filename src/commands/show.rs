@@ -121,8 +121,7 @@ fn cells(genotype: &Genotype) -> impl Iterator<Item = (CellKind, &CellGenotype)>
 }
 
 fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> Value {
-    let parameters: Map<String, Value> =
-        sizes.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect();
+    let parameters: Map<String, Value> = sizes.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect();
     let multiply_adds = |of: fn(MultiplyAdds) -> u64| -> Map<String, Value> {
         sizes.iter().filter_map(|one| Some((one.name.to_owned(), json!(of(one.multiply_adds?))))).collect()
     };

@@ -85,12 +85,7 @@ pub trait Space {
 }
 
 /// A stack of normal cells of one width upon a stem of `stem` channels, as points and graphs have it.
-fn stacked_on_stem(
-    stem: i64,
-    channels: i64,
-    cells: usize,
-    states: &dyn Fn(CellKind) -> usize,
-) -> Vec<CellPlan> {
+fn stacked_on_stem(stem: i64, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
     let outputs = channels * states(CellKind::Normal) as i64;
     let before = |distance: usize, position: usize| if position < distance { stem } else { outputs };
     let plan = |position| CellPlan {

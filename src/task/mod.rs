@@ -62,9 +62,7 @@ impl Task {
                 let target = target * (1.0 - smoothing) + 0.5 * smoothing;
                 logits.binary_cross_entropy_with_logits(&target, weight, weight, Reduction::Mean)
             }
-            Self::MultiLabel { .. } => {
-                logits.binary_cross_entropy_with_logits(target, weight, weight, Reduction::Mean)
-            }
+            Self::MultiLabel { .. } => logits.binary_cross_entropy_with_logits(target, weight, weight, Reduction::Mean),
         }
     }
 

@@ -83,7 +83,8 @@ impl Links {
     fn plain_aggregate(&self, x: &Tensor, which: Aggregate) -> Tensor {
         let Plain { stored, unreached, .. } = self.plain();
         let wide = widen(x);
-        let [excess, root] = [self.lists.excess(), self.lists.root()].map(|factor| factor.unsqueeze(1));
+        let per_node = |factor: &Tensor| factor.to_kind(wide.kind()).unsqueeze(1);
+        let [excess, root] = [self.lists.excess(), self.lists.root()].map(per_node);
         let aggregate = match which {
             Aggregate::Sum => stored.sum(&wide, self.nodes()),
             Aggregate::Mean => (stored.sum(&wide, self.nodes()) - &wide * excess) * root.square(),
@@ -158,6 +159,6 @@ impl Pairs {
     /// The greatest of the values of the links (E, C) into each of `nodes` nodes; -inf for one without.
     fn maximum(&self, values: &Tensor, nodes: i64) -> Tensor {
         let least = Tensor::full([nodes, values.size()[1]], f64::NEG_INFINITY, (values.kind(), values.device()));
-        least.scatter_reduce(0, &self.targets.unsqueeze(1).expand_as(values), values, "amax")
+        least.index_reduce(0, &self.targets, values, "amax", true)
     }
 }

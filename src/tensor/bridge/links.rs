@@ -156,9 +156,8 @@ pub fn aggregate(x: &Tensor, links: &LinkLists, wanted: &[Aggregate]) -> Result<
 pub fn attention(h: &Tensor, scores: &AttentionScores, links: &LinkLists, negative_slope: f64) -> Result<Tensor> {
     let (target, source, lists) = (scores.target.as_ptr(), scores.source.as_ptr(), links.pointers());
     // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
-    let [out] = tensors(|out| unsafe {
-        sgas_link_attention(out, h.as_ptr(), target, source, lists.as_ptr(), negative_slope)
-    })?;
+    let [out] =
+        tensors(|out| unsafe { sgas_link_attention(out, h.as_ptr(), target, source, lists.as_ptr(), negative_slope) })?;
     Ok(out)
 }
 

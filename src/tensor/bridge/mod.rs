@@ -62,9 +62,7 @@ fn tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char)
 }
 
 /// The same from a function that leaves places empty.
-fn some_tensors<const N: usize>(
-    call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char,
-) -> Result<[Option<Tensor>; N]> {
+fn some_tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<[Option<Tensor>; N]> {
     let mut places = [std::ptr::null_mut::<C_tensor>(); N];
     check(call(places.as_mut_ptr()))?;
     // SAFETY: what a function that returned no text has put into a place is a tensor of its own (`sgas::give`).

@@ -144,7 +144,8 @@ impl Case {
 /// The links of `nodes` nodes from an edge index (2, E): sources in row 0, targets in row 1.
 fn links(edge_index: &Tensor, nodes: i64) -> Links {
     let row = |row| Vec::<i64>::try_from(edge_index.get(row)).unwrap();
-    let pairs: Vec<Link> = row(0).into_iter().zip(row(1)).map(|(source, target)| [source as u32, target as u32]).collect();
+    let pairs: Vec<Link> =
+        row(0).into_iter().zip(row(1)).map(|(source, target)| [source as u32, target as u32]).collect();
     Links::new(&Adjacency::new(nodes as usize, &pairs)).to_device(edge_index.device())
 }
 

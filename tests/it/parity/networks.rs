@@ -71,7 +71,9 @@ fn batch(case: &Case, x: &str, target: &str) -> Batch {
             let sizes = vec![labels.size()[0] as usize];
             Batch::Graphs(GraphBatch { features: case.tensor(x), links, labels, scored: None, sizes })
         }
-        SpaceName::Point => Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels }),
+        SpaceName::Point => {
+            Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels })
+        }
     }
 }
 

@@ -40,9 +40,7 @@ fn golden_graph_ops() {
 fn run_graph_operator(case: &Case) -> Results {
     let links = super::links(&case.tensor("input:edge_index"), case.tensor("input:x").size()[0]);
     let build = |path: &Path| graph::operation(path, case.text("primitive"), case.int("channels"));
-    run_operator(case, build, |x, operation, mode| {
-        operation.forward(&State::new(x.shallow_clone()), &links, mode)
-    })
+    run_operator(case, build, |x, operation, mode| operation.forward(&State::new(x.shallow_clone()), &links, mode))
 }
 
 #[test]
