@@ -1,12 +1,12 @@
 //! `sgas data ...` as typed.
 
 use super::{size, whole_number};
-use crate::commands::{Command, DataInfoOptions, DataSynthOptions, SynthFormat};
-use crate::data::{PictureFormat, SampleKind, SyntheticConfig, SyntheticFormat, SyntheticLayout};
+use crate::commands::{Command, DataInfoOptions, DataSynthOptions, SynthFormat, SynthLayout};
+use crate::data::{GraphLayout, PictureFormat, SampleKind, SyntheticConfig, SyntheticFormat, SyntheticLayout};
 use clap::{ArgAction, Args, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
-/// Look at a folder of shapes or pictures, or make one
+/// Look at a folder of shapes, pictures or graphs, or make one
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,20 +23,21 @@ enum DataCommand {
     Synth(SynthArguments),
 }
 
-/// Tell what a folder of shapes or pictures holds: classes, counts, formats, sizes, and files that can't be used
+/// Tell what a folder of shapes, pictures or graphs holds: classes, counts, formats, sizes, and what can't be used
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas data info shapes
   sgas data info shapes --set data.test_list=val.txt --json
   sgas data info pictures
+  sgas data info graphs
 
-Exit code 0 where the set can be used as it is, 2 where files can't be used.")]
+Exit code 0 where the set can be used as it is, 2 where something can't.")]
 struct InfoArguments {
     /// The folder, or `synthetic`
     #[arg(value_name = "DIR")]
     folder: String,
-    /// shapes or pictures, where the folder may hold either [default: what its layout says]
+    /// shapes, pictures or graphs, where the folder may hold any [default: what its layout says]
     #[arg(long, hide_possible_values = true)]
     kind: Option<Kind>,
     /// Set one key of the configuration, such as data.test_share=0.3; may be repeated
@@ -47,28 +48,31 @@ struct InfoArguments {
     json: bool,
 }
 
-/// Write the built-in synthetic shapes or pictures as files, to try real formats and layouts
+/// Write the built-in synthetic shapes, pictures or graphs as files, to try real formats and layouts
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas data synth shapes
   sgas data synth shapes --format off,obj,ply-mesh --train 100 --test 50 --layout flat
-  sgas data synth pictures --kind pictures --format png,jpg")]
+  sgas data synth pictures --kind pictures --format png,jpg
+  sgas data synth graphs --kind graphs --train 20 --test 10
+  sgas data synth graph --kind graphs --layout one --train 400 --test 200")]
 struct SynthArguments {
     /// The folder to make; it must not hold anything
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// shapes or pictures; pictures are written as {train,val}/<class>/FILE
+    /// shapes, pictures or graphs; pictures are written as {train,val}/<class>/FILE, graphs as tables of edges, features
+    /// and labels and lists of nodes
     #[arg(long, default_value = "shapes", hide_possible_values = true)]
     kind: Kind,
     /// Formats, taken in turn: clouds as ply, pcd, npy, xyz, csv; meshes as off, obj, ply-mesh; pictures as png, jpg,
-    /// webp [default: ply, or png]
+    /// webp; of graphs one, csv or npy [default: ply, png or csv]
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', hide_possible_values = true)]
     format: Vec<Format>,
-    /// Training samples, all ten classes together
+    /// Training samples, all classes together; of one graph the training nodes
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = value_parser!(u64).range(10..=1_000_000))]
     train: u64,
-    /// Test samples, all ten classes together
+    /// Test samples, all classes together; of one graph the test nodes
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u64).range(10..=1_000_000))]
     test: u64,
     /// Points per cloud [default: 2048]
@@ -77,15 +81,20 @@ struct SynthArguments {
     /// Seed of the samples
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number())]
     seed: u64,
-    /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt [default: split]
+    /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt; of graphs, many or one
+    /// [default: split, or many]
     #[arg(long, hide_possible_values = true)]
     layout: Option<Layout>,
+    /// Of graphs, several labels per node instead of one class
+    #[arg(long)]
+    multi_label: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
     Shapes,
     Pictures,
+    Graphs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -107,6 +116,8 @@ enum Format {
 enum Layout {
     Split,
     Flat,
+    Many,
+    One,
 }
 
 impl From<DataArguments> for Command {
@@ -129,7 +140,8 @@ impl From<SynthArguments> for DataSynthOptions {
             size,
             formats: typed.format.into_iter().map(SynthFormat::from).collect(),
             points: typed.points.map(self::size),
-            layout: typed.layout.map(SyntheticLayout::from),
+            layout: typed.layout.map(SynthLayout::from),
+            multi_label: typed.multi_label,
         }
     }
 }
@@ -139,6 +151,7 @@ impl From<Kind> for SampleKind {
         match typed {
             Kind::Shapes => Self::Shapes,
             Kind::Pictures => Self::Pictures,
+            Kind::Graphs => Self::Graphs,
         }
     }
 }
@@ -161,11 +174,13 @@ impl From<Format> for SynthFormat {
     }
 }
 
-impl From<Layout> for SyntheticLayout {
+impl From<Layout> for SynthLayout {
     fn from(typed: Layout) -> Self {
         match typed {
-            Layout::Split => Self::Split,
-            Layout::Flat => Self::Flat,
+            Layout::Split => Self::Shapes(SyntheticLayout::Split),
+            Layout::Flat => Self::Shapes(SyntheticLayout::Flat),
+            Layout::Many => Self::Graphs(GraphLayout::Many),
+            Layout::One => Self::Graphs(GraphLayout::One),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! `sgas data info`: what a folder of shapes or pictures holds, and every file that can't be used.
+//! `sgas data info`: what a folder of shapes, pictures or graphs holds, and everything that can't be used.
 
 use super::{DataInfoOptions, print};
 use crate::config::{self, Sources, TrainRun};
-use crate::data::{self, Bounds, Column, Content, PictureContent, SampleKind, ShapeContent, Spread, Survey};
+use crate::data::{
+    self, Bounds, Column, Content, GraphContent, PictureContent, SampleKind, ShapeContent, Spread, Survey,
+};
 use crate::error::{Error, Result};
 use std::io::Write;
 
@@ -31,6 +33,7 @@ fn task(kind: SampleKind) -> &'static str {
     match kind {
         SampleKind::Shapes => "points",
         SampleKind::Pictures => "images",
+        SampleKind::Graphs => "graphs",
     }
 }
 
@@ -39,11 +42,13 @@ fn verdict(survey: &Survey) -> Result<()> {
     let told = match (bad, &survey.lacking) {
         (0, None) => return Ok(()),
         (0, Some(lacking)) => return Err(Error::usage(lacking)),
+        (_, None) if survey.kind == SampleKind::Graphs => format!("{kind} that can't be used: {bad} problems"),
         (_, None) => format!("{bad} of {all} {kind} can't be used"),
         (_, Some(lacking)) => format!("{bad} of {all} {kind} can't be used, and without them {lacking}"),
     };
     Err(Error::usage(told).with_hint(match survey.layout {
         "CIFAR" => "unpack the published archive again: runs take all records or none",
+        _ if survey.kind == SampleKind::Graphs => "mend them: runs take all nodes and links or none",
         _ => "mend or remove them; search, train and eval go on without them by --skip-bad",
     }))
 }
@@ -61,10 +66,14 @@ fn as_text(survey: &Survey) -> String {
     if !survey.files.is_empty() {
         text += &line("files", &counts(survey.files.iter().map(|(extension, count)| (format!(".{extension}"), count))));
     }
-    text += &classes(survey);
+    if !survey.classes.is_empty() {
+        text += &classes(survey);
+    }
     text += &match &survey.content {
         Content::Shapes(content) => shapes(content),
         Content::Pictures(content) => pictures(content),
+        Content::Graphs(content) => graphs(content),
+        Content::None {} => String::new(),
     };
     text += &survey.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
     text + &problems(survey)
@@ -99,17 +108,42 @@ fn pictures(content: &PictureContent) -> String {
     text
 }
 
-fn classes(survey: &Survey) -> String {
-    let has_bad = !survey.problems.is_empty();
-    let row = |name: &str, counts: [String; 3]| {
-        let [train, test, bad] = counts;
-        let bad = if has_bad { format!(" {bad:>8}") } else { String::new() };
-        format!("{name:<24} {train:>8} {test:>8}{bad}\n")
+fn graphs(content: &GraphContent) -> String {
+    let GraphContent { nodes, links, stored, splits, .. } = content;
+    let mut text = String::new();
+    if let (Some(each), Some(degrees)) = (content.nodes_per_graph, content.degrees) {
+        text += &line("graphs", &format!("{}; nodes each: {}", content.graphs, spread(each)));
+        text += &line("nodes", &format!("{nodes}; links into each: {}; {} isolated", spread(degrees), content.isolated));
+    }
+    let odd = format!(
+        "{} from a node to itself, {} repeated, {} in one direction alone",
+        stored.self_loops, stored.duplicates, stored.one_way
+    );
+    text += &line("links", &format!("{links}, made of {} stored: {odd}", stored.links));
+    text += &line("features", &format!("{} per node", content.features));
+    let labels = match content.multi_label {
+        true => "several per node, each of which holds or not",
+        false => "one of several classes per node",
     };
-    let mut text = String::from("\n") + &row("class", ["train", "test", "bad"].map(str::to_owned));
-    let mut sums = [0; 3];
+    text += &line("labels", labels);
+    let [train, validation, test] = [splits.train, splits.validation, splits.test];
+    text + &line("scored", &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none))
+}
+
+fn classes(survey: &Survey) -> String {
+    let (has_bad, has_validation) =
+        (!survey.problems.is_empty(), survey.classes.iter().any(|class| class.validation.is_some()));
+    let row = |name: &str, counts: [String; 4]| {
+        let [train, validation, test, bad] = counts;
+        let optional = |is_shown: bool, text: String| if is_shown { format!(" {text:>8}") } else { String::new() };
+        let (validation, bad) = (optional(has_validation, validation), optional(has_bad, bad));
+        format!("{name:<24} {train:>8}{validation} {test:>8}{bad}\n")
+    };
+    let kind = if matches!(&survey.content, Content::Graphs(content) if content.multi_label) { "label" } else { "class" };
+    let mut text = String::from("\n") + &row(kind, ["train", "valid", "test", "bad"].map(str::to_owned));
+    let mut sums = [0; 4];
     for class in &survey.classes {
-        let counts = [class.train, class.test, class.bad];
+        let counts = [class.train, class.validation.unwrap_or_default(), class.test, class.bad];
         text += &row(&class.class, counts.map(|count| count.to_string()));
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }

@@ -1,8 +1,9 @@
-//! `sgas data synth`: the built-in synthetic shapes or pictures as a folder of files.
+//! `sgas data synth`: the built-in synthetic shapes, pictures or graphs as a folder of files.
 
-use super::{DataSynthOptions, SynthFormat, print};
+use super::{DataSynthOptions, SynthFormat, SynthLayout, print};
 use crate::data::{
-    PictureFormat, SampleKind, SyntheticConfig, SyntheticFiles, SyntheticFormat, SyntheticLayout, SyntheticPictures,
+    GraphLayout, PictureFormat, SampleKind, SyntheticConfig, SyntheticFiles, SyntheticFormat, SyntheticGraphs,
+    SyntheticLayout, SyntheticPictures, TableFormat,
 };
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -13,13 +14,18 @@ const POINTS: usize = 2048;
 /// Writes the folder and prints the next command.
 ///
 /// # Errors
-/// Options that are those of the other kind; a folder that holds something, or can't be written.
+/// Options that are those of another kind; a folder that holds something, or can't be written.
 pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
     match options.kind {
         SampleKind::Shapes => shapes(options)?.write(&options.folder),
         SampleKind::Pictures => pictures(options)?.write(&options.folder),
+        SampleKind::Graphs => graphs(options)?.write(&options.folder),
     }?;
-    let (SyntheticConfig { train, test, .. }, kind) = (&options.size, options.kind.plural());
+    let kind = match options.layout {
+        Some(SynthLayout::Graphs(GraphLayout::One)) => "nodes of one graph",
+        _ => options.kind.plural(),
+    };
+    let SyntheticConfig { train, test, .. } = &options.size;
     let folder = options.folder.display();
     let text = format!(
         "wrote {train} training and {test} test {kind}, synthetic ones, into {folder}\nnext: sgas data info {folder}\n"
@@ -28,36 +34,86 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
 }
 
 fn shapes(options: &DataSynthOptions) -> Result<SyntheticFiles> {
+    refuse(options, &[("--multi-label", options.multi_label)])?;
     let of_shapes = |format: &SynthFormat| match format {
-        SynthFormat::Shape(format) => Ok(*format),
-        SynthFormat::Picture(format) => {
-            Err(Error::usage(format!("--format {}: shapes have other formats", format.name()))
-                .with_hint("--kind pictures writes pictures"))
-        }
+        SynthFormat::Shape(format) => Some(*format),
+        SynthFormat::Picture(_) => None,
     };
-    let formats = options.formats.iter().map(of_shapes).collect::<Result<Vec<_>>>()?;
+    let formats = formats(options, of_shapes, "--kind pictures writes pictures")?;
     Ok(SyntheticFiles {
         size: options.size.clone(),
         points: options.points.unwrap_or(POINTS),
         formats: if formats.is_empty() { vec![SyntheticFormat::Ply] } else { formats },
-        layout: options.layout.unwrap_or(SyntheticLayout::Split),
+        layout: match options.layout {
+            None => SyntheticLayout::Split,
+            Some(SynthLayout::Shapes(layout)) => layout,
+            Some(SynthLayout::Graphs(_)) => return Err(other_layout(options, "split or flat")),
+        },
     })
 }
 
 fn pictures(options: &DataSynthOptions) -> Result<SyntheticPictures> {
-    let of_shapes = [("--points", options.points.is_some()), ("--layout", options.layout.is_some())];
-    if let Some((flag, _)) = of_shapes.iter().find(|(_, given)| *given) {
-        return Err(Error::usage(format!("{flag} is for shapes, not for --kind pictures"))
-            .with_hint("pictures are written as {train,val}/<class>/FILE, 32 by 32 pixels each"));
-    }
+    let others = [
+        ("--points", options.points.is_some()),
+        ("--layout", options.layout.is_some()),
+        ("--multi-label", options.multi_label),
+    ];
+    refuse(options, &others)?;
     let of_pictures = |format: &SynthFormat| match format {
-        SynthFormat::Picture(format) => Ok(*format),
-        SynthFormat::Shape(format) => {
-            Err(Error::usage(format!("--format {}: pictures have other formats", format.name()))
-                .with_hint("pictures are written as png, jpg or webp"))
-        }
+        SynthFormat::Picture(format) => Some(*format),
+        SynthFormat::Shape(_) => None,
     };
-    let formats = options.formats.iter().map(of_pictures).collect::<Result<Vec<_>>>()?;
+    let formats = formats(options, of_pictures, "pictures are written as png, jpg or webp")?;
     let formats = if formats.is_empty() { vec![PictureFormat::Png] } else { formats };
     Ok(SyntheticPictures { size: options.size.clone(), formats })
+}
+
+fn graphs(options: &DataSynthOptions) -> Result<SyntheticGraphs> {
+    refuse(options, &[("--points", options.points.is_some())])?;
+    // The same words stand for clouds.
+    let of_graphs = |format: &SynthFormat| match format {
+        SynthFormat::Shape(SyntheticFormat::Csv) => Some(TableFormat::Csv),
+        SynthFormat::Shape(SyntheticFormat::Npy) => Some(TableFormat::Npy),
+        _ => None,
+    };
+    let hint = "the tables of graphs are all written as csv, or all as npy";
+    let format = match formats(options, of_graphs, hint)?[..] {
+        [] => TableFormat::Csv,
+        [format] => format,
+        _ => return Err(Error::usage("--format: graphs have one format for all tables").with_hint(hint)),
+    };
+    let layout = match options.layout {
+        None => GraphLayout::Many,
+        Some(SynthLayout::Graphs(layout)) => layout,
+        Some(SynthLayout::Shapes(_)) => return Err(other_layout(options, "many or one")),
+    };
+    Ok(SyntheticGraphs { size: options.size.clone(), layout, multi_label: options.multi_label, format })
+}
+
+/// Refuses flags of other kinds.
+fn refuse(options: &DataSynthOptions, flags: &[(&str, bool)]) -> Result<()> {
+    let Some((flag, _)) = flags.iter().find(|(_, given)| *given) else { return Ok(()) };
+    let whose = if *flag == "--multi-label" { "graphs" } else { "shapes" };
+    let hint = match options.kind {
+        SampleKind::Shapes => "shapes have one class each",
+        SampleKind::Pictures => "pictures are written as {train,val}/<class>/FILE, 32 by 32 pixels each",
+        SampleKind::Graphs => "graphs are written as tables of edges, features and labels, and lists of nodes",
+    };
+    let kind = options.kind.plural();
+    Err(Error::usage(format!("{flag} is for {whose}, not for --kind {kind}")).with_hint(hint))
+}
+
+/// The formats that were asked for, all of this kind.
+fn formats<T>(options: &DataSynthOptions, own: impl Fn(&SynthFormat) -> Option<T>, hint: &str) -> Result<Vec<T>> {
+    let one = |format: &SynthFormat| {
+        own(format).ok_or_else(|| {
+            let (name, kind) = (format.name(), options.kind.plural());
+            Error::usage(format!("--format {name}: {kind} have other formats")).with_hint(hint)
+        })
+    };
+    options.formats.iter().map(one).collect()
+}
+
+fn other_layout(options: &DataSynthOptions, known: &str) -> Error {
+    Error::usage(format!("--layout: {} have other layouts", options.kind.plural())).with_hint(format!("known: {known}"))
 }

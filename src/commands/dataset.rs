@@ -1,7 +1,7 @@
 //! Which data set a task reads.
 
 use crate::config::{Common, RunConfig, tasks};
-use crate::data::{self, Dataset, EpochPlan, Source, images, points};
+use crate::data::{self, Dataset, EpochPlan, Source, graphs, images, points};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::task::Task;
@@ -12,7 +12,7 @@ use tch::Device;
 /// that the run folder says so. Small sets of pictures are moved to `device`.
 ///
 /// # Errors
-/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`] and [`images::load`].
+/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`], [`images::load`] and [`graphs::load`].
 pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     let Common { task, seed, data, .. } = run.common();
     let task = tasks::find(task)?;
@@ -22,7 +22,7 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     match task.space {
         SpaceName::Point => points::load(&source, run.data_mut(), seed, minimum_points),
         SpaceName::Image => images::load(&source, run.data_mut(), seed, device),
-        SpaceName::Graph => Err(tasks::not_yet(task.space)),
+        SpaceName::Graph => graphs::load(&source, run.data_mut(), task.set),
     }
 }
 
@@ -45,8 +45,8 @@ pub fn task(dataset: &Dataset) -> Task {
 /// # Errors
 /// Such a size.
 pub fn require_batches(key: &str, dataset: &Dataset, batch: usize, drop_last: bool) -> Result<()> {
-    let samples = dataset.train.len();
-    if EpochPlan::training(Key::new(0, Purpose::Order), batch, drop_last).batch_count(samples) > 0 {
+    let (samples, smallest) = (dataset.train.len(), dataset.train.smallest_training_batch());
+    if EpochPlan::training(Key::new(0, Purpose::Order), batch, drop_last).batch_count(samples, smallest) > 0 {
         return Ok(());
     }
     Err(Error::invalid(key, format!("a batch that the {samples} training samples fill"), batch.to_string())

@@ -27,8 +27,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
-    PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, TrainOptions, TrainedOptions, Verbosity,
-    ZooOptions,
+    PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout, TrainOptions, TrainedOptions,
+    Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub enum Command {
     Train(TrainOptions),
     /// Evaluate trained weights.
     Eval(EvalOptions),
-    /// Predict the classes of new shapes or pictures.
+    /// Predict the classes of new shapes or pictures, or of the nodes of new graphs.
     Predict(PredictOptions),
     /// Show a cell.
     Show(ShowOptions),
@@ -51,9 +51,9 @@ pub enum Command {
     Zoo(ZooOptions),
     /// Say whether this machine can do the job.
     Doctor(DoctorOptions),
-    /// Tell what a folder of shapes or pictures holds.
+    /// Tell what a folder of shapes, pictures or graphs holds.
     DataInfo(DataInfoOptions),
-    /// Write synthetic shapes or pictures as files.
+    /// Write synthetic shapes, pictures or graphs as files.
     DataSynth(DataSynthOptions),
 }
 

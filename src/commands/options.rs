@@ -2,7 +2,7 @@
 
 use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
-use crate::data::{PictureFormat, SampleKind, Split, SyntheticConfig, SyntheticFormat, SyntheticLayout};
+use crate::data::{GraphLayout, PictureFormat, SampleKind, Split, SyntheticConfig, SyntheticFormat, SyntheticLayout};
 use crate::error::{Error, Result};
 use crate::search::StrategyKind;
 use std::path::{Path, PathBuf};
@@ -202,21 +202,42 @@ pub struct DataSynthOptions {
     pub kind: SampleKind,
     /// How many of them, and which.
     pub size: SyntheticConfig,
-    /// Taken in turn within every class; none: PLY, or PNG.
+    /// Taken in turn within every class; none: PLY, PNG or CSV.
     pub formats: Vec<SynthFormat>,
     /// Points per cloud.
     pub points: Option<usize>,
-    /// Where shapes lie.
-    pub layout: Option<SyntheticLayout>,
+    /// Where shapes lie, or how many graphs there are.
+    pub layout: Option<SynthLayout>,
+    /// Several labels per node of a graph.
+    pub multi_label: bool,
 }
 
 /// What a synthetic sample is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SynthFormat {
-    /// A shape.
+    /// A shape, or as tables are.
     Shape(SyntheticFormat),
     /// A picture.
     Picture(PictureFormat),
+}
+
+impl SynthFormat {
+    /// The format's name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shape(format) => format.name(),
+            Self::Picture(format) => format.name(),
+        }
+    }
+}
+
+/// How a synthetic set is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SynthLayout {
+    /// Where shapes lie.
+    Shapes(SyntheticLayout),
+    /// How many graphs there are.
+    Graphs(GraphLayout),
 }
 
 impl RunOptions {

@@ -28,10 +28,10 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let files = find_inputs(kind, &options.input)?;
     let format = options.output.as_deref().map(|path| check_output(kind, path, &files)).transpose()?;
     let classes = class_names(&trained, options.classes.as_deref())?;
-    let model = trained.network(classes.len(), kind.channels(&trained.run.data)?)?;
     let skip_bad = options.trained.skip_bad;
     let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, device, skip_bad };
     let inputs = read_inputs(kind, &files, &mut trained.run.data, needs)?;
+    let model = trained.network(classes.len(), inputs.channels)?;
     let rows = probabilities(&trained, &*model, classes.len(), &inputs)?;
     let samples = samples(kind, inputs.files, &rows, options.votes, skip_bad)?;
     let predictions = Predictions { kind, provenance: provenance(&trained, &classes, options.votes), classes, samples };
@@ -44,9 +44,10 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
 
 /// Of a shape other points can be drawn; an evaluated picture is always the same image.
 fn check_votes(kind: SampleKind, votes: usize) -> Result<()> {
-    if kind == SampleKind::Pictures && votes > 1 {
+    if kind != SampleKind::Shapes && votes > 1 {
+        let kind = kind.plural();
         let message =
-            format!("--votes {votes}: only the points of shapes are drawn, and this network was trained on pictures");
+            format!("--votes {votes}: only the points of shapes are drawn, and this network was trained on {kind}");
         return Err(Error::usage(message).with_hint("leave --votes out"));
     }
     Ok(())
@@ -146,6 +147,7 @@ fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result
             "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
         ),
         SampleKind::Pictures => ("pixels", "the weights are not finite, or overflow: take those of another epoch"),
+        SampleKind::Graphs => ("features", "are they scaled as the training's? Or the weights are not finite"),
     };
     let expected = format!("{content} that the network gives finite scores for");
     Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
@@ -168,6 +170,7 @@ fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String
             ("mean", json!(data.images.mean)),
             ("deviation", json!(data.images.deviation)),
         ],
+        SampleKind::Graphs => vec![("graphs", json!(data.graphs))],
     };
     let origin = vec![
         ("sgas", json!(env!("CARGO_PKG_VERSION"))),

@@ -23,7 +23,7 @@ use tch::Device;
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let cell = cell::load(&named_cell(options)?)?;
-    let fallback = tasks::of_space(cell.genotype.space)?.name;
+    let fallback = tasks::of_space(cell.genotype.space).name;
     let mut run = options.resolve(cell.task.as_deref().unwrap_or(fallback))?;
     cell.genotype.require_space(run.space(), &cell.origin)?;
     let device = device::prepare(global)?;

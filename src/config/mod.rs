@@ -24,6 +24,7 @@ use layers::{Layers, SET};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use tasks::KnownTask;
 
 /// Everything that a search depends on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -104,6 +105,9 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// `[data]`, to write into it what was found.
     fn data_mut(&mut self) -> &mut DataConfig;
 
+    /// Samples per batch, the key `batch` of the command's section.
+    fn batch(&self) -> usize;
+
     /// Checks the sections that only this kind of run has.
     ///
     /// # Errors
@@ -116,13 +120,19 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
         let Common { task, data, model, point, image, .. } = self.common();
-        let space = tasks::find(task)?.space;
+        let KnownTask { space, set, .. } = tasks::find(task)?;
         data.validate()?;
         model.validate()?;
         point.validate()?;
         image.validate()?;
         if space == SpaceName::Image {
             image.check_side(data.images.size)?;
+        }
+        let smallest = set.kind().smallest_training_batch();
+        if self.batch() < smallest {
+            let reason = if smallest > 1 { ", for batch norm" } else { "" };
+            let key = format!("{}.batch", Self::COMMAND);
+            return Err(Error::invalid(key, format!("at least {smallest}{reason}"), self.batch().to_string()));
         }
         self.validate_own()
     }
@@ -162,6 +172,10 @@ impl RunConfig for SearchRun {
         &mut self.data
     }
 
+    fn batch(&self) -> usize {
+        self.search.batch
+    }
+
     fn validate_own(&self) -> Result<()> {
         self.search.validate()?;
         self.decision.validate()?;
@@ -180,6 +194,10 @@ impl RunConfig for TrainRun {
 
     fn data_mut(&mut self) -> &mut DataConfig {
         &mut self.data
+    }
+
+    fn batch(&self) -> usize {
+        self.train.batch
     }
 
     fn validate_own(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::graphs::config::GraphDataConfig;
 use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
@@ -23,16 +24,18 @@ pub struct DataConfig {
     /// What a point has besides its position: `normals`, `colors`, and columns by name or number.
     pub features: Vec<String>,
     /// Share of the training split that is used at all, by class; for runs that must be short. `split_seed` chooses.
+    /// Where there are several graphs, shares take whole ones, else nodes.
     pub training_share: f64,
-    /// Share of what is used of the training split that is held out for validation, by class.
+    /// Share of what is used of the training split that is held out for validation, by class; of graphs without a part
+    /// for validation.
     pub validation: f64,
-    /// In a folder without `train` and `test`: the list of the files for training.
+    /// In a folder without `train` and `test`: the list of the files, or nodes, for training.
     pub train_list: String,
-    /// In a folder without `train` and `test`: the list of the files for testing.
+    /// In a folder without `train` and `test`: the list of the files, or nodes, for testing.
     pub test_list: String,
     /// In such a folder without lists: the share of every class that is held out for testing.
     pub test_share: f64,
-    /// Seed of both shares; not the run's, so that search and training agree.
+    /// Seed of both shares, and of graphs' validation share; not the run's, so that search and training agree.
     pub split_seed: u64,
     /// Go on without files that can't be used, and count them.
     pub skip_bad: bool,
@@ -51,6 +54,9 @@ pub struct DataConfig {
     /// What is peculiar to pictures.
     #[serde(skip_serializing_if = "ImageDataConfig::is_default")]
     pub images: ImageDataConfig,
+    /// What becomes of the links of graphs.
+    #[serde(skip_serializing_if = "GraphDataConfig::is_default")]
+    pub graphs: GraphDataConfig,
 }
 
 impl Default for DataConfig {
@@ -74,6 +80,7 @@ impl Default for DataConfig {
             batches_ahead: loader.batches_ahead,
             synthetic: SyntheticConfig::default(),
             images: ImageDataConfig::default(),
+            graphs: GraphDataConfig::default(),
         }
     }
 }
@@ -183,5 +190,15 @@ mod tests {
         assert!(text.contains("augmentation = \"crop_flip\"") && text.contains("held_out = \"last\""), "{text}");
         assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), config);
         assert!(!toml::to_string(&DataConfig::default()).unwrap().contains("images"));
+    }
+
+    #[test]
+    fn the_section_of_graphs_survives_toml_and_stays_away_from_other_runs() {
+        let config: DataConfig = toml::from_str("[graphs]\nlinks = \"stored\"").unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("links = \"stored\"") && text.contains("self_loops = \"removed\""), "{text}");
+        assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), config);
+        assert!(!toml::to_string(&DataConfig::default()).unwrap().contains("graphs"));
+        assert!(toml::from_str::<DataConfig>("[graphs]\nlinks = \"one\"").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A set of samples with a class each, whatever they are, with its splits.
+//! A set of labelled samples, whatever they are, with its splits.
 
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// Several labels, each of which holds or not, instead of one of several classes.
     pub multi_label: bool,
-    /// Numbers per point or pixel that the network takes.
+    /// What has a class or labels: `samples`, or the `nodes` of graphs.
+    pub unit: &'static str,
+    /// Numbers per point, pixel or node that the network takes.
     pub channels: i64,
     /// Where the samples come from, and what was done to them, in words.
     pub origin: String,
@@ -35,8 +37,9 @@ impl Dataset {
 
     /// One line: where the samples come from and how many there are; synthetic data says that it is.
     pub fn description(&self) -> String {
-        let held_out = self.validation.as_ref().map_or(0, |samples| samples.len());
-        let (classes, train, test) = (self.classes.len(), self.train.len(), self.test.len());
-        format!("{}: {classes} classes, {train} training, {held_out} validation, {test} test samples", self.origin)
+        let held_out = self.validation.as_ref().map_or(0, |samples| samples.targets());
+        let (classes, train, test) = (self.classes.len(), self.train.targets(), self.test.targets());
+        let (what, unit) = (if self.multi_label { "labels" } else { "classes" }, self.unit);
+        format!("{}: {classes} {what}, {train} training, {held_out} validation, {test} test {unit}", self.origin)
     }
 }

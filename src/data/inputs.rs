@@ -1,6 +1,7 @@
 //! Samples without classes: files and folders as the user names them, for prediction.
 //!
-//! What becomes of a file's content stands with its kind, in `points/inputs.rs` and `images/inputs.rs`.
+//! What becomes of a file's content stands with its kind, in `points/inputs.rs`, `images/inputs.rs` and
+//! `graphs/inputs.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,21 +15,24 @@ use super::config::DataConfig;
 use super::folders::{entries, summary};
 use super::kind::SampleKind;
 use super::loader::Samples;
-use super::{images, points};
+use super::{graphs, images, points};
 use crate::error::{Error, Result};
 
 /// Files that were named, and the samples of the good ones.
 pub struct Inputs {
-    /// Every file, in the order named.
+    /// Every file, in the order named; of graphs every node.
     pub files: Vec<InputFile>,
-    /// The samples of the files without an error, in the same order: `draws` in a row per file.
+    /// The samples of the files without an error, in the same order: `draws` in a row per file. A graph is one sample
+    /// with a row for each of its nodes.
     pub samples: Arc<dyn Samples>,
+    /// Numbers per point, pixel or node that the network takes.
+    pub channels: i64,
 }
 
-/// A file that was named.
+/// What gets a prediction: a file that was named, or a node of a graph in a folder that was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputFile {
-    /// Its path, as named or found.
+    /// Its path, as named or found, and the number of a node.
     pub name: String,
     /// Why it was skipped.
     pub error: Option<String>,
@@ -49,11 +53,14 @@ pub struct InputNeeds {
 }
 
 /// The files that `named` means: a file itself, of a folder all visible files of this kind in it and below, in
-/// alphabetical order.
+/// alphabetical order. Graphs are folders, in which nothing is looked for: see `graphs/inputs.rs`.
 ///
 /// # Errors
 /// A path that is not there, a folder that can't be read or holds no such file.
 pub fn find_inputs(kind: SampleKind, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if kind == SampleKind::Graphs {
+        return graphs::find_inputs(named);
+    }
     let mut files = Vec::new();
     for path in named {
         match std::fs::metadata(path) {
@@ -113,6 +120,7 @@ pub fn read_inputs(kind: SampleKind, files: &[PathBuf], config: &mut DataConfig,
     match kind {
         SampleKind::Shapes => points::read_inputs(files, config, needs),
         SampleKind::Pictures => images::read_inputs(files, config, needs),
+        SampleKind::Graphs => graphs::read_inputs(files, config, needs),
     }
 }
 

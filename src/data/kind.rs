@@ -1,11 +1,10 @@
-//! What a sample is, a shape or a picture: what it is called, and the names that its files have.
+//! What a sample is, a shape, a picture or a graph: what it is called, and the names that its files have.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::config::DataConfig;
-use super::{images, points};
+use super::{graphs, images, points};
 use crate::error::{Error, Result};
 
 /// What a sample is.
@@ -16,17 +15,20 @@ pub enum SampleKind {
     Shapes,
     /// A picture.
     Pictures,
+    /// A graph whose nodes have labels.
+    Graphs,
 }
 
 impl SampleKind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Shapes, Self::Pictures];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Shapes, Self::Pictures, Self::Graphs];
 
     /// What samples are called.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Shapes => "shapes",
             Self::Pictures => "pictures",
+            Self::Graphs => "graphs",
         }
     }
 
@@ -35,26 +37,29 @@ impl SampleKind {
         match self {
             Self::Shapes => "a shape",
             Self::Pictures => "a picture",
+            Self::Graphs => "a graph",
         }
     }
 
-    /// The extensions of its files, for messages.
+    /// The extensions of its files, for messages; graphs are folders.
     pub fn known_extensions(self) -> String {
         match self {
             Self::Shapes => points::known_extensions(),
             Self::Pictures => images::known_extensions(),
+            Self::Graphs => graphs::layout::LAYOUTS.to_owned(),
         }
     }
 
-    /// True for a file that has one of these extensions.
+    /// True for a file that has one of these extensions, and alone is a sample.
     pub fn knows(self, path: &Path) -> bool {
         match self {
             Self::Shapes => points::is_shape(path),
             Self::Pictures => images::is_picture(path),
+            Self::Graphs => false,
         }
     }
 
-    /// Refuses a file whose name says that it is of the other kind.
+    /// Refuses a file whose name says that it is of another kind.
     ///
     /// # Errors
     /// Such a file.
@@ -74,17 +79,15 @@ impl SampleKind {
         match self {
             Self::Shapes => points::LAYOUTS,
             Self::Pictures => images::layout::LAYOUTS,
+            Self::Graphs => graphs::layout::LAYOUTS,
         }
     }
 
-    /// Numbers per point or pixel that the network takes.
-    ///
-    /// # Errors
-    /// Features that come twice, or are the position's.
-    pub fn channels(self, config: &DataConfig) -> Result<i64> {
+    /// The fewest samples of a training batch: batch norm needs two rows, and a graph has one per node.
+    pub fn smallest_training_batch(self) -> usize {
         match self {
-            Self::Shapes => config.channels(),
-            Self::Pictures => Ok(images::CHANNELS),
+            Self::Shapes | Self::Pictures => 2,
+            Self::Graphs => 1,
         }
     }
 }

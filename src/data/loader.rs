@@ -3,7 +3,7 @@
 //!
 //! A loader knows nothing of what a sample is: whatever implements [`Samples`] can be loaded. Every batch is
 //! fixed before the threads start (its indices and the key of its augmentation), so that threads decide only
-//! when it is made. A final training batch of a single sample is dropped, because batch norm needs two.
+//! when it is made. A final training batch of fewer samples than batch norm needs is dropped.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -37,8 +37,18 @@ pub trait Samples: Send + Sync {
     /// The file that holds a sample, and where in it.
     fn name(&self, index: usize) -> &str;
 
-    /// Class of a sample, as its position in the list of classes.
-    fn label(&self, index: usize) -> usize;
+    /// Class of a sample, as its position in the list of classes; none where its parts have labels of their own.
+    fn label(&self, index: usize) -> Option<usize>;
+
+    /// The fewest samples of a training batch; see [`super::SampleKind::smallest_training_batch`].
+    fn smallest_training_batch(&self) -> usize {
+        2
+    }
+
+    /// What has a target: the samples, or the scored nodes of all graphs.
+    fn targets(&self) -> usize {
+        self.len()
+    }
 
     /// Makes the batch of these samples, in this order: on the CPU, or where the samples are stored.
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch>;
@@ -85,14 +95,15 @@ impl EpochPlan {
         Self { key, batch_size, shuffle: false, drop_last: false, training: false }
     }
 
-    /// The number of batches that `samples` samples give.
-    pub fn batch_count(&self, samples: usize) -> usize {
+    /// The number of batches that `samples` samples give; `smallest` is [`Samples::smallest_training_batch`].
+    pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
         let rest = samples % self.batch_size;
-        let keeps_rest = rest > 0 && !self.drop_last && !(self.training && rest == 1 && self.batch_size > 1);
-        samples / self.batch_size + usize::from(keeps_rest)
+        // Smaller batches throughout are what was asked for.
+        let is_too_small = self.training && rest < smallest && self.batch_size >= smallest;
+        samples / self.batch_size + usize::from(rest > 0 && !self.drop_last && !is_too_small)
     }
 
-    fn jobs(&self, samples: usize) -> Vec<Job> {
+    fn jobs(&self, samples: usize, smallest: usize) -> Vec<Job> {
         let mut order: Vec<usize> = (0..samples).collect();
         if self.shuffle {
             let key = Key { purpose: Purpose::Order, ..self.key.at(self.key.epoch, 0) };
@@ -101,7 +112,7 @@ impl EpochPlan {
         let access = Access { training: self.training, key: self.access_key() };
         order
             .chunks(self.batch_size)
-            .take(self.batch_count(samples))
+            .take(self.batch_count(samples, smallest))
             .map(|indices| Job { indices: indices.to_vec(), access })
             .collect()
     }
@@ -143,7 +154,7 @@ impl Loader {
 
     /// The batches of one pass, in order.
     pub fn epoch(&self, plan: &EpochPlan) -> Batches {
-        self.start(plan.jobs(self.samples.len()))
+        self.start(plan.jobs(self.samples.len(), self.samples.smallest_training_batch()))
     }
 
     /// `steps` fresh random batches, the first at the key's step: the data of the alphas' steps. Within a batch
@@ -253,25 +264,27 @@ mod tests {
         for samples in 0..20 {
             for (drop_last, training) in [(false, false), (true, false), (false, true), (true, true)] {
                 let plan = plan(4, drop_last, training);
-                assert_eq!(plan.jobs(samples).len(), plan.batch_count(samples), "{samples} {drop_last} {training}");
+                let jobs = plan.jobs(samples, 2).len();
+                assert_eq!(jobs, plan.batch_count(samples, 2), "{samples} {drop_last} {training}");
             }
         }
     }
 
     #[test]
     fn short_last_batches() {
-        assert_eq!(plan(4, false, true).batch_count(10), 3);
-        assert_eq!(plan(4, true, true).batch_count(10), 2);
-        assert_eq!(plan(4, false, true).batch_count(9), 2, "one sample can't train batch norm");
-        assert_eq!(plan(4, false, false).batch_count(9), 3, "evaluation sees every sample");
-        assert_eq!(plan(1, false, true).batch_count(9), 9, "asked for");
+        assert_eq!(plan(4, false, true).batch_count(10, 2), 3);
+        assert_eq!(plan(4, true, true).batch_count(10, 2), 2);
+        assert_eq!(plan(4, false, true).batch_count(9, 2), 2, "one sample can't train batch norm");
+        assert_eq!(plan(4, false, true).batch_count(9, 1), 3, "one graph can");
+        assert_eq!(plan(4, false, false).batch_count(9, 2), 3, "evaluation sees every sample");
+        assert_eq!(plan(1, false, true).batch_count(9, 2), 9, "asked for");
     }
 
     #[test]
     fn an_epoch_holds_every_sample_once_and_epochs_differ() {
         let order = |epoch| -> Vec<usize> {
             let plan = EpochPlan::training(Key::new(3, Purpose::Order).at(epoch, 0), 4, false);
-            plan.jobs(19).into_iter().flat_map(|job| job.indices).collect()
+            plan.jobs(19, 2).into_iter().flat_map(|job| job.indices).collect()
         };
         let mut sorted = order(0);
         assert_ne!(order(0), order(1));

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::graphs::layout as graphs;
 use super::images::layout::{self as pictures, PICKLES, is_pickled};
 use super::kind::SampleKind;
 use super::points::is_class_folder;
@@ -33,6 +34,10 @@ pub enum SetName {
     ImageNet,
     /// The user's own pictures, in any layout of pictures.
     Images,
+    /// PPI: graphs of proteins that interact.
+    Ppi,
+    /// The user's own graphs, in any layout of graphs.
+    Graphs,
 }
 
 impl SetName {
@@ -45,7 +50,8 @@ impl SetName {
             Self::Cifar10 => &["cifar-10-batches-bin", "cifar-10-batches-py"],
             Self::Cifar100 => &["cifar-100-binary", "cifar-100-python"],
             Self::ImageNet => &["imagenet", "ILSVRC2012"],
-            Self::Points | Self::Images => &[],
+            Self::Ppi => &["ppi"],
+            Self::Points | Self::Images | Self::Graphs => &[],
         }
     }
 
@@ -63,7 +69,8 @@ impl SetName {
             Self::ImageNet => {
                 "\nImageNet is published at https://image-net.org/challenges/LSVRC/2012/ (after registration)"
             }
-            Self::Points | Self::Images => "",
+            Self::Ppi => "\nPPI is published as https://data.dgl.ai/dataset/ppi.zip",
+            Self::Points | Self::Images | Self::Graphs => "",
         }
     }
 
@@ -72,6 +79,7 @@ impl SetName {
         match self {
             Self::ModelNet40 | Self::ModelNet10 | Self::Points => SampleKind::Shapes,
             Self::Cifar10 | Self::Cifar100 | Self::ImageNet | Self::Images => SampleKind::Pictures,
+            Self::Ppi | Self::Graphs => SampleKind::Graphs,
         }
     }
 
@@ -80,17 +88,25 @@ impl SetName {
         match kind {
             SampleKind::Shapes => Self::Points,
             SampleKind::Pictures => Self::Images,
+            SampleKind::Graphs => Self::Graphs,
         }
     }
 
     /// True where `folder` may hold the set, by its layout; the two CIFARs are told apart.
     fn may_be_in(self, folder: &Path) -> bool {
-        match (self.kind(), pictures::Layout::detect(folder)) {
-            (SampleKind::Shapes, _) => Layout::detect(folder).is_some(),
-            (_, None) => false,
-            (_, Some(pictures::Layout::Cifar10)) => self != Self::Cifar100,
-            (_, Some(pictures::Layout::Cifar100)) => self != Self::Cifar10,
-            (_, Some(pictures::Layout::ClassFolders)) => true,
+        match self.kind() {
+            SampleKind::Shapes => Layout::detect(folder).is_some(),
+            SampleKind::Pictures => match pictures::Layout::detect(folder) {
+                None => false,
+                Some(pictures::Layout::Cifar10) => self != Self::Cifar100,
+                Some(pictures::Layout::Cifar100) => self != Self::Cifar10,
+                Some(pictures::Layout::ClassFolders) => true,
+            },
+            SampleKind::Graphs => match graphs::Layout::detect(folder) {
+                None => false,
+                Some(graphs::Layout::Ppi) => true,
+                Some(graphs::Layout::Tables) => self == Self::Graphs,
+            },
         }
     }
 }
@@ -150,17 +166,18 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
     }
 }
 
-/// Finds own data of whatever kind; where a folder has a layout of both, it holds pictures, as pictures may have a
-/// text beside them that would do for a table of points. `synthetic` is shapes unless `kind` says otherwise.
+/// Finds own data of whatever kind; where a folder has a layout of several, it holds graphs rather than pictures, and
+/// these rather than shapes, as tables and texts beside them would do for points. `synthetic` is shapes unless `kind`
+/// says otherwise.
 ///
 /// # Errors
 /// No known layout of this kind, or of any.
 pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, Source)> {
     let has = |kind: SampleKind| SetName::own(kind).may_be_in(Path::new(named));
     let kind = kind.or_else(|| {
-        let kinds = [SampleKind::Pictures, SampleKind::Shapes].into_iter();
+        let kinds = [SampleKind::Graphs, SampleKind::Pictures, SampleKind::Shapes].into_iter();
         let found: Vec<SampleKind> = kinds.filter(|kind| has(*kind)).collect();
-        if let [first, second] = found[..] {
+        if let [first, second, ..] = found[..] {
             let (first, second) = (first.plural(), second.plural());
             tracing::warn!(
                 "{named} may hold {first} or {second}; told are the {first}, --kind {second} tells the others"
@@ -175,9 +192,9 @@ pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, So
 }
 
 fn of_no_kind(folder: &Path) -> Error {
-    let [shapes, pictures] = SampleKind::ALL.map(SampleKind::layouts);
+    let [shapes, pictures, graphs] = SampleKind::ALL.map(SampleKind::layouts);
     Error::usage(format!("no data found; tried {}", describe(None, folder)))
-        .with_hint(format!("name a folder of shapes: {shapes}; or of pictures: {pictures}"))
+        .with_hint(format!("name a folder of shapes: {shapes}; or of pictures: {pictures}; or of graphs: {graphs}"))
 }
 
 /// A folder that the user named is the only place looked at, itself and the set's folder in it.
@@ -211,10 +228,10 @@ fn describe(kind: Option<SampleKind>, path: &Path) -> String {
     let state = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => error.to_string(),
-        Ok(_) if kind != Some(SampleKind::Shapes) && is_pickled(path) => PICKLES.to_owned(),
+        Ok(_) if kind.is_none_or(|kind| kind == SampleKind::Pictures) && is_pickled(path) => PICKLES.to_owned(),
         Ok(mut entries) => match entries.next() {
             None => "empty".to_owned(),
-            Some(_) => format!("no {} in a known layout", kind.map_or("shapes or pictures", SampleKind::plural)),
+            Some(_) => format!("no {} in a known layout", kind.map_or("shapes, pictures or graphs", SampleKind::plural)),
         },
     };
     format!("{} ({state})", path.display())
@@ -242,7 +259,7 @@ mod tests {
     #[test]
     fn own_data_must_be_named() {
         assert_eq!(candidates(SetName::Points, None, Some(Path::new("/v"))), Vec::<PathBuf>::new());
-        for (set, what) in [(SetName::Points, "shapes"), (SetName::Images, "pictures")] {
+        for (set, what) in [(SetName::Points, "shapes"), (SetName::Images, "pictures"), (SetName::Graphs, "graphs")] {
             let error = find(set, None).unwrap_err();
             assert_eq!(error.to_string(), format!("{what}: no data folder was named"));
             assert!(error.hint().unwrap().contains(&format!("built-in {what}")));

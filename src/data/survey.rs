@@ -1,7 +1,7 @@
 //! What a set holds, told without a network: counts, sizes, and every sample that won't do.
 //!
-//! What is peculiar to a kind stands in `points/survey.rs` and `images/survey.rs`. What a sample must satisfy is checked
-//! where it is checked for a run.
+//! What is peculiar to a kind stands in `points/survey.rs`, `images/survey.rs` and `graphs/survey.rs`. What a sample must
+//! satisfy is checked where it is checked for a run.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use super::checks::check_classes;
 use super::config::DataConfig;
+use super::graphs::survey::GraphContent;
 use super::images::survey::PictureContent;
 use super::kind::SampleKind;
 use super::points::survey::ShapeContent;
 use super::source::Source;
 use super::split::Split;
-use super::{images, points};
+use super::{graphs, images, points};
 use crate::error::{Error, Result};
 
 /// What a set holds. Numbers are those of the samples that can be used.
@@ -51,15 +52,22 @@ pub enum Content {
     Shapes(ShapeContent),
     /// Of pictures.
     Pictures(PictureContent),
+    /// Of graphs.
+    Graphs(GraphContent),
+    /// Of graphs that can't be read.
+    None {},
 }
 
-/// The samples of a class.
+/// The samples of a class; of graphs the nodes that have a label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClassCount {
     /// Name of the class.
     pub class: String,
     /// For training, that can be used.
     pub train: usize,
+    /// For validation, where the set itself says which are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
     /// For testing, that can be used.
     pub test: usize,
     /// That can't be used.
@@ -119,11 +127,12 @@ pub(super) struct Seen<'a> {
 /// of a cloud (k · dilation).
 ///
 /// # Errors
-/// A set that can't be opened at all: see [`points::load`] and [`images::load`].
+/// A set that can't be opened at all: see [`points::load`] and [`images::load`]; of graphs every problem is told.
 pub fn survey(kind: SampleKind, source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
     match kind {
         SampleKind::Shapes => points::survey::survey(source, config, minimum_points),
         SampleKind::Pictures => images::survey::survey(source, config),
+        SampleKind::Graphs => Ok(graphs::survey::survey(source, config)),
     }
 }
 
@@ -146,6 +155,20 @@ impl Survey {
         }
     }
 
+    /// What is told of graphs, of which one that can't be read ends the reading of all.
+    pub(super) fn of_parts(
+        looked: Looked,
+        classes: Vec<ClassCount>,
+        content: Content,
+        notes: Vec<String>,
+        problems: &[Error],
+    ) -> Self {
+        let problems = problems.iter().map(|error| problem(&looked.origin, error)).collect();
+        let Looked { kind, origin, layout, division, files, .. } = looked;
+        let lacking = None;
+        Self { kind, data: origin, layout, test_part: division, files, classes, content, notes, problems, lacking }
+    }
+
     /// All samples, those that can't be used too.
     pub fn samples(&self) -> usize {
         self.classes.iter().map(|class| class.train + class.test).sum::<usize>() + self.problems.len()
@@ -161,7 +184,7 @@ impl Spread {
 }
 
 fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
-    let none = |class: &String| ClassCount { class: class.clone(), train: 0, test: 0, bad: 0 };
+    let none = |class: &String| ClassCount { class: class.clone(), train: 0, validation: None, test: 0, bad: 0 };
     let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
     for seen in seen {
         let Some(label) = seen.label else { continue };

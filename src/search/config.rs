@@ -104,9 +104,6 @@ impl SearchConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if self.batch < 2 {
-            return Err(Error::invalid("search.batch", "at least 2, for batch norm", self.batch.to_string()));
-        }
         if self.epochs == Some(0) {
             return Err(Error::invalid("search.epochs", "at least 1", "0"));
         }

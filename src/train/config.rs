@@ -45,9 +45,6 @@ impl TrainConfig {
         if self.epochs == 0 {
             return Err(Error::invalid("train.epochs", "at least 1", "0"));
         }
-        if self.batch < 2 {
-            return Err(Error::invalid("train.batch", "at least 2, for batch norm", self.batch.to_string()));
-        }
         for (key, value) in [("train.drop_path", self.drop_path), ("train.label_smoothing", self.label_smoothing)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::invalid(key, "a number from 0 to less than 1", value.to_string()));

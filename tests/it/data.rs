@@ -105,7 +105,7 @@ fn load_folder(folder: &Path, config: &DataConfig) -> Result<Dataset> {
 }
 
 pub(crate) fn labels(samples: &dyn Samples) -> Vec<usize> {
-    (0..samples.len()).map(|index| samples.label(index)).collect()
+    (0..samples.len()).map(|index| samples.label(index).unwrap()).collect()
 }
 
 fn refusal(folder: &Path) -> Error {

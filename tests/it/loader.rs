@@ -98,8 +98,8 @@ impl Samples for Broken {
         "broken"
     }
 
-    fn label(&self, _: usize) -> usize {
-        0
+    fn label(&self, _: usize) -> Option<usize> {
+        Some(0)
     }
 
     fn batch(&self, indices: &[usize], _: Access) -> Result<Batch> {

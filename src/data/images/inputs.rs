@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pictures::Pictures;
-use super::{Images, Preparation, decode};
+use super::{CHANNELS, Images, Preparation, decode};
 use crate::data::config::DataConfig;
 use crate::data::inputs::{InputNeeds, Inputs, read_each};
 use crate::data::kind::SampleKind;
@@ -22,5 +22,6 @@ pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &DataConfig, needs
     // One that turned bad since would be left out of its batch, and the others be taken for one another.
     let preparation = Preparation { skip_bad: false, ..Preparation::new(config, needs.device) };
     let pictures = Arc::new(Pictures::Files(good));
-    Ok(Inputs { files, samples: Arc::new(Images { pictures, samples, preparation, always_augmented: false }) })
+    let samples = Arc::new(Images { pictures, samples, preparation, always_augmented: false });
+    Ok(Inputs { files, samples, channels: CHANNELS })
 }

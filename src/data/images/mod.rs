@@ -43,7 +43,7 @@ pub(super) use decode::{is_picture, known_extensions};
 pub(super) use inputs::read_inputs;
 
 /// Colours of a pixel.
-pub(super) const CHANNELS: i64 = 3;
+const CHANNELS: i64 = 3;
 
 /// How pictures are looked at.
 #[derive(Debug, Clone)]
@@ -152,8 +152,8 @@ impl Samples for Images {
         self.pictures.name(self.samples[index].0)
     }
 
-    fn label(&self, index: usize) -> usize {
-        self.samples[index].1
+    fn label(&self, index: usize) -> Option<usize> {
+        Some(self.samples[index].1)
     }
 
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
@@ -214,8 +214,9 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         validation: (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
         test: part(&prepare(set.test.pictures)?, tests, false),
         classes: set.classes,
-        channels: CHANNELS,
         multi_label: false,
+        unit: "samples",
+        channels: CHANNELS,
         origin: set.origin,
     })
 }

@@ -37,7 +37,8 @@ pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &mut DataConfig, n
     let order = if needs.draws > 1 { PointOrder::Random } else { config.order };
     let preparation = Preparation { order, ..Preparation::new(config, &reading.features) };
     let draws = Draws { clouds: PointClouds { samples, preparation }, draws: needs.draws };
-    Ok(Inputs { files, samples: Arc::new(draws) })
+    let channels = reading.features.channels() as i64;
+    Ok(Inputs { files, samples: Arc::new(draws), channels })
 }
 
 /// Nobody reads the label.
@@ -79,7 +80,7 @@ impl Samples for Draws {
         self.clouds.name(index / self.draws)
     }
 
-    fn label(&self, index: usize) -> usize {
+    fn label(&self, index: usize) -> Option<usize> {
         self.clouds.label(index / self.draws)
     }
 

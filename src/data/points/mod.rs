@@ -111,8 +111,8 @@ impl Samples for PointClouds {
         &self.samples[index].name
     }
 
-    fn label(&self, index: usize) -> usize {
-        self.samples[index].label
+    fn label(&self, index: usize) -> Option<usize> {
+        Some(self.samples[index].label)
     }
 
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
@@ -196,8 +196,9 @@ fn divide(
         validation: (!held_out.is_empty()).then(|| wrap(held_out)),
         test: wrap(test),
         classes,
-        channels: features.channels() as i64,
         multi_label: false,
+        unit: "samples",
+        channels: features.channels() as i64,
         origin,
     }
 }

@@ -138,7 +138,7 @@ fn synthetic_pictures_say_what_they_are_and_take_any_size() {
         );
         let batch = trained(&*data.train, &[4, 0, 9], 0);
         assert_eq!(batch.images.size(), [3, 3, size as i64, size as i64]);
-        let wanted: Vec<i64> = [4, 0, 9].map(|index| data.train.label(index) as i64).to_vec();
+        let wanted: Vec<i64> = [4, 0, 9].map(|index| data.train.label(index).unwrap() as i64).to_vec();
         assert_eq!(Vec::<i64>::try_from(&batch.labels).unwrap(), wanted);
     }
 }

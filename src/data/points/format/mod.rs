@@ -9,7 +9,6 @@ mod obj;
 mod off;
 mod pcd;
 mod ply;
-mod scan;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -3,21 +3,19 @@
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
 //! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
 //!
-//! The header is read here: the crate `npyz` (0.9) panics where it multiplies a lying shape (when overflow is
-//! checked), and reads structured arrays only into structures that are known when it is compiled.
-
-mod header;
+//! The header is read by ourselves (`data/numpy/header.rs`): the crate `npyz` (0.9) panics where it multiplies a lying
+//! shape (when overflow is checked), and reads structured arrays only into structures that are known when it is
+//! compiled.
 
 use std::io::{Cursor, Read};
 
-use half::f16;
 use zip::ZipArchive;
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::cut;
+use crate::data::numpy::header::{self, Field, Header};
+use crate::data::numpy::{Grid, shape_error, value, whole_rows};
 use crate::error::{Error, Result};
-use header::{Element, Field, Header};
 
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
@@ -74,7 +72,7 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
         return Err(shape_error(header, "some points", place));
     }
     let size = header.size().max(1);
-    let rows = data.chunks_exact(size).take(whole_points(data, points, size, place)?);
+    let rows = data.chunks_exact(size).take(whole_rows(data, points, size, "points", place)?);
     let mut columns = Vec::new();
     for field in fields.iter().filter(|field| !field.is_padding()) {
         for part in 0..field.count {
@@ -90,63 +88,16 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
 /// A table of shape (points, columns).
 fn plain_columns(header: &Header, data: &[u8], place: &str) -> Result<Vec<Column>> {
     let [points, width] = header.shape[..] else { return Err(shape_error(header, "(points, columns)", place)) };
-    let element = header.element;
-    if points == 0 || width == 0 {
-        return Err(shape_error(header, "some points and columns", place));
-    }
-    let size = usize::try_from(width).ok().and_then(|width| width.checked_mul(element.size)).unwrap_or(usize::MAX);
-    let points = whole_points(data, points, size, place)?;
-    let width = size / element.size;
-    let (per_point, per_column) = if header.is_fortran { (1, points) } else { (width, 1) };
-    let column = |column: usize| {
-        let at = |point: usize| &data[(point * per_point + column * per_column) * element.size..];
-        let values = (0..points).map(|point| value(at(point), element)).collect();
-        Column { values, ..Column::numbered(column) }
-    };
-    Ok((0..width).map(column).collect())
-}
-
-/// The number of points, each of `size` bytes, if all are there.
-fn whole_points(data: &[u8], points: u64, size: usize, place: &str) -> Result<usize> {
-    let available = data.len() / size.max(1);
-    match usize::try_from(points) {
-        Ok(points) if points <= available => Ok(points),
-        _ => Err(cut(place, points, "points", available as u64)),
-    }
-}
-
-fn shape_error(header: &Header, expected: &str, place: &str) -> Error {
-    let sizes: Vec<String> = header.shape.iter().map(ToString::to_string).collect();
-    Error::invalid(place, format!("an array of shape {expected}"), format!("shape ({})", sizes.join(", ")))
-}
-
-/// The number at the start of `bytes`, which are at least as many as the type has.
-fn value(bytes: &[u8], element: Element) -> f64 {
-    macro_rules! read {
-        ($kind:ty) => {{
-            let mut array = [0; size_of::<$kind>()];
-            array.copy_from_slice(&bytes[..size_of::<$kind>()]);
-            if element.is_big_endian { <$kind>::from_be_bytes(array) } else { <$kind>::from_le_bytes(array) }
-        }};
-    }
-    match (element.kind, element.size) {
-        (b'f', 2) => read!(f16).into(),
-        (b'f', 4) => read!(f32).into(),
-        (b'f', _) => read!(f64),
-        (b'i', 1) => read!(i8).into(),
-        (b'i', 2) => read!(i16).into(),
-        (b'i', 4) => read!(i32).into(),
-        (b'i', _) => read!(i64) as f64,
-        (_, 1) => read!(u8).into(),
-        (_, 2) => read!(u16).into(),
-        (_, 4) => read!(u32).into(),
-        (_, _) => read!(u64) as f64,
-    }
+    let grid = Grid::new(header, data, [points, width], "points", place)?;
+    let values = |column| (0..grid.rows).map(|point| grid.at(point, column)).collect();
+    Ok((0..grid.columns).map(|column| Column { values: values(column), ..Column::numbered(column) }).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use half::f16;
 
     use super::*;
 

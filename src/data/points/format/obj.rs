@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::{Line, Lines, number, show};
+use crate::data::scan::{Line, Lines, number, show};
 use crate::error::{Error, Result};
 
 const VERTEX: [&str; 6] = ["x", "y", "z", "red", "green", "blue"];

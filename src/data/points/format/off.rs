@@ -9,7 +9,7 @@
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::{Line, Lines, cut, fan, number, show, whole};
+use crate::data::scan::{Line, Lines, cut, fan, number, show, whole};
 use crate::error::{Error, Result};
 
 /// Fewest bytes of a vertex (`0 0 0` and a line end) and of a face (`0` and a line end).

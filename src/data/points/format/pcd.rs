@@ -11,7 +11,7 @@ use pcd_rs::{DataKind, DynReader, DynRecord, Field, FieldDef, PcdDeserialize, Pc
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::{Line, Lines, cut, number, show, without_mark};
+use crate::data::scan::{Line, Lines, cut, number, show, without_mark};
 use crate::error::{Error, Result, first_line};
 
 /// Bytes of the two sizes before compressed points.

@@ -19,7 +19,7 @@ use ply_rs_bw::ply::{
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::{Line, Lines, cut, fan, number, show, whole, without_mark};
+use crate::data::scan::{Line, Lines, cut, fan, number, show, whole, without_mark};
 use crate::error::{Error, Result};
 
 /// The lists that hold the corners of a face.

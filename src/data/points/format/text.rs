@@ -10,7 +10,7 @@
 
 use super::Raw;
 use super::columns::{self, Column};
-use super::scan::{Line, Lines, cut, number, show, whole};
+use crate::data::scan::{Line, Lines, cut, number, show, whole};
 use crate::error::{Error, Result};
 
 /// Lines at the start in which an element's symbol gives a file of chemistry away: count, title, first atom.

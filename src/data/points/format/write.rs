@@ -7,6 +7,7 @@ use std::path::Path;
 use pcd_rs::{DataKind, DynRecord, DynWriter, Field, Schema, ValueKind, WriterInit};
 
 use super::Raw;
+use crate::data::numpy::header;
 use crate::error::{Error, Result};
 
 const AXES: [&str; 3] = ["x", "y", "z"];
@@ -189,18 +190,9 @@ fn pcd(raw: &Raw, points: usize) -> pcd_rs::Result<Vec<u8>> {
 
 /// A plain array of shape (points, columns), version 1.0 of the format: the names of the columns are lost.
 fn npy(raw: &Raw, points: usize) -> Vec<u8> {
-    const MULTIPLE: usize = 64;
     let single = raw.columns.iter().all(|column| is_single(&column.1));
     let kind = if single { "<f4" } else { "<f8" };
-    let shape = format!("({points}, {})", raw.columns.len());
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-    let before = b"\x93NUMPY\x01\x00".len() + size_of::<u16>();
-    let length = (before + header.len() + 1).next_multiple_of(MULTIPLE) - before;
-    header.extend(std::iter::repeat_n(' ', length - 1 - header.len()));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((length as u16).to_le_bytes());
-    bytes.extend(header.into_bytes());
+    let mut bytes = header::write(kind, [points, raw.columns.len()]);
     for point in 0..points {
         raw.columns.iter().for_each(|column| push_float(&mut bytes, column.1[point], single));
     }

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::super::scan::show;
+use crate::data::scan::show;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -14,7 +14,7 @@ const DEEPEST: usize = 8;
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Header {
+pub(in crate::data) struct Header {
     /// The type of a plain array's elements; of no meaning where there are fields.
     pub element: Element,
     pub is_fortran: bool,
@@ -24,7 +24,7 @@ pub(super) struct Header {
 
 /// The type of a number: `b`, `i`, `u` or `f` of so many bytes, or `V`, which is padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element {
+pub(in crate::data) struct Element {
     pub kind: u8,
     pub size: usize,
     pub is_big_endian: bool,
@@ -32,7 +32,7 @@ pub(super) struct Element {
 
 /// A field of a structured array.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(in crate::data) struct Field {
     pub name: String,
     pub element: Element,
     /// How many numbers it has.
@@ -42,24 +42,24 @@ pub(super) struct Field {
 }
 
 impl Header {
-    pub(super) fn fields(&self) -> &[Field] {
+    pub(in crate::data) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
     /// Bytes of an element or a row.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::data) fn size(&self) -> usize {
         self.fields.last().map_or(self.element.size, Field::end)
     }
 }
 
 impl Element {
-    pub(super) fn is_byte(self) -> bool {
+    pub(in crate::data) fn is_byte(self) -> bool {
         (self.kind, self.size) == (b'u', 1)
     }
 }
 
 impl Field {
-    pub(super) fn is_padding(&self) -> bool {
+    pub(in crate::data) fn is_padding(&self) -> bool {
         self.element.kind == b'V'
     }
 
@@ -69,7 +69,7 @@ impl Field {
 }
 
 /// The header, and the data after it.
-pub(super) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8])> {
+pub(in crate::data) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8])> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         let found = if bytes.is_empty() { "an empty file".to_owned() } else { show(&bytes[..bytes.len().min(8)]) };
         return Err(Error::invalid(place, "a NumPy array, which begins with \\x93NUMPY", found));
@@ -94,6 +94,19 @@ pub(super) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8]
         Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
             .with_hint("save the array as float32, for example with array.astype('float32')")
     })
+}
+
+/// The beginning of a file with a table (rows, columns) in C order, up to its numbers; `kind` is their type as NumPy
+/// writes it, such as `<f4`.
+pub(in crate::data) fn write(kind: &str, [rows, columns]: [usize; 2]) -> Vec<u8> {
+    const VERSION: &[u8] = b"\x01\x00";
+    const MULTIPLE: usize = 64;
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let before = MAGIC.len() + VERSION.len() + size_of::<u16>();
+    let length = (before + header.len() + 1).next_multiple_of(MULTIPLE) - before;
+    header.extend(std::iter::repeat_n(' ', length - 1 - header.len()));
+    header.push('\n');
+    [MAGIC, VERSION, &(length as u16).to_le_bytes(), header.as_bytes()].concat()
 }
 
 /// A value in Python's notation.

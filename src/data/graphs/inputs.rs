@@ -1,0 +1,92 @@
+//! Graphs without labels, as the user names them, for prediction: every node gets a row.
+//!
+//! A folder of edges and features, or one in the layout of PPI; labels and lists of nodes that lie there too are
+//! passed over.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Graphs;
+use super::layout::{LAYOUTS, Layout};
+use super::nodes::Graph;
+use super::set::{first, graph_name, read_tables};
+use super::tables::{Checked, Problems};
+use super::ppi;
+use crate::data::config::DataConfig;
+use crate::data::folders::folders;
+use crate::data::inputs::{InputFile, InputNeeds, Inputs};
+use crate::error::{Error, Result};
+
+/// The folders of graphs that `named` means: a folder itself, or the folders of graphs in it.
+///
+/// # Errors
+/// A path that is not there, is no folder, or holds no graphs.
+pub(in crate::data) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in named {
+        let place = path.display().to_string();
+        let expected = format!("a folder of graphs: {LAYOUTS}");
+        match std::fs::metadata(path) {
+            Err(error) => return Err(Error::read(path, error)),
+            Ok(data) if !data.is_dir() => return Err(Error::invalid(place, expected, "a file")),
+            Ok(_) if Layout::detect(path).is_some() => found.push(path.clone()),
+            Ok(_) => {
+                let before = found.len();
+                found.extend(folders(path)?.into_iter().filter(|folder| Layout::detect(folder).is_some()));
+                if found.len() == before {
+                    return Err(Error::invalid(place, expected, "none, nor in the folders in it")
+                        .with_hint("the network was trained on graphs; labels and lists may be left out"));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the graphs; see [`crate::data::read_inputs`]. What is called a file is a node here, in the order of the graphs.
+pub(in crate::data) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
+    let (mut files, mut graphs): (Vec<InputFile>, Vec<Graph>) = (Vec::new(), Vec::new());
+    for folder in named {
+        match read_one(folder, config, graphs.first().map(|graph| graph.features.columns)) {
+            Ok(mut read) => {
+                files.extend(read.iter().flat_map(nodes));
+                graphs.append(&mut read);
+            }
+            Err(error) if needs.skip_bad => {
+                tracing::warn!("skipped: {error}");
+                files.push(InputFile { name: folder.display().to_string(), error: Some(error.to_string()) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let channels = graphs.first().map_or(0, |graph| graph.features.columns as i64);
+    Ok(Inputs { files, samples: Arc::new(Graphs::whole(graphs)), channels })
+}
+
+fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Result<Vec<Graph>> {
+    let graphs = match Layout::detect(folder) {
+        Some(Layout::Ppi) => ppi::read_inputs(folder, &config.graphs),
+        _ => read_folder(folder, config),
+    };
+    let graphs = graphs.map_err(first)?;
+    let found = graphs.first().map(|graph| graph.features.columns);
+    match (columns, found) {
+        (Some(expected), Some(found)) if expected != found => {
+            let place = format!("{}: features", folder.display());
+            Err(Error::invalid(place, format!("{expected} columns, as the folder before"), found.to_string()))
+        }
+        _ => Ok(graphs),
+    }
+}
+
+fn read_folder(folder: &Path, config: &DataConfig) -> Checked<Vec<Graph>> {
+    let mut problems = Problems::default();
+    let Some(tables) = read_tables(folder, &mut problems) else { return Err(problems.0) };
+    let nodes = tables.into_nodes(folder, problems, None)?;
+    let place = folder.display().to_string();
+    nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])
+}
+
+fn nodes(graph: &Graph) -> impl Iterator<Item = InputFile> {
+    graph.nodes.iter().map(|node| InputFile { name: format!("{}, node {node}", graph.name), error: None })
+}

@@ -1,0 +1,191 @@
+//! PPI as it is published: `{train,valid,test}_{graph.json,feats.npy,labels.npy,graph_id.npy}`.
+//!
+//! The JSON is networkx's node-link form, of which ids of nodes and ends of links are read; a node's id is its row in
+//! the arrays. Every part has graphs of its own, and their nodes are numbered through.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::config::GraphDataConfig;
+use super::labels::{Labelled, Labels};
+use super::nodes::{Graph, Matrix, Nodes, read_graph_numbers, require_one_graph};
+use super::set::{GraphSet, count, graph_name, with_training_share};
+use super::tables::{Checked, Problems, Table, missing, node_hint};
+use crate::data::config::DataConfig;
+use crate::data::folders::file_name;
+use crate::data::split::Split;
+use crate::error::{Error, Result};
+use crate::tensor::adjacency::Link;
+
+/// The parts as the files call them.
+const PARTS: [(&str, Split); 3] = [("train", Split::Train), ("valid", Split::Validation), ("test", Split::Test)];
+
+/// Problems of one file that are told.
+const MOST: usize = 100;
+
+/// A graph in networkx's node-link form; everything else is passed over.
+#[derive(Debug, Deserialize)]
+struct NodeLink {
+    nodes: Vec<Node>,
+    #[serde(alias = "edges")]
+    links: Vec<Ends>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ends {
+    source: u64,
+    target: u64,
+}
+
+/// A part as read.
+struct Part {
+    graphs: Vec<Graph>,
+    names: Vec<String>,
+    columns: usize,
+    multi_label: bool,
+}
+
+/// Reads the set; its own validation part is that of runs, whatever `data.validation` says.
+///
+/// # Errors
+/// Files that are not there or won't do, and parts that don't belong together: all problems.
+pub(super) fn open(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
+    let (mut parts, mut problems) = (Vec::new(), Problems::default());
+    for (part, split) in PARTS {
+        parts.extend(problems.keep(read(folder, part, true, &config.graphs)).map(|part| (split, part)));
+    }
+    let ([(_, train), others @ ..], true) = (&parts[..], problems.0.is_empty()) else { return Err(problems.0) };
+    for (split, part) in others {
+        require_same(folder, *split, "feats", train.columns, part.columns).map_err(|error| vec![error])?;
+        let labels = [train, part].map(|part| part.names.len());
+        require_same(folder, *split, "labels", labels[0], labels[1]).map_err(|error| vec![error])?;
+    }
+    let (names, multi_label) = (train.names.clone(), train.multi_label);
+    let marks = parts.iter().flat_map(|(split, part)| part.graphs.iter().map(|graph| vec![Some(*split); graph.size()]));
+    let marks = marks.collect();
+    let graphs: Vec<Graph> = parts.into_iter().flat_map(|(_, part)| part.graphs).collect();
+    Ok(GraphSet {
+        origin: format!("{} ({})", folder.display(), count(graphs.len())),
+        marks: with_training_share(&graphs, marks, config),
+        graphs,
+        names,
+        multi_label,
+        layout: "PPI",
+        division: "names of the files".to_owned(),
+        files: [("json".to_owned(), PARTS.len()), ("npy".to_owned(), 3 * PARTS.len())].into(),
+    })
+}
+
+fn require_same(folder: &Path, split: Split, file: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    let part = PARTS.into_iter().find(|(_, of)| *of == split).map_or("", |(part, _)| part);
+    let place = folder.join(format!("{part}_{file}.npy")).display().to_string();
+    let found = if file == "feats" { format!("{found} columns") } else { format!("{found} labels") };
+    Err(Error::invalid(place, format!("{expected}, as in train_{file}.npy"), found))
+}
+
+/// Reads a part; `labelled` where its labels matter.
+fn read(folder: &Path, part: &str, labelled: bool, config: &GraphDataConfig) -> Checked<Part> {
+    let path = |file: &str| folder.join(format!("{part}_{file}"));
+    let table = |file: &str| there(folder, path(file)).and_then(|path| Table::open(&path));
+    let mut problems = Problems::default();
+    let tables = ["feats.npy", "graph_id.npy"].map(|file| problems.keep_one(table(file)));
+    let labels = if labelled { problems.keep_one(table("labels.npy")) } else { None };
+    let json = problems.keep_one(there(folder, path("graph.json")));
+    let [features, graphs] = tables;
+    let Some(features) = features.and_then(|table| problems.keep(Matrix::read(&table))) else { return Err(problems.0) };
+    let nodes = features.rows();
+    let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
+    let labels = labels.and_then(|table| problems.keep(Labelled::read(&table, nodes)));
+    let links = json.and_then(|path| problems.keep(read_links(&path, nodes, graphs.as_deref())));
+    let Some(links) = links.filter(|_| problems.0.is_empty()) else { return Err(problems.0) };
+    let columns = features.columns;
+    let (names, labels) = labels.map_or((Vec::new(), None), |Labelled { names, labels }| (names, Some(labels)));
+    let multi_label = matches!(labels, Some(Labels::Several(_)));
+    let place = path("graph.json").display().to_string();
+    let graphs = Nodes { features, graphs, links, labels }
+        .into_graphs(config, |number| graph_name(&place, number))
+        .map_err(|error| vec![error])?;
+    Ok(Part { graphs, names, columns, multi_label })
+}
+
+/// All graphs of the parts that are there, without labels.
+///
+/// # Errors
+/// Files that are not there or won't do: all problems.
+pub(super) fn read_inputs(folder: &Path, config: &GraphDataConfig) -> Checked<Vec<Graph>> {
+    let is_there = |part: &&str| folder.join(format!("{part}_graph.json")).is_file();
+    let parts = PARTS.iter().map(|(part, _)| *part).filter(is_there);
+    let mut graphs = Vec::new();
+    for part in parts {
+        graphs.extend(read(folder, part, false, config)?.graphs);
+    }
+    Ok(graphs)
+}
+
+/// The path, where there is a file.
+fn there(folder: &Path, path: PathBuf) -> Result<PathBuf> {
+    if path.is_file() { Ok(path) } else { Err(missing(folder, &file_name(&path))) }
+}
+
+/// The links of so many nodes.
+fn read_links(path: &Path, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<Link>> {
+    let place = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| vec![Error::read(path, error)])?;
+    let read = serde_json::from_slice::<NodeLink>(&bytes).map_err(|error| {
+        let expected = "networkx's node-link JSON: nodes with an id, links with source and target";
+        vec![Error::invalid(&place, expected, error.to_string())]
+    })?;
+    drop(bytes);
+    require_rows(&read.nodes, nodes, &place).map_err(|error| vec![error])?;
+    let (mut links, mut problems) = (Vec::with_capacity(read.links.len()), Vec::new());
+    for (position, ends) in read.links.into_iter().enumerate() {
+        match link(&ends, nodes, graphs, &place, position) {
+            Ok(link) => links.push(link),
+            Err(error) if problems.len() < MOST => problems.push(error),
+            Err(_) => break,
+        }
+    }
+    if problems.is_empty() { Ok(links) } else { Err(problems) }
+}
+
+fn link(ends: &Ends, nodes: usize, graphs: Option<&[u64]>, place: &str, position: usize) -> Result<Link> {
+    let place = || format!("{place}, link {position}");
+    let node = |what: &str, id: u64| {
+        u32::try_from(id).ok().filter(|id| (*id as usize) < nodes).ok_or_else(|| {
+            let expected = format!("a {what} node from 0 to {}", nodes.saturating_sub(1));
+            Error::invalid(place(), expected, id.to_string()).with_hint(node_hint(Some(id), nodes))
+        })
+    };
+    let link = [node("source", ends.source)?, node("target", ends.target)?];
+    require_one_graph(link, graphs, place)?;
+    Ok(link)
+}
+
+/// The ids must be the rows of the arrays.
+fn require_rows(read: &[Node], nodes: usize, place: &str) -> Result<()> {
+    let mut seen = vec![false; nodes];
+    for (position, node) in read.iter().enumerate() {
+        match seen.get_mut(usize::try_from(node.id).unwrap_or(usize::MAX)) {
+            Some(seen) if !*seen => *seen = true,
+            _ => {
+                let expected = format!("an id from 0 to {} that comes once", nodes.saturating_sub(1));
+                return Err(Error::invalid(format!("{place}, node {position}"), expected, node.id.to_string())
+                    .with_hint("a node's id is its row in the arrays"));
+            }
+        }
+    }
+    if read.len() != nodes {
+        let expected = format!("{nodes} nodes, as the arrays have rows");
+        return Err(Error::invalid(place, expected, read.len().to_string()));
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! A set of graphs as opened from whichever layout: its graphs, what their nodes are labelled with, and the split of
+//! every node.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::division::{Division, Marks, divide, shorten};
+use super::labels::{Labelled, Labels};
+use super::layout::{EXTENSIONS, LAYOUTS, Layout};
+use super::lists::Lists;
+use super::nodes::{Graph, Matrix, Nodes, read_graph_numbers, read_links};
+use super::tables::{Checked, Problems, Table};
+use super::{ppi, synthetic};
+use crate::data::config::DataConfig;
+use crate::data::source::{SetName, Source};
+use crate::error::Error;
+use crate::tensor::adjacency::Link;
+
+/// A set that was found and read.
+#[derive(Debug)]
+pub(super) struct GraphSet {
+    pub graphs: Vec<Graph>,
+    /// The split of every node, graph by graph.
+    pub marks: Marks,
+    /// Of the classes, or of the labels.
+    pub names: Vec<String>,
+    /// Nodes have several labels, each of which holds or not.
+    pub multi_label: bool,
+    /// Where it comes from, in words.
+    pub origin: String,
+    /// How it is stored, in words.
+    pub layout: &'static str,
+    /// What says which nodes are for testing, in words.
+    pub division: String,
+    /// Files by extension.
+    pub files: BTreeMap<String, usize>,
+}
+
+/// What the tables of a folder hold but for labels; what won't do is left out.
+#[derive(Debug)]
+pub(super) struct Tables {
+    features: Matrix,
+    graphs: Option<Vec<u64>>,
+    links: Vec<Link>,
+    /// Links have columns besides source and target, which nobody reads.
+    has_more: bool,
+}
+
+impl GraphSet {
+    /// Opens the set.
+    ///
+    /// # Errors
+    /// Everything that a run would refuse, the first problem first.
+    pub fn open(source: &Source, config: &DataConfig, set: SetName) -> Checked<Self> {
+        let folder = match source {
+            Source::Synthetic => return synthetic::open(config, set).map_err(|error| vec![error]),
+            Source::Folder(folder) => folder,
+        };
+        match Layout::detect(folder) {
+            Some(Layout::Ppi) => ppi::open(folder, config),
+            Some(Layout::Tables) => open_tables(folder, config),
+            None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
+        }
+    }
+
+    /// Numbers per node.
+    pub fn channels(&self) -> usize {
+        self.graphs.first().map_or(0, |graph| graph.features.columns)
+    }
+}
+
+fn open_tables(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
+    let mut problems = Problems::default();
+    let Some(tables) = read_tables(folder, &mut problems) else { return Err(problems.0) };
+    let count = tables.features.rows();
+    let labels = problems.keep_one(Table::require(folder, "labels"));
+    let labelled = labels.and_then(|table| problems.keep(Labelled::read(&table, count)));
+    let lists = problems.keep(Lists::read(folder, config, count));
+    let (Some(Labelled { names, labels }), Some(lists)) = (labelled, lists) else { return Err(problems.0) };
+    let multi_label = matches!(labels, Labels::Several(_));
+    let nodes = tables.into_nodes(folder, problems, Some(labels))?;
+    let place = folder.display().to_string();
+    let graphs = nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
+    let Division { marks, description } = divide(&graphs, &lists, config, &place).map_err(|error| vec![error])?;
+    Ok(GraphSet {
+        origin: format!("{place} ({})", self::count(graphs.len())),
+        graphs,
+        marks,
+        names,
+        multi_label,
+        layout: "edges, features, labels",
+        division: description,
+        files: files(folder, &lists),
+    })
+}
+
+/// What messages call a graph of a folder.
+pub(super) fn graph_name(place: &str, number: Option<u64>) -> String {
+    number.map_or_else(|| place.to_owned(), |number| format!("{place}, graph {number}"))
+}
+
+/// So many graphs in words.
+pub(super) fn count(graphs: usize) -> String {
+    if graphs == 1 { "one graph".to_owned() } else { format!("{graphs} graphs") }
+}
+
+fn files(folder: &Path, lists: &Lists) -> BTreeMap<String, usize> {
+    let mut files = BTreeMap::new();
+    for table in ["edges", "features", "labels", "graphs"] {
+        for extension in EXTENSIONS.iter().filter(|extension| folder.join(format!("{table}.{extension}")).is_file()) {
+            *files.entry((*extension).to_owned()).or_default() += 1;
+        }
+    }
+    if !lists.present.is_empty() {
+        files.insert("txt".to_owned(), lists.present.len());
+    }
+    files
+}
+
+/// Reads features, graph numbers and links of a folder; none without features, as these number the nodes.
+pub(super) fn read_tables(folder: &Path, problems: &mut Problems) -> Option<Tables> {
+    let features = problems.keep_one(Table::require(folder, "features"));
+    let edges = problems.keep_one(Table::require(folder, "edges"));
+    let features = features.and_then(|table| problems.keep(Matrix::read(&table)))?;
+    let nodes = features.rows();
+    let graphs = problems.keep_one(Table::find(folder, "graphs")).flatten();
+    let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
+    let links = edges.and_then(|table| problems.keep(read_links(&table, nodes, graphs.as_deref())));
+    let (links, has_more) = links.unwrap_or_default();
+    Some(Tables { features, graphs, links, has_more })
+}
+
+impl Tables {
+    /// The nodes, if nothing was wrong with any table.
+    ///
+    /// # Errors
+    /// Everything that was.
+    pub fn into_nodes(self, folder: &Path, problems: Problems, labels: Option<Labels>) -> Checked<Nodes> {
+        if !problems.0.is_empty() {
+            return Err(problems.0);
+        }
+        if self.has_more {
+            let place = folder.display();
+            tracing::warn!("{place}: edges have more columns than source and target; those are not read");
+        }
+        Ok(Nodes { features: self.features, graphs: self.graphs, links: self.links, labels })
+    }
+}
+
+/// The first of many errors, with a word about the others.
+pub(super) fn first(problems: Vec<Error>) -> Error {
+    let others = problems.len().saturating_sub(1);
+    let Some(first) = problems.into_iter().next() else { return Error::run("a set of graphs can't be read") };
+    if others == 0 {
+        return first;
+    }
+    let own = first.hint().map_or(String::new(), |own| format!("{own}; "));
+    first.with_hint(format!("{own}{others} more problems: `sgas data info DIR` lists them"))
+}
+
+/// Makes a set's marks those of a run that uses a share of the training nodes.
+pub(super) fn with_training_share(graphs: &[Graph], mut marks: Marks, config: &DataConfig) -> Marks {
+    shorten(graphs, &mut marks, config);
+    marks
+}

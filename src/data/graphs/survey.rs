@@ -1,0 +1,180 @@
+//! What a set of graphs holds: nodes, links, labels, and everything that a run would refuse.
+
+use serde::Serialize;
+
+use super::labels::Labels;
+use super::links::StoredLinks;
+use super::nodes::Graph;
+use super::set::GraphSet;
+use super::tables::Checked;
+use crate::data::config::DataConfig;
+use crate::data::graphs::division::Marks;
+use crate::data::graphs::layout::Layout;
+use crate::data::kind::SampleKind;
+use crate::data::source::{SetName, Source};
+use crate::data::split::Split;
+use crate::data::survey::{ClassCount, Content, Looked, Spread, Survey};
+
+/// What only sets of graphs hold. Links are those that a network gets, but for `stored`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GraphContent {
+    /// The graphs.
+    pub graphs: usize,
+    /// Nodes of all graphs.
+    pub nodes: usize,
+    /// Nodes of each graph.
+    pub nodes_per_graph: Option<Spread>,
+    /// Links of all graphs.
+    pub links: usize,
+    /// Links into each node.
+    pub degrees: Option<Spread>,
+    /// Nodes without any link.
+    pub isolated: usize,
+    /// The links as stored.
+    pub stored: StoredLinks,
+    /// Numbers per node.
+    pub features: usize,
+    /// Nodes have several labels, each of which holds or not; else one of several classes.
+    pub multi_label: bool,
+    /// Nodes that are scored in each split.
+    pub splits: SplitCounts,
+}
+
+/// Nodes by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct SplitCounts {
+    /// For training.
+    pub train: usize,
+    /// For validation.
+    pub validation: usize,
+    /// For testing.
+    pub test: usize,
+    /// Never scored.
+    pub none: usize,
+}
+
+impl SplitCounts {
+    fn add(&mut self, mark: Option<Split>) {
+        match mark {
+            Some(Split::Train) => self.train += 1,
+            Some(Split::Validation) => self.validation += 1,
+            Some(Split::Test) => self.test += 1,
+            None => self.none += 1,
+        }
+    }
+}
+
+/// Looks at the whole set; see [`crate::data::survey()`].
+pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Survey {
+    let read = GraphSet::open(source, config, SetName::Graphs);
+    let looked = looked(source, &read);
+    match read {
+        Ok(set) => {
+            let classes = classes(&set);
+            let (content, notes) = (content(&set), notes(&set, &classes));
+            Survey::of_parts(looked, classes, Content::Graphs(content), notes, &[])
+        }
+        Err(problems) => Survey::of_parts(looked, Vec::new(), Content::None {}, Vec::new(), &problems),
+    }
+}
+
+fn looked(source: &Source, read: &Checked<GraphSet>) -> Looked {
+    let kind = SampleKind::Graphs;
+    if let Ok(set) = read {
+        let (origin, layout, division) = (set.origin.clone(), set.layout, set.division.clone());
+        return Looked { kind, origin, layout, division, files: set.files.clone(), classes: set.names.clone() };
+    }
+    let layout = match source {
+        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Ppi) => "PPI",
+        _ => "edges, features, labels",
+    };
+    let division = "not known".to_owned();
+    Looked { kind, origin: source.to_string(), layout, division, files: [].into(), classes: Vec::new() }
+}
+
+fn content(set: &GraphSet) -> GraphContent {
+    let graphs = &set.graphs;
+    let mut stored = StoredLinks::default();
+    graphs.iter().for_each(|graph| stored += graph.stored);
+    let mut splits = SplitCounts::default();
+    set.marks.iter().flatten().for_each(|mark| splits.add(*mark));
+    let degrees = |graph: &Graph| graph.links.incoming().windows(2).map(|ends| (ends[1] - ends[0]) as usize).collect();
+    let degrees: Vec<Vec<usize>> = graphs.iter().map(degrees).collect();
+    GraphContent {
+        graphs: graphs.len(),
+        nodes: graphs.iter().map(Graph::size).sum(),
+        nodes_per_graph: Spread::of(graphs.iter().map(Graph::size)),
+        links: graphs.iter().map(|graph| graph.links.links()).sum(),
+        degrees: Spread::of(degrees.iter().flatten().copied()),
+        isolated: graphs.iter().map(isolated).sum(),
+        stored,
+        features: set.channels(),
+        multi_label: set.multi_label,
+        splits,
+    }
+}
+
+/// Nodes that no link leads to or from.
+fn isolated(graph: &Graph) -> usize {
+    let has_none = |ends: &[i32], node: usize| ends[node] == ends[node + 1];
+    let [incoming, outgoing] = [graph.links.incoming(), graph.links.outgoing()];
+    (0..graph.size()).filter(|node| has_none(incoming, *node) && has_none(outgoing, *node)).count()
+}
+
+/// How many nodes of each split have each class, or for how many each label holds.
+fn classes(set: &GraphSet) -> Vec<ClassCount> {
+    let mut counts = vec![SplitCounts::default(); set.names.len()];
+    for (graph, marks) in set.graphs.iter().zip(&set.marks) {
+        match &graph.labels {
+            Some(Labels::Classes(classes)) => {
+                classes.iter().zip(marks).for_each(|(class, mark)| counts[*class as usize].add(*mark));
+            }
+            Some(Labels::Several(values)) => {
+                for (row, mark) in values.chunks(set.names.len()).zip(marks) {
+                    let held = row.iter().zip(&mut counts).filter(|(value, _)| **value > 0.0);
+                    held.for_each(|(_, count)| count.add(*mark));
+                }
+            }
+            None => {}
+        }
+    }
+    let count = |(class, count): (&String, SplitCounts)| {
+        let SplitCounts { train, validation, test, .. } = count;
+        ClassCount { class: class.clone(), train, validation: Some(validation), test, bad: 0 }
+    };
+    set.names.iter().zip(counts).map(count).collect()
+}
+
+fn notes(set: &GraphSet, classes: &[ClassCount]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let what = if set.multi_label { "labels" } else { "classes" };
+    let counts: [(&str, fn(&ClassCount) -> usize); 2] = [("training", |class| class.train), ("test", |class| class.test)];
+    for (split, count) in counts {
+        let lacking: Vec<&str> =
+            classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();
+        if let Some(first) = lacking.first() {
+            notes.push(format!("{} {what}, such as {first}, have no {split} node", lacking.len()));
+        }
+    }
+    if set.multi_label && has_one_each(&set.graphs) {
+        notes.push("every node has exactly one label: one column of classes would say so".to_owned());
+    }
+    if unscored(&set.marks) > 0 {
+        let count = unscored(&set.marks);
+        notes.push(format!("{count} nodes are for nothing: they are not scored, but messages flow through them"));
+    }
+    notes
+}
+
+fn has_one_each(graphs: &[Graph]) -> bool {
+    graphs.iter().all(|graph| match &graph.labels {
+        Some(Labels::Several(values)) => {
+            values.chunks(values.len() / graph.size()).all(|row| row.iter().sum::<f32>() == 1.0)
+        }
+        _ => false,
+    })
+}
+
+fn unscored(marks: &Marks) -> usize {
+    marks.iter().flatten().filter(|mark| mark.is_none()).count()
+}
