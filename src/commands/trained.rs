@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::SampleKind;
 use crate::error::{Error, Result};
-use crate::genotype::Genotype;
+use crate::genotype::{Genotype, SpaceName};
 use crate::model::{self, Model};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -70,10 +70,24 @@ impl Trained {
     /// # Errors
     /// Weights of another network, or of another number of classes or channels.
     pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
+        self.require_channels(channels)?;
         let spec = self.run.network(classes, channels);
         let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device);
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
+    }
+
+    fn require_channels(&self, channels: i64) -> Result<()> {
+        let trained = match model::input_channels(self.genotype.space, &self.tensors) {
+            Some(trained) if trained != channels => trained,
+            _ => return Ok(()),
+        };
+        let (place, what, hint) = match self.genotype.space {
+            SpaceName::Graph => ("features", "node", "give graphs whose nodes have the same features"),
+            _ => ("data.features", "point", "give data.features as in training; a run has it in its config.toml"),
+        };
+        let expected = format!("the {trained} numbers per {what} that the network was trained on");
+        Err(Error::invalid(place, expected, channels.to_string()).with_hint(hint))
     }
 
     /// What the network was trained on.

@@ -199,3 +199,14 @@ pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin:
             .with_hint("these are the weights of another network")
     })
 }
+
+/// The numbers per input point or node that a network with these weights takes; absent for images, which all have
+/// three, and for weights of another network.
+pub fn input_channels(space: SpaceName, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
+    let weight = match space {
+        SpaceName::Point => point::INPUT_WEIGHT,
+        SpaceName::Graph => graph::INPUT_WEIGHT,
+        SpaceName::Image => return None,
+    };
+    weights.get(weight)?.size().get(1).copied()
+}
