@@ -1,8 +1,8 @@
 //! `sgas data info`: what a folder of shapes or pictures holds, and every file that can't be used.
 
 use super::{DataInfoOptions, print};
-use crate::config::{self, Sources, TrainRun};
-use crate::data::{self, Bounds, Column, Content, PictureContent, SampleKind, ShapeContent, Spread, Survey};
+use crate::config::{self, Sources, TrainRun, tasks};
+use crate::data::{self, Bounds, Column, Content, PictureContent, ShapeContent, Spread, Survey};
 use crate::error::{Error, Result};
 use std::io::Write;
 
@@ -15,7 +15,9 @@ const TOLD: usize = 20;
 /// A folder without a set, and, after what it holds was printed, samples that can't be used.
 pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     let (kind, source) = data::find_own(options.kind, &options.folder)?;
-    let sources = Sources { config: None, begun: false, task: Some(task(kind)), set: &options.set, flags: &[] };
+    // Looked at with the defaults of the task of own samples.
+    let task = Some(tasks::of_own(kind).name);
+    let sources = Sources { config: None, begun: false, task, set: &options.set, flags: &[] };
     let run: TrainRun = config::resolve(&sources)?;
     let survey = data::survey(kind, &source, &run.data, run.point.minimum_points(run.model.cells))?;
     let text = match options.json {
@@ -24,14 +26,6 @@ pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     };
     print(out, &text)?;
     verdict(&survey)
-}
-
-/// Whose defaults a set is looked at with.
-fn task(kind: SampleKind) -> &'static str {
-    match kind {
-        SampleKind::Shapes => "points",
-        SampleKind::Pictures => "images",
-    }
 }
 
 fn verdict(survey: &Survey) -> Result<()> {

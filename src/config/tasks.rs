@@ -1,6 +1,6 @@
 //! The tasks that users name: what each searches and trains, and on which data set.
 
-use crate::data::SetName;
+use crate::data::{SampleKind, SetName};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::nearest;
@@ -48,6 +48,12 @@ pub fn find(name: &str) -> Result<KnownTask> {
 /// A space of which no task is there yet.
 pub fn of_space(space: SpaceName) -> Result<KnownTask> {
     TASKS.into_iter().find(|known| known.space == space).ok_or_else(|| not_yet(space))
+}
+
+/// The task of the user's own samples of this kind.
+pub fn of_own(kind: SampleKind) -> KnownTask {
+    let own = SetName::own(kind);
+    TASKS.into_iter().find(|known| known.set == own).expect("own data of every kind has a task")
 }
 
 /// What is said where a space has no task.

@@ -76,7 +76,7 @@ impl SetName {
     }
 
     /// The user's own samples of this kind.
-    fn own(kind: SampleKind) -> Self {
+    pub fn own(kind: SampleKind) -> Self {
         match kind {
             SampleKind::Shapes => Self::Points,
             SampleKind::Pictures => Self::Images,
