@@ -28,18 +28,11 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
 }
 
 fn shapes(options: &DataSynthOptions) -> Result<SyntheticFiles> {
-    let of_shapes = |format: &SynthFormat| match format {
-        SynthFormat::Shape(format) => Ok(*format),
-        SynthFormat::Picture(format) => {
-            Err(Error::usage(format!("--format {}: shapes have other formats", format.name()))
-                .with_hint("--kind pictures writes pictures"))
-        }
-    };
-    let formats = options.formats.iter().map(of_shapes).collect::<Result<Vec<_>>>()?;
+    let of_shapes = |format| if let SynthFormat::Shape(format) = format { Some(format) } else { None };
     Ok(SyntheticFiles {
         size: options.size.clone(),
         points: options.points.unwrap_or(POINTS),
-        formats: if formats.is_empty() { vec![SyntheticFormat::Ply] } else { formats },
+        formats: formats(options, SyntheticFormat::Ply, of_shapes, "--kind pictures writes pictures")?,
         layout: options.layout.unwrap_or(SyntheticLayout::Split),
     })
 }
@@ -50,14 +43,25 @@ fn pictures(options: &DataSynthOptions) -> Result<SyntheticPictures> {
         return Err(Error::usage(format!("{flag} is for shapes, not for --kind pictures"))
             .with_hint("pictures are written as {train,val}/<class>/FILE, 32 by 32 pixels each"));
     }
-    let of_pictures = |format: &SynthFormat| match format {
-        SynthFormat::Picture(format) => Ok(*format),
-        SynthFormat::Shape(format) => {
-            Err(Error::usage(format!("--format {}: pictures have other formats", format.name()))
-                .with_hint("pictures are written as png, jpg or webp"))
-        }
-    };
-    let formats = options.formats.iter().map(of_pictures).collect::<Result<Vec<_>>>()?;
-    let formats = if formats.is_empty() { vec![PictureFormat::Png] } else { formats };
+    let of_pictures = |format| if let SynthFormat::Picture(format) = format { Some(format) } else { None };
+    let formats = formats(options, PictureFormat::Png, of_pictures, "pictures are written as png, jpg or webp")?;
     Ok(SyntheticPictures { size: options.size.clone(), formats })
+}
+
+/// The formats that were asked for, each of the kind that `own` takes; `usual` where none was.
+fn formats<F>(
+    options: &DataSynthOptions,
+    usual: F,
+    own: impl Fn(SynthFormat) -> Option<F>,
+    hint: &str,
+) -> Result<Vec<F>> {
+    if options.formats.is_empty() {
+        return Ok(vec![usual]);
+    }
+    let checked = |format: &SynthFormat| {
+        let other =
+            || Error::usage(format!("--format {}: {} have other formats", format.name(), options.kind.plural()));
+        own(*format).ok_or_else(|| other().with_hint(hint))
+    };
+    options.formats.iter().map(checked).collect()
 }
