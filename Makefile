@@ -9,16 +9,13 @@ PREFIX ?= $(HOME)/.local
 CUDA ?=
 # Tests run side by side, one thread each.
 TEST_ENV := OMP_NUM_THREADS=1
-# The example networks of `make demo`: minutes on two cores.
-DEMO_SEARCH := configs/demo/search.toml
-DEMO_TRAIN := configs/demo/train.toml
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
 BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist test test-dist lint demo bench bench-reference bench-profile clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images bench bench-reference bench-profile clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,18 +47,29 @@ lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-demo: build ## search, train and evaluate a small network on synthetic shapes (minutes)
-	rm -rf $(DEMO)
-	$(SGAS) search --config $(DEMO_SEARCH) --data synthetic --out $(DEMO)/search
-	$(SGAS) train --genotype $(DEMO)/search --config $(DEMO_TRAIN) --data synthetic --out $(DEMO)/train
-	@printf '\nThe cell that was found:\n'
-	@$(SGAS) show $(DEMO)/search --svg $(DEMO)/cell.svg
-	@printf '\nIts accuracy on synthetic test shapes (ten classes: chance is 10 %%):\n'
-	@$(SGAS) eval --run $(DEMO)/train
-	@printf '\nPictures of the cell, found and after every decision:\n'
-	@find $(DEMO) -name '*.svg' | sort
-	@printf '\nEvery decision and epoch: $(DEMO)/search/log.txt, $(DEMO)/train/log.txt. These shapes are synthetic;\n'
+demo: demo-points demo-images ## search, train and evaluate small networks on synthetic shapes and pictures (minutes)
+	@printf '\nDrawings of the cells; one after every decision lies in the folders of the searches:\n'
+	@find $(DEMO) -maxdepth 2 -name '*.svg' | sort
+	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes and pictures are synthetic;\n'
 	@printf 'README.md says how to search and train on real data.\n'
+
+demo-points: build
+	rm -rf $(DEMO)/points
+	$(SGAS) search --config configs/demo/search-points.toml --data synthetic --out $(DEMO)/points/search
+	$(SGAS) train --genotype $(DEMO)/points/search --config configs/demo/train-points.toml --data synthetic --out $(DEMO)/points/train
+	@printf '\nThe cell for shapes that was found:\n'
+	@$(SGAS) show $(DEMO)/points/search --svg $(DEMO)/points/cell.svg
+	@printf '\nIts accuracy on synthetic test shapes (ten classes: chance is 10 %%):\n'
+	@$(SGAS) eval --run $(DEMO)/points/train
+
+demo-images: build
+	rm -rf $(DEMO)/images
+	$(SGAS) search --config configs/demo/search-images.toml --data synthetic --out $(DEMO)/images/search
+	$(SGAS) train --genotype $(DEMO)/images/search --config configs/demo/train-images.toml --data synthetic --out $(DEMO)/images/train
+	@printf '\nThe cells for pictures that were found:\n'
+	@$(SGAS) show $(DEMO)/images/search --svg $(DEMO)/images/cell.svg
+	@printf '\nTheir accuracy on synthetic test pictures (ten classes: chance is 10 %%):\n'
+	@$(SGAS) eval --run $(DEMO)/images/train
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// The release whose headers and binaries tch 0.24 was made for.
@@ -12,14 +13,15 @@ fn main() {
     let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is"));
     let root = lib.parent().expect("libtorch's lib folder lies in libtorch").to_owned();
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-env=SGAS_LIBTORCH_VERSION={}", checked_version(&root));
+    let version = checked_version(&root);
+    println!("cargo:rustc-env=SGAS_LIBTORCH_VERSION={version}");
     // A RUNPATH, unlike an RPATH, lets LD_LIBRARY_PATH put another machine's libtorch first.
     println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags");
     // Beside the program as `make dist` and `make install` lay it; scripts/dist.py takes the path after these off.
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib");
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/sgas");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    compile_bridge(&root);
+    compile_bridge(&root, &version);
 }
 
 /// The version that libtorch says it has; any other than the expected ends the build.
@@ -57,7 +59,7 @@ fn fail(problem: &str) -> ! {
     std::process::exit(1)
 }
 
-fn compile_bridge(root: &Path) {
+fn compile_bridge(root: &Path, version: &str) {
     let include = root.join("include");
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").opt_level(3).debug(false).flag("-fopenmp");
@@ -66,22 +68,53 @@ fn compile_bridge(root: &Path) {
         // As system headers they keep their warnings to themselves.
         build.flag("-isystem").flag(folder);
     }
-    build.files(bridge_sources()).compile("sgas_bridge");
+    let objects = bridge_objects(&build, version);
+    build.objects(objects).compile("sgas_bridge");
     println!("cargo:rustc-link-lib=gomp");
 }
 
-/// All C++ files of the bridge. `mod.rs` is watched because a new file comes with a line in it; the other Rust
-/// files are not, because each run costs half a minute.
-fn bridge_sources() -> Vec<PathBuf> {
-    println!("cargo:rerun-if-changed={BRIDGE}/mod.rs");
-    let entries = fs::read_dir(BRIDGE).expect("the bridge is part of the sources");
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
-    files.sort();
-    let kind = |path: &PathBuf| path.extension().and_then(|extension| extension.to_str()).map(str::to_owned);
-    files.retain(|path| matches!(kind(path).as_deref(), Some("cpp" | "h")));
-    for file in &files {
-        println!("cargo:rerun-if-changed={}", file.display());
+/// The objects of all C++ files of the bridge. An object is named by the hash of all that it is made of (its file,
+/// every header of the bridge, compiler, flags, libtorch's version), and compiled only where it is not there yet: a
+/// file takes a quarter of a minute.
+fn bridge_objects(build: &cc::Build, version: &str) -> Vec<PathBuf> {
+    println!("cargo:rerun-if-changed={BRIDGE}");
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo tells it")).join("bridge");
+    fs::create_dir_all(&folder).expect("cargo's folder can be written");
+    let compiler = build.get_compiler();
+    let mut shared = DefaultHasher::new();
+    (version, compiler.path(), compiler.args()).hash(&mut shared);
+    for header in files_in(Path::new(BRIDGE), "h") {
+        content(&header).hash(&mut shared);
     }
-    files.retain(|path| kind(path).as_deref() == Some("cpp"));
+    let sources = files_in(Path::new(BRIDGE), "cpp");
+    let object = |source: &PathBuf| {
+        let mut hasher = shared.clone();
+        content(source).hash(&mut hasher);
+        let name = source.file_stem().expect("the file has an extension").display();
+        folder.join(format!("{name}-{:016x}.o", hasher.finish()))
+    };
+    let objects: Vec<PathBuf> = sources.iter().map(object).collect();
+    let missing = sources.iter().zip(&objects).filter(|(_, object)| !object.exists());
+    let (sources, missing): (Vec<&PathBuf>, Vec<&PathBuf>) = missing.unzip();
+    let compiled = build.clone().files(sources).compile_intermediates();
+    for (from, to) in compiled.iter().zip(missing) {
+        fs::rename(from, to).expect("both lie in cargo's folder");
+    }
+    for old in files_in(&folder, "o").iter().filter(|object| !objects.contains(object)) {
+        fs::remove_file(old).expect("cargo's folder can be written");
+    }
+    objects
+}
+
+/// The files of a folder that have this extension, in a fixed order.
+fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
     files
+}
+
+fn content(path: &Path) -> Vec<u8> {
+    fs::read(path).expect("the bridge is part of the sources")
 }

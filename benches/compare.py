@@ -3,11 +3,12 @@
 
     compare.py --sgas DIR [--python PYTHON] [--ours BINARY] [--rounds N] [--repeats N] ... [SHAPE ...]
 
-SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of points and of images, of
-the size of a CPU. DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy and sklearn. Without --ours,
-cargo builds `benches/steps` in the profile of the program. A round is one process of ours, then one of theirs;
-each times its steps after a warm-up, and the ratio of a round is that of its two sums of medians. Both processes
-get the same OMP_NUM_THREADS and GOMP_SPINCOUNT. Needs nothing but Python's own library.
+SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of points, of images and of
+graphs, of the size of a CPU. DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy,
+sklearn and, for graphs, torch_geometric. Without --ours, cargo builds `benches/steps` in the profile of the program.
+A round is one process of ours, then one of theirs; each times its steps after a warm-up, and the ratio of a round is
+that of its two sums of medians. Both processes get the same OMP_NUM_THREADS and GOMP_SPINCOUNT. Needs nothing but
+Python's own library.
 """
 
 import argparse
@@ -24,9 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path("benches/reference/time_published.py")
 SHAPES = json.loads((ROOT / "benches" / "shapes.json").read_text())
-DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train", "cifar10-search", "cifar10-train"]
-SIZES = ["batch", "points", "k", "pixels", "cells", "channels", "classes"]
-SAMPLES = {"point": "points", "image": "images"}
+DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train", "cifar10-search", "cifar10-train", "ppi-search",
+                  "ppi-train"]
+SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "cells", "channels", "classes"]
+SAMPLES = {"point": "points", "image": "images", "graph": "graphs"}
 # Turns that a waiting thread spins: what the program sets (src/threads.rs).
 SPIN_COUNT = 1000
 
@@ -35,7 +37,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"of {', '.join(SHAPES)}; default: {' '.join(DEFAULT_SHAPES)}")
     parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
-    parser.add_argument("--python", default=sys.executable, help="a Python with torch, numpy, sklearn")
+    parser.add_argument("--python", default=sys.executable, help="a Python with torch, numpy, sklearn, torch_geometric")
     parser.add_argument("--ours", type=Path, help="a built benches/steps")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32",

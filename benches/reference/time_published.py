@@ -4,13 +4,16 @@
     time_published.py --sgas DIR [SHAPE] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
 
 DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch and numpy,
-for points sklearn too; torch_geometric and torchvision, of which a step uses an initialiser at most, are stood in
-for. On a CPU the code's `.cuda()` does nothing. Points, images and labels are random: a step costs the same for any.
+for points sklearn too, for graphs torch_geometric; what of torch_geometric its version 1.4.3 had and today's has not
+is in `old_geometric.py`. Elsewhere torch_geometric and torchvision, of which a step uses an initialiser at most, are
+stood in for. On a CPU the code's `.cuda()` does nothing. Points, images, graphs and labels are random: a step costs
+the same for any.
 
 SHAPE is a name in `benches/shapes.json`; flags named as its sizes (--batch, --pixels ...) change them.
-search: alpha step (first order) and weight step of the supernet in turn, as `train_search.py` of `gcn/gcn_point` or
-`cnn` does. train: one training step of the network of the shape's cell, as `gcn/gcn_point/main_modelnet.py` or
-`cnn/train.py` does. Prints one JSON object; times in seconds.
+search: alpha step (first order) and weight step of the supernet in turn, as `train_search.py` of `gcn/gcn_point`,
+`gcn/gcn_graph` or `cnn` does. train: one training step of the network of the shape's cell, as
+`gcn/gcn_point/main_modelnet.py`, `gcn/gcn_graph/main_ppi.py` or `cnn/train.py` does. Prints one JSON object; times in
+seconds.
 """
 
 import argparse
@@ -27,8 +30,10 @@ import types
 from pathlib import Path
 
 SHAPES = json.loads((Path(__file__).resolve().parent.parent / "shapes.json").read_text())
-SIZES = ["batch", "points", "k", "pixels", "cells", "channels", "classes"]
-FOLDERS = {"point": Path("gcn", "gcn_point"), "image": Path("cnn")}
+SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "cells", "channels", "classes"]
+FOLDERS = {"point": Path("gcn", "gcn_point"), "image": Path("cnn"), "graph": Path("gcn", "gcn_graph")}
+# Rates of search and training.
+RATES = {"point": (0.005, 0.1), "image": (0.025, 0.025), "graph": (0.005, 0.002)}
 
 
 def arguments():
@@ -85,8 +90,14 @@ def prepare(args):
     """Makes the checkout importable, and on a CPU `.cuda()` nothing."""
     import torch
 
-    stand_in("torch_geometric.nn.inits", glorot=glorot, zeros=zeros)
     stand_in("torchvision.transforms")
+    if args.space == "graph":
+        import old_geometric
+
+        old_geometric.restore()
+        stand_in("torch_cluster", knn_graph=None)
+    else:
+        stand_in("torch_geometric.nn.inits", glorot=glorot, zeros=zeros)
     sys.path[:0] = [str(args.folder), str(args.sgas)]
     if args.device == "cpu":
         torch.cuda.FloatTensor = torch.FloatTensor
@@ -110,28 +121,33 @@ def weight_step(torch, model, loss_of, optimizer, autocast, scaler):
     scaler.update()
 
 
+def loss_function(torch, args):
+    loss = torch.nn.BCEWithLogitsLoss() if args.space == "graph" else torch.nn.CrossEntropyLoss()
+    return loss.cuda()
+
+
 def supernet(torch, args, criterion):
-    """The published supernet with no edge decided, and the learning rate of its weights."""
+    """The published supernet with no edge decided."""
     from model_search import Network
 
-    if args.space == "point":
-        model = Network(args.channels, args.classes, args.cells, criterion, 3, in_channels=3, emb_dims=1024,
-                        dropout=0.5, k=args.k).cuda()
-        model.normal_selected_idxs = model.normal_selected_idxs.cuda()
-        return model, 0.005
-    model = Network(args.channels, args.classes, args.cells, criterion).cuda()
-    for kind in ("normal", "reduce"):
+    sizes = {
+        "point": lambda: dict(steps=3, in_channels=3, emb_dims=1024, dropout=0.5, k=args.k),
+        "graph": lambda: dict(steps=3, in_channels=args.features),
+        "image": dict,
+    }[args.space]()
+    model = Network(args.channels, args.classes, args.cells, criterion, **sizes).cuda()
+    for kind in ("normal", "reduce") if args.space == "image" else ("normal",):
         undecided = [-1] * len(getattr(model, f"alphas_{kind}"))
         setattr(model, f"{kind}_selected_idxs", torch.tensor(undecided, dtype=torch.int).cuda())
-    return model, 0.025
+    return model
 
 
 def search_steps(torch, args, samples, labels):
     """The two halves of a search step, each a function without arguments."""
     from architect import Architect
 
-    criterion = torch.nn.CrossEntropyLoss().cuda()
-    model, rate = supernet(torch, args, criterion)
+    criterion = loss_function(torch, args)
+    model, rate = supernet(torch, args, criterion), RATES[args.space][0]
     settings = types.SimpleNamespace(momentum=0.9, weight_decay=3e-4, arch_learning_rate=3e-4, arch_weight_decay=1e-3)
     architect = Architect(model, settings)
     optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=3e-4)
@@ -148,30 +164,36 @@ def search_steps(torch, args, samples, labels):
 
 
 def network(args):
-    """The published network of the shape's cell, and the learning rate and decay of its weights."""
+    """The published network of the shape's cell."""
     import genotypes
+    import model as networks
 
-    cell = getattr(genotypes, args.cell)
+    cell, auxiliary = getattr(genotypes, args.cell), args.auxiliary_weight > 0
+    sizes = (args.channels, args.classes, args.cells, auxiliary, cell)
     if args.space == "point":
-        from model import NetworkModelNet40
+        return networks.NetworkModelNet40(*sizes, in_channels=3, emb_dims=1024, dropout=0.5, k=args.k).cuda()
+    if args.space == "graph":
+        return networks.NetworkPPI(*sizes, in_channels=args.features).cuda()
+    return networks.NetworkCIFAR(*sizes).cuda()
 
-        model = NetworkModelNet40(args.channels, args.classes, args.cells, False, cell, in_channels=3, emb_dims=1024,
-                                  dropout=0.5, k=args.k)
-        return model.cuda(), 0.1, 1e-4
-    from model import NetworkCIFAR
 
-    model = NetworkCIFAR(args.channels, args.classes, args.cells, args.auxiliary_weight > 0, cell)
-    return model.cuda(), 0.025, 3e-4
+def weight_optimizer(torch, args, model):
+    """The published one of training."""
+    rate = RATES[args.space][1]
+    if args.space == "graph":
+        return torch.optim.Adam(model.parameters(), rate)
+    decay = {"point": 1e-4, "image": 3e-4}[args.space]
+    return torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=decay)
 
 
 def train_steps(torch, args, samples, labels):
     """A training step. Without a drop path in the shape there is none, as in the first epoch."""
-    criterion = torch.nn.CrossEntropyLoss().cuda()
+    criterion = loss_function(torch, args)
     # The code prints the channels of its cells.
     with contextlib.redirect_stdout(sys.stderr):
-        model, rate, decay = network(args)
+        model = network(args)
     model.drop_path_prob = args.drop_path
-    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=decay)
+    optimizer = weight_optimizer(torch, args, model)
     half = torch.float16 if args.device == "cuda" else torch.bfloat16
     scaler = torch.amp.GradScaler(args.device, enabled=args.amp and half == torch.float16)
     model.train()
@@ -191,10 +213,33 @@ def train_steps(torch, args, samples, labels):
     return model, {"train_step": step}
 
 
-def random_samples(torch, args):
+def random_batch(torch, args):
+    """Samples and labels on the device."""
+    if args.space == "graph":
+        return random_graphs(torch, args)
     if args.space == "point":
-        return torch.rand(args.batch, 3, args.points, 1) * 2 - 1
-    return torch.randn(args.batch, 3, args.pixels, args.pixels)
+        samples = torch.rand(args.batch, 3, args.points, 1) * 2 - 1
+    else:
+        samples = torch.randn(args.batch, 3, args.pixels, args.pixels)
+    labels = torch.randint(args.classes, (args.batch,))
+    return samples.to(args.device), labels.to(args.device)
+
+
+def random_graphs(torch, args):
+    """Graphs side by side, with links in both directions and none from a node to itself, by their sources as PPI has
+    them; and labels of their nodes."""
+    def half():
+        source = torch.randint(args.nodes, (args.links // 2,))
+        target = (source + torch.randint(1, args.nodes, (args.links // 2,))) % args.nodes
+        return torch.stack([source, target])
+
+    one_way = torch.cat([half() + number * args.nodes for number in range(args.batch)], dim=1)
+    links = torch.cat([one_way, one_way.flip(0)], dim=1)
+    links = links[:, links[0].argsort(stable=True)]
+    nodes = args.batch * args.nodes
+    features, labels = torch.randn(nodes, args.features), torch.randint(2, (nodes, args.classes)).float()
+    graphs = types.SimpleNamespace(x=features.to(args.device), edge_index=links.to(args.device))
+    return graphs, labels.to(args.device)
 
 
 def measure(torch, args, steps):
@@ -219,8 +264,7 @@ def summary(values):
 def main():
     args = arguments()
     torch = prepare(args)
-    samples = random_samples(torch, args).to(args.device)
-    labels = torch.randint(args.classes, (args.batch,)).to(args.device)
+    samples, labels = random_batch(torch, args)
     model, steps = (search_steps if args.what == "search" else train_steps)(torch, args, samples, labels)
     times = measure(torch, args, steps)
     conditions = {name: getattr(args, name) for name in

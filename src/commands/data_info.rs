@@ -1,7 +1,7 @@
 //! `sgas data info`: what a folder of shapes, pictures or graphs holds, and everything that can't be used.
 
 use super::{DataInfoOptions, print};
-use crate::config::{self, Sources, TrainRun};
+use crate::config::{self, Sources, TrainRun, tasks};
 use crate::data::{
     self, Bounds, Column, Content, GraphContent, PictureContent, SampleKind, ShapeContent, Spread, Survey,
 };
@@ -17,7 +17,9 @@ const TOLD: usize = 20;
 /// A folder without a set, and, after what it holds was printed, samples that can't be used.
 pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     let (kind, source) = data::find_own(options.kind, &options.folder)?;
-    let sources = Sources { config: None, begun: false, task: Some(task(kind)), set: &options.set, flags: &[] };
+    // Looked at with the defaults of the task of own samples.
+    let task = Some(tasks::of_own(kind).name);
+    let sources = Sources { config: None, begun: false, task, set: &options.set, flags: &[] };
     let run: TrainRun = config::resolve(&sources)?;
     let survey = data::survey(kind, &source, &run.data, run.point.minimum_points(run.model.cells))?;
     let text = match options.json {
@@ -26,15 +28,6 @@ pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     };
     print(out, &text)?;
     verdict(&survey)
-}
-
-/// Whose defaults a set is looked at with.
-fn task(kind: SampleKind) -> &'static str {
-    match kind {
-        SampleKind::Shapes => "points",
-        SampleKind::Pictures => "images",
-        SampleKind::Graphs => "graphs",
-    }
 }
 
 fn verdict(survey: &Survey) -> Result<()> {
@@ -113,7 +106,8 @@ fn graphs(content: &GraphContent) -> String {
     let mut text = String::new();
     if let (Some(each), Some(degrees)) = (content.nodes_per_graph, content.degrees) {
         text += &line("graphs", &format!("{}; nodes each: {}", content.graphs, spread(each)));
-        text += &line("nodes", &format!("{nodes}; links into each: {}; {} isolated", spread(degrees), content.isolated));
+        text +=
+            &line("nodes", &format!("{nodes}; links into each: {}; {} isolated", spread(degrees), content.isolated));
     }
     let odd = format!(
         "{} from a node to itself, {} repeated, {} in one direction alone",
@@ -127,7 +121,10 @@ fn graphs(content: &GraphContent) -> String {
     };
     text += &line("labels", labels);
     let [train, validation, test] = [splits.train, splits.validation, splits.test];
-    text + &line("scored", &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none))
+    text + &line(
+        "scored",
+        &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none),
+    )
 }
 
 fn classes(survey: &Survey) -> String {
@@ -139,7 +136,8 @@ fn classes(survey: &Survey) -> String {
         let (validation, bad) = (optional(has_validation, validation), optional(has_bad, bad));
         format!("{name:<24} {train:>8}{validation} {test:>8}{bad}\n")
     };
-    let kind = if matches!(&survey.content, Content::Graphs(content) if content.multi_label) { "label" } else { "class" };
+    let kind =
+        if matches!(&survey.content, Content::Graphs(content) if content.multi_label) { "label" } else { "class" };
     let mut text = String::from("\n") + &row(kind, ["train", "valid", "test", "bad"].map(str::to_owned));
     let mut sums = [0; 4];
     for class in &survey.classes {

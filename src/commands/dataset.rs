@@ -34,10 +34,9 @@ pub fn find(task: tasks::KnownTask) -> Result<Source> {
     data::find(task.set, None)
 }
 
-/// What a network learns of a set.
-pub fn task(dataset: &Dataset) -> Task {
-    let classes = dataset.classes.len();
-    if dataset.multi_label { Task::MultiLabel { labels: classes } } else { Task::Classify { classes } }
+/// What a network learns of a set with so many classes or labels.
+pub fn task(classes: usize, multi_label: bool) -> Task {
+    if multi_label { Task::MultiLabel { labels: classes } } else { Task::Classify { classes } }
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.

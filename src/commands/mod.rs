@@ -17,6 +17,7 @@ pub mod options;
 pub mod panics;
 pub mod predict;
 pub mod predictions;
+pub mod resolve;
 pub mod run_folder;
 pub mod scores;
 pub mod search;

@@ -2,13 +2,12 @@
 
 use super::predictions::{Format, Prediction, Predictions};
 use super::trained::Trained;
-use super::{GlobalOptions, PredictOptions, device, print};
+use super::{GlobalOptions, PredictOptions, dataset, device, print};
 use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, find_inputs, read_inputs};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::{check_place, write_atomically};
 use crate::model::Model;
-use crate::task::Task;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use serde_json::{Map, Value, json};
@@ -34,7 +33,13 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let model = trained.network(classes.len(), inputs.channels)?;
     let rows = probabilities(&trained, &*model, classes.len(), &inputs)?;
     let samples = samples(kind, inputs.files, &rows, options.votes, skip_bad)?;
-    let predictions = Predictions { kind, provenance: provenance(&trained, &classes, options.votes), classes, samples };
+    let predictions = Predictions {
+        kind,
+        multi_label: trained.multi_label,
+        provenance: provenance(&trained, &classes, options.votes),
+        classes,
+        samples,
+    };
     if let (Some(path), Some(format)) = (&options.output, format) {
         write_atomically(path, &predictions.to_format(format))?;
     }
@@ -104,7 +109,7 @@ fn probabilities(trained: &Trained, model: &dyn Model, classes: usize, inputs: &
     let run = &trained.run;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let batches = Loader::new(inputs.samples.clone(), run.data.loader()).epoch(&plan);
-    eval::predict(model, Task::Classify { classes }, batches, trained.device(), Precision::Fp32)
+    eval::predict(model, dataset::task(classes, trained.multi_label), batches, trained.device(), Precision::Fp32)
 }
 
 /// Every file with the mean of its draws, or why it was skipped.
@@ -190,6 +195,6 @@ fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOption
     }
     text += &format!("\n{}\n", predictions.to_table(options.top));
     let (all, skipped) = (predictions.samples.len(), predictions.skipped());
-    text += &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.plural());
+    text += &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.targets());
     options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
 }

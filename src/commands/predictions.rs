@@ -11,7 +11,9 @@ use std::path::Path;
 pub struct Predictions {
     /// What was predicted.
     pub kind: SampleKind,
-    /// Names of the classes, in the order of the probabilities.
+    /// Several labels, each of which holds or not, instead of one of several classes.
+    pub multi_label: bool,
+    /// Names of the classes or labels, in the order of the probabilities.
     pub classes: Vec<String>,
     /// What the predictions come from, by name.
     pub provenance: Map<String, Value>,
@@ -79,17 +81,28 @@ impl Predictions {
         }
     }
 
-    /// Columns: file, class, probability, one per class, error.
+    /// The labels that hold: those with a probability above one half.
+    fn held(&self, probabilities: &[f64]) -> Vec<&str> {
+        let named = self.classes.iter().zip(probabilities);
+        named.filter(|(_, probability)| **probability > 0.5).map(|(label, _)| label.as_str()).collect()
+    }
+
+    /// Columns: file, class and its probability, or the labels that hold, then one per class or label, error.
     fn to_csv(&self) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
-        let named = ["file", "class", "probability"].map(str::to_owned);
-        write([&named[..], &self.classes, &["error".to_owned()]].concat());
+        let told: &[&str] = if self.multi_label { &["file", "labels"] } else { &["file", "class", "probability"] };
+        let told: Vec<String> = told.iter().map(|name| (*name).to_owned()).collect();
+        write([&told[..], &self.classes, &["error".to_owned()]].concat());
         for sample in &self.samples {
             let mut row = vec![sample.file.clone()];
-            let best = sample.ranked().first().copied();
-            row.push(best.map_or(String::new(), |(class, _)| self.classes[class].clone()));
-            row.push(best.map_or(String::new(), |(_, probability)| probability.to_string()));
+            if self.multi_label {
+                row.push(sample.outcome.as_ref().map_or(String::new(), |found| self.held(found).join("; ")));
+            } else {
+                let best = sample.ranked().first().copied();
+                row.push(best.map_or(String::new(), |(class, _)| self.classes[class].clone()));
+                row.push(best.map_or(String::new(), |(_, probability)| probability.to_string()));
+            }
             match &sample.outcome {
                 Ok(probabilities) => row.extend(probabilities.iter().map(f64::to_string)),
                 Err(_) => row.resize(row.len() + self.classes.len(), String::new()),
@@ -105,23 +118,28 @@ impl Predictions {
         let predictions = self.samples.iter().map(|sample| match (&sample.outcome, sample.ranked().first()) {
             (Ok(probabilities), Some((class, probability))) => {
                 let named = self.classes.iter().cloned().zip(probabilities.iter().map(|&value| Value::from(value)));
-                json!({
-                    "file": sample.file,
-                    "class": self.classes[*class],
-                    "probability": probability,
-                    "probabilities": named.collect::<Map<String, Value>>(),
-                })
+                let named = named.collect::<Map<String, Value>>();
+                if self.multi_label {
+                    json!({ "file": sample.file, "labels": self.held(probabilities), "probabilities": named })
+                } else {
+                    json!({
+                        "file": sample.file,
+                        "class": self.classes[*class],
+                        "probability": probability,
+                        "probabilities": named,
+                    })
+                }
             }
             (outcome, _) => json!({ "file": sample.file, "error": outcome.as_ref().err() }),
         });
         let mut object = self.provenance.clone();
-        object.insert(self.kind.plural().to_owned(), self.samples.len().into());
+        object.insert(self.kind.targets().to_owned(), self.samples.len().into());
         object.insert("skipped".to_owned(), self.skipped().into());
         object.insert("predictions".to_owned(), predictions.collect());
         format!("{:#}\n", Value::from(object))
     }
 
-    /// A line per sample with its `top` most probable classes.
+    /// A line per sample with its `top` most probable classes or labels.
     pub fn to_table(&self, top: usize) -> String {
         let longest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max();
         let file = longest(&mut self.samples.iter().map(|sample| &sample.file)).unwrap_or(0).max("file".len());
@@ -155,6 +173,7 @@ mod tests {
         let shape = |file: &str, outcome| Prediction { file: file.to_owned(), outcome };
         Predictions {
             kind: SampleKind::Shapes,
+            multi_label: false,
             classes: ["cup, small", "bowl", "file"].map(str::to_owned).to_vec(),
             provenance: Map::from_iter([("seed".to_owned(), 4.into())]),
             samples: vec![
@@ -189,6 +208,19 @@ mod tests {
         assert_eq!(value["predictions"][0], first);
         let skipped = json!({ "file": "scans/bad.ply", "error": "scans/bad.ply: expected \"x\", found none" });
         assert_eq!(value["predictions"][1], skipped);
+    }
+
+    #[test]
+    fn of_labels_those_above_one_half_hold() {
+        let labels = Predictions { kind: SampleKind::Graphs, multi_label: true, ..predictions() };
+        let bytes = labels.to_format(Format::Csv);
+        let mut reader = csv::Reader::from_reader(bytes.as_slice());
+        assert_eq!(reader.headers().unwrap(), ["file", "labels", "cup, small", "bowl", "file", "error"].as_slice());
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+        assert_eq!((&rows[0][1], &rows[1][1], &rows[2][1]), ("bowl", "", ""));
+        let value: Value = serde_json::from_str(&labels.to_json()).unwrap();
+        assert_eq!((&value["nodes"], &value["predictions"][0]["labels"]), (&3.into(), &json!(["bowl"])));
+        assert!(value["predictions"][0].get("class").is_none());
     }
 
     #[test]

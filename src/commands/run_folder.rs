@@ -24,17 +24,20 @@ pub struct About {
     pub version: String,
     /// The data in words: source, samples per split, number of classes.
     pub data: String,
-    /// Names of the classes, in the order of the network's outputs; none in runs of version 0.1.0.
+    /// Names of the classes or labels, in the order of the network's outputs; none in runs of version 0.1.0.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Several labels, each of which holds or not, instead of one of several classes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
 }
 
 impl About {
     /// A run of this version.
-    pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String]) -> Self {
+    pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String], multi_label: bool) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let (command, task) = (command.to_owned(), task.to_owned());
-        Self { command, task, version, data: data.into(), classes: classes.to_vec() }
+        Self { command, task, version, data: data.into(), classes: classes.to_vec(), multi_label }
     }
 }
 

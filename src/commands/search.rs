@@ -84,7 +84,7 @@ fn search(
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
     let mut model = model::supernet(space, &spec, scale, run.seed, device);
     let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
-    let task = dataset.map_or(Task::Classify { classes }, dataset::task);
+    let task = dataset::task(classes, dataset.is_some_and(|dataset| dataset.multi_label));
     let settings = settings(run, task, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
@@ -93,7 +93,8 @@ fn search(
     }
     let data = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
     let classes = dataset.map_or(&[][..], |dataset| &dataset.classes);
-    folder.describe(&About::new("search", &run.task, data, classes), &run.to_toml())?;
+    let multi_label = dataset.is_some_and(|dataset| dataset.multi_label);
+    folder.describe(&About::new("search", &run.task, data, classes, multi_label), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
     let score_name = task.score_name();

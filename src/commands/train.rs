@@ -32,7 +32,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
     train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
-    print(out, &summary(&run, &folder, dataset::task(&dataset).score_name())?)
+    print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.multi_label).score_name())?)
 }
 
 /// What names the cell: the option, or the folder of the run to go on with.
@@ -67,14 +67,15 @@ fn train(
     let classes = dataset.classes.len();
     let spec = run.network(classes, dataset.channels);
     let mut model = model::derived(&cell.genotype, &spec, run.seed, device);
-    let task = dataset::task(dataset);
+    let task = dataset::task(classes, dataset.multi_label);
     let settings = settings(run, task, device);
     let mut training = Training::new(&settings, &mut *model);
     let mut keeper = RunKeeper::new(folder);
     if resume {
         keeper.resume(|checkpoint, origin| training.restore(checkpoint, origin))?;
     }
-    folder.describe(&About::new("train", &run.task, dataset.description(), &dataset.classes), &run.to_toml())?;
+    let about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.multi_label);
+    folder.describe(&about, &run.to_toml())?;
     cell.genotype.save(folder.genotype())?;
     logging::follow(&folder.log())?;
     tracing::info!("data: {}", dataset.description());

@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::SampleKind;
 use crate::error::{Error, Result};
-use crate::genotype::Genotype;
+use crate::genotype::{Genotype, SpaceName};
 use crate::model::{self, Model};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub struct Trained {
     pub folder: Option<RunFolder>,
     /// Names of the classes in the order of the network's outputs; none where nobody wrote them down.
     pub classes: Vec<String>,
+    /// Several labels, each of which holds or not, instead of one of several classes.
+    pub multi_label: bool,
     /// The training's data in words.
     pub trained_on: Option<String>,
     genotype: Genotype,
@@ -52,9 +54,11 @@ impl Trained {
         // Evaluation takes batches of any size; a configuration must have two samples at least, for batch norm.
         run.train.batch = options.batch.unwrap_or(run.train.batch);
         let about = folder.as_ref().map(RunFolder::about).transpose()?;
+        // Loose weights of graphs tell labels of PPI and classes of all else: nothing says what they were trained for.
+        let multi_label = about.as_ref().map_or(run.task == "ppi", |about| about.multi_label);
         let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
         let tensors = Checkpoint::load(&weights)?.tensors;
-        Ok(Self { run, weights, folder, classes, trained_on, genotype, tensors, device })
+        Ok(Self { run, weights, folder, classes, multi_label, trained_on, genotype, tensors, device })
     }
 
     /// The number of classes that the weights tell apart.
@@ -70,10 +74,24 @@ impl Trained {
     /// # Errors
     /// Weights of another network, or of another number of classes or channels.
     pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
+        self.require_channels(channels)?;
         let spec = self.run.network(classes, channels);
         let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device);
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
+    }
+
+    fn require_channels(&self, channels: i64) -> Result<()> {
+        let trained = match model::input_channels(self.genotype.space, &self.tensors) {
+            Some(trained) if trained != channels => trained,
+            _ => return Ok(()),
+        };
+        let (place, what, hint) = match self.genotype.space {
+            SpaceName::Graph => ("features", "node", "give graphs whose nodes have the same features"),
+            _ => ("data.features", "point", "give data.features as in training; a run has it in its config.toml"),
+        };
+        let expected = format!("the {trained} numbers per {what} that the network was trained on");
+        Err(Error::invalid(place, expected, channels.to_string()).with_hint(hint))
     }
 
     /// What the network was trained on.

@@ -1,6 +1,6 @@
 //! The tasks that users name: what each searches and trains, and on which data set.
 
-use crate::data::SetName;
+use crate::data::{SampleKind, SetName};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::nearest;
@@ -47,6 +47,12 @@ pub fn find(name: &str) -> Result<KnownTask> {
 /// The task of the paper for cells of this space.
 pub fn of_space(space: SpaceName) -> KnownTask {
     TASKS.into_iter().find(|known| known.space == space).expect("every space has a task")
+}
+
+/// The task of the user's own samples of this kind.
+pub fn of_own(kind: SampleKind) -> KnownTask {
+    let own = SetName::own(kind);
+    TASKS.into_iter().find(|known| known.set == own).expect("own data of every kind has a task")
 }
 
 /// The names of all tasks.

@@ -32,6 +32,14 @@ impl SampleKind {
         }
     }
 
+    /// What has a class or labels: the samples themselves, or the nodes of graphs.
+    pub fn targets(self) -> &'static str {
+        match self {
+            Self::Graphs => "nodes",
+            Self::Shapes | Self::Pictures => self.plural(),
+        }
+    }
+
     /// What one is called, with its article.
     pub fn singular(self) -> &'static str {
         match self {

@@ -21,10 +21,10 @@ use crate::space::Output;
 use crate::space::graph::{self, GraphSpace};
 use crate::space::image::{self, ImageConfig, ImageSpace, Stage};
 use crate::space::point::{self, PointConfig, PointSpace};
+use crate::tensor::multiply_adds;
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
-use crate::tensor::work;
 use crate::topology::{CellKind, Topology};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -176,7 +176,7 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
     let model = derived(genotype, spec, 0, Device::Cpu);
     let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
     let batch = Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? });
-    let all = work::multiply_adds(|| no_grad(|| drop(model.forward(&batch, Mode::Evaluation))));
+    let all = multiply_adds::during(|| no_grad(|| drop(model.forward(&batch, Mode::Evaluation))));
     let (first, stride) = spec.image.stem.first_convolution();
     let pixels = (side / stride) * (side / stride);
     let weights = |wanted: &str| model.weights().iter().find(|(name, _)| *name == wanted).map_or(0, |(_, w)| w.numel());
@@ -198,4 +198,15 @@ pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin:
         Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
             .with_hint("these are the weights of another network")
     })
+}
+
+/// The numbers per input point or node that a network with these weights takes; absent for images, which all have
+/// three, and for weights of another network.
+pub fn input_channels(space: SpaceName, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
+    let weight = match space {
+        SpaceName::Point => point::INPUT_WEIGHT,
+        SpaceName::Graph => graph::INPUT_WEIGHT,
+        SpaceName::Image => return None,
+    };
+    weights.get(weight)?.size().get(1).copied()
 }

@@ -3,8 +3,8 @@
 use crate::tensor::bridge::depthwise::{Steps, depthwise};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
+use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::Path;
-use crate::tensor::work::counted;
 use tch::Tensor;
 
 /// The shape of a convolution: height and width, where they can differ.

@@ -9,8 +9,8 @@ use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::bridge::{self, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
+use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::Path;
-use crate::tensor::work::counted;
 use tch::{Device, Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.

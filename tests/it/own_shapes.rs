@@ -199,7 +199,8 @@ fn features_of_points_go_from_search_to_prediction() {
     let predicted = run(folder, input);
     assert!(predicted.contains("probabilit"), "{predicted}");
     let other = sgas(folder).args(eval.split(' ')).args(["--set", "data.features=[]"]).assert().code(2);
-    other.stdout("").stderr(contains(": stem.").and(contains("hint: ")));
+    let told = "data.features: expected the 6 numbers per point that the network was trained on, found 3";
+    other.stdout("").stderr(contains(told).and(contains("hint: give data.features as in training")));
 }
 
 #[test]

@@ -76,7 +76,8 @@ pub(super) struct Synthetic {
 pub(super) fn open(config: &DataConfig, set: SetName) -> Result<GraphSet> {
     let multi_label = set == SetName::Ppi;
     let Synthetic { nodes, splits, names } = generate(&config.synthetic, Shape { one: false, multi_label });
-    let graphs = nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
+    let graphs =
+        nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
     let marks = graphs.iter().map(|graph| graph.nodes.iter().map(|node| Some(splits[*node as usize])).collect());
     let marks = marks.collect();
     Ok(GraphSet {
@@ -195,7 +196,9 @@ impl Set {
 
     /// Lets the beacons show the labels.
     fn light(&mut self, community: &Community, held: &[usize]) {
-        for (beacon, label) in community.beacons.iter().flat_map(|beacon| held.iter().map(move |label| (*beacon, label))) {
+        for (beacon, label) in
+            community.beacons.iter().flat_map(|beacon| held.iter().map(move |label| (*beacon, label)))
+        {
             let row = beacon as usize * CHANNELS;
             self.features[row + label] += SIGNAL;
             self.features[row + label + LABELS] -= SIGNAL;

@@ -159,9 +159,10 @@ impl Table {
             return Ok(());
         }
         let expected = format!("{nodes} rows, one per node, as there are rows of features");
-        Err(vec![Error::invalid(self.path.display().to_string(), expected, rows.to_string()).with_hint(
-            "row i belongs to node i, from 0; a header line does not count, nor do blank lines",
-        )])
+        Err(vec![
+            Error::invalid(self.path.display().to_string(), expected, rows.to_string())
+                .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines"),
+        ])
     }
 }
 
@@ -183,7 +184,8 @@ pub(super) fn missing(folder: &Path, file: &str) -> Error {
 
 /// The letter between columns, by the first line that has one.
 fn delimiter(text: &[u8]) -> u8 {
-    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#") && !line.trim_ascii().is_empty());
+    let mut lines =
+        text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#") && !line.trim_ascii().is_empty());
     let first = lines.next().unwrap_or_default();
     [b',', b';', b'\t'].into_iter().find(|letter| first.contains(letter)).unwrap_or(b',')
 }
@@ -251,7 +253,8 @@ impl Row<'_> {
         if value.is_finite() {
             return Ok(value);
         }
-        Err(self.invalid(column, format!("finite numbers in single precision, in column {column} too"))
+        Err(self
+            .invalid(column, format!("finite numbers in single precision, in column {column} too"))
             .with_hint("replace what is missing, for example by 0 or the column's mean"))
     }
 
@@ -263,7 +266,9 @@ impl Row<'_> {
             return Some(value);
         }
         // What NumPy and pandas write of whole numbers among others: 3.0.
-        self.value(column).filter(|value| value.fract() == 0.0 && (0.0..=2e15).contains(value)).map(|value| value as u64)
+        self.value(column)
+            .filter(|value| value.fract() == 0.0 && (0.0..=2e15).contains(value))
+            .map(|value| value as u64)
     }
 
     /// The node that a cell names, of so many.
@@ -309,7 +314,12 @@ mod tests {
     #[test]
     fn tables_are_read_with_and_without_headers_in_every_spelling() {
         let plain = vec![vec![1.0, 2.0, 4.0], vec![3.0, 4.5, 5.0]];
-        for text in ["1,2,4\n3,4.5,5\n", "1;2; 4\r\n\r\n3;4.5;5", "\u{feff}# made by hand\n1\t2\t4\n3\t4.5\t5\n", "1,2,4\n3,\"4.5\",5"] {
+        for text in [
+            "1,2,4\n3,4.5,5\n",
+            "1;2; 4\r\n\r\n3;4.5;5",
+            "\u{feff}# made by hand\n1\t2\t4\n3\t4.5\t5\n",
+            "1,2,4\n3,\"4.5\",5",
+        ] {
             assert_eq!(rows(text), (None, plain.clone()), "{text:?}");
         }
         let names = ["a", "b", "c"].map(str::to_owned).to_vec();
@@ -322,9 +332,7 @@ mod tests {
     #[test]
     fn problems_are_told_by_line_or_row_and_all_of_them() {
         let table = table("a.csv", b"x,y\n1,2\n\n1,nan\n,3\n1,1e40\n");
-        let problems = table.read(has_no_number, |row| {
-            (0..2).try_for_each(|column| row.finite(column).map(drop))
-        });
+        let problems = table.read(has_no_number, |row| (0..2).try_for_each(|column| row.finite(column).map(drop)));
         let told: Vec<String> = problems.unwrap_err().iter().map(ToString::to_string).collect();
         let finite = "expected finite numbers in single precision, in column 1 too, found";
         let expected = [
@@ -364,6 +372,12 @@ mod tests {
         std::fs::write(folder.path().join("edges.csv"), "").unwrap();
         assert!(Table::find(folder.path(), "edges").unwrap().is_some());
         std::fs::write(folder.path().join("edges.npy"), "").unwrap();
-        assert!(Table::find(folder.path(), "edges").err().unwrap().to_string().ends_with("edges.csv or edges.npy, found both"));
+        assert!(
+            Table::find(folder.path(), "edges")
+                .err()
+                .unwrap()
+                .to_string()
+                .ends_with("edges.csv or edges.npy, found both")
+        );
     }
 }

@@ -108,8 +108,8 @@ impl SyntheticPictures {
         format!(
             "Synthetic pictures, made by sgas {version}. They are not real data: scores on them tell nothing about\n\
              published ones.\n\n\
-             Ten kinds of shapes and textures in random colours, places and sizes, {SIDE} by {SIDE} pixels, {train} for\n\
-             training (train) and {test} for testing (val).\n\n\
+             Ten kinds of shapes and textures in random places and sizes, {SIDE} by {SIDE} pixels, each kind near a hue\n\
+             of its own before a random background; {train} for training (train) and {test} for testing (val).\n\n\
              Made by: sgas data synth DIR --kind pictures --format {formats} --train {train} --test {test} --seed {seed}\n"
         )
     }

@@ -15,6 +15,9 @@ use tch::Tensor;
 /// Channels of the stem per channel of a node.
 const STEM_MULTIPLIER: i64 = 3;
 
+/// The name of the stem's weight, whose second dimension is the numbers per node.
+pub const INPUT_WEIGHT: &str = "stem.0.body.0.weight";
+
 /// The name of the classifier's bias, which has a value per class or label.
 pub const OUTPUT_BIAS: &str = "classifier.bias";
 

@@ -19,6 +19,9 @@ use crate::tensor::parameters::Path;
 use crate::topology::{CELL_INPUTS, CellKind};
 use tch::Tensor;
 
+/// The name of the stem's weight, whose second dimension is the numbers per input point.
+pub const INPUT_WEIGHT: &str = "stem.0.body.0.weight";
+
 /// The point space for one number of classes.
 #[derive(Debug, Clone)]
 pub struct PointSpace {

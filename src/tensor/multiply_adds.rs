@@ -8,15 +8,15 @@ thread_local! {
     static MULTIPLY_ADDS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Notes a map that took `per_output` multiply-adds for every number of `output`, and hands the output on.
+/// Counts a map that took `per_output` multiply-adds for every number of `output`, and hands the output on.
 pub(super) fn counted(output: Tensor, per_output: i64) -> Tensor {
     let count = output.numel() as u64 * per_output.unsigned_abs();
     MULTIPLY_ADDS.set(MULTIPLY_ADDS.get() + count);
     output
 }
 
-/// The multiply-adds of the convolutions and linear maps that `run` makes on this thread.
-pub fn multiply_adds(run: impl FnOnce()) -> u64 {
+/// Those of the convolutions and linear maps that `run` makes on this thread.
+pub fn during(run: impl FnOnce()) -> u64 {
     let before = MULTIPLY_ADDS.get();
     run();
     MULTIPLY_ADDS.get() - before

@@ -1,0 +1,115 @@
+//! From options to the configuration of a run: a file, name or task, and what was typed over it.
+
+use super::options::{RunOptions, SearchOptions, TrainOptions, TrainedOptions};
+use super::run_folder::RunFolder;
+use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+impl RunOptions {
+    /// The keys that this run's own flags set; `section` owns the batch size.
+    fn flags(&self, section: &str) -> Result<Vec<Flag>> {
+        let mut flags = Vec::new();
+        if let Some(data) = &self.data {
+            flags.push(data_flag(data)?);
+        }
+        if let Some(seed) = self.seed {
+            flags.push(Flag::new("--seed", "seed", whole(seed)));
+        }
+        if let Some(batch) = self.batch {
+            flags.push(Flag::new("--batch", format!("{section}.batch"), whole(batch)));
+        }
+        if self.skip_bad {
+            flags.push(skip_bad_flag());
+        }
+        Ok(flags)
+    }
+
+    fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>) -> Result<R> {
+        let mut flags = self.flags(R::COMMAND)?;
+        flags.append(&mut more);
+        let begun = if self.resume { Some(self.begun_config(R::COMMAND)?) } else { None };
+        let config = begun.as_deref().or(self.config.as_deref());
+        config::resolve(&Sources { config, begun: begun.is_some(), task, set: &self.set, flags: &flags })
+    }
+
+    /// The configuration that the run to go on with began with.
+    fn begun_config(&self, command: &str) -> Result<String> {
+        let folder = self.out.as_deref().ok_or_else(|| {
+            Error::usage("--resume needs the run to go on with").with_hint("name its folder: --out DIR --resume")
+        })?;
+        Ok(RunFolder::begun(folder, command)?.config().display().to_string())
+    }
+}
+
+impl SearchOptions {
+    /// The search that these options ask for.
+    ///
+    /// # Errors
+    /// See [`config::resolve`]; with `resume`, a folder without a run.
+    pub fn resolve(&self) -> Result<SearchRun> {
+        let mut flags = Vec::new();
+        if let Some(criterion) = self.criterion {
+            flags.push(Flag::new("--criterion", "decision.criterion", criterion));
+        }
+        if let Some(strategy) = self.strategy {
+            let name = toml::Value::try_from(strategy).expect("a strategy is written as its name");
+            flags.push(Flag::new("--strategy", "search.strategy", name));
+        }
+        if let Some(order) = self.order {
+            flags.push(Flag::new("--order", "search.order", i64::from(order)));
+        }
+        self.run.resolve(self.run.task.as_deref(), flags)
+    }
+}
+
+impl TrainOptions {
+    /// The training that these options ask for; `fallback` is the task where neither a flag nor a file names one.
+    ///
+    /// # Errors
+    /// See [`config::resolve`]; with `resume`, a folder without a run.
+    pub fn resolve(&self, fallback: &str) -> Result<TrainRun> {
+        let named = self.run.config.is_some() || self.run.resume;
+        let task = self.run.task.as_deref().or(if named { None } else { Some(fallback) });
+        self.run.resolve(task, Vec::new())
+    }
+}
+
+impl TrainedOptions {
+    /// The configuration of the network: the run's own `config.toml`, else a file, name or task; over it what was
+    /// typed, and `data`, where other data is asked for.
+    ///
+    /// # Errors
+    /// See [`config::resolve`].
+    pub fn resolve(&self, run_config: Option<&Path>, data: Option<&str>) -> Result<TrainRun> {
+        let begun = run_config.map(|path| path.display().to_string());
+        let mut flags = Vec::new();
+        if let Some(data) = data {
+            flags.push(data_flag(data)?);
+        }
+        if self.skip_bad {
+            flags.push(skip_bad_flag());
+        }
+        let config = begun.as_deref().or(self.config.as_deref());
+        let (begun, task) = (begun.is_some(), self.task.as_deref());
+        config::resolve(&Sources { config, begun, task, set: &self.set, flags: &flags })
+    }
+}
+
+/// `--data`: a folder is kept as an absolute path, so that the run can be evaluated from anywhere.
+fn data_flag(typed: &str) -> Result<Flag> {
+    let source = match typed {
+        "synthetic" => typed.to_owned(),
+        folder => std::path::absolute(folder).map_err(|source| Error::read(folder, source))?.display().to_string(),
+    };
+    Ok(Flag::new("--data", "data.source", source))
+}
+
+fn skip_bad_flag() -> Flag {
+    Flag::new("--skip-bad", "data.skip_bad", true)
+}
+
+/// TOML's whole numbers end at 2^63 - 1; `cli` admits no greater.
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
