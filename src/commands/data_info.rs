@@ -113,7 +113,8 @@ fn graphs(content: &GraphContent) -> String {
     let mut text = String::new();
     if let (Some(each), Some(degrees)) = (content.nodes_per_graph, content.degrees) {
         text += &line("graphs", &format!("{}; nodes each: {}", content.graphs, spread(each)));
-        text += &line("nodes", &format!("{nodes}; links into each: {}; {} isolated", spread(degrees), content.isolated));
+        text +=
+            &line("nodes", &format!("{nodes}; links into each: {}; {} isolated", spread(degrees), content.isolated));
     }
     let odd = format!(
         "{} from a node to itself, {} repeated, {} in one direction alone",
@@ -127,7 +128,10 @@ fn graphs(content: &GraphContent) -> String {
     };
     text += &line("labels", labels);
     let [train, validation, test] = [splits.train, splits.validation, splits.test];
-    text + &line("scored", &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none))
+    text + &line(
+        "scored",
+        &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none),
+    )
 }
 
 fn classes(survey: &Survey) -> String {
@@ -139,7 +143,8 @@ fn classes(survey: &Survey) -> String {
         let (validation, bad) = (optional(has_validation, validation), optional(has_bad, bad));
         format!("{name:<24} {train:>8}{validation} {test:>8}{bad}\n")
     };
-    let kind = if matches!(&survey.content, Content::Graphs(content) if content.multi_label) { "label" } else { "class" };
+    let kind =
+        if matches!(&survey.content, Content::Graphs(content) if content.multi_label) { "label" } else { "class" };
     let mut text = String::from("\n") + &row(kind, ["train", "valid", "test", "bad"].map(str::to_owned));
     let mut sums = [0; 4];
     for class in &survey.classes {

@@ -59,9 +59,11 @@ fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
     Ok(Some(dataset))
 }
 
+/// The alphas' data is a part of the set itself, or a share that the configuration holds out.
 fn check_alpha_data(run: &SearchRun, dataset: &Dataset) -> Result<()> {
     if run.search.alpha_data == AlphaData::Validation && dataset.validation.is_none() {
-        return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", "0")
+        let found = run.data.validation.to_string();
+        return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", found)
             .with_hint("set data.validation = 0.5, or search.alpha_data = \"test\" for the published protocol"));
     }
     Ok(())
@@ -82,10 +84,9 @@ fn search(
     let spec = run.network(classes, channels);
     let random = run.search.strategy == StrategyKind::Random;
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
-    let mut model = model::supernet(space, &spec, scale, run.seed, device);
+    let mut model = model::supernet(space, &spec, scale, run.seed, device)?;
     let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
-    let task = dataset.map_or(Task::Classify { classes }, dataset::task);
-    let settings = settings(run, task, device);
+    let settings = settings(run, classes, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
     if options.run.resume {
@@ -96,8 +97,7 @@ fn search(
     folder.describe(&About::new("search", &run.task, data, classes), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
-    let score_name = task.score_name();
-    let watched = Watched { command: "search", task: &run.task, score_name, device, drawn: Some(space) };
+    let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };
     let mut observers = observers::of_run(folder, &watched, global)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
     let choices = search.run(data.as_ref(), &mut observers, &mut keeper)?;
@@ -107,10 +107,10 @@ fn search(
     Ok(genotype)
 }
 
-fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
+fn settings(run: &SearchRun, classes: usize, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
-        task,
+        task: Task::Classify { classes },
         seed: run.seed,
         search: run.search.clone(),
         weights: run.weights.clone(),

@@ -231,7 +231,9 @@ fn describe(kind: Option<SampleKind>, path: &Path) -> String {
         Ok(_) if kind.is_none_or(|kind| kind == SampleKind::Pictures) && is_pickled(path) => PICKLES.to_owned(),
         Ok(mut entries) => match entries.next() {
             None => "empty".to_owned(),
-            Some(_) => format!("no {} in a known layout", kind.map_or("shapes, pictures or graphs", SampleKind::plural)),
+            Some(_) => {
+                format!("no {} in a known layout", kind.map_or("shapes, pictures or graphs", SampleKind::plural))
+            }
         },
     };
     format!("{} ({state})", path.display())

@@ -80,12 +80,7 @@ fn choose(graphs: &[Graph], marks: &mut Marks, to: Split, held: impl Fn(&[usize]
 
 /// Moves what `held` chooses of the training nodes to another split, or out of all; it is given a class per graph
 /// or node.
-fn choose_for(
-    graphs: &[Graph],
-    marks: &mut Marks,
-    to: Option<Split>,
-    held: impl Fn(&[usize]) -> Vec<bool>,
-) -> Chosen {
+fn choose_for(graphs: &[Graph], marks: &mut Marks, to: Option<Split>, held: impl Fn(&[usize]) -> Vec<bool>) -> Chosen {
     let is_for_training = |mark: &Option<Split>| *mark == Some(Split::Train);
     let of_graphs: Vec<usize> = (0..graphs.len()).filter(|graph| marks[*graph].iter().any(is_for_training)).collect();
     if of_graphs.len() > 1 {
@@ -96,7 +91,8 @@ fn choose_for(
         return Chosen::Graphs;
     }
     for graph in of_graphs {
-        let nodes: Vec<usize> = (0..graphs[graph].size()).filter(|node| is_for_training(&marks[graph][*node])).collect();
+        let nodes: Vec<usize> =
+            (0..graphs[graph].size()).filter(|node| is_for_training(&marks[graph][*node])).collect();
         let classes: Vec<usize> = nodes.iter().map(|node| class(&graphs[graph], *node)).collect();
         for (node, _) in nodes.into_iter().zip(held(&classes)).filter(|(_, chosen)| *chosen) {
             marks[graph][node] = to;

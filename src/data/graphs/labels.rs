@@ -107,7 +107,8 @@ fn whole_numbers(table: &Table, texts: &[(String, u64)]) -> Result<Labelled> {
     let whole = |(text, row): &(String, u64)| {
         let value = number(text).filter(|value| value.fract() == 0.0 && value.abs() < 2e15);
         value.map(|value| value as i64).ok_or_else(|| {
-            Error::invalid(table.place(*row), "a whole number or the name of a class", text).with_hint("classes are no measurements")
+            Error::invalid(table.place(*row), "a whole number or the name of a class", text)
+                .with_hint("classes are no measurements")
         })
     };
     let values = texts.iter().map(whole).collect::<Result<Vec<i64>>>()?;
@@ -126,7 +127,8 @@ fn is_header(texts: &[(String, u64)], nodes: usize) -> bool {
     let Some(((first, _), others)) = texts.split_first() else { return false };
     let is_one_more = others.len() == nodes && (number(first).is_none() || first == "0");
     let is_usual = COLUMN_NAMES.contains(&first.to_lowercase().as_str());
-    let among_numbers = number(first).is_none() && !others.is_empty() && others.iter().all(|(text, _)| number(text).is_some());
+    let among_numbers =
+        number(first).is_none() && !others.is_empty() && others.iter().all(|(text, _)| number(text).is_some());
     is_one_more || among_numbers || is_usual && others.iter().all(|(text, _)| text != first)
 }
 

@@ -67,7 +67,8 @@ impl Lists {
             let here = format!("{}, line {}", file_name(path), line.number);
             if let Some(before) = seen.insert(node, here) {
                 let found = format!("{node}, which {before}, lists too");
-                return Err(line.invalid(&place, "a node that is listed once", found)
+                return Err(line
+                    .invalid(&place, "a node that is listed once", found)
                     .with_hint("a node is for training, for validation or for testing: splits must not overlap"));
             }
             *mark = Some(split);
@@ -111,7 +112,8 @@ mod tests {
         assert_eq!(message(&[("train.txt", "1\n1.5\n")]), "train.txt, line 2: expected a node from 0 to 4, found 1.5");
         assert_eq!(message(&[("train.txt", "0 1\n")]), "train.txt, line 1: expected a node from 0 to 4, found 0 1");
         assert_eq!(message(&[("valid.txt", "node\n")]), "valid.txt: expected at least one node, found none");
-        let twice = "test.txt, line 2: expected a node that is listed once, found 3, which train.txt, line 1, lists too";
+        let twice =
+            "test.txt, line 2: expected a node that is listed once, found 3, which train.txt, line 1, lists too";
         assert_eq!(message(&[("train.txt", "3\n"), ("test.txt", "2\n3\n")]), twice);
         let both = [("train.txt", "9\n"), ("test.txt", "9\n")];
         assert_eq!(read(&both).unwrap_err().len(), 2);

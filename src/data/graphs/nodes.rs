@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::config::GraphDataConfig;
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
-use super::tables::{Checked, Table, has_no_number, names_columns};
+use super::tables::{Checked, Table, has_no_digit, names_columns};
 use crate::error::{Error, Result};
 use crate::tensor::adjacency::{Adjacency, Link};
 
@@ -82,9 +82,13 @@ impl Matrix {
 /// Another number of rows, values that are no whole numbers.
 pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<Vec<u64>> {
     let mut numbers = Vec::new();
-    table.read(has_no_number, |row| {
+    table.read(has_no_digit, |row| {
         if row.len() != 1 {
-            return Err(Error::invalid(row.place(), "one column, the number of the node's graph", row.len().to_string()));
+            return Err(Error::invalid(
+                row.place(),
+                "one column, the number of the node's graph",
+                row.len().to_string(),
+            ));
         }
         numbers.push(row.whole(0).ok_or_else(|| row.invalid(0, "the number of the node's graph"))?);
         Ok(())
@@ -99,7 +103,7 @@ pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<Vec<u64
 /// Rows of one column, nodes that are not there, links between graphs.
 pub(super) fn read_links(table: &Table, nodes: usize, graphs: Option<&[u64]>) -> Checked<(Vec<Link>, bool)> {
     let (mut links, mut has_more) = (Vec::new(), false);
-    table.read(has_no_number, |row| {
+    table.read(has_no_digit, |row| {
         if row.len() < 2 {
             let expected = "two columns, source and target";
             let found = if row.len() == 1 { format!("one, {}", row.text(0)) } else { "none".to_owned() };
@@ -224,10 +228,14 @@ mod tests {
             links: vec![[0, 2], [3, 1], [2, 2]],
             labels: Some(Labels::Classes(vec![0, 1, 2, 3, 4])),
         };
-        let graphs = nodes.into_graphs(&GraphDataConfig::default(), |number| format!("graph {}", number.unwrap())).unwrap();
+        let graphs =
+            nodes.into_graphs(&GraphDataConfig::default(), |number| format!("graph {}", number.unwrap())).unwrap();
         let names: Vec<&str> = graphs.iter().map(|graph| graph.name.as_str()).collect();
         assert_eq!(names, ["graph 3", "graph 5", "graph 7"]);
-        assert_eq!((graphs[0].nodes.as_slice(), graphs[0].features.values.as_slice()), (&[1, 3][..], &[2.0, 3.0, 6.0, 7.0][..]));
+        assert_eq!(
+            (graphs[0].nodes.as_slice(), graphs[0].features.values.as_slice()),
+            (&[1, 3][..], &[2.0, 3.0, 6.0, 7.0][..])
+        );
         assert_eq!(graphs[2].labels, Some(Labels::Classes(vec![0, 2])));
         assert_eq!(graphs[0].links, Adjacency::new(2, &[[0, 1], [1, 0]]));
         assert_eq!((graphs[1].links.links(), graphs[2].stored.self_loops), (0, 1));
@@ -245,7 +253,8 @@ mod tests {
         assert_eq!(first(read("0,1\n2\n", None)), ", line 2: expected two columns, source and target, found one, 2");
         assert_eq!(first(read("0 1\n", None)), ", line 1: expected two columns, source and target, found one, 0 1");
         assert_eq!(first(read("0,3\n", None)), ", line 1: expected a target node from 0 to 2, found 3");
-        let between = ", line 2: expected a link between nodes of one graph, found node 1 of graph 4 and node 2 of graph 9";
+        let between =
+            ", line 2: expected a link between nodes of one graph, found node 1 of graph 4 and node 2 of graph 9";
         assert_eq!(first(read("0,1\n1,2\n", Some(&[4, 4, 9]))), between);
     }
 

@@ -148,7 +148,8 @@ fn classes(set: &GraphSet) -> Vec<ClassCount> {
 fn notes(set: &GraphSet, classes: &[ClassCount]) -> Vec<String> {
     let mut notes = Vec::new();
     let what = if set.multi_label { "labels" } else { "classes" };
-    let counts: [(&str, fn(&ClassCount) -> usize); 2] = [("training", |class| class.train), ("test", |class| class.test)];
+    let counts: [(&str, fn(&ClassCount) -> usize); 2] =
+        [("training", |class| class.train), ("test", |class| class.test)];
     for (split, count) in counts {
         let lacking: Vec<&str> =
             classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();

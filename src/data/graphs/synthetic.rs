@@ -42,7 +42,7 @@ const CLASSES: usize = 5;
 const HOLDS: f64 = 0.35;
 
 /// What a beacon shows of a label, plus in one channel and minus in another, among noise of deviation 1.
-const SIGNAL: f32 = 4.0;
+const SIGNAL: f32 = 6.0;
 
 /// The chance of a member to link to a relay of another community, and to another member.
 const ASTRAY: f64 = 0.1;
@@ -76,7 +76,8 @@ pub(super) struct Synthetic {
 pub(super) fn open(config: &DataConfig, set: SetName) -> Result<GraphSet> {
     let multi_label = set == SetName::Ppi;
     let Synthetic { nodes, splits, names } = generate(&config.synthetic, Shape { one: false, multi_label });
-    let graphs = nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
+    let graphs =
+        nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
     let marks = graphs.iter().map(|graph| graph.nodes.iter().map(|node| Some(splits[*node as usize])).collect());
     let marks = marks.collect();
     Ok(GraphSet {
@@ -195,7 +196,9 @@ impl Set {
 
     /// Lets the beacons show the labels.
     fn light(&mut self, community: &Community, held: &[usize]) {
-        for (beacon, label) in community.beacons.iter().flat_map(|beacon| held.iter().map(move |label| (*beacon, label))) {
+        for (beacon, label) in
+            community.beacons.iter().flat_map(|beacon| held.iter().map(move |label| (*beacon, label)))
+        {
             let row = beacon as usize * CHANNELS;
             self.features[row + label] += SIGNAL;
             self.features[row + label + LABELS] -= SIGNAL;
@@ -289,7 +292,8 @@ mod tests {
     fn labels_need_two_hops() {
         let (graphs, _) = made(false);
         let told = [0, 1, 2].map(|hops| told(&graphs, hops));
-        assert!(told[0] < 0.35 && told[1] < 0.5 && told[2] > 0.75, "{told:?}");
+        // Chance is 0.2. A fixed mean forgets what it saw on the way; what is trained does not.
+        assert!(told[0] < 0.32 && told[1] < 0.42 && told[2] > 0.6, "{told:?}");
     }
 
     #[test]

@@ -83,19 +83,28 @@ impl SyntheticGraphs {
         let columns = nodes.features.columns;
         let links = nodes.links.iter().flatten().map(|node| f64::from(*node)).collect();
         let mut files = vec![
-            table("edges", Table { header: ["source", "target"].map(str::to_owned).to_vec(), values: links, names: None }),
-            table("features", Table {
-                header: (0..columns).map(|column| format!("feature_{column}")).collect(),
-                values: nodes.features.values.iter().map(|value| f64::from(*value)).collect(),
-                names: None,
-            }),
+            table(
+                "edges",
+                Table { header: ["source", "target"].map(str::to_owned).to_vec(), values: links, names: None },
+            ),
+            table(
+                "features",
+                Table {
+                    header: (0..columns).map(|column| format!("feature_{column}")).collect(),
+                    values: nodes.features.values.iter().map(|value| f64::from(*value)).collect(),
+                    names: None,
+                },
+            ),
         ];
         files.push(match &nodes.labels {
-            Some(Labels::Several(values)) => table("labels", Table {
-                header: set.names.clone(),
-                values: values.iter().map(|value| f64::from(*value)).collect(),
-                names: None,
-            }),
+            Some(Labels::Several(values)) => table(
+                "labels",
+                Table {
+                    header: set.names.clone(),
+                    values: values.iter().map(|value| f64::from(*value)).collect(),
+                    names: None,
+                },
+            ),
             Some(Labels::Classes(classes)) => {
                 let values = classes.iter().map(|class| *class as f64).collect();
                 table("labels", Table { header: of("label"), values, names: Some(&set.names) })
@@ -108,7 +117,8 @@ impl SyntheticGraphs {
         }
         for (name, split) in [("train", Split::Train), ("valid", Split::Validation), ("test", Split::Test)] {
             let listed = (0..set.splits.len()).filter(|node| set.splits[*node] == split);
-            files.push((format!("{name}.txt"), listed.map(|node| format!("{node}\n")).collect::<String>().into_bytes()));
+            files
+                .push((format!("{name}.txt"), listed.map(|node| format!("{node}\n")).collect::<String>().into_bytes()));
         }
         files.push(("README.txt".to_owned(), self.about().into_bytes()));
         files
@@ -193,7 +203,10 @@ mod tests {
                 assert_eq!((read.multi_label, &read.marks), (multi_label, &made.marks));
                 assert_eq!(read.names.len(), made.names.len());
                 for (one, other) in read.graphs.iter().zip(&made.graphs) {
-                    assert_eq!((&one.features, &one.labels, &one.links), (&other.features, &other.labels, &other.links));
+                    assert_eq!(
+                        (&one.features, &one.labels, &one.links),
+                        (&other.features, &other.labels, &other.links)
+                    );
                 }
             }
         }
