@@ -128,7 +128,7 @@ fn info_tells_nodes_links_labels_and_splits() {
         "features:   2 per node\n",
         "labels:     one of several classes per node\n",
         "scored:     2 training, 1 validation, 2 test nodes; 1 never\n",
-        "note: 1 classes, such as green, have no training node\n",
+        "note: 1 classes, such as green, have no train node\n",
         "note: 1 nodes are for nothing",
     ];
     told.iter().for_each(|told| assert!(text.contains(told), "{told:?} is not in {text}"));
