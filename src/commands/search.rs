@@ -84,9 +84,10 @@ fn search(
     let spec = run.network(classes, channels);
     let random = run.search.strategy == StrategyKind::Random;
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
-    let mut model = model::supernet(space, &spec, scale, run.seed, device)?;
+    let mut model = model::supernet(space, &spec, scale, run.seed, device);
     let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
-    let settings = settings(run, classes, device);
+    let task = dataset.map_or(Task::Classify { classes }, dataset::task);
+    let settings = settings(run, task, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
     if options.run.resume {
@@ -97,7 +98,8 @@ fn search(
     folder.describe(&About::new("search", &run.task, data, classes), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
-    let watched = Watched { command: "search", task: &run.task, score_name: "accuracy", device, drawn: Some(space) };
+    let score_name = task.score_name();
+    let watched = Watched { command: "search", task: &run.task, score_name, device, drawn: Some(space) };
     let mut observers = observers::of_run(folder, &watched, global)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
     let choices = search.run(data.as_ref(), &mut observers, &mut keeper)?;
@@ -107,10 +109,10 @@ fn search(
     Ok(genotype)
 }
 
-fn settings(run: &SearchRun, classes: usize, device: Device) -> SearchSettings {
+fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
-        task: Task::Classify { classes },
+        task,
         seed: run.seed,
         search: run.search.clone(),
         weights: run.weights.clone(),
