@@ -74,7 +74,7 @@ enum TypedCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40, cifar10, cifar100, imagenet, points or images (your own shapes or pictures)
+    /// The task: modelnet10, modelnet40, cifar10, cifar100, imagenet, ppi, or your own points, images or graphs
     /// [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,

@@ -59,9 +59,11 @@ fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
     Ok(Some(dataset))
 }
 
+/// The alphas' data is a part of the set itself, or a share that the configuration holds out.
 fn check_alpha_data(run: &SearchRun, dataset: &Dataset) -> Result<()> {
     if run.search.alpha_data == AlphaData::Validation && dataset.validation.is_none() {
-        return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", "0")
+        let found = run.data.validation.to_string();
+        return Err(Error::invalid("data.validation", "a share above 0 for the alphas to learn from", found)
             .with_hint("set data.validation = 0.5, or search.alpha_data = \"test\" for the published protocol"));
     }
     Ok(())

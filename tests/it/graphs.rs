@@ -43,7 +43,9 @@ fn node_link(nodes: usize, links: &[[usize; 2]]) -> String {
     let link = |[source, target]: &[usize; 2]| format!("{{\"source\": {source}, \"target\": {target}}}");
     let links: Vec<String> = links.iter().map(link).collect();
     let (nodes, links) = (nodes.join(", "), links.join(", "));
-    format!("{{\"directed\": false, \"graph\": {{\"name\": \"x\"}}, \"nodes\": [{nodes}], \"links\": [{links}], \"multigraph\": false}}")
+    format!(
+        "{{\"directed\": false, \"graph\": {{\"name\": \"x\"}}, \"nodes\": [{nodes}], \"links\": [{links}], \"multigraph\": false}}"
+    )
 }
 
 fn ppi() -> tempfile::TempDir {
@@ -207,7 +209,10 @@ fn refused(folder: &Path) -> Error {
 fn bad_files_of_ppi_are_told_with_their_place() {
     type Change = fn(&Path);
     let cases: [(Change, &[&str]); 9] = [
-        (|folder| std::fs::remove_file(folder.join("valid_feats.npy")).unwrap(), &["the file valid_feats.npy", "no such"]),
+        (
+            |folder| std::fs::remove_file(folder.join("valid_feats.npy")).unwrap(),
+            &["the file valid_feats.npy", "no such"],
+        ),
         (
             |folder| {
                 let bytes = std::fs::read(folder.join("test_labels.npy")).unwrap();
@@ -266,7 +271,7 @@ fn ppi_is_found_by_its_folder_and_told_where_it_is_published() {
     assert_eq!(find(SetName::Graphs, folder.to_str()).unwrap(), expected);
     let plain = own();
     let error = find(SetName::Ppi, plain.path().to_str()).unwrap_err();
-    assert_mentions(&error, &["no graphs in a known layout", "https://data.dgl.ai/dataset/ppi.zip", "_graph.json"]);
+    assert_mentions(&error, &["no graphs in a known layout", "https://data.dgl.ai/dataset/ppi.zip", "graph.json"]);
     assert!(find(SetName::Graphs, plain.path().to_str()).is_ok());
 }
 

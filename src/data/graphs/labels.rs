@@ -48,7 +48,10 @@ impl Labelled {
                     texts.push((row.text(0).into_owned(), row.number));
                     return Ok(());
                 }
-                (0..columns).try_for_each(|column| Ok(values.push(zero_or_one(row, column)?)))
+                for column in 0..columns {
+                    values.push(zero_or_one(row, column)?);
+                }
+                Ok(())
             },
         )?;
         if columns < 2 {

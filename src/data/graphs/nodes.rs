@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::config::GraphDataConfig;
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
-use super::tables::{Checked, Table, has_no_number, names_columns};
+use super::tables::{Checked, Table, has_no_digit, names_columns};
 use crate::error::{Error, Result};
 use crate::tensor::adjacency::{Adjacency, Link};
 
@@ -82,7 +82,7 @@ impl Matrix {
 /// Another number of rows, values that are no whole numbers.
 pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<Vec<u64>> {
     let mut numbers = Vec::new();
-    table.read(has_no_number, |row| {
+    table.read(has_no_digit, |row| {
         if row.len() != 1 {
             return Err(Error::invalid(
                 row.place(),
@@ -103,7 +103,7 @@ pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<Vec<u64
 /// Rows of one column, nodes that are not there, links between graphs.
 pub(super) fn read_links(table: &Table, nodes: usize, graphs: Option<&[u64]>) -> Checked<(Vec<Link>, bool)> {
     let (mut links, mut has_more) = (Vec::new(), false);
-    table.read(has_no_number, |row| {
+    table.read(has_no_digit, |row| {
         if row.len() < 2 {
             let expected = "two columns, source and target";
             let found = if row.len() == 1 { format!("one, {}", row.text(0)) } else { "none".to_owned() };

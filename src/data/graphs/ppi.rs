@@ -88,8 +88,8 @@ fn require_same(folder: &Path, split: Split, file: &str, expected: usize, found:
     }
     let part = PARTS.into_iter().find(|(_, of)| *of == split).map_or("", |(part, _)| part);
     let place = folder.join(format!("{part}_{file}.npy")).display().to_string();
-    let found = if file == "feats" { format!("{found} columns") } else { format!("{found} labels") };
-    Err(Error::invalid(place, format!("{expected}, as in train_{file}.npy"), found))
+    let what = if file == "feats" { "columns" } else { "labels" };
+    Err(Error::invalid(place, format!("{expected} {what}, as in train_{file}.npy"), found.to_string()))
 }
 
 /// Reads a part; `labelled` where its labels matter.

@@ -9,7 +9,7 @@ use super::labels::{Labelled, Labels};
 use super::layout::{EXTENSIONS, LAYOUTS, Layout};
 use super::lists::Lists;
 use super::nodes::{Graph, Matrix, Nodes, read_graph_numbers, read_links};
-use super::tables::{Checked, Problems, Table};
+use super::tables::{Checked, Problems, Table, WHERE_TO_READ};
 use super::{ppi, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::source::{SetName, Source};
@@ -56,11 +56,12 @@ impl GraphSet {
             Source::Synthetic => return synthetic::open(config, set).map_err(|error| vec![error]),
             Source::Folder(folder) => folder,
         };
-        match Layout::detect(folder) {
+        let opened = match Layout::detect(folder) {
             Some(Layout::Ppi) => ppi::open(folder, config),
             Some(Layout::Tables) => open_tables(folder, config),
             None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
-        }
+        };
+        opened.map_err(|problems| problems.into_iter().map(with_some_hint).collect())
     }
 
     /// Numbers per node.
@@ -92,6 +93,11 @@ fn open_tables(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
         division: description,
         files: files(folder, &lists),
     })
+}
+
+/// The error with the general hint where it has none of its own.
+fn with_some_hint(error: Error) -> Error {
+    if error.hint().is_some() { error } else { error.with_hint(WHERE_TO_READ) }
 }
 
 /// What messages call a graph of a folder.

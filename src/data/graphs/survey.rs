@@ -148,13 +148,12 @@ fn classes(set: &GraphSet) -> Vec<ClassCount> {
 fn notes(set: &GraphSet, classes: &[ClassCount]) -> Vec<String> {
     let mut notes = Vec::new();
     let what = if set.multi_label { "labels" } else { "classes" };
-    let counts: [(&str, fn(&ClassCount) -> usize); 2] =
-        [("training", |class| class.train), ("test", |class| class.test)];
-    for (split, count) in counts {
+    for split in [Split::Train, Split::Test] {
+        let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };
         let lacking: Vec<&str> =
             classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();
         if let Some(first) = lacking.first() {
-            notes.push(format!("{} {what}, such as {first}, have no {split} node", lacking.len()));
+            notes.push(format!("{} {what}, such as {first}, have no {} node", lacking.len(), split.name()));
         }
     }
     if set.multi_label && has_one_each(&set.graphs) {

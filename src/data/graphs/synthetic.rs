@@ -42,7 +42,7 @@ const CLASSES: usize = 5;
 const HOLDS: f64 = 0.35;
 
 /// What a beacon shows of a label, plus in one channel and minus in another, among noise of deviation 1.
-const SIGNAL: f32 = 4.0;
+const SIGNAL: f32 = 6.0;
 
 /// The chance of a member to link to a relay of another community, and to another member.
 const ASTRAY: f64 = 0.1;
@@ -292,7 +292,8 @@ mod tests {
     fn labels_need_two_hops() {
         let (graphs, _) = made(false);
         let told = [0, 1, 2].map(|hops| told(&graphs, hops));
-        assert!(told[0] < 0.35 && told[1] < 0.5 && told[2] > 0.75, "{told:?}");
+        // Chance is 0.2. A fixed mean forgets what it saw on the way; what is trained does not.
+        assert!(told[0] < 0.32 && told[1] < 0.42 && told[2] > 0.6, "{told:?}");
     }
 
     #[test]
