@@ -11,11 +11,11 @@ CUDA ?=
 TEST_ENV := OMP_NUM_THREADS=1
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
-BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train
+BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images bench bench-reference bench-profile clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,11 +75,14 @@ bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benche
 	cargo bench --profile dev --bench kernels
 	for shape in $(BENCH_SHAPES); do cargo bench --profile dev --bench steps -- $$shape $(BENCH_FLAGS) || exit; done
 
-bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn
+bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn, torch_geometric
 	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)" $(BENCH_FLAGS) $(BENCH_SHAPES)
 
 bench-profile: setup ## where the time of those steps goes, by operator, into benches/results/profile.md
 	benches/profile.sh $(BENCH_SHAPES)
+
+bench-scaling: setup ## seconds and peak memory per link of every operation on graphs, up to ten million links, as a table
+	cargo bench --profile dev --bench scaling
 
 clean: ## remove what was compiled, packages and the demo's runs; libtorch stays
 	rm -rf target dist .libtorch-* $(DEMO)

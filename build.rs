@@ -75,10 +75,11 @@ fn compile_bridge(root: &Path, version: &str) {
 
 /// The objects of all C++ files of the bridge. An object is named by the hash of all that it is made of (its file,
 /// every header of the bridge, compiler, flags, libtorch's version), and compiled only where it is not there yet: a
-/// file takes a quarter of a minute.
+/// file takes a quarter of a minute. They lie in the profile's folder, because clippy has an `OUT_DIR` of its own.
 fn bridge_objects(build: &cc::Build, version: &str) -> Vec<PathBuf> {
     println!("cargo:rerun-if-changed={BRIDGE}");
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo tells it")).join("bridge");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo tells it"));
+    let folder = out.ancestors().nth(3).expect("target/PROFILE/build/NAME/out").join("bridge");
     fs::create_dir_all(&folder).expect("cargo's folder can be written");
     let compiler = build.get_compiler();
     let mut shared = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! Seconds and peak memory of whole steps on random clouds or images, in the shapes that
+//! Seconds and peak memory of whole steps on random clouds, images or graphs, in the shapes that
 //! `reference/time_published.py` times of the published code, with the same names in the JSON; `compare.py` sets both
 //! side by side. With `--profile` a table of where the time goes, by operator.
 //!
@@ -25,7 +25,7 @@ use tch::Device;
 use crate::shape::{Named, ShapeOptions};
 use crate::workload::{Part, Workload};
 
-/// Times whole steps on random clouds or images.
+/// Times whole steps on random clouds, images or graphs.
 #[derive(Parser)]
 #[command(name = "steps")]
 struct Options {

@@ -44,6 +44,8 @@ pub enum Samples {
     Point { points: i64, k: i64 },
     /// Images of this height and width.
     Image { pixels: i64 },
+    /// Graphs of so many nodes with this many features each, and links, half of them the others turned round.
+    Graph { nodes: usize, links: usize, features: i64 },
 }
 
 /// Sizes of a step.
@@ -58,6 +60,7 @@ pub struct Shape {
     pub cells: usize,
     /// Channels of a node.
     pub channels: i64,
+    /// Or labels, where a node may have several.
     pub classes: usize,
 }
 
@@ -66,13 +69,14 @@ impl Shape {
         match self.samples {
             Samples::Point { .. } => SpaceName::Point,
             Samples::Image { .. } => SpaceName::Image,
+            Samples::Graph { .. } => SpaceName::Graph,
         }
     }
 
     pub fn network(&self) -> NetworkSpec {
         let point = match self.samples {
             Samples::Point { k, .. } => PointConfig { k, ..PointConfig::default() },
-            Samples::Image { .. } => PointConfig::default(),
+            Samples::Image { .. } | Samples::Graph { .. } => PointConfig::default(),
         };
         let auxiliary = matches!(self.what, What::Train { auxiliary_weight, .. } if auxiliary_weight > 0.0);
         NetworkSpec {
@@ -80,7 +84,7 @@ impl Shape {
             point,
             image: ImageConfig { auxiliary, ..ImageConfig::default() },
             classes: self.classes,
-            in_channels: 3,
+            in_channels: if let Samples::Graph { features, .. } = self.samples { features } else { 3 },
         }
     }
 }
@@ -92,7 +96,7 @@ pub struct ShapeOptions {
     #[arg(default_value = "modelnet10-search", value_parser = PossibleValuesParser::new(shapes().into_keys()))]
     #[serde(skip)]
     pub shape: String,
-    /// Clouds or images per step.
+    /// Clouds, images or graphs per step.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<i64>,
@@ -108,6 +112,18 @@ pub struct ShapeOptions {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pixels: Option<i64>,
+    /// Nodes of a graph.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<usize>,
+    /// Links of a graph.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<usize>,
+    /// Numbers per node.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<i64>,
     /// Cells of the stack.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +132,7 @@ pub struct ShapeOptions {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<i64>,
-    /// Classes.
+    /// Classes, or labels.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<usize>,

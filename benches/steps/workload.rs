@@ -1,16 +1,19 @@
 //! What a shape trains, and one step of it.
 
-use sgas::batch::{Batch, ImageBatch, PointBatch};
+use rand::RngExt;
+use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use sgas::error::Result;
 use sgas::genotype::zoo;
 use sgas::model::{Model, SearchModel, derived, supernet};
 use sgas::ops::Mode;
-use sgas::optim::{AlphaConfig, WeightConfig};
+use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::search::bilevel::Bilevel;
 use sgas::search::second_order::Ahead;
 use sgas::step::{LossConfig, WeightStep};
 use sgas::task::Task;
+use sgas::tensor::adjacency::{Adjacency, Link};
 use sgas::tensor::convolution::channels_last;
+use sgas::tensor::links::Links;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor};
@@ -52,7 +55,10 @@ impl Workload {
     /// With the published settings of search or retraining.
     pub fn new(shape: &Shape, precision: Precision, device: Device) -> Result<Self> {
         let batch = random_batch(shape, device);
-        let task = Task::Classify { classes: shape.classes };
+        let task = match shape.samples {
+            Samples::Graph { .. } => Task::MultiLabel { labels: shape.classes },
+            _ => Task::Classify { classes: shape.classes },
+        };
         let training = match &shape.what {
             What::Search => search(shape, task, precision, device)?,
             What::Train { cell, drop_path, auxiliary_weight } => {
@@ -101,7 +107,7 @@ impl Workload {
 
 fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Result<Training> {
     let learning_rate = match shape.samples {
-        Samples::Point { .. } => 0.005,
+        Samples::Point { .. } | Samples::Graph { .. } => 0.005,
         Samples::Image { .. } => 0.025,
     };
     let (weights, alphas) = (WeightConfig { learning_rate, ..WeightConfig::default() }, AlphaConfig::default());
@@ -111,26 +117,52 @@ fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Re
 }
 
 fn training_weights(samples: Samples) -> WeightConfig {
-    let (learning_rate, weight_decay) = match samples {
-        Samples::Point { .. } => (0.1, 1e-4),
-        Samples::Image { .. } => (0.025, 3e-4),
+    let (optimizer, learning_rate, weight_decay) = match samples {
+        Samples::Point { .. } => (OptimizerKind::Sgd, 0.1, 1e-4),
+        Samples::Image { .. } => (OptimizerKind::Sgd, 0.025, 3e-4),
+        Samples::Graph { .. } => (OptimizerKind::Adam, 0.002, 0.0),
     };
-    WeightConfig { learning_rate, weight_decay, ..WeightConfig::default() }
+    WeightConfig { optimizer, learning_rate, weight_decay, ..WeightConfig::default() }
 }
 
 /// A step costs the same for any data, so no loader takes part.
 fn random_batch(shape: &Shape, device: Device) -> Batch {
     Key::new(SEED, Purpose::Synthetic).seed_torch();
-    let labels = Tensor::randint(shape.classes as i64, [shape.batch], (Kind::Int64, Device::Cpu));
+    let labels = || Tensor::randint(shape.classes as i64, [shape.batch], (Kind::Int64, Device::Cpu));
     let float = (Kind::Float, Device::Cpu);
     let batch = match shape.samples {
         Samples::Point { points, .. } => {
-            Batch::Points(PointBatch { points: Tensor::rand([shape.batch, points, 3], float) * 2.0 - 1.0, labels })
+            let points = Tensor::rand([shape.batch, points, 3], float) * 2.0 - 1.0;
+            Batch::Points(PointBatch { points, labels: labels() })
         }
         Samples::Image { pixels } => {
             let images = channels_last(&Tensor::randn([shape.batch, 3, pixels, pixels], float));
-            Batch::Images(ImageBatch { images, labels })
+            Batch::Images(ImageBatch { images, labels: labels() })
+        }
+        Samples::Graph { nodes, links, features } => {
+            let graphs: Vec<Adjacency> = (0..shape.batch).map(|number| random_graph(nodes, links, number)).collect();
+            let rows = shape.batch * nodes as i64;
+            Batch::Graphs(GraphBatch {
+                features: Tensor::randn([rows, features], float),
+                links: Links::new(&Adjacency::join(&graphs.iter().collect::<Vec<_>>())),
+                labels: Tensor::randint(2, [rows, shape.classes as i64], float),
+                scored: None,
+                sizes: vec![nodes; graphs.len()],
+            })
         }
     };
     batch.to_device(device)
+}
+
+/// Links between any two nodes, in both directions, and none from a node to itself.
+fn random_graph(nodes: usize, links: usize, number: i64) -> Adjacency {
+    let mut generator = Key::new(SEED, Purpose::Synthetic).at(0, number.unsigned_abs()).generator();
+    let nodes = nodes as u32;
+    let mut link = || -> Link {
+        let source = generator.random_range(0..nodes);
+        [source, (source + generator.random_range(1..nodes)) % nodes]
+    };
+    let one_way: Vec<Link> = (0..links / 2).map(|_| link()).collect();
+    let other_way = one_way.iter().map(|[source, target]| [*target, *source]);
+    Adjacency::new(nodes as usize, &one_way.iter().copied().chain(other_way).collect::<Vec<_>>())
 }
