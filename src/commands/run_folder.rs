@@ -248,7 +248,7 @@ mod tests {
 
     fn run(root: &Path, name: &str, command: &str, events: &str) -> RunFolder {
         let run = RunFolder::create_under(root, name).unwrap();
-        run.describe(&About::new(command, "points", "synthetic", &[]), "task = 'points'\n").unwrap();
+        run.describe(&About::new(command, "points", "synthetic", &[], false), "task = 'points'\n").unwrap();
         std::fs::write(run.file(EVENTS_FILE), events).unwrap();
         run
     }

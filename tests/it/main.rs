@@ -16,6 +16,7 @@ mod link_kernels;
 mod loader;
 mod memory;
 mod neighbours;
+mod own_graphs;
 mod own_pictures;
 mod own_shapes;
 mod parity;
