@@ -15,7 +15,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images demo-graphs bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-demo: demo-points demo-images ## search, train and evaluate small networks on synthetic shapes and pictures (minutes)
+demo: demo-points demo-images demo-graphs ## search, train and evaluate small networks on synthetic shapes, pictures and graphs (minutes)
 	@printf '\nDrawings of the cells; one after every decision lies in the folders of the searches:\n'
 	@find $(DEMO) -maxdepth 2 -name '*.svg' | sort
 	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes and pictures are synthetic;\n'
@@ -70,6 +70,15 @@ demo-images: build
 	@$(SGAS) show $(DEMO)/images/search --svg $(DEMO)/images/cell.svg
 	@printf '\nTheir accuracy on synthetic test pictures (ten classes: chance is 10 %%):\n'
 	@$(SGAS) eval --run $(DEMO)/images/train
+
+demo-graphs: build
+	rm -rf $(DEMO)/graphs
+	$(SGAS) search --config configs/demo/search-graphs.toml --data synthetic --out $(DEMO)/graphs/search
+	$(SGAS) train --genotype $(DEMO)/graphs/search --config configs/demo/train-graphs.toml --data synthetic --out $(DEMO)/graphs/train
+	@printf '\nThe cell for graphs that was found:\n'
+	@$(SGAS) show $(DEMO)/graphs/search --svg $(DEMO)/graphs/cell.svg
+	@printf '\nIts accuracy on nodes of synthetic test graphs (five classes: chance is 20 %%):\n'
+	@$(SGAS) eval --run $(DEMO)/graphs/train
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels

@@ -53,14 +53,23 @@ fn a_killed_search_goes_on_to_the_bit() {
 /// Both kinds of cell are decided, and drop path draws per picture.
 #[test]
 fn killed_runs_on_pictures_go_on_to_the_bit() {
+    killed_runs_go_on_to_the_bit("images");
+}
+
+/// Drop path draws per node.
+#[test]
+fn killed_runs_on_graphs_go_on_to_the_bit() {
+    killed_runs_go_on_to_the_bit("graphs");
+}
+
+fn killed_runs_go_on_to_the_bit(task: &str) {
     let folder = tempfile::tempdir().unwrap();
-    output(&mut smoke(folder.path(), "search", "images", "--out found"));
-    output(&mut smoke(folder.path(), "train", "images", "--genotype found --out trained --set train.drop_path=0.4"));
-    for (command, whole, more) in
-        [("search", "found", ""), ("train", "trained", "--genotype found --set train.drop_path=0.4")]
-    {
+    output(&mut smoke(folder.path(), "search", task, "--out found"));
+    let settings = "--genotype found --set train.drop_path=0.4 --set train.epochs=6";
+    output(&mut smoke(folder.path(), "train", task, &format!("{settings} --out trained")));
+    for (command, whole, more) in [("search", "found", ""), ("train", "trained", settings)] {
         let (name, run) = (format!("cut-{command}"), folder.path().join(format!("cut-{command}")));
-        kill_after(&smoke(folder.path(), command, "images", &format!("{more} --out {name}")), &run, 2);
+        kill_after(&smoke(folder.path(), command, task, &format!("{more} --out {name}")), &run, 2);
         go_on(folder.path(), command, &name);
         assert_equal_runs(&folder.path().join(whole), &run);
     }
