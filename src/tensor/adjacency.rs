@@ -26,19 +26,18 @@ impl Adjacency {
     /// links: whoever reads a graph has checked.
     pub fn new(nodes: usize, links: &[Link]) -> Self {
         assert!(i32::try_from(nodes.max(links.len())).is_ok(), "graphs have less than 2^31 nodes and links");
-        // Two stable passes: by source, then by target.
-        let by_source = sorted(nodes, links.len(), |link| links[link][0]);
-        let by_target = sorted(nodes, links.len(), |place| links[by_source.order[place] as usize][1]);
-        let mut sources = vec![0; links.len()];
-        let mut targets = vec![0; links.len()];
-        let mut positions = vec![0; links.len()];
-        for (position, &place) in by_target.order.iter().enumerate() {
-            let [source, target] = links[by_source.order[place as usize] as usize];
-            sources[position] = source as i32;
-            targets[place as usize] = target as i32;
-            positions[place as usize] = position as i32;
+        // Stable passes: by source, then by target, and from there by source again.
+        let by_source = sorted(nodes, links.len(), |link| links[link][0]).order;
+        let by_target = sorted(nodes, links.len(), |place| links[by_source[place] as usize][1]);
+        let link = |position: usize| links[by_source[by_target.order[position] as usize] as usize];
+        let outgoing = sorted(nodes, links.len(), |position| link(position)[0]);
+        Self {
+            sources: (0..links.len()).map(|position| link(position)[0] as i32).collect(),
+            targets: outgoing.order.iter().map(|&position| link(position as usize)[1] as i32).collect(),
+            positions: outgoing.order.iter().map(|&position| position as i32).collect(),
+            incoming: by_target.offsets,
+            outgoing: outgoing.offsets,
         }
-        Self { incoming: by_target.offsets, sources, outgoing: by_source.offsets, targets, positions }
     }
 
     /// Graphs side by side, as one graph without links between them.
