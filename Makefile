@@ -50,7 +50,7 @@ lint: setup ## clippy with warnings denied, and the formatting check
 demo: demo-points demo-images demo-graphs ## search, train and evaluate small networks on synthetic shapes, pictures and graphs (minutes)
 	@printf '\nDrawings of the cells; one after every decision lies in the folders of the searches:\n'
 	@find $(DEMO) -maxdepth 2 -name '*.svg' | sort
-	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes and pictures are synthetic;\n'
+	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes, pictures and graphs are synthetic;\n'
 	@printf 'README.md says how to search and train on real data.\n'
 
 demo-points: build

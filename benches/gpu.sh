@@ -156,10 +156,10 @@ beside() {
 
 # At the published sizes.
 timings() {
-    local shapes=(modelnet10-search-full modelnet40-train cifar10-search-full cifar10-train-full)
+    local shapes=(modelnet10-search-full modelnet40-train cifar10-search-full cifar10-train-full ppi-search ppi-train)
     local shape kind half=fp16
     if [[ $DEVICE == cpu ]]; then
-        half=bf16 shapes=(modelnet10-search modelnet40-small-train cifar10-search cifar10-train)
+        half=bf16 shapes=(modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train)
     fi
     for kind in fp32 $(half_types); do
         for shape in "${shapes[@]}"; do

@@ -143,9 +143,10 @@ impl Predictions {
     pub fn to_table(&self, top: usize) -> String {
         let longest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max();
         let file = longest(&mut self.samples.iter().map(|sample| &sample.file)).unwrap_or(0).max("file".len());
-        let class = longest(&mut self.classes.iter()).unwrap_or(0).max("class".len());
+        let what = if self.multi_label { "label" } else { "class" };
+        let class = longest(&mut self.classes.iter()).unwrap_or(0).max(what.len());
         let runners = if top > 1 { "  then" } else { "" };
-        let mut text = format!("{:<file$}  {:<class$}  probability{runners}\n", "file", "class");
+        let mut text = format!("{:<file$}  {:<class$}  probability{runners}\n", "file", what);
         for sample in &self.samples {
             let line = match (&sample.outcome, sample.ranked().split_first()) {
                 (Ok(_), Some(((best, probability), others))) => {
