@@ -9,6 +9,7 @@ use crate::genotype::SpaceName;
 use crate::ops::{Mode, Operation};
 use crate::tensor::parameters::Path;
 use crate::topology::{CELL_INPUTS, CellKind};
+use std::ops::Deref;
 use tch::Tensor;
 
 /// One cell of the stack.
@@ -48,6 +49,25 @@ pub trait Head {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output;
 }
 
+/// What the operations of a cell read besides features.
+pub enum CellContext<'a, C> {
+    /// Made for this cell.
+    Own(C),
+    /// Made with the batch, for all cells.
+    OfBatch(&'a C),
+}
+
+impl<C> Deref for CellContext<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        match self {
+            Self::Own(context) => context,
+            Self::OfBatch(context) => context,
+        }
+    }
+}
+
 /// A space of architectures.
 pub trait Space {
     /// What operations read besides features.
@@ -74,8 +94,8 @@ pub trait Space {
         source: usize,
     ) -> Option<Box<dyn Operation<Self::Context>>>;
 
-    /// What a cell's operations read, from its unprocessed first input.
-    fn context(&self, plan: &CellPlan, first_input: &Tensor, batch: &Batch) -> Self::Context;
+    /// What a cell's operations read, from its unprocessed first input or from the batch.
+    fn context<'a>(&self, plan: &CellPlan, first_input: &Tensor, batch: &'a Batch) -> CellContext<'a, Self::Context>;
 
     /// The number of parts that drop path treats each on its own.
     fn drop_path_units(&self, batch: &Batch) -> i64;

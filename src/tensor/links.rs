@@ -55,12 +55,6 @@ impl Links {
         Self::from(self.lists.to_device(device))
     }
 
-    /// The same links once more.
-    #[must_use]
-    pub fn shallow_clone(&self) -> Self {
-        Self::from(self.lists.shallow_clone())
-    }
-
     /// Nodes N.
     pub fn nodes(&self) -> i64 {
         self.lists.nodes()

@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::graph::operation;
 use crate::ops::{Mode, Operation, RowBlock};
-use crate::space::{CellPlan, Head, Output, Space, Stem, stacked_on_stem};
+use crate::space::{CellContext, CellPlan, Head, Output, Space, Stem, stacked_on_stem};
 use crate::tensor::layers::{Activation, Block, Linear};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
@@ -54,8 +54,8 @@ impl Space for GraphSpace {
         operation(path, primitive, plan.channels)
     }
 
-    fn context(&self, _: &CellPlan, _: &Tensor, batch: &Batch) -> Links {
-        batch.graphs().links.shallow_clone()
+    fn context<'a>(&self, _: &CellPlan, _: &Tensor, batch: &'a Batch) -> CellContext<'a, Links> {
+        CellContext::OfBatch(&batch.graphs().links)
     }
 
     fn drop_path_units(&self, batch: &Batch) -> i64 {

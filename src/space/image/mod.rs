@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::Operation;
 use crate::ops::image::{Build, FactorizedReduction, ReluConvolution, operation};
-use crate::space::{CellPlan, Head, Space, Stem};
+use crate::space::{CellContext, CellPlan, Head, Space, Stem};
 use crate::tensor::parameters::Path;
 use crate::topology::{CELL_INPUTS, CellKind};
 use head::ImageHead;
@@ -116,7 +116,9 @@ impl Space for ImageSpace {
         operation(path, primitive, build)
     }
 
-    fn context(&self, _: &CellPlan, _: &Tensor, _: &Batch) {}
+    fn context<'a>(&self, _: &CellPlan, _: &Tensor, _: &'a Batch) -> CellContext<'a, ()> {
+        CellContext::Own(())
+    }
 
     fn drop_path_units(&self, batch: &Batch) -> i64 {
         batch.len() as i64

@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::point::operation;
 use crate::ops::{Mode, Operation, RowBlock};
-use crate::space::{CellPlan, Head, Space, Stem, stacked_on_stem};
+use crate::space::{CellContext, CellPlan, Head, Space, Stem, stacked_on_stem};
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
@@ -65,9 +65,10 @@ impl Space for PointSpace {
     }
 
     /// Dilation grows with the cell's place in the stack, from 1.
-    fn context(&self, plan: &CellPlan, first_input: &Tensor, batch: &Batch) -> Neighbours {
+    fn context<'a>(&self, plan: &CellPlan, first_input: &Tensor, batch: &'a Batch) -> CellContext<'a, Neighbours> {
         let _fp32 = Autocast::disabled(first_input.device()).expect("CPU and CUDA have autocast");
-        Neighbours::nearest(first_input, batch.len() as i64, self.config.k, plan.position as i64 + 1)
+        let dilation = plan.position as i64 + 1;
+        CellContext::Own(Neighbours::nearest(first_input, batch.len() as i64, self.config.k, dilation))
     }
 
     fn drop_path_units(&self, batch: &Batch) -> i64 {

@@ -98,12 +98,6 @@ impl LinkLists {
         Self { tensors: self.tensors.each_ref().map(|tensor| tensor.to_device(device)) }
     }
 
-    /// The same lists once more.
-    #[must_use]
-    pub fn shallow_clone(&self) -> Self {
-        Self { tensors: self.tensors.each_ref().map(Tensor::shallow_clone) }
-    }
-
     /// Nodes N.
     pub fn nodes(&self) -> i64 {
         self.tensors[0].size()[0] - 1
