@@ -1,4 +1,4 @@
-//! `sgas predict`: the classes of new shapes or pictures.
+//! `sgas predict`: the classes of new shapes or pictures, the classes or labels of the nodes of new graphs.
 
 use super::predictions::{Format, Prediction, Predictions};
 use super::trained::Trained;

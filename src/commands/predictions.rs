@@ -1,4 +1,4 @@
-//! The predictions for a list of shapes or pictures, as a table to read, as CSV and as JSON.
+//! The predictions for a list of shapes, pictures or nodes, as a table to read, as CSV and as JSON.
 
 use super::percent;
 use crate::data::SampleKind;

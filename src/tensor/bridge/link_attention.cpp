@@ -48,13 +48,16 @@ struct LinkWeights {
   SGAS_INLINE T leaky(T score) const { return score > 0 ? score : slope * score; }
 };
 
-// y_i = Σ w_ij h_j over the links into a node and the node itself.
+// Σ w x over the links of a node's list and the node itself: along the links into it the output, along those out of it
+// the gradient of the features.
 template <class T>
-struct AttentionForward {
+struct WeightedSum {
   using Element = T;
-  Lists list;
   int64_t channels;
-  const T* h;
+  const int32_t* begins;  // where the list of each node begins
+  const int32_t* others;  // the node at the other end
+  const int32_t* places;  // of the weights; null where they lie in the lists' order
+  const T* x;
   const T* weights;
   const T* own;
   T* out;
@@ -68,40 +71,12 @@ struct AttentionForward {
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
     using V = Vector<T, Bytes>;
     for (int64_t node = begin; node < end; ++node) {
-      auto total = V::load(h + node * channels + channel) * own[node];
-      for (int64_t link = list.incoming[node]; link < list.incoming[node + 1]; ++link) {
-        total += V::load(h + list.sources[link] * channels + channel) * weights[link];
+      auto total = V::load(x + node * channels + channel) * own[node];
+      for (int64_t link = begins[node]; link < begins[node + 1]; ++link) {
+        const T weight = weights[places == nullptr ? link : places[link]];
+        total += V::load(x + others[link] * channels + channel) * weight;
       }
       V::store(out + node * channels + channel, total);
-    }
-  }
-};
-
-// The same along the links out of a node: the gradient of h.
-template <class T>
-struct FeaturesBackward {
-  using Element = T;
-  Lists list;
-  int64_t channels;
-  const T* grad;
-  const T* weights;
-  const T* own;
-  T* grad_h;
-
-  template <int Bytes>
-  SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, cached_rows);
-  }
-
-  template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    using V = Vector<T, Bytes>;
-    for (int64_t node = begin; node < end; ++node) {
-      auto total = V::load(grad + node * channels + channel) * own[node];
-      for (int64_t link = list.outgoing[node]; link < list.outgoing[node + 1]; ++link) {
-        total += V::load(grad + list.targets[link] * channels + channel) * weights[list.positions[link]];
-      }
-      V::store(grad_h + node * channels + channel, total);
     }
   }
 };
@@ -181,8 +156,9 @@ struct LinkAttention : torch::autograd::Function<LinkAttention> {
                                   weights.mutable_data_ptr<T>(), own.mutable_data_ptr<T>()};
       // An exponential is worth about ten other operations.
       parallel(scores, list.nodes, list.work(10));
-      const AttentionForward<T> sums{list, h.size(1), h.const_data_ptr<T>(), weights.const_data_ptr<T>(),
-                                     own.const_data_ptr<T>(), out.template mutable_data_ptr<T>()};
+      const WeightedSum<T> sums{h.size(1), list.incoming, list.sources, nullptr, h.const_data_ptr<T>(),
+                                weights.const_data_ptr<T>(), own.const_data_ptr<T>(),
+                                out.template mutable_data_ptr<T>()};
       parallel(sums, list.nodes, list.work(sums.channels));
     });
     auto saved = links.all();
@@ -205,8 +181,9 @@ struct LinkAttention : torch::autograd::Function<LinkAttention> {
       const int64_t channels = grad.size(1);
       if (ctx->needs_input_grad(0)) {
         grad_h = at::empty_like(grad);
-        const FeaturesBackward<T> kernel{list, channels, grad.const_data_ptr<T>(), weights->const_data_ptr<T>(),
-                                         own->const_data_ptr<T>(), grad_h.template mutable_data_ptr<T>()};
+        const WeightedSum<T> kernel{channels, list.outgoing, list.targets, list.positions, grad.const_data_ptr<T>(),
+                                    weights->const_data_ptr<T>(), own->const_data_ptr<T>(),
+                                    grad_h.template mutable_data_ptr<T>()};
         parallel(kernel, list.nodes, list.work(channels));
       }
       if (ctx->needs_input_grad(1) || ctx->needs_input_grad(2)) {

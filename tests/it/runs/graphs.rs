@@ -1,0 +1,67 @@
+//! Own graphs, from their files to scores and predictions.
+
+use super::output;
+use crate::cli::sgas;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Runs a command of one line on the CPU with one thread.
+fn run(folder: &Path, line: &str) -> String {
+    let place: &[&str] = if line.starts_with("data") { &[] } else { &["--threads", "1", "--device", "cpu"] };
+    output(sgas(folder).args(line.split_whitespace()).args(place))
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Writes a graph as files, then searches, trains, evaluates and predicts; the folder holds all that came of it.
+fn whole_way(data: &str) -> (tempfile::TempDir, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &format!("data synth g --kind graphs --train 200 --test 100 {data}"));
+    run(folder.path(), "search --config smoke/search-graphs --data g --out found --save cell.json");
+    // One graph is one step an epoch.
+    let train = "train --genotype cell.json --config smoke/train-graphs --data g --out trained --set train.epochs=60";
+    run(folder.path(), train);
+    let report = serde_json::from_str(&run(folder.path(), "eval --run trained --json")).unwrap();
+    run(folder.path(), "predict --run trained --input g --output nodes.csv");
+    (folder, report)
+}
+
+/// The rows of the predictions by column.
+fn predicted(folder: &Path) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_path(folder.join("nodes.csv")).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn every_node_of_a_graph_is_predicted_as_evaluation_scores_it() {
+    let (folder, report) = whole_way("--layout one");
+    let rows = predicted(folder.path());
+    let labels = lines(&folder.path().join("g/labels.csv"));
+    let classes = &labels[labels.len() - rows.len()..];
+    assert_eq!(rows.len(), 400);
+    let test: Vec<usize> =
+        lines(&folder.path().join("g/test.txt")).iter().filter_map(|node| node.parse().ok()).collect();
+    let right = test.iter().filter(|node| rows[**node]["class"] == classes[**node]).count();
+    assert_eq!(report["samples"], test.len());
+    assert_eq!(report["overall_accuracy"].as_f64().unwrap(), right as f64 / test.len() as f64);
+    // Five classes: chance is a fifth.
+    assert!(right * 2 > test.len(), "{right} of {}", test.len());
+}
+
+#[test]
+fn several_labels_are_scored_and_predicted() {
+    let (folder, report) = whole_way("--layout one --multi-label");
+    let score = |name: &str| report[name].as_f64().unwrap();
+    assert!(score("micro_f1") > 0.0 && score("macro_f1") > 0.0);
+    assert!((score("micro_f1") - score("graph_mean_micro_f1")).abs() < 1e-12, "one graph is its own mean");
+    let rows = predicted(folder.path());
+    let names: Vec<&str> =
+        report["per_label"].as_array().unwrap().iter().map(|label| label["label"].as_str().unwrap()).collect();
+    for row in &rows {
+        let held: Vec<&str> = names.iter().copied().filter(|name| row[*name].parse::<f64>().unwrap() > 0.5).collect();
+        assert_eq!(row["labels"], held.join("; "));
+    }
+    assert_eq!(rows.len(), 400);
+}
