@@ -18,7 +18,7 @@ use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use sgas::tensor::bridge::unit_length::relu_unit_length;
 use sgas::tensor::fused::TensorPath;
-use sgas::tensor::neighbours::Neighbours;
+use sgas::tensor::neighbours::{Neighbours, every};
 use tch::{Device, Kind, Tensor};
 
 const WARM_UP: usize = 3;
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     for (clouds, points, channels, k, dilation) in [(4, 1024, 3, 9, 1), (4, 1024, 96, 9, 2), (1, 4096, 64, 16, 27)] {
         println!("\nB = {clouds}, N = {points}, C = {channels}, k = {k}, dilation = {dilation}");
         let x = Tensor::randn([clouds, points, channels], FLOAT);
-        let ours = time(|| black_box(nearest_neighbours(&x, k, dilation).expect("a search")));
+        let ours = time(|| black_box(nearest_neighbours(&x, &every(k, dilation)).expect("a search")));
         let theirs = time(|| black_box(top_k(&x, k, dilation)));
         report("nearest", "", &ours, &theirs);
     }
@@ -53,7 +53,7 @@ fn large_cloud() -> Result<()> {
     let x = Tensor::rand([1, 100_000, 3], FLOAT);
     println!("\nB = 1, N = 100000, C = 3, k = 9, dilation = 2; once");
     let ways: [(&str, &dyn Fn() -> Tensor); 2] = [
-        ("kernel", &|| nearest_neighbours(&x, 9, 2).expect("a search")),
+        ("kernel", &|| nearest_neighbours(&x, &every(9, 2)).expect("a search")),
         ("tensors", &|| Neighbours::nearest(&x.view([-1, 3]), 1, 9, 2).rows),
     ];
     let before = process::peak_memory()?;
@@ -68,7 +68,7 @@ fn large_cloud() -> Result<()> {
 }
 
 fn gathers(clouds: i64, points: i64, k: i64, channels: i64) -> Result<()> {
-    let neighbours = nearest_neighbours(&Tensor::randn([clouds, points, 3], FLOAT), k, 1)?;
+    let neighbours = nearest_neighbours(&Tensor::randn([clouds, points, 3], FLOAT), &every(k, 1))?;
     let graph = Neighbourhood { neighbours: &neighbours, clouds };
     let rows = clouds * points;
     let features = || Tensor::randn([rows, channels], FLOAT);

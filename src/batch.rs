@@ -3,12 +3,13 @@
 use crate::tensor::links::Links;
 use tch::{Device, Tensor};
 
-/// Point clouds of one size, with a class each.
+/// Point clouds of one size, with a class each or a class for every point.
 #[derive(Debug)]
 pub struct PointBatch {
     /// Features of the points, fp32 (B, N, C); the first three channels are the position.
     pub points: Tensor,
-    /// Class of every cloud, int64 (B).
+    /// Class of every cloud, int64 (B), or of every point, int64 (B·N); [`crate::task::IGNORED`] for a point that does
+    /// not count.
     pub labels: Tensor,
 }
 
@@ -39,7 +40,7 @@ pub struct GraphBatch {
 /// A batch of any task, as the loops see it.
 #[derive(Debug)]
 pub enum Batch {
-    /// Point clouds with a class each.
+    /// Point clouds with a class each, or a class for every point.
     Points(PointBatch),
     /// Images with a class each.
     Images(ImageBatch),
@@ -48,7 +49,7 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// The number of things that have a target: clouds, images, or nodes.
+    /// The number of things that have a target: clouds, images, nodes, or points.
     pub fn len(&self) -> usize {
         usize::try_from(self.target().size()[0]).expect("sizes are not negative")
     }

@@ -4,7 +4,7 @@ mod data;
 mod trained;
 
 use crate::commands::{
-    AmpChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, RunOptions, SearchOptions, ShowOptions,
+    AmpChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, ModelName, RunOptions, SearchOptions, ShowOptions,
     TrainOptions, Verbosity, ZooOptions,
 };
 use crate::search::StrategyKind;
@@ -74,7 +74,8 @@ enum TypedCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run options")]
 struct RunArguments {
-    /// The task: modelnet10, modelnet40, cifar10, cifar100, imagenet, ppi, or your own points, images or graphs
+    /// The task: modelnet10, modelnet40, cifar10, cifar100, imagenet, ppi, s3dis, shapenetpart, or your own
+    /// points, images, graphs or segmentation
     /// [default: the cell's or the configuration's]
     #[arg(long)]
     task: Option<String>,
@@ -134,12 +135,13 @@ struct SearchArguments {
     save: Option<PathBuf>,
 }
 
-/// Train the network of a found or published cell
+/// Train the network of a found or published cell, or the network of labelled clouds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas train --genotype cell.json --amp
   sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small
+  sgas train --task s3dis --model resgcn --amp
 
 Leaves a run folder: the weights (last, and best on validation where
 data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
@@ -147,8 +149,11 @@ log.txt), the cell (genotype.json), the resolved configuration (config.toml),
 and what --resume needs (checkpoint/).")]
 struct TrainArguments {
     /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
-    #[arg(long, value_name = "FILE|NAME|RUN", required_unless_present = "resume")]
+    #[arg(long, value_name = "FILE|NAME|RUN")]
     genotype: Option<String>,
+    /// The network of labelled clouds instead of a cell's
+    #[arg(long, conflicts_with = "genotype")]
+    model: Option<Model>,
     #[command(flatten)]
     run: RunArguments,
 }
@@ -210,6 +215,12 @@ enum Amp {
     Auto,
     Fp16,
     Bf16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Model {
+    /// ResGCN-28, or of the depth and width in [resgcn]
+    Resgcn,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -315,7 +326,8 @@ impl From<SearchArguments> for SearchOptions {
 
 impl From<TrainArguments> for TrainOptions {
     fn from(typed: TrainArguments) -> Self {
-        Self { run: typed.run.into(), genotype: typed.genotype }
+        let model = typed.model.map(|Model::Resgcn| ModelName::ResGcn);
+        Self { run: typed.run.into(), genotype: typed.genotype, model }
     }
 }
 

@@ -20,6 +20,7 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
         SampleKind::Shapes => shapes(options)?.write(&options.folder),
         SampleKind::Pictures => pictures(options)?.write(&options.folder),
         SampleKind::Graphs => graphs(options)?.write(&options.folder),
+        SampleKind::Scenes => return Err(Error::usage("labelled clouds can't be written yet")),
     }?;
     let kind = match options.layout {
         Some(SynthLayout::Graphs(GraphLayout::One)) => "nodes of one graph",
@@ -98,6 +99,7 @@ fn refuse(options: &DataSynthOptions, flags: &[(&str, bool)]) -> Result<()> {
         SampleKind::Shapes => "shapes have one class each",
         SampleKind::Pictures => "pictures are written as {train,val}/<class>/FILE, 32 by 32 pixels each",
         SampleKind::Graphs => "graphs are written as tables of edges, features and labels, and lists of nodes",
+        SampleKind::Scenes => "labelled clouds have a class for every point",
     };
     let kind = options.kind.plural();
     Err(Error::usage(format!("{flag} is for {whose}, not for --kind {kind}")).with_hint(hint))

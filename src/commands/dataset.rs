@@ -1,9 +1,8 @@
 //! Which data set a task reads.
 
 use crate::config::{Common, RunConfig, tasks};
-use crate::data::{self, Dataset, EpochPlan, Source, graphs, images, points};
+use crate::data::{self, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes};
 use crate::error::{Error, Result};
-use crate::genotype::SpaceName;
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
 use tch::Device;
@@ -12,17 +11,19 @@ use tch::Device;
 /// that the run folder says so. Small sets of pictures are moved to `device`.
 ///
 /// # Errors
-/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`], [`images::load`] and [`graphs::load`].
+/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`], [`images::load`], [`graphs::load`]
+/// and [`scenes::load`].
 pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     let Common { task, seed, data, .. } = run.common();
     let task = tasks::find(task)?;
     let source = data::find(task.set, data.source.as_deref())?;
     run.data_mut().source = Some(source.to_string());
     let minimum_points = run.minimum_points();
-    match task.space {
-        SpaceName::Point => points::load(&source, run.data_mut(), seed, minimum_points),
-        SpaceName::Image => images::load(&source, run.data_mut(), seed, device),
-        SpaceName::Graph => graphs::load(&source, run.data_mut(), task.set),
+    match task.set.kind() {
+        SampleKind::Shapes => points::load(&source, run.data_mut(), seed, minimum_points),
+        SampleKind::Pictures => images::load(&source, run.data_mut(), seed, device),
+        SampleKind::Graphs => graphs::load(&source, run.data_mut(), task.set),
+        SampleKind::Scenes => scenes::load(&source, run.data_mut(), task.set, seed, minimum_points),
     }
 }
 
@@ -35,8 +36,12 @@ pub fn find(task: tasks::KnownTask) -> Result<Source> {
 }
 
 /// What a network learns of a set with so many classes or labels.
-pub fn task(classes: usize, multi_label: bool) -> Task {
-    if multi_label { Task::MultiLabel { labels: classes } } else { Task::Classify { classes } }
+pub fn task(classes: usize, targets: Targets) -> Task {
+    match targets {
+        Targets::Classes => Task::Classify { classes },
+        Targets::Labels => Task::MultiLabel { labels: classes },
+        Targets::PointClasses => Task::Segment { classes },
+    }
 }
 
 /// Refuses a batch size of which the training samples do not fill one batch; `key` names it.

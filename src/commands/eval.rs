@@ -56,13 +56,7 @@ fn score(trained: &Trained, dataset: &Dataset, options: &EvalOptions) -> Result<
     })?;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let batches = Loader::new(samples.clone(), run.data.loader()).epoch(&plan);
-    evaluate(
-        &*model,
-        dataset::task(dataset.classes.len(), dataset.multi_label),
-        batches,
-        trained.device(),
-        Precision::Fp32,
-    )
+    evaluate(&*model, dataset::task(dataset.classes.len(), dataset.targets), batches, trained.device(), Precision::Fp32)
 }
 
 /// The command that comes next, where there is a run.

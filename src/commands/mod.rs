@@ -27,7 +27,7 @@ pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
+    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, ModelName,
     PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout, TrainOptions, TrainedOptions,
     Verbosity, ZooOptions,
 };

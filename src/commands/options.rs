@@ -88,13 +88,22 @@ pub struct SearchOptions {
     pub save: Option<PathBuf>,
 }
 
+/// A network that is not made of cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelName {
+    /// ResGCN.
+    ResGcn,
+}
+
 /// `sgas train`
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TrainOptions {
     /// What every run takes.
     pub run: RunOptions,
-    /// A file, a published name or a run folder; absent only with `resume`.
+    /// A file, a published name or a run folder; absent with `resume`, and where the task's network has no cell.
     pub genotype: Option<String>,
+    /// The network, where it is no cell's.
+    pub model: Option<ModelName>,
 }
 
 /// What names trained weights and how they are used.

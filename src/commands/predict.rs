@@ -3,7 +3,7 @@
 use super::predictions::{Format, Prediction, Predictions};
 use super::trained::Trained;
 use super::{GlobalOptions, PredictOptions, dataset, device, print};
-use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, find_inputs, read_inputs};
+use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets, find_inputs, read_inputs};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::{check_place, write_atomically};
@@ -35,7 +35,7 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let samples = samples(kind, inputs.files, &rows, options.votes, skip_bad)?;
     let predictions = Predictions {
         kind,
-        multi_label: trained.multi_label,
+        multi_label: trained.targets == Targets::Labels,
         provenance: provenance(&trained, &classes, options.votes),
         classes,
         samples,
@@ -109,7 +109,7 @@ fn probabilities(trained: &Trained, model: &dyn Model, classes: usize, inputs: &
     let run = &trained.run;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let batches = Loader::new(inputs.samples.clone(), run.data.loader()).epoch(&plan);
-    eval::predict(model, dataset::task(classes, trained.multi_label), batches, trained.device(), Precision::Fp32)
+    eval::predict(model, dataset::task(classes, trained.targets), batches, trained.device(), Precision::Fp32)
 }
 
 /// Every file with the mean of its draws, or why it was skipped.
@@ -147,7 +147,7 @@ fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result
         return Ok(());
     }
     let (content, hint) = match kind {
-        SampleKind::Shapes => (
+        SampleKind::Shapes | SampleKind::Scenes => (
             "coordinates",
             "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
         ),
@@ -163,7 +163,7 @@ fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String
     // JSON holds text: a path that is none would be a panic.
     let folder = trained.folder.as_ref().map(|folder| folder.path().display().to_string());
     let preparation = match trained.kind() {
-        SampleKind::Shapes => vec![
+        SampleKind::Shapes | SampleKind::Scenes => vec![
             ("points", json!(data.points)),
             ("features", json!(data.features)),
             ("normalize", json!(data.normalize)),

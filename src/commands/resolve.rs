@@ -64,13 +64,14 @@ impl SearchOptions {
 }
 
 impl TrainOptions {
-    /// The training that these options ask for; `fallback` is the task where neither a flag nor a file names one.
+    /// The training that these options ask for; `fallback` is the task where neither a flag nor a file names one, if
+    /// anything else does.
     ///
     /// # Errors
     /// See [`config::resolve`]; with `resume`, a folder without a run.
-    pub fn resolve(&self, fallback: &str) -> Result<TrainRun> {
+    pub fn resolve(&self, fallback: Option<&str>) -> Result<TrainRun> {
         let named = self.run.config.is_some() || self.run.resume;
-        let task = self.run.task.as_deref().or(if named { None } else { Some(fallback) });
+        let task = self.run.task.as_deref().or(if named { None } else { fallback });
         self.run.resolve(task, Vec::new())
     }
 }

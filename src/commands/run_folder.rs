@@ -1,5 +1,6 @@
 //! The folder of a run: where it stands, what it holds, which runs there are.
 
+use crate::data::Targets;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::report::log::EVENTS_FILE;
@@ -27,17 +28,17 @@ pub struct About {
     /// Names of the classes or labels, in the order of the network's outputs; none in runs of version 0.1.0.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Several labels, each of which holds or not, instead of one of several classes.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub multi_label: bool,
+    /// What its samples are labelled with.
+    #[serde(default, skip_serializing_if = "Targets::are_classes")]
+    pub targets: Targets,
 }
 
 impl About {
     /// A run of this version.
-    pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String], multi_label: bool) -> Self {
+    pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String], targets: Targets) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let (command, task) = (command.to_owned(), task.to_owned());
-        Self { command, task, version, data: data.into(), classes: classes.to_vec(), multi_label }
+        Self { command, task, version, data: data.into(), classes: classes.to_vec(), targets }
     }
 }
 
@@ -248,7 +249,7 @@ mod tests {
 
     fn run(root: &Path, name: &str, command: &str, events: &str) -> RunFolder {
         let run = RunFolder::create_under(root, name).unwrap();
-        run.describe(&About::new(command, "points", "synthetic", &[], false), "task = 'points'\n").unwrap();
+        run.describe(&About::new(command, "points", "synthetic", &[], Targets::Classes), "task = 'points'\n").unwrap();
         std::fs::write(run.file(EVENTS_FILE), events).unwrap();
         run
     }

@@ -1,7 +1,7 @@
-//! The scores of a split, as text and as JSON: of classes, or of labels that hold or not.
+//! The scores of a split, as text and as JSON: of classes, of labels that hold or not, or of classes of points.
 
 use super::percent;
-use crate::task::{Confusion, LabelScores, Meter, Scores};
+use crate::task::{Confusion, LabelScores, Meter, Overlap, Scores};
 use serde_json::{Map, Value, json};
 
 /// Labels that are told one by one; of more only the best and the worst, and all as JSON.
@@ -40,6 +40,27 @@ pub fn to_json(meter: &Meter, names: &[String]) -> Map<String, Value> {
                 "per_label": per_label.collect::<Vec<_>>(),
             })
         }
+        Scores::Points(overlap) => {
+            let confusion = overlap.confusion();
+            let per_class = names.iter().enumerate().map(|(index, name)| {
+                json!({
+                    "class": name,
+                    "points": confusion.support(index),
+                    "intersection": overlap.intersection(index),
+                    "union": overlap.union(index),
+                    "iou": overlap.iou(index),
+                    "accuracy": confusion.class_accuracy(index),
+                })
+            });
+            json!({
+                "mean_iou": overlap.mean_iou(),
+                "published_mean_iou": overlap.published_mean_iou(),
+                "overall_accuracy": confusion.overall_accuracy(),
+                "mean_class_accuracy": confusion.mean_class_accuracy(),
+                "per_class": per_class.collect::<Vec<_>>(),
+                "confusion": confusion.counts(),
+            })
+        }
     };
     let mut all = Map::new();
     all.insert("samples".to_owned(), meter.samples().into());
@@ -55,6 +76,7 @@ pub fn to_text(meter: &Meter, names: &[String], split: &str) -> String {
     match meter.scores() {
         Scores::Classes { confusion, .. } => of_classes(meter, confusion, names, split),
         Scores::Labels(labels) => of_labels(meter, labels, names, split),
+        Scores::Points(overlap) => of_points(overlap, names, split),
     }
 }
 
@@ -79,6 +101,24 @@ fn of_classes(meter: &Meter, confusion: &Confusion, names: &[String], split: &st
 fn most_frequent_mistake(row: &[u64], class: usize) -> Option<(usize, u64)> {
     let wrong = row.iter().copied().enumerate().filter(|(other, count)| *other != class && *count > 0);
     wrong.reduce(|most, next| if next.1 > most.1 { next } else { most })
+}
+
+fn of_points(overlap: &Overlap, names: &[String], split: &str) -> String {
+    let confusion = overlap.confusion();
+    let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
+    let mut text = format!("{:<20} {:>10} {:>8} {:>10}  most often taken for\n", "class", "points", "IoU", "accuracy");
+    for (index, name) in names.iter().enumerate() {
+        let mistake = most_frequent_mistake(&confusion.counts()[index], index)
+            .map_or(String::new(), |(class, count)| format!("{} ({count})", names[class]));
+        let (iou, accuracy) = (share(overlap.iou(index)), share(confusion.class_accuracy(index)));
+        text += &format!("{name:<20} {:>10} {iou:>8} {accuracy:>10}  {mistake}\n", confusion.support(index));
+    }
+    text += &format!("\n{split} points:         {}\n", confusion.total());
+    text += &format!("mean IoU:            {}\n", percent(overlap.mean_iou()));
+    let published = percent(overlap.published_mean_iou());
+    text += &format!("as published:        {published} (a class that is nowhere counts as 100)\n");
+    text += &format!("overall accuracy:    {}\n", percent(confusion.overall_accuracy()));
+    text + &format!("mean class accuracy: {}\n", percent(confusion.mean_class_accuracy()))
 }
 
 fn of_labels(meter: &Meter, labels: &LabelScores, names: &[String], split: &str) -> String {

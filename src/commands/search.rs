@@ -5,7 +5,7 @@ use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
 use crate::config::{RunConfig, SearchRun, tasks};
-use crate::data::{Dataset, Loader, Split};
+use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
 use crate::error::{Error, Result};
 use crate::files::check_place;
@@ -86,7 +86,8 @@ fn search(
     let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
     let mut model = model::supernet(space, &spec, scale, run.seed, device);
     let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
-    let task = dataset::task(classes, dataset.is_some_and(|dataset| dataset.multi_label));
+    let targets = dataset.map_or(Targets::Classes, |dataset| dataset.targets);
+    let task = dataset::task(classes, targets);
     let settings = settings(run, task, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
@@ -95,8 +96,7 @@ fn search(
     }
     let data = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
     let classes = dataset.map_or(&[][..], |dataset| &dataset.classes);
-    let multi_label = dataset.is_some_and(|dataset| dataset.multi_label);
-    folder.describe(&About::new("search", &run.task, data, classes, multi_label), &run.to_toml())?;
+    folder.describe(&About::new("search", &run.task, data, classes, targets), &run.to_toml())?;
     logging::follow(&folder.log())?;
     tell(run, dataset);
     let score_name = task.score_name();

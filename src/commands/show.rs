@@ -6,7 +6,7 @@ use super::{ShowOptions, grouped, print};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
-use crate::model::{self, MultiplyAdds};
+use crate::model::{self, Architecture, MultiplyAdds};
 use crate::report::drawing;
 use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
 use serde_json::{Map, Value, json};
@@ -72,7 +72,7 @@ struct Counted {
 
 fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
     if let Some(task) = task {
-        cell.genotype.require_space(tasks::find(task)?.space, &cell.origin)?;
+        cell.require(tasks::find(task)?.network)?;
     }
     let sizes: &[PublishedSize] = match (cell.genotype.space, task) {
         (SpaceName::Point, Some("modelnet10")) => &MODELNET10_SIZES,
@@ -89,7 +89,8 @@ fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let run: TrainRun = config::embedded_run(size.config)?;
     let spec = run.network(size.classes, size.channels);
-    let parameters = u64::try_from(model::parameter_count(genotype, &spec)).expect("counts fit");
+    let parameters =
+        u64::try_from(model::parameter_count(&Architecture::Cell(genotype.clone()), &spec)).expect("counts fit");
     let multiply_adds = match genotype.space {
         SpaceName::Image => Some(model::multiply_adds(genotype, &spec, run.data.images.size as i64)?),
         // Nobody published them, and our networks need fewer: they map points and nodes before gathering them.

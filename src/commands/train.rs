@@ -4,11 +4,11 @@ use super::cell::{self, NamedCell};
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
-use super::{GlobalOptions, TrainOptions, dataset, device, logging, percent, print};
+use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, logging, percent, print};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
-use crate::model;
+use crate::model::{self, Architecture, NetworkKind};
 use crate::report::{EpochReport, Event, Observer, log};
 use crate::task::Task;
 use crate::train::{TrainData, TrainSettings, Training};
@@ -22,28 +22,60 @@ use tch::Device;
 /// Options, a genotype, data or a run folder that won't do; a training that fails.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let cell = cell::load(&named_cell(options)?)?;
-    let fallback = tasks::of_space(cell.genotype.space).name;
-    let mut run = options.resolve(cell.task.as_deref().unwrap_or(fallback))?;
-    cell.genotype.require_space(run.space(), &cell.origin)?;
+    let (mut run, architecture) = resolve(options)?;
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     let folder = open_folder(options, &run)?;
-    train(&run, &cell, &dataset, &folder, device, options.run.resume, global, begun)?;
-    print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.multi_label).score_name())?)
+    train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun)?;
+    print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.targets).score_name())?)
 }
 
-/// What names the cell: the option, or the folder of the run to go on with.
-fn named_cell(options: &TrainOptions) -> Result<String> {
+/// The training that is asked for, and of which network: of a cell, or of one that the task or `--model` names.
+fn resolve(options: &TrainOptions) -> Result<(TrainRun, Architecture)> {
+    let cell = named_cell(options)?;
+    let fallback = match (&cell, options.model) {
+        (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
+        (None, Some(ModelName::ResGcn)) => Some(tasks::of_network(NetworkKind::ResGcn).name),
+        (None, None) => None,
+    };
+    let RunOptions { task, config, resume, .. } = &options.run;
+    if fallback.is_none() && task.is_none() && config.is_none() && !resume {
+        return Err(which_cell());
+    }
+    let run = options.resolve(fallback)?;
+    let architecture = match (cell, run.network_kind()) {
+        (Some(cell), network) => {
+            cell.require(network)?;
+            Architecture::Cell(cell.genotype)
+        }
+        (None, NetworkKind::ResGcn) => Architecture::ResGcn,
+        (None, NetworkKind::Cells(_)) if options.model.is_some() => {
+            let found = format!("{}, whose network is made of cells", run.task);
+            return Err(Error::invalid("--model resgcn", "a task of labelled clouds, such as s3dis", found)
+                .with_hint("name the cell with --genotype instead of --model"));
+        }
+        (None, NetworkKind::Cells(_)) => return Err(which_cell()),
+    };
+    Ok((run, architecture))
+}
+
+fn which_cell() -> Error {
+    Error::usage("which cell? train needs --genotype").with_hint(
+        "a file, a published name, or the folder of a run; tasks of labelled clouds need none: --model resgcn --task s3dis",
+    )
+}
+
+/// The cell: of the option, or of the run to go on with.
+fn named_cell(options: &TrainOptions) -> Result<Option<NamedCell>> {
     let resumed = options.run.out.as_ref().filter(|_| options.run.resume);
     if let Some(path) = resumed {
-        return Ok(RunFolder::begun(path, "train")?.genotype().display().to_string());
+        let folder = RunFolder::begun(path, "train")?;
+        let has_cell = tasks::find(&folder.about()?.task)?.network != NetworkKind::ResGcn;
+        return has_cell.then(|| cell::load(&folder.genotype().display().to_string())).transpose();
     }
-    options.genotype.clone().ok_or_else(|| {
-        Error::usage("which cell? train needs --genotype").with_hint("a file, a published name, or the folder of a run")
-    })
+    options.genotype.as_deref().map(cell::load).transpose()
 }
 
 fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
@@ -56,7 +88,7 @@ fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
 #[expect(clippy::too_many_arguments, reason = "the parts of one run, each made once by the caller")]
 fn train(
     run: &TrainRun,
-    cell: &NamedCell,
+    architecture: &Architecture,
     dataset: &Dataset,
     folder: &RunFolder,
     device: Device,
@@ -66,17 +98,19 @@ fn train(
 ) -> Result<()> {
     let classes = dataset.classes.len();
     let spec = run.network(classes, dataset.channels);
-    let mut model = model::derived(&cell.genotype, &spec, run.seed, device);
-    let task = dataset::task(classes, dataset.multi_label);
+    let mut model = model::network(architecture, &spec, run.seed, device);
+    let task = dataset::task(classes, dataset.targets);
     let settings = settings(run, task, device);
     let mut training = Training::new(&settings, &mut *model);
     let mut keeper = RunKeeper::new(folder);
     if resume {
         keeper.resume(|checkpoint, origin| training.restore(checkpoint, origin))?;
     }
-    let about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.multi_label);
+    let about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets);
     folder.describe(&about, &run.to_toml())?;
-    cell.genotype.save(folder.genotype())?;
+    if let Some(genotype) = architecture.genotype() {
+        genotype.save(folder.genotype())?;
+    }
     logging::follow(&folder.log())?;
     tracing::info!("data: {}", dataset.description());
     let score_name = task.score_name();

@@ -5,10 +5,10 @@ use super::cell;
 use super::run_folder::{self, RunFolder};
 use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
-use crate::data::SampleKind;
+use crate::data::{SampleKind, Targets};
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
-use crate::model::{self, Model};
+use crate::model::{self, Architecture, Model, NetworkKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Tensor};
@@ -23,11 +23,11 @@ pub struct Trained {
     pub folder: Option<RunFolder>,
     /// Names of the classes in the order of the network's outputs; none where nobody wrote them down.
     pub classes: Vec<String>,
-    /// Several labels, each of which holds or not, instead of one of several classes.
-    pub multi_label: bool,
+    /// What its training data was labelled with.
+    pub targets: Targets,
     /// The training's data in words.
     pub trained_on: Option<String>,
-    genotype: Genotype,
+    architecture: Architecture,
     tensors: BTreeMap<String, Tensor>,
     device: Device,
 }
@@ -35,7 +35,7 @@ pub struct Trained {
 /// Where the weights are to be found.
 struct Place {
     run: TrainRun,
-    genotype: Genotype,
+    architecture: Architecture,
     weights: PathBuf,
     folder: Option<RunFolder>,
 }
@@ -47,18 +47,17 @@ impl Trained {
     /// # Errors
     /// No training, a search, one without a whole epoch; weights without their cell, or that can't be read.
     pub fn open(options: &TrainedOptions, data: Option<&str>, device: Device) -> Result<Self> {
-        let Place { mut run, genotype, weights, folder } = match &options.weights {
+        let Place { mut run, architecture, weights, folder } = match &options.weights {
             Some(weights) => loose(options, data, weights.clone()),
             None => of_run(options, data),
         }?;
         // Evaluation takes batches of any size; a configuration must have two samples at least, for batch norm.
         run.train.batch = options.batch.unwrap_or(run.train.batch);
         let about = folder.as_ref().map(RunFolder::about).transpose()?;
-        // Loose weights of graphs tell labels of PPI and classes of all else: nothing says what they were trained for.
-        let multi_label = about.as_ref().map_or(run.task == "ppi", |about| about.multi_label);
+        let targets = about.as_ref().map_or_else(|| usual_targets(&run.task, &architecture), |about| about.targets);
         let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
         let tensors = Checkpoint::load(&weights)?.tensors;
-        Ok(Self { run, weights, folder, classes, multi_label, trained_on, genotype, tensors, device })
+        Ok(Self { run, weights, folder, classes, targets, trained_on, architecture, tensors, device })
     }
 
     /// The number of classes that the weights tell apart.
@@ -66,7 +65,7 @@ impl Trained {
     /// # Errors
     /// Weights of another kind of network.
     pub fn class_count(&self) -> Result<usize> {
-        model::class_count(self.genotype.space, &self.tensors, &self.origin())
+        model::class_count(self.architecture.kind(), &self.tensors, &self.origin())
     }
 
     /// The network with its weights, on the device; `channels` are the numbers per input point or pixel.
@@ -76,18 +75,20 @@ impl Trained {
     pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
         self.require_channels(channels)?;
         let spec = self.run.network(classes, channels);
-        let mut model = model::derived(&self.genotype, &spec, self.run.seed, self.device);
+        let mut model = model::network(&self.architecture, &spec, self.run.seed, self.device);
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
     }
 
     fn require_channels(&self, channels: i64) -> Result<()> {
-        let trained = match model::input_channels(self.genotype.space, &self.tensors) {
+        let trained = match model::input_channels(self.architecture.kind(), &self.tensors) {
             Some(trained) if trained != channels => trained,
             _ => return Ok(()),
         };
-        let (place, what, hint) = match self.genotype.space {
-            SpaceName::Graph => ("features", "node", "give graphs whose nodes have the same features"),
+        let (place, what, hint) = match self.architecture.kind() {
+            NetworkKind::Cells(SpaceName::Graph) => {
+                ("features", "node", "give graphs whose nodes have the same features")
+            }
             _ => ("data.features", "point", "give data.features as in training; a run has it in its config.toml"),
         };
         let expected = format!("the {trained} numbers per {what} that the network was trained on");
@@ -133,16 +134,39 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
             .with_hint(format!("go on with it: sgas train --out {path} --resume")));
     }
     let run = options.resolve(Some(&folder.config()), data)?;
-    Ok(Place { run, genotype: Genotype::load(folder.genotype())?, weights, folder: Some(folder) })
+    let architecture = match run.network_kind() {
+        NetworkKind::Cells(_) => Architecture::Cell(Genotype::load(folder.genotype())?),
+        NetworkKind::ResGcn => Architecture::ResGcn,
+    };
+    Ok(Place { run, architecture, weights, folder: Some(folder) })
 }
 
-/// Weights outside a run, with the cell they belong to.
+/// Weights outside a run, with the cell they belong to, or a task whose network has none.
 fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Result<Place> {
-    let Some(typed) = &options.genotype else {
-        return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
-    };
-    let cell = cell::load(typed)?;
+    let cell = options.genotype.as_deref().map(cell::load).transpose()?;
+    if cell.is_none() && options.task.is_none() && options.config.is_none() {
+        return Err(Error::usage("--weights needs --genotype: the cell that they belong to")
+            .with_hint("or --task s3dis, for weights of a ResGCN"));
+    }
     let run = options.resolve(None, data)?;
-    cell.genotype.require_space(run.space(), &cell.origin)?;
-    Ok(Place { run, genotype: cell.genotype, weights, folder: None })
+    let architecture = match (cell, run.network_kind()) {
+        (Some(cell), network) => {
+            cell.require(network)?;
+            Architecture::Cell(cell.genotype)
+        }
+        (None, NetworkKind::ResGcn) => Architecture::ResGcn,
+        (None, NetworkKind::Cells(_)) => {
+            return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
+        }
+    };
+    Ok(Place { run, architecture, weights, folder: None })
+}
+
+/// Nothing says what loose weights were trained for: those of graphs tell labels of PPI, and classes of all else.
+fn usual_targets(task: &str, architecture: &Architecture) -> Targets {
+    match architecture.kind() {
+        NetworkKind::ResGcn => Targets::PointClasses,
+        NetworkKind::Cells(_) if task == "ppi" => Targets::Labels,
+        NetworkKind::Cells(_) => Targets::Classes,
+    }
 }

@@ -47,6 +47,9 @@ embedded! {
     "smoke/train-modelnet40"
     "smoke/train-points"
     "smoke/train-ppi"
+    "smoke/train-s3dis"
+    "smoke/train-segmentation"
+    "smoke/train-shapenetpart"
     "train/cifar10"
     "train/cifar10-cpu"
     "train/cifar100"
@@ -65,6 +68,10 @@ embedded! {
     "train/ppi"
     "train/ppi-cpu"
     "train/ppi-small"
+    "train/s3dis"
+    "train/s3dis-cpu"
+    "train/segmentation"
+    "train/shapenetpart"
 }
 
 /// The embedded configuration of this name: `search/modelnet40-cpu`, `smoke/train-points`.

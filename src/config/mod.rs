@@ -13,7 +13,7 @@ use crate::data::DataConfig;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
-use crate::model::{ModelConfig, NetworkSpec};
+use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::image::ImageConfig;
@@ -72,10 +72,22 @@ pub struct TrainRun {
     pub point: PointConfig,
     /// `[image]`
     pub image: ImageConfig,
+    /// `[resgcn]`
+    pub resgcn: ResGcnConfig,
     /// `[train]`
     pub train: TrainConfig,
     /// `[weights]`
     pub weights: WeightConfig,
+}
+
+impl SearchRun {
+    /// The space that is searched; panics for a task that [`RunConfig::validate`] refuses.
+    pub fn space(&self) -> SpaceName {
+        match self.network_kind() {
+            NetworkKind::Cells(space) => space,
+            NetworkKind::ResGcn => unreachable!("a resolved search has a task with cells"),
+        }
+    }
 }
 
 /// The keys and sections that both kinds of run have.
@@ -108,6 +120,19 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// Samples per batch, the key `batch` of the command's section.
     fn batch(&self) -> usize;
 
+    /// The sizes of a ResGCN, which only a training has.
+    fn resgcn(&self) -> ResGcnConfig {
+        ResGcnConfig::default()
+    }
+
+    /// Refuses a task that this kind of run is not for.
+    ///
+    /// # Errors
+    /// Such a task.
+    fn require_task(_task: KnownTask) -> Result<()> {
+        Ok(())
+    }
+
     /// Checks the sections that only this kind of run has.
     ///
     /// # Errors
@@ -120,12 +145,14 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
         let Common { task, data, model, point, image, .. } = self.common();
-        let KnownTask { space, set, .. } = tasks::find(task)?;
+        let known = tasks::find(task)?;
+        Self::require_task(known)?;
+        let KnownTask { network, set, .. } = known;
         data.validate()?;
         model.validate()?;
         point.validate()?;
         image.validate()?;
-        if space == SpaceName::Image {
+        if network == NetworkKind::Cells(SpaceName::Image) {
             image.check_side(data.images.size)?;
         }
         let smallest = set.kind().smallest_training_batch();
@@ -137,21 +164,25 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         self.validate_own()
     }
 
-    /// The space of the task's cells; panics for a task that [`RunConfig::validate`] refuses.
-    fn space(&self) -> SpaceName {
-        tasks::find(self.common().task).expect("a resolved run has a known task").space
+    /// The kind of the task's network; panics for a task that [`RunConfig::validate`] refuses.
+    fn network_kind(&self) -> NetworkKind {
+        tasks::find(self.common().task).expect("a resolved run has a known task").network
     }
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
         let Common { model, point, image, .. } = self.common();
-        NetworkSpec { model: model.clone(), point: point.clone(), image: image.clone(), classes, in_channels }
+        let (model, point, image) = (model.clone(), point.clone(), image.clone());
+        NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
     fn minimum_points(&self) -> usize {
         let Common { model, point, .. } = self.common();
-        point.minimum_points(model.cells)
+        match self.network_kind() {
+            NetworkKind::Cells(_) => point.minimum_points(model.cells),
+            NetworkKind::ResGcn => self.resgcn().minimum_points(),
+        }
     }
 
     /// The resolved configuration as TOML, for the run folder; reading it gives the same run.
@@ -174,6 +205,17 @@ impl RunConfig for SearchRun {
 
     fn batch(&self) -> usize {
         self.search.batch
+    }
+
+    fn require_task(task: KnownTask) -> Result<()> {
+        match task.network {
+            NetworkKind::Cells(_) => Ok(()),
+            NetworkKind::ResGcn => {
+                let found = format!("'{}', whose network is ResGCN", task.name);
+                Err(Error::invalid("task", "a task with cells to search", found)
+                    .with_hint(format!("train it: sgas train --task {} --model resgcn", task.name)))
+            }
+        }
     }
 
     fn validate_own(&self) -> Result<()> {
@@ -200,8 +242,13 @@ impl RunConfig for TrainRun {
         self.train.batch
     }
 
+    fn resgcn(&self) -> ResGcnConfig {
+        self.resgcn.clone()
+    }
+
     fn validate_own(&self) -> Result<()> {
         self.train.validate()?;
+        self.resgcn.validate()?;
         self.weights.validate()
     }
 }
@@ -298,7 +345,7 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
-            tasks::find(task).map_err(at_flag)?;
+            tasks::find(task).and_then(R::require_task).map_err(at_flag)?;
             embedded(task)
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))

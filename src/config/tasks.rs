@@ -3,6 +3,7 @@
 use crate::data::{SampleKind, SetName};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
+use crate::model::NetworkKind;
 use crate::nearest;
 
 /// A task of this version.
@@ -10,18 +11,22 @@ use crate::nearest;
 pub struct KnownTask {
     /// What `--task` takes.
     pub name: &'static str,
-    /// The space of its cells.
-    pub space: SpaceName,
+    /// What kind of network it trains.
+    pub network: NetworkKind,
     /// The data that it reads.
     pub set: SetName,
 }
 
 const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
-    KnownTask { name, space, set }
+    KnownTask { name, network: NetworkKind::Cells(space), set }
 }
 
-/// Every task, those of a space together; of each space the first is the one of cells that name none.
-pub const TASKS: [KnownTask; 9] = [
+const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
+    KnownTask { name, network: NetworkKind::ResGcn, set }
+}
+
+/// Every task, those of a kind of network together; of each the first is the one where none is named.
+pub const TASKS: [KnownTask; 12] = [
     task("modelnet40", SpaceName::Point, SetName::ModelNet40),
     task("modelnet10", SpaceName::Point, SetName::ModelNet10),
     task("points", SpaceName::Point, SetName::Points),
@@ -31,6 +36,9 @@ pub const TASKS: [KnownTask; 9] = [
     task("images", SpaceName::Image, SetName::Images),
     task("ppi", SpaceName::Graph, SetName::Ppi),
     task("graphs", SpaceName::Graph, SetName::Graphs),
+    segmentation("s3dis", SetName::S3dis),
+    segmentation("shapenetpart", SetName::ShapeNetPart),
+    segmentation("segmentation", SetName::Segmentation),
 ];
 
 /// The task of this name.
@@ -44,9 +52,9 @@ pub fn find(name: &str) -> Result<KnownTask> {
     })
 }
 
-/// The task of the paper for cells of this space.
-pub fn of_space(space: SpaceName) -> KnownTask {
-    TASKS.into_iter().find(|known| known.space == space).expect("every space has a task")
+/// The task of the paper for networks of this kind.
+pub fn of_network(network: NetworkKind) -> KnownTask {
+    TASKS.into_iter().find(|known| known.network == network).expect("every kind of network has a task")
 }
 
 /// The task of the user's own samples of this kind.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{HeldOut, ImageAugmentation};
-use crate::optim::Schedule;
+use crate::optim::{OptimizerKind, Schedule};
 
 fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
     pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect::<Vec<_>>().into_iter()
@@ -87,6 +87,22 @@ fn published_values_of_the_trainings_on_images() {
     assert_eq!(run.data.images.augmentation, ImageAugmentation::RandomResizedCrop);
     let run = resolve("imagenet");
     assert_eq!((run.train.batch, run.weights.learning_rate, run.weights.warmup_epochs), (256, 0.1, 0));
+}
+
+#[test]
+fn published_values_of_the_training_on_labelled_clouds() {
+    let run: TrainRun = resolve_with(&Sources { task: Some("s3dis"), ..Sources::default() }, variables(&[])).unwrap();
+    assert_eq!((run.network_kind(), &run.resgcn), (NetworkKind::ResGcn, &ResGcnConfig::default()));
+    assert_eq!((run.resgcn.blocks, run.resgcn.channels, run.resgcn.k, run.resgcn.stochastic), (28, 64, 16, 0.2));
+    assert_eq!((run.train.epochs, run.train.batch, run.train.drop_path), (101, 16, 0.0));
+    let weights = &run.weights;
+    assert_eq!((weights.optimizer, weights.schedule), (OptimizerKind::Adam, Schedule::Step));
+    assert_eq!((weights.learning_rate, weights.step_size, weights.gamma), (1e-3, 20, 0.5));
+    assert_eq!((weights.weight_decay, weights.clip, run.data.points, run.data.scenes.area), (0.0, 0.0, 4096, 5));
+    assert_eq!(run.minimum_points(), 16 * 27);
+    let error = resolve_with::<SearchRun>(&Sources { task: Some("s3dis"), ..Sources::default() }, variables(&[]));
+    let error = error.unwrap_err();
+    assert_eq!(error.hint(), Some("train it: sgas train --task s3dis --model resgcn"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
 use super::points::features::Features;
 use super::points::synthetic::SyntheticConfig;
+use super::scenes::config::SceneDataConfig;
 use crate::error::{Error, Result};
 
 /// Background threads beyond which a loader gains nothing.
@@ -57,6 +58,9 @@ pub struct DataConfig {
     /// What becomes of the links of graphs.
     #[serde(skip_serializing_if = "GraphDataConfig::is_default")]
     pub graphs: GraphDataConfig,
+    /// What is peculiar to labelled clouds.
+    #[serde(skip_serializing_if = "SceneDataConfig::is_default")]
+    pub scenes: SceneDataConfig,
 }
 
 impl Default for DataConfig {
@@ -81,6 +85,7 @@ impl Default for DataConfig {
             synthetic: SyntheticConfig::default(),
             images: ImageDataConfig::default(),
             graphs: GraphDataConfig::default(),
+            scenes: SceneDataConfig::default(),
         }
     }
 }

@@ -2,8 +2,38 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::loader::Samples;
 use super::split::Split;
+
+/// What the samples of a set are labelled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Targets {
+    /// One of several classes each, a sample or a node.
+    #[default]
+    Classes,
+    /// Several labels, each of which holds or not.
+    Labels,
+    /// One of several classes for every point.
+    PointClasses,
+}
+
+impl Targets {
+    /// True for one of several classes of whole samples, what `run.json` leaves unsaid.
+    pub fn are_classes(&self) -> bool {
+        *self == Self::Classes
+    }
+
+    /// What the names stand for, in the plural.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Classes | Self::PointClasses => "classes",
+            Self::Labels => "labels",
+        }
+    }
+}
 
 /// A set with its splits, as commands see it.
 pub struct Dataset {
@@ -15,9 +45,9 @@ pub struct Dataset {
     pub test: Arc<dyn Samples>,
     /// Names of the classes, or of the labels where there are several, in their order.
     pub classes: Vec<String>,
-    /// Several labels, each of which holds or not, instead of one of several classes.
-    pub multi_label: bool,
-    /// What has a class or labels: `samples`, or the `nodes` of graphs.
+    /// What its samples are labelled with.
+    pub targets: Targets,
+    /// What has a class or labels: `samples`, the `nodes` of graphs, or the `points` of clouds.
     pub unit: &'static str,
     /// Numbers per point, pixel or node that the network takes.
     pub channels: i64,
@@ -39,7 +69,7 @@ impl Dataset {
     pub fn description(&self) -> String {
         let held_out = self.validation.as_ref().map_or(0, |samples| samples.targets());
         let (classes, train, test) = (self.classes.len(), self.train.targets(), self.test.targets());
-        let (what, unit) = (if self.multi_label { "labels" } else { "classes" }, self.unit);
+        let (what, unit) = (self.targets.plural(), self.unit);
         format!("{}: {classes} {what}, {train} training, {held_out} validation, {test} test {unit}", self.origin)
     }
 }

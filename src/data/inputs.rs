@@ -15,7 +15,7 @@ use super::config::DataConfig;
 use super::folders::{entries, summary};
 use super::kind::SampleKind;
 use super::loader::Samples;
-use super::{graphs, images, points};
+use super::{graphs, images, points, scenes};
 use crate::error::{Error, Result};
 
 /// Files that were named, and the samples of the good ones.
@@ -121,6 +121,7 @@ pub fn read_inputs(kind: SampleKind, files: &[PathBuf], config: &mut DataConfig,
         SampleKind::Shapes => points::read_inputs(files, config, needs),
         SampleKind::Pictures => images::read_inputs(files, config, needs),
         SampleKind::Graphs => graphs::read_inputs(files, config, needs),
+        SampleKind::Scenes => scenes::read_inputs(files, config, needs),
     }
 }
 

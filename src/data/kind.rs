@@ -1,10 +1,10 @@
-//! What a sample is, a shape, a picture or a graph: what it is called, and the names that its files have.
+//! What a sample is, a shape, a picture, a graph or a labelled cloud: what it is called, and the names that its files have.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{graphs, images, points};
+use super::{graphs, images, points, scenes};
 use crate::error::{Error, Result};
 
 /// What a sample is.
@@ -17,11 +17,13 @@ pub enum SampleKind {
     Pictures,
     /// A graph whose nodes have labels.
     Graphs,
+    /// A cloud with a class for every point.
+    Scenes,
 }
 
 impl SampleKind {
     /// All.
-    pub const ALL: [Self; 3] = [Self::Shapes, Self::Pictures, Self::Graphs];
+    pub const ALL: [Self; 4] = [Self::Shapes, Self::Pictures, Self::Graphs, Self::Scenes];
 
     /// What samples are called.
     pub fn plural(self) -> &'static str {
@@ -29,6 +31,7 @@ impl SampleKind {
             Self::Shapes => "shapes",
             Self::Pictures => "pictures",
             Self::Graphs => "graphs",
+            Self::Scenes => "labelled clouds",
         }
     }
 
@@ -36,6 +39,7 @@ impl SampleKind {
     pub fn targets(self) -> &'static str {
         match self {
             Self::Graphs => "nodes",
+            Self::Scenes => "points",
             Self::Shapes | Self::Pictures => self.plural(),
         }
     }
@@ -46,13 +50,14 @@ impl SampleKind {
             Self::Shapes => "a shape",
             Self::Pictures => "a picture",
             Self::Graphs => "a graph",
+            Self::Scenes => "a labelled cloud",
         }
     }
 
     /// The extensions of its files, for messages; graphs are folders.
     pub fn known_extensions(self) -> String {
         match self {
-            Self::Shapes => points::known_extensions(),
+            Self::Shapes | Self::Scenes => points::known_extensions(),
             Self::Pictures => images::known_extensions(),
             Self::Graphs => graphs::layout::LAYOUTS.to_owned(),
         }
@@ -63,7 +68,7 @@ impl SampleKind {
         match self {
             Self::Shapes => points::is_shape(path),
             Self::Pictures => images::is_picture(path),
-            Self::Graphs => false,
+            Self::Graphs | Self::Scenes => false,
         }
     }
 
@@ -88,14 +93,16 @@ impl SampleKind {
             Self::Shapes => points::LAYOUTS,
             Self::Pictures => images::layout::LAYOUTS,
             Self::Graphs => graphs::layout::LAYOUTS,
+            Self::Scenes => scenes::layout::LAYOUTS,
         }
     }
 
-    /// The fewest samples of a training batch: batch norm needs two rows, and a graph has one per node.
+    /// The fewest samples of a training batch: batch norm needs two rows, and a graph has one per node,
+    /// a labelled cloud one per point.
     pub fn smallest_training_batch(self) -> usize {
         match self {
             Self::Shapes | Self::Pictures => 2,
-            Self::Graphs => 1,
+            Self::Graphs | Self::Scenes => 1,
         }
     }
 }

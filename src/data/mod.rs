@@ -15,12 +15,13 @@ pub mod loader;
 mod numpy;
 pub mod points;
 mod scan;
+pub mod scenes;
 pub mod source;
 pub mod split;
 pub mod survey;
 
 pub use config::DataConfig;
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Targets};
 pub use graphs::config::GraphDataConfig;
 pub use graphs::survey::GraphContent;
 pub use graphs::synthetic_files::{GraphLayout, SyntheticGraphs, TableFormat};

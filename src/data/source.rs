@@ -9,6 +9,7 @@ use super::graphs::layout as graphs;
 use super::images::layout::{self as pictures, PICKLES, is_pickled};
 use super::kind::SampleKind;
 use super::points::is_class_folder;
+use super::scenes;
 use crate::error::{Error, Result};
 
 /// The variable with the folder that holds data sets.
@@ -38,6 +39,12 @@ pub enum SetName {
     Ppi,
     /// The user's own graphs, in any layout of graphs.
     Graphs,
+    /// S3DIS: rooms of six areas, in blocks of 4096 points.
+    S3dis,
+    /// The parts of ShapeNet's shapes.
+    ShapeNetPart,
+    /// The user's own labelled clouds.
+    Segmentation,
 }
 
 impl SetName {
@@ -51,7 +58,12 @@ impl SetName {
             Self::Cifar100 => &["cifar-100-binary", "cifar-100-python"],
             Self::ImageNet => &["imagenet", "ILSVRC2012"],
             Self::Ppi => &["ppi"],
-            Self::Points | Self::Images | Self::Graphs => &[],
+            Self::S3dis => &["indoor3d_sem_seg_hdf5_data"],
+            Self::ShapeNetPart => &[
+                "shapenetcore_partanno_segmentation_benchmark_v0_normal",
+                "shapenetcore_partanno_segmentation_benchmark_v0",
+            ],
+            Self::Points | Self::Images | Self::Graphs | Self::Segmentation => &[],
         }
     }
 
@@ -70,7 +82,13 @@ impl SetName {
                 "\nImageNet is published at https://image-net.org/challenges/LSVRC/2012/ (after registration)"
             }
             Self::Ppi => "\nPPI is published as https://data.dgl.ai/dataset/ppi.zip",
-            Self::Points | Self::Images | Self::Graphs => "",
+            Self::S3dis => {
+                "\nS3DIS in this layout is published as https://shapenet.cs.stanford.edu/media/indoor3d_sem_seg_hdf5_data.zip"
+            }
+            Self::ShapeNetPart => {
+                "\nShapeNet-part is published as https://shapenet.cs.stanford.edu/media/shapenetcore_partanno_segmentation_benchmark_v0_normal.zip"
+            }
+            Self::Points | Self::Images | Self::Graphs | Self::Segmentation => "",
         }
     }
 
@@ -80,6 +98,7 @@ impl SetName {
             Self::ModelNet40 | Self::ModelNet10 | Self::Points => SampleKind::Shapes,
             Self::Cifar10 | Self::Cifar100 | Self::ImageNet | Self::Images => SampleKind::Pictures,
             Self::Ppi | Self::Graphs => SampleKind::Graphs,
+            Self::S3dis | Self::ShapeNetPart | Self::Segmentation => SampleKind::Scenes,
         }
     }
 
@@ -89,6 +108,7 @@ impl SetName {
             SampleKind::Shapes => Self::Points,
             SampleKind::Pictures => Self::Images,
             SampleKind::Graphs => Self::Graphs,
+            SampleKind::Scenes => Self::Segmentation,
         }
     }
 
@@ -107,6 +127,7 @@ impl SetName {
                 Some(graphs::Layout::Ppi) => true,
                 Some(graphs::Layout::Tables) => self == Self::Graphs,
             },
+            SampleKind::Scenes => scenes::layout::Layout::detect(folder).is_some(),
         }
     }
 }
@@ -192,9 +213,9 @@ pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, So
 }
 
 fn of_no_kind(folder: &Path) -> Error {
-    let [shapes, pictures, graphs] = SampleKind::ALL.map(SampleKind::layouts);
+    let [shapes, pictures, graphs, scenes] = SampleKind::ALL.map(SampleKind::layouts);
     Error::usage(format!("no data found; tried {}", describe(None, folder)))
-        .with_hint(format!("name a folder of shapes: {shapes}; or of pictures: {pictures}; or of graphs: {graphs}"))
+        .with_hint(format!("name a folder of shapes: {shapes}; or of pictures: {pictures}; or of graphs: {graphs}; or of labelled clouds: {scenes}"))
 }
 
 /// A folder that the user named is the only place looked at, itself and the set's folder in it.

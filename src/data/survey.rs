@@ -133,6 +133,7 @@ pub fn survey(kind: SampleKind, source: &Source, config: &DataConfig, minimum_po
         SampleKind::Shapes => points::survey::survey(source, config, minimum_points),
         SampleKind::Pictures => images::survey::survey(source, config),
         SampleKind::Graphs => Ok(graphs::survey::survey(source, config)),
+        SampleKind::Scenes => Err(Error::usage("labelled clouds are not surveyed yet")),
     }
 }
 

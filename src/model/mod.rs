@@ -6,11 +6,13 @@ mod alphas;
 mod config;
 mod derived;
 mod network;
+mod resgcn;
 mod supernet;
 
 pub use alphas::Alphas;
 pub use config::ModelConfig;
 pub use derived::Derived;
+pub use resgcn::{ResGcn, ResGcnConfig};
 pub use supernet::Supernet;
 
 use crate::batch::{Batch, ImageBatch};
@@ -28,6 +30,42 @@ use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
+
+/// A kind of network that tasks train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkKind {
+    /// Stacked cells of a space, which a search finds.
+    Cells(SpaceName),
+    /// ResGCN, whose architecture is given: scores for every point of a cloud.
+    ResGcn,
+}
+
+/// What a network is built after, besides its sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Architecture {
+    /// A derived cell.
+    Cell(Genotype),
+    /// ResGCN.
+    ResGcn,
+}
+
+impl Architecture {
+    /// The kind of its networks.
+    pub fn kind(&self) -> NetworkKind {
+        match self {
+            Self::Cell(genotype) => NetworkKind::Cells(genotype.space),
+            Self::ResGcn => NetworkKind::ResGcn,
+        }
+    }
+
+    /// The cell, where it is one.
+    pub fn genotype(&self) -> Option<&Genotype> {
+        match self {
+            Self::Cell(genotype) => Some(genotype),
+            Self::ResGcn => None,
+        }
+    }
+}
 
 /// A network with weights.
 pub trait Model {
@@ -103,6 +141,8 @@ pub struct NetworkSpec {
     pub point: PointConfig,
     /// What only image networks have.
     pub image: ImageConfig,
+    /// What only a ResGCN has.
+    pub resgcn: ResGcnConfig,
     /// Classes or labels of the task.
     pub classes: usize,
     /// Numbers per input point or node.
@@ -139,6 +179,17 @@ pub fn supernet(
     }
 }
 
+/// A fresh network to train, with weights drawn from `seed`.
+pub fn network(architecture: &Architecture, spec: &NetworkSpec, seed: u64, device: Device) -> Box<dyn Model> {
+    match architecture {
+        Architecture::Cell(genotype) => derived(genotype, spec, seed, device),
+        Architecture::ResGcn => {
+            Key::new(seed, Purpose::Weights).seed_torch();
+            Box::new(ResGcn::new(&spec.resgcn, spec.in_channels, spec.classes as i64, device))
+        }
+    }
+}
+
 /// A fresh network of a derived cell with weights drawn from `seed`.
 pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Box<dyn Model> {
     let model = &spec.model;
@@ -151,10 +202,10 @@ pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Devic
 }
 
 /// The weights of a derived network that evaluate it: an auxiliary head, which only training knows, does not count.
-pub fn parameter_count(genotype: &Genotype, spec: &NetworkSpec) -> usize {
+pub fn parameter_count(architecture: &Architecture, spec: &NetworkSpec) -> usize {
     let mut spec = spec.clone();
     spec.image.auxiliary = false;
-    derived(genotype, &spec, 0, Device::Cpu).weights().parameters.count()
+    network(architecture, &spec, 0, Device::Cpu).weights().parameters.count()
 }
 
 /// The multiply-adds of convolutions and linear maps that an image network needs for one image.
@@ -188,11 +239,12 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
 ///
 /// # Errors
 /// Weights of no such network.
-pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
-    let bias = match space {
-        SpaceName::Point => point::OUTPUT_BIAS,
-        SpaceName::Image => image::OUTPUT_BIAS,
-        SpaceName::Graph => graph::OUTPUT_BIAS,
+pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
+    let bias = match kind {
+        NetworkKind::Cells(SpaceName::Point) => point::OUTPUT_BIAS,
+        NetworkKind::Cells(SpaceName::Image) => image::OUTPUT_BIAS,
+        NetworkKind::Cells(SpaceName::Graph) => graph::OUTPUT_BIAS,
+        NetworkKind::ResGcn => resgcn::OUTPUT_BIAS,
     };
     weights.get(bias).map(Tensor::numel).ok_or_else(|| {
         Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
@@ -202,11 +254,12 @@ pub fn class_count(space: SpaceName, weights: &BTreeMap<String, Tensor>, origin:
 
 /// The numbers per input point or node that a network with these weights takes; absent for images, which all have
 /// three, and for weights of another network.
-pub fn input_channels(space: SpaceName, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
-    let weight = match space {
-        SpaceName::Point => point::INPUT_WEIGHT,
-        SpaceName::Graph => graph::INPUT_WEIGHT,
-        SpaceName::Image => return None,
+pub fn input_channels(kind: NetworkKind, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
+    let (weight, per_channel) = match kind {
+        NetworkKind::Cells(SpaceName::Point) => (point::INPUT_WEIGHT, 1),
+        NetworkKind::Cells(SpaceName::Graph) => (graph::INPUT_WEIGHT, 1),
+        NetworkKind::Cells(SpaceName::Image) => return None,
+        NetworkKind::ResGcn => (resgcn::INPUT_WEIGHT, 2),
     };
-    weights.get(weight)?.size().get(1).copied()
+    weights.get(weight)?.size().get(1).map(|columns| columns / per_channel)
 }

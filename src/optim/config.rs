@@ -22,6 +22,8 @@ pub enum Schedule {
     /// Along a line to a share of 1/(epochs − 5) after all but five epochs, and from there to 0: the published
     /// schedule on ImageNet.
     Linear,
+    /// Multiplied by `gamma` after every `step_size` epochs (PyTorch's StepLR).
+    Step,
 }
 
 /// `[weights]`: optimizer and schedule of the weights (REFERENCE sections 3 and 4).
@@ -32,12 +34,16 @@ pub struct WeightConfig {
     pub optimizer: OptimizerKind,
     /// Learning rate of the first epoch.
     pub learning_rate: f64,
-    /// `cosine` or `linear`.
+    /// `cosine`, `linear` or `step`.
     pub schedule: Schedule,
     /// Where the cosine ends.
     pub minimum_learning_rate: f64,
     /// Epochs by which the cosine runs ahead: 0 for points and graphs, 1 for images.
     pub schedule_offset: usize,
+    /// Epochs between two steps of the schedule `step`.
+    pub step_size: usize,
+    /// The factor of such a step.
+    pub gamma: f64,
     /// The first epochs, whose rate rises along a line to that of the schedule.
     pub warmup_epochs: usize,
     /// Momentum of SGD.
@@ -56,6 +62,8 @@ impl Default for WeightConfig {
             minimum_learning_rate: 1e-4,
             schedule: Schedule::Cosine,
             schedule_offset: 0,
+            step_size: 20,
+            gamma: 0.5,
             warmup_epochs: 0,
             momentum: 0.9,
             weight_decay: 3e-4,
@@ -103,6 +111,10 @@ impl WeightConfig {
         non_negative("weights.minimum_learning_rate", self.minimum_learning_rate)?;
         non_negative("weights.weight_decay", self.weight_decay)?;
         non_negative("weights.clip", self.clip)?;
+        non_negative("weights.gamma", self.gamma)?;
+        if self.step_size == 0 {
+            return Err(Error::invalid("weights.step_size", "at least 1 epoch", "0"));
+        }
         below_one("weights.momentum", self.momentum)
     }
 }

@@ -10,6 +10,7 @@ pub fn learning_rate(config: &WeightConfig, epoch: usize, epochs: usize) -> f64 
     let rate = match config.schedule {
         Schedule::Cosine => cosine(config, epoch, epochs),
         Schedule::Linear => config.learning_rate * linear(epoch, epochs),
+        Schedule::Step => config.learning_rate * config.gamma.powf((epoch / config.step_size) as f64),
     };
     if epoch < config.warmup_epochs { rate * (epoch + 1) as f64 / config.warmup_epochs as f64 } else { rate }
 }
@@ -57,6 +58,13 @@ mod tests {
         // A short run falls evenly and never to 0.
         let short: Vec<f64> = (0..4).map(|epoch| learning_rate(&config, epoch, 4)).collect();
         assert_eq!(short, [0.5, 0.375, 0.25, 0.125]);
+    }
+
+    #[test]
+    fn the_rate_halves_every_twenty_epochs() {
+        let config = WeightConfig { schedule: Schedule::Step, learning_rate: 1e-3, ..WeightConfig::default() };
+        let rates = [0, 19, 20, 40, 100].map(|epoch| learning_rate(&config, epoch, 101));
+        assert_eq!(rates, [1e-3, 1e-3, 5e-4, 2.5e-4, 1e-3 / 32.0]);
     }
 
     #[test]

@@ -17,6 +17,15 @@ impl Confusion {
         self.counts[actual][predicted] += 1;
     }
 
+    /// Adds counts of as many classes. Panics on a class out of range.
+    pub fn add_counts(&mut self, counts: &[Vec<u64>]) {
+        for (actual, row) in counts.iter().enumerate() {
+            for (predicted, count) in row.iter().enumerate() {
+                self.counts[actual][predicted] += count;
+            }
+        }
+    }
+
     /// Rows are actual classes, columns predicted ones.
     pub fn counts(&self) -> &[Vec<u64>] {
         &self.counts

@@ -1,7 +1,7 @@
 //! Collects losses and predictions over a pass.
 
 use crate::batch::Batch;
-use crate::task::{Confusion, LabelCounts, LabelScores, Metrics, Task};
+use crate::task::{Confusion, IGNORED, LabelCounts, LabelScores, Metrics, Overlap, Task};
 use tch::{Device, Kind, Tensor};
 
 /// The guesses of which one must be right for the second score of many classes.
@@ -30,6 +30,8 @@ pub enum Scores {
     },
     /// Of labels that hold or not.
     Labels(LabelScores),
+    /// Of classes of points.
+    Points(Overlap),
 }
 
 impl Meter {
@@ -39,15 +41,15 @@ impl Meter {
                 Scores::Classes { confusion: Confusion::new(classes), top: (classes > TOP).then_some(0) }
             }
             Task::MultiLabel { labels } => Scores::Labels(LabelScores::new(labels)),
+            Task::Segment { classes } => Scores::Points(Overlap::new(classes)),
         };
         Self { scores, loss_sum: 0.0, samples: 0 }
     }
 
     /// Adds a batch with its scores (B, classes) and mean loss.
     pub fn add(&mut self, logits: &Tensor, batch: &Batch, loss: f64) {
-        self.loss_sum += loss * batch.len() as f64;
-        self.samples += batch.len();
-        match &mut self.scores {
+        let before = self.samples;
+        self.samples += match &mut self.scores {
             Scores::Classes { confusion, top } => {
                 if let Some(top) = top {
                     *top += among_the_best(logits, batch.target());
@@ -55,9 +57,15 @@ impl Meter {
                 for (actual, predicted) in indices(batch.target()).into_iter().zip(indices(&logits.argmax(-1, false))) {
                     confusion.add(actual, predicted);
                 }
+                batch.len()
             }
-            Scores::Labels(scores) => add_labels(scores, logits, batch),
-        }
+            Scores::Labels(scores) => {
+                add_labels(scores, logits, batch);
+                batch.len()
+            }
+            Scores::Points(overlap) => add_points(overlap, logits, batch.target()),
+        };
+        self.loss_sum += loss * (self.samples - before) as f64;
     }
 
     /// What was counted.
@@ -65,7 +73,7 @@ impl Meter {
         &self.scores
     }
 
-    /// The samples so far: clouds, images, nodes.
+    /// The samples so far: clouds, images, nodes, points that count.
     pub fn samples(&self) -> usize {
         self.samples
     }
@@ -83,6 +91,15 @@ impl Meter {
                     vec![("macro_f1", labels.macro_f1()), ("graph_mean_micro_f1", labels.graph_mean_micro_f1())];
                 (labels.micro_f1(), others)
             }
+            Scores::Points(overlap) => {
+                let confusion = overlap.confusion();
+                let others = vec![
+                    ("overall_accuracy", confusion.overall_accuracy()),
+                    ("mean_class_accuracy", confusion.mean_class_accuracy()),
+                    ("published_mean_iou", overlap.published_mean_iou()),
+                ];
+                (overlap.mean_iou(), others)
+            }
         };
         Metrics {
             loss: self.loss_sum / self.samples.max(1) as f64,
@@ -95,7 +112,7 @@ impl Meter {
     pub fn top_accuracy(&self) -> Option<f64> {
         match &self.scores {
             Scores::Classes { top, .. } => top.map(|top| top as f64 / self.samples.max(1) as f64),
-            Scores::Labels(_) => None,
+            Scores::Labels(_) | Scores::Points(_) => None,
         }
     }
 }
@@ -110,6 +127,19 @@ fn among_the_best(logits: &Tensor, target: &Tensor) -> usize {
 fn indices(tensor: &Tensor) -> Vec<usize> {
     let values = Vec::<i64>::try_from(tensor).expect("classes are int64 (B)");
     values.into_iter().map(|class| usize::try_from(class).expect("loaders check classes")).collect()
+}
+
+/// Counted where the target says that a point counts; gives the number of those.
+fn add_points(overlap: &mut Overlap, logits: &Tensor, target: &Tensor) -> usize {
+    let classes = logits.size()[1];
+    let counts = target.not_equal(IGNORED);
+    let pairs = (target * classes + logits.argmax(-1, false)).masked_select(&counts);
+    let pairs = pairs.bincount(None::<&Tensor>, classes * classes).view([classes, classes]).to_device(Device::Cpu);
+    let counts = Vec::<Vec<i64>>::try_from(pairs).expect("counts (classes, classes)");
+    let count = |count| u64::try_from(count).expect("a count");
+    let counts: Vec<Vec<u64>> = counts.into_iter().map(|row| row.into_iter().map(count).collect()).collect();
+    overlap.add(&counts);
+    usize::try_from(counts.iter().flatten().sum::<u64>()).expect("a count of points")
 }
 
 /// A label is predicted where its score is positive. Counted graph by graph.

@@ -4,16 +4,18 @@
 mod classify;
 mod meter;
 mod multilabel;
+mod segment;
 
 pub use classify::Confusion;
 pub use meter::{Meter, Scores, TOP_ACCURACY};
 pub use multilabel::{LabelCounts, LabelScores};
+pub use segment::Overlap;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
-/// A class that no target has: libtorch leaves such samples out of the loss.
-const IGNORED: i64 = -100;
+/// The target of what does not count: libtorch leaves it out of the loss, and scores do.
+pub const IGNORED: i64 = -100;
 
 /// Loss and scores of one pass over a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,10 +23,12 @@ pub struct Metrics {
     /// Mean loss per sample.
     pub loss: f64,
     /// The task's score by which weights are chosen, a fraction in 0..=1 where greater is better
-    /// (classification: overall accuracy; several labels: micro-F1 of all nodes and labels pooled).
+    /// (classification: overall accuracy; several labels: micro-F1 of all nodes and labels pooled; segmentation: mean
+    /// intersection over union).
     pub score: f64,
     /// Further named scores, fractions (classification: `mean_class_accuracy`, and `top5_accuracy` where there are
-    /// more than five classes; several labels: `macro_f1`, and the published code's `graph_mean_micro_f1`).
+    /// more than five classes; several labels: `macro_f1`, and the published code's `graph_mean_micro_f1`;
+    /// segmentation: `overall_accuracy`, `mean_class_accuracy`, and the published code's `published_mean_iou`).
     pub others: Vec<(String, f64)>,
 }
 
@@ -41,10 +45,15 @@ pub enum Task {
         /// The number of labels.
         labels: usize,
     },
+    /// One of several classes for every point of a cloud.
+    Segment {
+        /// The number of classes.
+        classes: usize,
+    },
 }
 
 impl Task {
-    /// The loss of scores (B, classes) against `target`, 0-dimensional, in fp32: call it outside autocast.
+    /// The loss of scores (B, classes), of points (B·N, classes), against `target`, 0-dimensional, in fp32: call it outside autocast.
     pub fn loss(self, logits: &Tensor, target: &Tensor) -> Tensor {
         self.training_loss(logits, target, 0.0)
     }
@@ -58,6 +67,11 @@ impl Task {
                 logits.cross_entropy_loss(target, weight, Reduction::Mean, IGNORED, smoothing)
             }
             Self::Classify { .. } => logits.cross_entropy_for_logits(target),
+            // The mean over what counts; of a batch in which nothing does, 0.
+            Self::Segment { .. } => {
+                let sum = logits.cross_entropy_loss(target, weight, Reduction::Sum, IGNORED, smoothing);
+                sum / target.not_equal(IGNORED).sum(Kind::Float).clamp_min(1.0)
+            }
             Self::MultiLabel { .. } if smoothing > 0.0 => {
                 let target = target * (1.0 - smoothing) + 0.5 * smoothing;
                 logits.binary_cross_entropy_with_logits(&target, weight, weight, Reduction::Mean)
@@ -69,7 +83,7 @@ impl Task {
     /// Probabilities of the classes or labels (B, classes) in fp64, from scores of that shape.
     pub fn probabilities(self, logits: &Tensor) -> Tensor {
         match self {
-            Self::Classify { .. } => logits.softmax(-1, Kind::Double),
+            Self::Classify { .. } | Self::Segment { .. } => logits.softmax(-1, Kind::Double),
             Self::MultiLabel { .. } => logits.to_kind(Kind::Double).sigmoid(),
         }
     }
@@ -79,6 +93,7 @@ impl Task {
         match self {
             Self::Classify { .. } => "accuracy",
             Self::MultiLabel { .. } => "micro-F1",
+            Self::Segment { .. } => "mean IoU",
         }
     }
 

@@ -34,8 +34,8 @@ pub(super) fn is_fused(x: &Tensor) -> bool {
     x.device() == Device::Cpu && !PLAIN.get()
 }
 
-/// What a kernel gave. It fails only as libtorch's own operators do, and like them with a panic that the
+/// What the bridge gave. It fails only as libtorch's own operators do, and like them with a panic that the
 /// program's outermost frame turns into an error.
-pub(super) fn done(result: Result<Tensor>) -> Tensor {
+pub(super) fn done<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }

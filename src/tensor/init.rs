@@ -15,6 +15,11 @@ pub enum Init {
         /// The greatest absolute value.
         bound: f64,
     },
+    /// Gaussian around 0.
+    Normal {
+        /// The standard deviation.
+        deviation: f64,
+    },
 }
 
 impl Init {
@@ -28,6 +33,11 @@ impl Init {
         Self::Uniform { bound: (6.0 / (fan_in + fan_out) as f64).sqrt() }
     }
 
+    /// Kaiming's Gaussian before a ReLU: variance 2 / fan-in.
+    pub fn kaiming(fan_in: i64) -> Self {
+        Self::Normal { deviation: (2.0 / fan_in as f64).sqrt() }
+    }
+
     /// A fresh fp32 tensor, drawn from libtorch's generator (seed it first: [`crate::tensor::random`]).
     pub fn tensor(self, shape: &[i64], device: Device) -> Tensor {
         let options = (Kind::Float, device);
@@ -37,6 +47,9 @@ impl Init {
             // Drawn on the CPU, so that a seed gives the same weights on every device.
             Self::Uniform { bound } => {
                 Tensor::empty(shape, (Kind::Float, Device::Cpu)).uniform_(-bound, bound).to_device(device)
+            }
+            Self::Normal { deviation } => {
+                (Tensor::randn(shape, (Kind::Float, Device::Cpu)) * deviation).to_device(device)
             }
         }
     }

@@ -42,6 +42,12 @@ impl Linear {
         Self { weight: path.weight("weight", &[outputs, inputs], Init::glorot(inputs, outputs)), bias: None }
     }
 
+    /// A 1×1 convolution whose weight and, where it has one, bias start from these distributions.
+    pub fn starting(path: &Path, inputs: i64, outputs: i64, weight: Init, bias: Option<Init>) -> Self {
+        let weight = path.weight("weight", &[outputs, inputs, 1, 1], weight);
+        Self { weight, bias: bias.map(|init| path.weight("bias", &[outputs], init)) }
+    }
+
     fn shaped(path: &Path, shape: &[i64], bias: bool) -> Self {
         let init = Init::fan_in(shape[1]);
         let weight = path.weight("weight", shape, init);
@@ -57,6 +63,23 @@ impl Linear {
     pub fn halves(&self) -> [Tensor; 2] {
         let halves = self.weight().chunk(2, 1);
         <[Tensor; 2]>::try_from(halves).expect("two chunks of an even number of inputs")
+    }
+
+    /// What is added to every output, (C_out).
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// The map of two inputs side by side, of which the first is the same for all points of a cloud: (B, C_1) and
+    /// (R, C_2) → (R, C_out), without joining them.
+    pub fn forward_repeated(&self, of_cloud: &Tensor, rows: &Tensor) -> Tensor {
+        let weight = self.weight();
+        let (clouds, channels) = of_cloud.size2().expect("features of clouds are (B, C)");
+        let none = None::<&Tensor>;
+        let repeated = of_cloud.linear(&weight.narrow(1, 0, channels), self.bias.as_ref());
+        let own = rows.linear(&weight.narrow(1, channels, weight.size()[1] - channels), none);
+        let (points, outputs) = own.size2().expect("rows are (R, C)");
+        (own.view([clouds, points / clouds, outputs]) + repeated.unsqueeze(1)).view([points, outputs])
     }
 
     /// The map of two inputs side by side, (R, C_in / 2) each, which are not joined for it.
@@ -243,13 +266,24 @@ impl Block {
     }
 
     fn of(path: &Path, linear: Linear, outputs: i64, activation: Activation) -> Self {
+        Self::at(&path.sub("body"), linear, outputs, activation)
+    }
+
+    /// With this map, which is the first of a sequence at `path`; the norm is its second, or after an activation its
+    /// third.
+    pub fn at(path: &Path, linear: Linear, outputs: i64, activation: Activation) -> Self {
         let place = if activation == Activation::None { 1 } else { 2 };
-        Self { linear, tail: ActivatedNorm::new(&path.sub("body").sub(place), outputs, activation) }
+        Self { linear, tail: ActivatedNorm::new(&path.sub(place), outputs, activation) }
     }
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
         self.tail.forward(self.linear.forward(x), training)
+    }
+
+    /// Two inputs side by side, the first the same for all points of a cloud: (B, C_1) and (R, C_2) → (R, C_out).
+    pub fn forward_repeated(&self, of_cloud: &Tensor, rows: &Tensor, training: bool) -> Tensor {
+        self.tail.forward(self.linear.forward_repeated(of_cloud, rows), training)
     }
 
     /// Two inputs side by side, (R, C_in / 2) each → (R, C_out).

@@ -3,6 +3,7 @@
 //! Features are rows (R, C) with R = B·N; neighbours are row numbers. On a CPU the bridge's fused kernels do the
 //! work, elsewhere plain tensor operations; both are the same function, which the tests of the kernels hold.
 
+use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
 use crate::tensor::bridge::nearest::nearest_neighbours;
 use crate::tensor::bridge::norm::edge_max_norm;
@@ -33,11 +34,18 @@ impl Neighbours {
     /// The k·dilation nearest of every point by the features of `rows` (R, C), every dilation-th kept, the point
     /// itself forced to be the first (duplicates of a point compete with it). Computed in fp32 without gradient.
     pub fn nearest(rows: &Tensor, clouds: i64, k: i64, dilation: i64) -> Self {
+        Self::at_ranks(rows, clouds, &every(k, dilation))
+    }
+
+    /// Of all points by their distance from a point, the nearest first, those at `ranks`; at rank 0 is the point
+    /// itself. Computed in fp32 without gradient.
+    pub fn at_ranks(rows: &Tensor, clouds: i64, ranks: &[i64]) -> Self {
+        let _fp32 = done(Autocast::disabled(rows.device()));
         let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
         if is_fused(rows) {
-            return Self { rows: done(nearest_neighbours(&features, k, dilation)), clouds };
+            return Self { rows: done(nearest_neighbours(&features, ranks)), clouds };
         }
-        Self::from_local(&nearest_in_blocks(&features, k, dilation, points_per_block(&features)))
+        Self::from_local(&nearest_in_blocks(&features, ranks, points_per_block(&features)))
     }
 
     /// Neighbours per point, itself included.
@@ -84,13 +92,20 @@ impl Neighbours {
         (self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
     }
 
-    /// Maximum over the neighbours j ≠ i of norm(relu(target_i + source_j)); the norm's statistics run over all
-    /// pairs (i, j).
-    pub fn normed_edge_maximum(&self, target: &Tensor, source: &Tensor, norm: &BatchNorm, training: bool) -> Tensor {
+    /// Maximum over the neighbours j of norm(relu(target_i + source_j)); the norm's statistics run over all pairs
+    /// (i, j).
+    pub fn normed_edge_maximum(
+        &self,
+        target: &Tensor,
+        source: &Tensor,
+        itself: OwnPoint,
+        norm: &BatchNorm,
+        training: bool,
+    ) -> Tensor {
         if is_fused(target) {
-            return done(edge_max_norm(target, source, &self.graph(), OwnPoint::Skipped, &norm.in_bridge(training)));
+            return done(edge_max_norm(target, source, &self.graph(), itself, &norm.in_bridge(training)));
         }
-        let pairs = (target.unsqueeze(1) + self.gather(source, OwnPoint::Skipped)).relu();
+        let pairs = (target.unsqueeze(1) + self.gather(source, itself)).relu();
         norm.forward(&pairs.flatten(0, 1), training).view_as(&pairs).max_dim(1, false).0
     }
 
@@ -111,9 +126,16 @@ fn points_per_block(x: &Tensor) -> i64 {
     (BLOCK_BYTES / (size_of::<f32>() as i64 * clouds * points)).max(1)
 }
 
-/// The nearest by plain tensor operations, as numbers within each cloud: (B, N, C) fp32 → int64 (B, N, k). Distances
-/// exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it.
-pub fn nearest_in_blocks(x: &Tensor, k: i64, dilation: i64, block: i64) -> Tensor {
+/// The ranks of `k` neighbours, the point itself first: 0, `dilation`, 2 · `dilation`, ...
+pub fn every(k: i64, dilation: i64) -> Vec<i64> {
+    (0..k).map(|position| position * dilation).collect()
+}
+
+/// The points at `ranks` by plain tensor operations, as numbers within each cloud: (B, N, C) fp32 → int64 (B, N, k).
+/// Distances exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it.
+pub fn nearest_in_blocks(x: &Tensor, ranks: &[i64], block: i64) -> Tensor {
+    let wanted = ranks.iter().max().map_or(0, |last| last + 1);
+    let ranks = Tensor::from_slice(ranks).to_device(x.device());
     let points = x.size()[1];
     let squares = (x * x).sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float);
     let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, x.device()));
@@ -122,7 +144,7 @@ pub fn nearest_in_blocks(x: &Tensor, k: i64, dilation: i64, block: i64) -> Tenso
         let length = block.min(points - start);
         let distances = squared_distances(x, &squares, start, length);
         distances.diagonal(start, 1, 2).copy_(&itself);
-        distances.topk(k * dilation, -1, false, true).1.slice(2, 0, None, dilation)
+        distances.topk(wanted, -1, false, true).1.index_select(2, &ranks)
     });
     Tensor::cat(&nearest.collect::<Vec<_>>(), 1)
 }

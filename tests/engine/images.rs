@@ -3,7 +3,7 @@
 use super::{assert_equal, turn};
 use sgas::batch::{Batch, ImageBatch};
 use sgas::genotype::{SpaceName, zoo};
-use sgas::model::{self, Model, ModelConfig, NetworkSpec, SearchModel};
+use sgas::model::{self, Model, ModelConfig, NetworkKind, NetworkSpec, SearchModel};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::AlphaOrder;
@@ -22,7 +22,7 @@ const TASK: Task = Task::Classify { classes: 5 };
 
 fn spec(cells: usize, image: ImageConfig) -> NetworkSpec {
     let model = ModelConfig { channels: 4, cells };
-    NetworkSpec { model, point: PointConfig::default(), image, classes: 5, in_channels: 3 }
+    NetworkSpec { model, image, ..crate::spec() }
 }
 
 fn batch(side: i64, seed: u64) -> Batch {
@@ -68,7 +68,7 @@ fn the_auxiliary_head_speaks_in_training_alone() {
     let output = large.forward(&batch(224, 1), Mode::TRAINING);
     let weights: BTreeMap<String, Tensor> =
         large.weights().iter().map(|(name, value)| (name.to_owned(), value.shallow_clone())).collect();
-    assert_eq!(model::class_count(SpaceName::Image, &weights, "weights").unwrap(), 5);
+    assert_eq!(model::class_count(NetworkKind::Cells(SpaceName::Image), &weights, "weights").unwrap(), 5);
     assert_eq!((output.logits.size(), output.auxiliary.unwrap().size()), (vec![4, 5], vec![4, 5]));
 }
 

@@ -10,7 +10,7 @@ mod parameters;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};
-use sgas::model::{ModelConfig, NetworkSpec};
+use sgas::model::{ModelConfig, NetworkSpec, ResGcnConfig};
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ fn spec() -> NetworkSpec {
         model: ModelConfig { channels: 4, cells: 2 },
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
         image: ImageConfig::default(),
+        resgcn: ResGcnConfig::default(),
         classes: 5,
         in_channels: 3,
     }

@@ -3,7 +3,7 @@
 use crate::data::{assert_mentions, numbers, real_set, write};
 use sgas::batch::{Batch, GraphBatch};
 use sgas::data::{
-    Access, DataConfig, Dataset, EpochPlan, InputNeeds, Loader, SampleKind, Samples, SetName, Source, find,
+    Access, DataConfig, Dataset, EpochPlan, InputNeeds, Loader, SampleKind, Samples, SetName, Source, Targets, find,
     find_inputs, graphs::load, read_inputs,
 };
 use sgas::error::{Error, Result};
@@ -98,7 +98,7 @@ fn ppi_is_read_by_parts_and_its_validation_part_is_its_own() {
     let folder = ppi();
     for validation in [0.0, 0.5] {
         let data = load_with(folder.path(), &DataConfig { validation, ..DataConfig::default() }).unwrap();
-        assert_eq!((data.train.len(), data.test.len(), data.channels, data.multi_label), (2, 2, 2, true));
+        assert_eq!((data.train.len(), data.test.len(), data.channels, data.targets), (2, 2, 2, Targets::Labels));
         assert_eq!(data.classes, ["label 0", "label 1", "label 2"]);
         let validation = data.validation.as_ref().unwrap();
         assert_eq!((validation.len(), first_feature(&batch(&**validation, &[1]))), (2, vec![13.0, 14.0]));
@@ -139,7 +139,10 @@ fn one_graph_is_shared_by_all_splits_with_other_nodes_scored() {
     let folder = own();
     let data = load_folder(folder.path());
     assert_eq!(data.classes, ["blue", "green", "red"]);
-    assert!(!data.multi_label && data.description().ends_with("3 classes, 3 training, 1 validation, 2 test nodes"));
+    assert!(
+        data.targets == Targets::Classes
+            && data.description().ends_with("3 classes, 3 training, 1 validation, 2 test nodes")
+    );
     let expected: [(&dyn Samples, &[i64], &[i64]); 3] = [
         (&*data.train, &[0, 1, 4], &[2, 0, 0]),
         (&**data.validation.as_ref().unwrap(), &[2], &[2]),
@@ -194,7 +197,7 @@ fn synthetic_graphs_say_that_they_are() {
     for (set, several, labels) in [(SetName::Ppi, true, 8), (SetName::Graphs, false, 5)] {
         let data = load(&Source::Synthetic, &config, set).unwrap();
         assert!(data.description().starts_with("synthetic 30 graphs (built in, not real data): "));
-        assert_eq!((data.multi_label, data.classes.len(), data.channels), (several, labels, 16));
+        assert_eq!((data.targets == Targets::Labels, data.classes.len(), data.channels), (several, labels, 16));
         assert_eq!((data.train.len(), data.validation.unwrap().len(), data.test.len()), (10, 10, 10));
     }
 }
@@ -337,7 +340,7 @@ fn the_real_ppi_has_its_published_sizes() {
     let validation = data.validation.unwrap();
     assert_eq!((data.train.len(), validation.len(), data.test.len()), (20, 2, 2));
     assert_eq!((data.train.targets(), validation.targets(), data.test.targets()), (44_906, 6_514, 5_524));
-    assert_eq!((data.classes.len(), data.channels, data.multi_label), (121, 50, true));
+    assert_eq!((data.classes.len(), data.channels, data.targets), (121, 50, Targets::Labels));
     let graphs: Vec<GraphBatch> = (0..20).map(|graph| batch(&*data.train, &[graph])).collect();
     // Stored are 1,271,274 links in both directions, one of every node to itself.
     let links: i64 = graphs.iter().map(|graph| graph.links.count()).sum();

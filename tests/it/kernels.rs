@@ -13,6 +13,7 @@ use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use sgas::tensor::bridge::operators::leaky_relu;
 use sgas::tensor::bridge::unit_length::relu_unit_length;
+use sgas::tensor::neighbours::every;
 use tch::{Device, IndexOp, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;
@@ -46,7 +47,7 @@ impl Case {
     fn new(clouds: i64, points: i64, k: i64, channels: i64, kind: Kind) -> Self {
         let positions = random(&[clouds, points, 3], 7).to_kind(Kind::Float);
         positions.i((.., 1, ..)).copy_(&positions.i((.., 0, ..)));
-        let neighbours = nearest_neighbours(&positions, k, 1).unwrap();
+        let neighbours = nearest_neighbours(&positions, &every(k, 1)).unwrap();
         neighbours.i((2, k - 1)).copy_(&neighbours.i((2, 1)));
         Self { neighbours, clouds, channels, kind, drawn: Cell::new(100) }
     }
@@ -357,7 +358,7 @@ fn everything(threads: i32) -> Vec<Tensor> {
         mix(&x[4].narrow(0, 0, 6), &parts.iter().collect::<Vec<_>>()).unwrap()
     };
     let mut all = evaluated(&inputs, &probe, &kernel);
-    all.push(nearest_neighbours(&probe.view([4, 256, 40]), 9, 3).unwrap());
+    all.push(nearest_neighbours(&probe.view([4, 256, 40]), &every(9, 3)).unwrap());
     tch::set_num_threads(before);
     all
 }
@@ -444,7 +445,7 @@ fn nearest_neighbours_equal_a_full_sort() {
         (1, 1, 3, 1, 1),
     ] {
         let x = random(&[clouds, points, channels], 3).to_kind(Kind::Float) + 5.0;
-        let found = nearest_neighbours(&x, k, dilation).unwrap();
+        let found = nearest_neighbours(&x, &every(k, dilation)).unwrap();
         let expected = nearest_oracle(&x, k, dilation);
         let equal = found.eq_tensor(&expected).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
         assert!(equal == 1.0, "{points} points, {channels} channels: only {equal} of the neighbours are right");
@@ -452,9 +453,19 @@ fn nearest_neighbours_equal_a_full_sort() {
 }
 
 #[test]
+fn neighbours_at_any_ranks_are_those_of_a_full_sort() {
+    let x = random(&[2, 180, 12], 4).to_kind(Kind::Float);
+    let all = nearest_oracle(&x, 180, 1);
+    for ranks in [&[7_i64, 0, 101, 30, 29, 179][..], &[5], &[0, 1, 2, 3], &[90, 12, 60, 2]] {
+        let expected = all.index_select(1, &Tensor::from_slice(ranks));
+        assert!(nearest_neighbours(&x, ranks).unwrap().equal(&expected), "{ranks:?}");
+    }
+}
+
+#[test]
 fn a_point_comes_first_among_its_duplicates() {
     let x = Tensor::ones([2, 100, 3], (Kind::Float, CPU));
-    let found = nearest_neighbours(&x, 4, 2).unwrap();
+    let found = nearest_neighbours(&x, &every(4, 2)).unwrap();
     assert!(found.select(1, 0).equal(&Tensor::arange(200, (Kind::Int64, CPU))));
     assert_eq!(Vec::<i64>::try_from(found.i(150)).unwrap(), [150, 101, 103, 105]);
 }
@@ -462,9 +473,11 @@ fn a_point_comes_first_among_its_duplicates() {
 #[test]
 fn a_search_that_cannot_be_is_an_error_or_stays_inside() {
     let x = random(&[1, 20, 3], 3).to_kind(Kind::Float);
-    assert!(nearest_neighbours(&x, 9, 3).is_err(), "27 of 20 points");
-    assert!(nearest_neighbours(&x, 0, 1).is_err());
-    assert!(nearest_neighbours(&x.to_kind(Kind::BFloat16), 4, 1).is_err(), "half precision");
-    let nothing = nearest_neighbours(&x.full_like(f64::NAN), 9, 2);
+    assert!(nearest_neighbours(&x, &every(9, 3)).is_err(), "the 25th of 20 points");
+    assert!(nearest_neighbours(&x, &[]).is_err());
+    assert!(nearest_neighbours(&x, &[0, -1]).is_err());
+    assert!(nearest_neighbours(&x, &[3, 1, 3]).is_err(), "one rank twice");
+    assert!(nearest_neighbours(&x.to_kind(Kind::BFloat16), &every(4, 1)).is_err(), "half precision");
+    let nothing = nearest_neighbours(&x.full_like(f64::NAN), &every(9, 2));
     assert!(nothing.is_ok_and(|found| found.max().int64_value(&[]) < 20 && found.min().int64_value(&[]) >= 0));
 }

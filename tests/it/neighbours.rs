@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::memory::metered;
 use sgas::tensor::fused::TensorPath;
-use sgas::tensor::neighbours::{Neighbours, nearest_in_blocks};
+use sgas::tensor::neighbours::{Neighbours, every, nearest_in_blocks};
 use tch::{IndexOp, Kind, Tensor};
 
 /// Multiples of 1/16 up to 1, so that distances are exact however a product is blocked, and many are equal.
@@ -19,11 +19,14 @@ fn grid_points(clouds: i64, points: i64, channels: i64) -> Tensor {
 fn blocks_find_what_one_block_finds() {
     for (clouds, points, channels, k, dilation) in [(3, 200, 3, 9, 1), (2, 130, 3, 5, 4), (1, 64, 40, 9, 2)] {
         let x = grid_points(clouds, points, channels);
-        let whole = nearest_in_blocks(&x, k, dilation, points);
+        let whole = nearest_in_blocks(&x, &every(k, dilation), points);
         assert_eq!(whole.size(), [clouds, points, k]);
         assert!(whole.select(2, 0).eq_tensor(&Tensor::arange(points, (Kind::Int64, x.device()))).all().is_nonzero());
         for block in [1, 7, 64, points - 1] {
-            assert!(nearest_in_blocks(&x, k, dilation, block).equal(&whole), "blocks of {block} of {points} points");
+            assert!(
+                nearest_in_blocks(&x, &every(k, dilation), block).equal(&whole),
+                "blocks of {block} of {points} points"
+            );
         }
     }
 }

@@ -53,7 +53,7 @@ fn fault(words: &[&str]) -> Option<String> {
         Command::Search(options) if !options.run.resume => options.resolve().map(drop),
         Command::Train(options) if !options.run.resume => {
             let cell = options.genotype.as_deref().unwrap_or_default();
-            options.resolve("modelnet40").and_then(|_| is_a_cell(cell))
+            options.resolve(Some("modelnet40")).and_then(|_| is_a_cell(cell))
         }
         Command::Eval(EvalOptions { trained, .. }) | Command::Predict(PredictOptions { trained, .. })
             if trained.weights.is_some() =>

@@ -27,7 +27,7 @@ use nodes::Graph;
 use set::{GraphSet, first};
 
 use super::config::DataConfig;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Targets};
 use super::kind::SampleKind;
 use super::loader::{Access, Samples};
 use super::source::{SetName, Source};
@@ -195,7 +195,7 @@ pub fn load(source: &Source, config: &DataConfig, set: SetName) -> Result<Datase
         validation: (!validation.is_empty()).then(|| Arc::new(validation) as Arc<dyn Samples>),
         test: Arc::new(test),
         classes: set.names,
-        multi_label: set.multi_label,
+        targets: if set.multi_label { Targets::Labels } else { Targets::Classes },
         unit: "nodes",
         channels,
         origin: set.origin,

@@ -31,7 +31,7 @@ use pictures::{PictureSet, Pictures};
 
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Targets};
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
@@ -214,7 +214,7 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         validation: (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
         test: part(&prepare(set.test.pictures)?, tests, false),
         classes: set.classes,
-        multi_label: false,
+        targets: Targets::Classes,
         unit: "samples",
         channels: CHANNELS,
         origin: set.origin,

@@ -27,7 +27,7 @@ use shape::{Reading, Shape};
 
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Targets};
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{Split, hold_out, used};
@@ -196,7 +196,7 @@ fn divide(
         validation: (!held_out.is_empty()).then(|| wrap(held_out)),
         test: wrap(test),
         classes,
-        multi_label: false,
+        targets: Targets::Classes,
         unit: "samples",
         channels: features.channels() as i64,
         origin,

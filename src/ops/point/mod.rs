@@ -4,7 +4,7 @@
 
 mod attention;
 mod convolution;
-mod edge;
+pub mod edge;
 mod isomorphism;
 mod max_relative;
 pub mod published;

@@ -12,7 +12,6 @@ use crate::genotype::SpaceName;
 use crate::ops::point::operation;
 use crate::ops::{Mode, Operation, RowBlock};
 use crate::space::{CellContext, CellPlan, Head, Space, Stem, stacked_on_stem};
-use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
@@ -66,7 +65,6 @@ impl Space for PointSpace {
 
     /// Dilation grows with the cell's place in the stack, from 1.
     fn context<'a>(&self, plan: &CellPlan, first_input: &Tensor, batch: &'a Batch) -> CellContext<'a, Neighbours> {
-        let _fp32 = Autocast::disabled(first_input.device()).expect("CPU and CUDA have autocast");
         let dilation = plan.position as i64 + 1;
         CellContext::Own(Neighbours::nearest(first_input, batch.len() as i64, self.config.k, dilation))
     }

@@ -1,4 +1,4 @@
-// The dilated nearest neighbours of points in feature space, exact, a block of rows of distances at a time.
+// The neighbours of points in feature space by their ranks, exact, a block of rows of distances at a time.
 #include "kernels.h"
 
 #include <ATen/ops/empty.h>
@@ -21,12 +21,13 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 struct Search {
   int64_t points;
   int64_t channels;
-  int64_t k;
-  int64_t dilation;
-  int64_t groups;  // of candidates, at least as many as are looked for
-  int64_t stride;  // of a row of distances: points, filled up to whole groups
+  std::vector<int64_t> ranks;   // which of the nearest are wanted, in the order wanted
+  std::vector<int64_t> sorted;  // the same, ascending
+  int64_t groups;               // of candidates, at least as many as are looked for
+  int64_t stride;               // of a row of distances: points, filled up to whole groups
 
-  int64_t wanted() const { return (k - 1) * dilation + 1; }
+  int64_t k() const { return static_cast<int64_t>(ranks.size()); }
+  int64_t wanted() const { return sorted.back() + 1; }
 };
 
 // Squared distances of a block of rows to all points, from columns (C, N): sum of (x_i - x_j)².
@@ -82,7 +83,7 @@ struct ProductDistances {
   }
 };
 
-// The nearest points of a block of rows, ascending by (distance, index), every `dilation`-th of them.
+// The points of a block of rows at the wanted ranks by (distance, index).
 struct Selection {
   const Search& search;
   int64_t start;
@@ -103,14 +104,30 @@ struct Selection {
       const auto last = sorted.begin() + search.wanted() - 1;
       std::nth_element(sorted.begin(), last, sorted.end());
       collect(own, minima, *last, candidates);
-      const auto stop = candidates.begin() + search.wanted();
-      std::nth_element(candidates.begin(), stop - 1, candidates.end());
-      std::sort(candidates.begin(), stop);
-      for (int64_t j = 0; j < search.k; ++j) {
-        const auto point = static_cast<int64_t>(candidates[j * search.dilation] & 0xffffffffU);
-        out[(start + row) * search.k + j] = first_row + point;
+      place(candidates.begin(), candidates.begin(), candidates.end(), 0, search.k());
+      for (int64_t j = 0; j < search.k(); ++j) {
+        const auto point = static_cast<int64_t>(candidates[search.ranks[j]] & 0xffffffffU);
+        out[(start + row) * search.k() + j] = first_row + point;
       }
     }
+  }
+
+  // Puts the candidates of the sorted ranks `low` to `high` where a whole sort would; all of them lie between `from`
+  // and `to`. Where most ranks are wanted, that is a sort.
+  using Iterator = std::vector<uint64_t>::iterator;
+  void place(Iterator begin, Iterator from, Iterator to, int64_t low, int64_t high) const {
+    if (low >= high) {
+      return;
+    }
+    if (to - from <= 2 * (high - low)) {
+      std::sort(from, to);
+      return;
+    }
+    const int64_t middle = (low + high) / 2;
+    const auto at = begin + search.sorted[middle];
+    std::nth_element(from, at, to);
+    place(begin, from, at, low, middle);
+    place(begin, at + 1, to, middle + 1, high);
   }
 
   // Neither what is no number nor what only fills up the last groups may come out before a distance.
@@ -191,23 +208,27 @@ void nearest_block(const Search& search, const Cloud& cloud, int64_t start, int6
   run_widest(Selection{search, start, first_row, distances.data(), out}, 0, rows);
 }
 
-Search checked_search(const at::Tensor& x, int64_t k, int64_t dilation) {
+Search checked_search(const at::Tensor& x, std::vector<int64_t> ranks) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) > 0, "expected clouds (B, N, C), found ", x.sizes());
   TORCH_CHECK(x.scalar_type() == at::kFloat, "neighbours are searched in fp32, found ", x.scalar_type());
-  TORCH_CHECK(k > 0 && dilation > 0 && k <= x.size(1) / dilation, "expected at least k x dilation = ", k, " x ",
-              dilation, " points, found ", x.size(1));
+  TORCH_CHECK(!ranks.empty(), "expected ranks of neighbours, found none");
+  auto sorted = ranks;
+  std::sort(sorted.begin(), sorted.end());
+  TORCH_CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "expected ranks that differ");
+  TORCH_CHECK(sorted.front() >= 0 && sorted.back() < x.size(1), "expected ranks below the ", x.size(1),
+              " points, found ", sorted.front(), " to ", sorted.back());
   TORCH_CHECK(x.size(1) <= std::numeric_limits<int32_t>::max(), "too many points: ", x.size(1));
-  Search search{x.size(1), x.size(2), k, dilation, 0, 0};
+  Search search{x.size(1), x.size(2), std::move(ranks), std::move(sorted), 0, 0};
   // Twice as many groups as wanted points leave few candidates; a vector holds at most 16 of them.
   search.groups = (std::max<int64_t>(2 * search.wanted(), 64) + 15) / 16 * 16;
   search.stride = (search.points + search.groups - 1) / search.groups * search.groups;
   return search;
 }
 
-at::Tensor nearest(const at::Tensor& x, int64_t k, int64_t dilation) {
-  const auto search = checked_search(x, k, dilation);
+at::Tensor nearest(const at::Tensor& x, std::vector<int64_t> ranks) {
+  const auto search = checked_search(x, std::move(ranks));
   const at::NoGradGuard no_grad;
-  auto out = at::empty({x.size(0) * search.points, k}, x.options().dtype(at::kLong));
+  auto out = at::empty({x.size(0) * search.points, search.k()}, x.options().dtype(at::kLong));
   std::vector<Cloud> clouds;
   for (int64_t cloud = 0; cloud < x.size(0); ++cloud) {
     clouds.emplace_back(x.detach()[cloud]);
@@ -221,7 +242,7 @@ at::Tensor nearest(const at::Tensor& x, int64_t k, int64_t dilation) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t cloud = block / blocks;
       const int64_t first_row = cloud * search.points;
-      nearest_block(search, clouds[cloud], block % blocks * block_rows, first_row, to + first_row * k);
+      nearest_block(search, clouds[cloud], block % blocks * block_rows, first_row, to + first_row * search.k());
     }
   });
   return out;
@@ -232,10 +253,10 @@ at::Tensor nearest(const at::Tensor& x, int64_t k, int64_t dilation) {
 
 extern "C" {
 
-char* sgas_nearest(at::Tensor** out, const at::Tensor* x, int64_t k, int64_t dilation) {
+char* sgas_nearest(at::Tensor** out, const at::Tensor* x, const int64_t* ranks, int64_t k) {
   return sgas::guarded([&] {
     sgas::check_cpu({x});
-    sgas::give(out, sgas::nearest(*x, k, dilation));
+    sgas::give(out, sgas::nearest(*x, std::vector<int64_t>(ranks, ranks + k)));
   });
 }
 

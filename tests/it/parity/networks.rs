@@ -4,7 +4,9 @@ use super::{Case, Results, for_each_case, running_statistics};
 use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
-use sgas::model::{Learn, ModelConfig, NetworkSpec, SearchModel, derived, supernet};
+use sgas::model::{
+    Architecture, Learn, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, derived, network, supernet,
+};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::AlphaOrder;
@@ -35,7 +37,7 @@ fn spec(case: &Case) -> NetworkSpec {
     };
     let model = ModelConfig { channels: case.int("init_channels"), cells };
     let (classes, in_channels) = (case.int("num_classes") as usize, case.header["in_channels"].as_i64().unwrap_or(3));
-    NetworkSpec { model, point, image, classes, in_channels }
+    NetworkSpec { model, point, image, resgcn: ResGcnConfig::default(), classes, in_channels }
 }
 
 fn point(case: &Case) -> PointConfig {
@@ -204,6 +206,49 @@ fn golden_graph_networks() {
 #[test]
 fn golden_image_networks() {
     for_each_case("network", &IMAGE, |case| case.compare(run_network));
+}
+
+#[test]
+fn golden_resgcns() {
+    for_each_case("resgcn", &POINT, |case| case.compare(run_resgcn));
+}
+
+/// Matrices whose gradients the files leave out.
+const LEFT_OUT: [&str; 3] = ["fusion_block.0.weight", "prediction.0.0.weight", "prediction.1.0.weight"];
+
+fn run_resgcn(case: &Case) -> Results {
+    let resgcn = ResGcnConfig {
+        blocks: case.int("blocks") as usize,
+        channels: case.int("channels"),
+        k: case.int("k"),
+        stochastic: 0.0,
+        dropout: case.float("dropout"),
+        ..ResGcnConfig::default()
+    };
+    let classes = case.int("num_classes");
+    let (model, in_channels) = (ModelConfig::default(), case.int("in_channels"));
+    let (point, image) = (PointConfig::default(), ImageConfig::default());
+    let spec = NetworkSpec { model, point, image, resgcn, classes: classes as usize, in_channels };
+    let mut model = network(&Architecture::ResGcn, &spec, 0, case.device);
+    model.weights_mut().load(&case.weights(), &case.name).unwrap();
+    let points = case.tensor("input:x").squeeze_dim(-1).transpose(1, 2).contiguous();
+    let clouds = points.size()[0];
+    let labels = case.tensor("input:target").flatten(0, -1);
+    let batch = Batch::Points(PointBatch { points, labels });
+    let as_published = |rows: &Tensor| rows.view([clouds, -1, classes]).transpose(1, 2).contiguous();
+
+    let logits = model.forward(&batch, Mode::TRAINING).logits;
+    let loss = Task::Segment { classes: classes as usize }.loss(&logits, batch.target());
+    let parameters = &model.weights().parameters;
+    let flat = parameters.gradient(&loss);
+    let gradients = parameters.split(&flat).filter(|(name, _)| !LEFT_OUT.contains(name));
+    let mut results: Results = gradients.map(|(name, gradient)| (format!("grad:{name}"), gradient)).collect();
+    results.extend(running_statistics(model.weights()));
+    results.insert("output:train_logits".to_owned(), as_published(&logits));
+    results.insert("output:train_loss".to_owned(), loss.view([1]));
+    let evaluated = model.forward(&batch, Mode::Evaluation).logits;
+    results.insert("output:eval_logits_after".to_owned(), as_published(&evaluated));
+    results
 }
 
 /// ImageNet's inputs are stored as 28×28 pixels.
