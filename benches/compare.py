@@ -2,9 +2,11 @@
 """Our step beside the published code's, run in turn on one machine with the same threads; one Markdown file a shape.
 
     compare.py --sgas DIR [--python PYTHON] [--ours BINARY] [--rounds N] [--repeats N] ... [SHAPE ...]
+    compare.py --deep-gcns DIR ... resgcn28-train
 
 SHAPE is a name in `benches/shapes.json`; without any, a search step and a training step of points, of images and of
-graphs, of the size of a CPU. DIR is a checkout of https://github.com/lightaime/sgas, PYTHON one with torch, numpy,
+graphs, of the size of a CPU. DIR is a checkout of https://github.com/lightaime/sgas, for a ResGCN of
+https://github.com/lightaime/deep_gcns_torch, PYTHON one with torch, numpy,
 sklearn and, for graphs, torch_geometric. Without --ours, cargo builds `benches/steps` in the profile of the program.
 A round is one process of ours, then one of theirs; each times its steps after a warm-up, and the ratio of a round is
 that of its two sums of medians. Both processes get the same OMP_NUM_THREADS and GOMP_SPINCOUNT. Needs nothing but
@@ -27,8 +29,8 @@ PUBLISHED = Path("benches/reference/time_published.py")
 SHAPES = json.loads((ROOT / "benches" / "shapes.json").read_text())
 DEFAULT_SHAPES = ["modelnet10-search", "modelnet40-small-train", "cifar10-search", "cifar10-train", "ppi-search",
                   "ppi-train"]
-SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "cells", "channels", "classes"]
-SAMPLES = {"point": "points", "image": "images", "graph": "graphs"}
+SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "blocks", "cells", "channels", "classes"]
+SAMPLES = {"point": "points", "image": "images", "graph": "graphs", "resgcn": "points"}
 # Turns that a waiting thread spins: what the program sets (src/threads.rs).
 SPIN_COUNT = 1000
 
@@ -36,7 +38,8 @@ SPIN_COUNT = 1000
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"of {', '.join(SHAPES)}; default: {' '.join(DEFAULT_SHAPES)}")
-    parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
+    parser.add_argument("--sgas", type=Path, help="checkout of the published code")
+    parser.add_argument("--deep-gcns", type=Path, help="checkout of the published code of ResGCN")
     parser.add_argument("--python", default=sys.executable, help="a Python with torch, numpy, sklearn, torch_geometric")
     parser.add_argument("--ours", type=Path, help="a built benches/steps")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -58,8 +61,6 @@ def arguments():
         check_shape(parser, args, shape)
     if min(args.rounds, args.repeats, args.threads) < 1 or args.warmup < 0:
         parser.error("--rounds, --repeats and --threads are at least 1, --warmup at least 0")
-    if not args.sgas.is_dir():
-        parser.error(f"--sgas {args.sgas}: no folder")
     # The processes run in the checkout; a link to Python must stay one, or it loses its environment.
     if os.sep in args.python:
         args.python = os.path.abspath(args.python)
@@ -70,12 +71,21 @@ def check_shape(parser, args, shape):
     if shape not in SHAPES:
         parser.error(f"{shape}: no shape; there are {', '.join(SHAPES)}")
     half = "fp16" if args.device == "cuda" else "bf16"
-    mixed = (SHAPES[shape]["space"], SHAPES[shape]["what"]) == ("point", "train")
+    mixed = (SHAPES[shape]["space"], SHAPES[shape]["what"]) in (("point", "train"), ("resgcn", "train"))
+    flag, folder = checkout(args, shape)
+    if folder is None or not folder.is_dir():
+        parser.error(f"{shape} needs {flag} DIR" if folder is None else f"{flag} {folder}: no folder")
     if args.precision not in (["fp32", half] if mixed else ["fp32"]):
         parser.error(f"--precision {args.precision}: the published script has none for {shape} on {args.device}")
     for name in SIZES:
         if getattr(args, name) is not None and name not in SHAPES[shape]:
             parser.error(f"--{name}: {shape} has no such size")
+
+
+def checkout(args, shape):
+    """The flag and the folder of the published code of a shape."""
+    of_resgcn = SHAPES[shape]["space"] == "resgcn"
+    return ("--deep-gcns", args.deep_gcns) if of_resgcn else ("--sgas", args.sgas)
 
 
 def build():
@@ -123,7 +133,8 @@ def whole_step(result):
 
 
 def measure(args, shape, ours):
-    programs = {"ours": [ours], "published": [args.python, PUBLISHED, "--sgas", args.sgas.resolve()]}
+    flag, folder = checkout(args, shape)
+    programs = {"ours": [ours], "published": [args.python, PUBLISHED, flag, folder.resolve()]}
     env = environment(args)
     rounds = []
     for number in range(args.rounds):
@@ -217,7 +228,7 @@ def condition_lines(args, shape, rounds):
         f"GOMP_SPINCOUNT={args.spin_count}`",
         f"- ours: {ours['code']}, commit {commit(ROOT)}, libtorch {ours['torch']}, {ours['parameters']} parameters: "
         f"`steps {told['ours']}`",
-        f"- published: commit {commit(args.sgas)}, torch {published['torch']}, {published['parameters']} parameters: "
+        f"- published: {published['code']}, commit {commit(checkout(args, shape)[1])}, torch {published['torch']}, {published['parameters']} parameters: "
         f"`time_published.py {told['published']}`",
         f"- {args.rounds} rounds, in each a process of ours and then one of theirs: {args.warmup} steps of warm-up, "
         f"{args.repeats} that count",

@@ -2,8 +2,10 @@
 """Times one step of the published SGAS code, as it is, to stand beside ours.
 
     time_published.py --sgas DIR [SHAPE] [--device cpu|cuda] [--threads N] [--warmup N] [--repeats N]
+    time_published.py --deep-gcns DIR resgcn28-train ...
 
-DIR is a checkout of https://github.com/lightaime/sgas; nothing of it is copied or changed. Needs torch and numpy,
+DIR is a checkout of https://github.com/lightaime/sgas, for a ResGCN of https://github.com/lightaime/deep_gcns_torch;
+nothing of it is copied or changed. Needs torch and numpy,
 for points sklearn too, for graphs torch_geometric; what of torch_geometric its version 1.4.3 had and today's has not
 is in `old_geometric.py`. Elsewhere torch_geometric and torchvision, of which a step uses an initialiser at most, are
 stood in for. On a CPU the code's `.cuda()` does nothing. Points, images, graphs and labels are random: a step costs
@@ -30,15 +32,24 @@ import types
 from pathlib import Path
 
 SHAPES = json.loads((Path(__file__).resolve().parent.parent / "shapes.json").read_text())
-SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "cells", "channels", "classes"]
-FOLDERS = {"point": Path("gcn", "gcn_point"), "image": Path("cnn"), "graph": Path("gcn", "gcn_graph")}
+SIZES = ["batch", "points", "k", "pixels", "nodes", "links", "features", "blocks", "cells", "channels", "classes"]
+# For each space a folder of a checkout, and a file that must be there.
+FOLDERS = {
+    "point": ("sgas", "gcn/gcn_point", "model_search.py"),
+    "image": ("sgas", "cnn", "model_search.py"),
+    "graph": ("sgas", "gcn/gcn_graph", "model_search.py"),
+    "resgcn": ("deep_gcns", "examples/sem_seg_dense", "architecture.py"),
+}
 # Rates of search and training.
-RATES = {"point": (0.005, 0.1), "image": (0.025, 0.025), "graph": (0.005, 0.002)}
+RATES = {"point": (0.005, 0.1), "image": (0.025, 0.025), "graph": (0.005, 0.002), "resgcn": (None, 0.001)}
+# S3DIS: position, colour, position in the room.
+S3DIS_CHANNELS = 9
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sgas", type=Path, required=True, help="checkout of the published code")
+    parser.add_argument("--sgas", type=Path, help="checkout of the published code")
+    parser.add_argument("--deep-gcns", type=Path, help="checkout of the published code of ResGCN")
     parser.add_argument("shape", nargs="?", choices=SHAPES, default="modelnet10-search")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -55,10 +66,14 @@ def arguments():
     for name, value in {"drop_path": 0.0, "auxiliary_weight": 0.0, **shape}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
-    args.folder = args.sgas / FOLDERS[args.space]
-    if not (args.folder / "model_search.py").is_file():
-        parser.error(f"--sgas {args.sgas}: {FOLDERS[args.space]}/model_search.py is not there")
-    if args.amp and (args.space, args.what) != ("point", "train"):
+    checkout, folder, file = FOLDERS[args.space]
+    args.checkout, flag = getattr(args, checkout), f"--{checkout.replace('_', '-')}"
+    if args.checkout is None:
+        parser.error(f"{args.shape} needs {flag}")
+    args.folder = args.checkout / folder
+    if not (args.folder / file).is_file():
+        parser.error(f"{flag} {args.checkout}: {folder}/{file} is not there")
+    if args.amp and (args.space, args.what) not in (("point", "train"), ("resgcn", "train")):
         parser.error(f"--amp: the published script has none for {args.shape}")
     return args
 
@@ -96,9 +111,11 @@ def prepare(args):
 
         old_geometric.restore()
         stand_in("torch_cluster", knn_graph=None)
+    elif args.space == "resgcn":
+        stand_in("torch_cluster", knn_graph=None)
     else:
         stand_in("torch_geometric.nn.inits", glorot=glorot, zeros=zeros)
-    sys.path[:0] = [str(args.folder), str(args.sgas)]
+    sys.path[:0] = [str(args.folder), str(args.checkout)]
     if args.device == "cpu":
         torch.cuda.FloatTensor = torch.FloatTensor
         torch.Tensor.cuda = lambda self, *_, **__: self
@@ -110,13 +127,14 @@ def prepare(args):
     return torch
 
 
-def weight_step(torch, model, loss_of, optimizer, autocast, scaler):
+def weight_step(torch, model, loss_of, optimizer, autocast, scaler, clip=5.0):
     optimizer.zero_grad()
     with autocast():
         loss = loss_of()
     scaler.scale(loss).backward()
-    scaler.unscale_(optimizer)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    if clip is not None:
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
     scaler.step(optimizer)
     scaler.update()
 
@@ -163,8 +181,20 @@ def search_steps(torch, args, samples, labels):
     return model, {"alpha_step": alpha, "weight_step": weights}
 
 
+def resgcn(args):
+    """The published ResGCN, with the settings of its script."""
+    from architecture import DenseDeepGCN
+
+    settings = types.SimpleNamespace(
+        n_filters=args.channels, k=args.k, act="relu", norm="batch", bias=True, epsilon=0.2, stochastic=True,
+        conv="edge", n_blocks=args.blocks, in_channels=S3DIS_CHANNELS, block="res", dropout=0.3, n_classes=args.classes)
+    return DenseDeepGCN(settings).to(args.device)
+
+
 def network(args):
-    """The published network of the shape's cell."""
+    """The published network of the shape's cell, or its ResGCN."""
+    if args.space == "resgcn":
+        return resgcn(args)
     import genotypes
     import model as networks
 
@@ -180,7 +210,7 @@ def network(args):
 def weight_optimizer(torch, args, model):
     """The published one of training."""
     rate = RATES[args.space][1]
-    if args.space == "graph":
+    if args.space in ("graph", "resgcn"):
         return torch.optim.Adam(model.parameters(), rate)
     decay = {"point": 1e-4, "image": 3e-4}[args.space]
     return torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=decay)
@@ -202,13 +232,16 @@ def train_steps(torch, args, samples, labels):
         return torch.autocast(args.device, dtype=half, enabled=args.amp)
 
     def loss():
+        if args.space == "resgcn":
+            return criterion(model(samples), labels)
         logits, auxiliary = model(samples)
         if args.auxiliary_weight == 0:
             return criterion(logits, labels)
         return criterion(logits, labels) + args.auxiliary_weight * criterion(auxiliary, labels)
 
     def step():
-        weight_step(torch, model, loss, optimizer, autocast, scaler)
+        clip = None if args.space == "resgcn" else 5.0
+        weight_step(torch, model, loss, optimizer, autocast, scaler, clip)
 
     return model, {"train_step": step}
 
@@ -217,6 +250,9 @@ def random_batch(torch, args):
     """Samples and labels on the device."""
     if args.space == "graph":
         return random_graphs(torch, args)
+    if args.space == "resgcn":
+        samples = torch.rand(args.batch, S3DIS_CHANNELS, args.points, 1) * 2 - 1
+        return samples.to(args.device), torch.randint(args.classes, (args.batch, args.points)).to(args.device)
     if args.space == "point":
         samples = torch.rand(args.batch, 3, args.points, 1) * 2 - 1
     else:
@@ -270,7 +306,7 @@ def main():
     conditions = {name: getattr(args, name) for name in
                   ("shape", "device", "threads", "amp", "warmup", "repeats", *SHAPES[args.shape])}
     result = {
-        "code": "published (lightaime/sgas)",
+        "code": f"published (lightaime/{'deep_gcns_torch' if args.space == 'resgcn' else 'sgas'})",
         **conditions,
         "torch": torch.__version__,
         "device_name": torch.cuda.get_device_name() if args.device == "cuda" else platform.processor() or platform.machine(),

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sgas::error::{Error, Result};
 use sgas::genotype::SpaceName;
-use sgas::model::{ModelConfig, NetworkSpec};
+use sgas::model::{ModelConfig, NetworkSpec, ResGcnConfig};
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 
+/// Position, colour, position in the room.
+pub const S3DIS_CHANNELS: i64 = 9;
 const SHAPES: &str = include_str!("../shapes.json");
 
 /// A shape as the file has it, with the names of its sizes.
@@ -24,9 +26,10 @@ pub type Named = Map<String, Value>;
 pub enum What {
     /// Alpha step (first order) and weight step of the supernet in turn.
     Search,
-    /// A step of the network of a published cell.
+    /// A step of the network of a published cell, or of a ResGCN.
     Train {
-        cell: String,
+        #[serde(default)]
+        cell: Option<String>,
         /// Probability; the published networks begin with 0 and end just below 0.2.
         #[serde(default)]
         drop_path: f64,
@@ -46,6 +49,8 @@ pub enum Samples {
     Image { pixels: i64 },
     /// Graphs of so many nodes with this many features each, and links, half of them the others turned round.
     Graph { nodes: usize, links: usize, features: i64 },
+    /// Clouds of so many points with S3DIS's nine numbers and a class each, for a ResGCN.
+    ResGcn { points: i64, k: i64, blocks: usize },
 }
 
 /// Sizes of a step.
@@ -57,6 +62,7 @@ pub struct Shape {
     pub samples: Samples,
     /// Samples.
     pub batch: i64,
+    #[serde(default)]
     pub cells: usize,
     /// Channels of a node.
     pub channels: i64,
@@ -65,26 +71,39 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The space of its cells; a ResGCN has none.
     pub fn space(&self) -> SpaceName {
         match self.samples {
             Samples::Point { .. } => SpaceName::Point,
             Samples::Image { .. } => SpaceName::Image,
             Samples::Graph { .. } => SpaceName::Graph,
+            Samples::ResGcn { .. } => unreachable!("a ResGCN is not searched"),
         }
     }
 
     pub fn network(&self) -> NetworkSpec {
         let point = match self.samples {
             Samples::Point { k, .. } => PointConfig { k, ..PointConfig::default() },
-            Samples::Image { .. } | Samples::Graph { .. } => PointConfig::default(),
+            _ => PointConfig::default(),
+        };
+        let resgcn = match self.samples {
+            Samples::ResGcn { k, blocks, .. } => {
+                ResGcnConfig { k, blocks, channels: self.channels, ..ResGcnConfig::default() }
+            }
+            _ => ResGcnConfig::default(),
         };
         let auxiliary = matches!(self.what, What::Train { auxiliary_weight, .. } if auxiliary_weight > 0.0);
         NetworkSpec {
             model: ModelConfig { channels: self.channels, cells: self.cells },
             point,
             image: ImageConfig { auxiliary, ..ImageConfig::default() },
+            resgcn,
             classes: self.classes,
-            in_channels: if let Samples::Graph { features, .. } = self.samples { features } else { 3 },
+            in_channels: match self.samples {
+                Samples::Graph { features, .. } => features,
+                Samples::ResGcn { .. } => S3DIS_CHANNELS,
+                Samples::Point { .. } | Samples::Image { .. } => 3,
+            },
         }
     }
 }
@@ -124,6 +143,10 @@ pub struct ShapeOptions {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<i64>,
+    /// Blocks of a ResGCN.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<usize>,
     /// Cells of the stack.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

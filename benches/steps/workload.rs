@@ -4,7 +4,7 @@ use rand::RngExt;
 use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use sgas::error::Result;
 use sgas::genotype::zoo;
-use sgas::model::{Model, SearchModel, derived, supernet};
+use sgas::model::{Architecture, Model, SearchModel, network, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::search::bilevel::Bilevel;
@@ -18,7 +18,7 @@ use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor};
 
-use crate::shape::{Samples, Shape, What};
+use crate::shape::{S3DIS_CHANNELS, Samples, Shape, What};
 
 const SEED: u64 = 1;
 
@@ -57,13 +57,18 @@ impl Workload {
         let batch = random_batch(shape, device);
         let task = match shape.samples {
             Samples::Graph { .. } => Task::MultiLabel { labels: shape.classes },
+            Samples::ResGcn { .. } => Task::Segment { classes: shape.classes },
             _ => Task::Classify { classes: shape.classes },
         };
         let training = match &shape.what {
             What::Search => search(shape, task, precision, device)?,
             What::Train { cell, drop_path, auxiliary_weight } => {
                 let weights = training_weights(shape.samples);
-                let model = derived(&zoo::find(cell)?.genotype, &shape.network(), SEED, device);
+                let architecture = match cell {
+                    Some(cell) => Architecture::Cell(zoo::find(cell)?.genotype.clone()),
+                    None => Architecture::ResGcn,
+                };
+                let model = network(&architecture, &shape.network(), SEED, device);
                 let loss = LossConfig { auxiliary_weight: *auxiliary_weight, ..LossConfig::default() };
                 let step = WeightStep::new(&*model, &weights, precision, loss);
                 let mode = Mode::Training { drop_path: *drop_path };
@@ -109,6 +114,7 @@ fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Re
     let learning_rate = match shape.samples {
         Samples::Point { .. } | Samples::Graph { .. } => 0.005,
         Samples::Image { .. } => 0.025,
+        Samples::ResGcn { .. } => unreachable!("a ResGCN is not searched"),
     };
     let (weights, alphas) = (WeightConfig { learning_rate, ..WeightConfig::default() }, AlphaConfig::default());
     let model = supernet(shape.space(), &shape.network(), alphas.initial_scale, SEED, device);
@@ -117,12 +123,13 @@ fn search(shape: &Shape, task: Task, precision: Precision, device: Device) -> Re
 }
 
 fn training_weights(samples: Samples) -> WeightConfig {
-    let (optimizer, learning_rate, weight_decay) = match samples {
-        Samples::Point { .. } => (OptimizerKind::Sgd, 0.1, 1e-4),
-        Samples::Image { .. } => (OptimizerKind::Sgd, 0.025, 3e-4),
-        Samples::Graph { .. } => (OptimizerKind::Adam, 0.002, 0.0),
+    let (optimizer, learning_rate, weight_decay, clip) = match samples {
+        Samples::Point { .. } => (OptimizerKind::Sgd, 0.1, 1e-4, 5.0),
+        Samples::Image { .. } => (OptimizerKind::Sgd, 0.025, 3e-4, 5.0),
+        Samples::Graph { .. } => (OptimizerKind::Adam, 0.002, 0.0, 5.0),
+        Samples::ResGcn { .. } => (OptimizerKind::Adam, 0.001, 0.0, 0.0),
     };
-    WeightConfig { optimizer, learning_rate, weight_decay, ..WeightConfig::default() }
+    WeightConfig { optimizer, learning_rate, weight_decay, clip, ..WeightConfig::default() }
 }
 
 /// A step costs the same for any data, so no loader takes part.
@@ -134,6 +141,11 @@ fn random_batch(shape: &Shape, device: Device) -> Batch {
         Samples::Point { points, .. } => {
             let points = Tensor::rand([shape.batch, points, 3], float) * 2.0 - 1.0;
             Batch::Points(PointBatch { points, labels: labels() })
+        }
+        Samples::ResGcn { points, .. } => {
+            let labels = Tensor::randint(shape.classes as i64, [shape.batch * points], (Kind::Int64, Device::Cpu));
+            let points = Tensor::rand([shape.batch, points, S3DIS_CHANNELS], float) * 2.0 - 1.0;
+            Batch::Points(PointBatch { points, labels })
         }
         Samples::Image { pixels } => {
             let images = channels_last(&Tensor::randn([shape.batch, 3, pixels, pixels], float));
