@@ -1,5 +1,5 @@
 // The neighbours of points in feature space by their ranks, exact, a block of rows of distances at a time.
-#include "kernels.h"
+#include "selection.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace sgas {
@@ -16,18 +17,15 @@ namespace {
 constexpr int64_t block_rows = 64;
 // Up to so many channels the differences themselves are cheaper than a matrix product, and more exact.
 constexpr int64_t direct_channels = 8;
-constexpr float infinity = std::numeric_limits<float>::infinity();
 
 struct Search {
   int64_t points;
   int64_t channels;
-  std::vector<int64_t> ranks;   // which of the nearest are wanted, in the order wanted
-  std::vector<int64_t> sorted;  // the same, ascending
-  int64_t groups;               // of candidates, at least as many as are looked for
-  int64_t stride;               // of a row of distances: points, filled up to whole groups
+  std::vector<int64_t> sorted;  // which of the nearest are wanted, ascending
+  std::vector<int64_t> order;   // where each of them goes
+  int64_t stride;               // of a row of distances
 
-  int64_t k() const { return static_cast<int64_t>(ranks.size()); }
-  int64_t wanted() const { return sorted.back() + 1; }
+  int64_t k() const { return static_cast<int64_t>(sorted.size()); }
 };
 
 // Squared distances of a block of rows to all points, from columns (C, N): sum of (x_i - x_j)².
@@ -93,90 +91,16 @@ struct Selection {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    std::vector<float> minima(search.groups), sorted;
-    std::vector<uint64_t> candidates;
+    RankSelection selection(search.sorted, search.points);
+    std::vector<int64_t> found(search.k());
     for (int64_t row = begin; row < end; ++row) {
       float* own = distances + row * search.stride;
-      complete<Bytes>(own);
-      own[start + row] = -infinity;
-      smallest<Bytes>(own, minima.data());
-      sorted = minima;
-      const auto last = sorted.begin() + search.wanted() - 1;
-      std::nth_element(sorted.begin(), last, sorted.end());
-      collect(own, minima, *last, candidates);
-      place(candidates.begin(), candidates.begin(), candidates.end(), 0, search.k());
+      own[start + row] = -std::numeric_limits<float>::infinity();
+      selection.run<Bytes>({own, search.points, search.stride}, found.data());
       for (int64_t j = 0; j < search.k(); ++j) {
-        const auto point = static_cast<int64_t>(candidates[search.ranks[j]] & 0xffffffffU);
-        out[(start + row) * search.k() + j] = first_row + point;
+        out[(start + row) * search.k() + search.order[j]] = first_row + found[j];
       }
     }
-  }
-
-  // Puts the candidates of the sorted ranks `low` to `high` where a whole sort would; all of them lie between `from`
-  // and `to`. Where most ranks are wanted, that is a sort.
-  using Iterator = std::vector<uint64_t>::iterator;
-  void place(Iterator begin, Iterator from, Iterator to, int64_t low, int64_t high) const {
-    if (low >= high) {
-      return;
-    }
-    if (to - from <= 2 * (high - low)) {
-      std::sort(from, to);
-      return;
-    }
-    const int64_t middle = (low + high) / 2;
-    const auto at = begin + search.sorted[middle];
-    std::nth_element(from, at, to);
-    place(begin, from, at, low, middle);
-    place(begin, at + 1, to, middle + 1, high);
-  }
-
-  // Neither what is no number nor what only fills up the last groups may come out before a distance.
-  template <int Bytes>
-  SGAS_INLINE void complete(float* own) const {
-    using V = Vector<float, Bytes>;
-    std::fill(own + search.points, own + search.stride, infinity);
-    for (int64_t point = 0; point < search.stride; point += V::lanes) {
-      const auto value = V::load(own + point);
-      V::store(own + point, value <= infinity ? value : typename V::type{} + infinity);
-    }
-  }
-
-  // The smallest distance of every group; group g holds the points g, g + groups, g + 2 groups...
-  template <int Bytes>
-  SGAS_INLINE void smallest(const float* own, float* minima) const {
-    using V = Vector<float, Bytes>;
-    for (int64_t group = 0; group < search.groups; group += V::lanes) {
-      auto least = V::load(own + group);
-      for (int64_t point = group + search.groups; point < search.stride; point += search.groups) {
-        const auto value = V::load(own + point);
-        least = value < least ? value : least;
-      }
-      V::store(minima + group, least);
-    }
-  }
-
-  // All points up to a bound that at least the wanted number keeps to, as numbers that sort by (distance, index).
-  void collect(const float* own, const std::vector<float>& minima, float bound,
-               std::vector<uint64_t>& candidates) const {
-    candidates.clear();
-    for (int64_t group = 0; group < search.groups; ++group) {
-      if (minima[group] > bound) {
-        continue;
-      }
-      for (int64_t point = group; point < search.points; point += search.groups) {
-        if (own[point] <= bound) {
-          candidates.push_back(static_cast<uint64_t>(ordered(own[point])) << 32 | static_cast<uint64_t>(point));
-        }
-      }
-    }
-  }
-
-  // The bits of a float as a whole number of the same order; the two zeros are one.
-  static uint32_t ordered(float value) {
-    uint32_t bits;
-    value += 0.0F;
-    std::memcpy(&bits, &value, sizeof bits);
-    return (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
   }
 };
 
@@ -208,25 +132,26 @@ void nearest_block(const Search& search, const Cloud& cloud, int64_t start, int6
   run_widest(Selection{search, start, first_row, distances.data(), out}, 0, rows);
 }
 
-Search checked_search(const at::Tensor& x, std::vector<int64_t> ranks) {
+Search checked_search(const at::Tensor& x, const std::vector<int64_t>& ranks) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) > 0, "expected clouds (B, N, C), found ", x.sizes());
   TORCH_CHECK(x.scalar_type() == at::kFloat, "neighbours are searched in fp32, found ", x.scalar_type());
   TORCH_CHECK(!ranks.empty(), "expected ranks of neighbours, found none");
-  auto sorted = ranks;
-  std::sort(sorted.begin(), sorted.end());
+  std::vector<int64_t> order(ranks.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t one, int64_t other) { return ranks[one] < ranks[other]; });
+  std::vector<int64_t> sorted(ranks.size());
+  std::transform(order.begin(), order.end(), sorted.begin(), [&](int64_t position) { return ranks[position]; });
   TORCH_CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "expected ranks that differ");
   TORCH_CHECK(sorted.front() >= 0 && sorted.back() < x.size(1), "expected ranks below the ", x.size(1),
               " points, found ", sorted.front(), " to ", sorted.back());
   TORCH_CHECK(x.size(1) <= std::numeric_limits<int32_t>::max(), "too many points: ", x.size(1));
-  Search search{x.size(1), x.size(2), std::move(ranks), std::move(sorted), 0, 0};
-  // Twice as many groups as wanted points leave few candidates; a vector holds at most 16 of them.
-  search.groups = (std::max<int64_t>(2 * search.wanted(), 64) + 15) / 16 * 16;
-  search.stride = (search.points + search.groups - 1) / search.groups * search.groups;
+  Search search{x.size(1), x.size(2), std::move(sorted), std::move(order), 0};
+  search.stride = RankSelection(search.sorted, search.points).stride();
   return search;
 }
 
-at::Tensor nearest(const at::Tensor& x, std::vector<int64_t> ranks) {
-  const auto search = checked_search(x, std::move(ranks));
+at::Tensor nearest(const at::Tensor& x, const std::vector<int64_t>& ranks) {
+  const auto search = checked_search(x, ranks);
   const at::NoGradGuard no_grad;
   auto out = at::empty({x.size(0) * search.points, search.k()}, x.options().dtype(at::kLong));
   std::vector<Cloud> clouds;
