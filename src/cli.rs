@@ -4,8 +4,8 @@ mod data;
 mod trained;
 
 use crate::commands::{
-    AmpChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, ModelName, RunOptions, SearchOptions, ShowOptions,
-    TrainOptions, Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, ModelName, RunOptions, SearchOptions,
+    ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
 use crate::search::StrategyKind;
 use clap::builder::RangedU64ValueParser;
@@ -151,6 +151,9 @@ struct TrainArguments {
     /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
     #[arg(long, value_name = "FILE|NAME|RUN")]
     genotype: Option<String>,
+    /// The area of S3DIS to test on, or all six in turn, a training each [default: the configuration's, 5]
+    #[arg(long, value_name = "1..6|all", value_parser = area)]
+    area: Option<AreaChoice>,
     /// The network of labelled clouds instead of a cell's
     #[arg(long, conflicts_with = "genotype")]
     model: Option<Model>,
@@ -279,6 +282,14 @@ fn device(typed: &str) -> Result<DeviceChoice, String> {
     }
 }
 
+fn area(typed: &str) -> Result<AreaChoice, String> {
+    match typed.parse() {
+        Ok(area @ 1..=6) => Ok(AreaChoice::One(area)),
+        _ if typed == "all" => Ok(AreaChoice::All),
+        _ => Err("expected 1, 2, 3, 4, 5, 6 or all".to_owned()),
+    }
+}
+
 /// The ranges above end below `usize::MAX` on the 64-bit machines that libtorch runs on.
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
@@ -327,7 +338,7 @@ impl From<SearchArguments> for SearchOptions {
 impl From<TrainArguments> for TrainOptions {
     fn from(typed: TrainArguments) -> Self {
         let model = typed.model.map(|Model::Resgcn| ModelName::ResGcn);
-        Self { run: typed.run.into(), genotype: typed.genotype, model }
+        Self { run: typed.run.into(), genotype: typed.genotype, model, area: typed.area }
     }
 }
 

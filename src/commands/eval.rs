@@ -11,6 +11,7 @@ use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use tch::Device;
 
 /// Evaluates and prints the scores of the task and of every class or label; leaves `eval-<split>.json` in the run.
 ///
@@ -18,6 +19,28 @@ use std::io::Write;
 /// No run, weights of another network, data that won't do.
 pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let device = device::prepare(global)?;
+    let Evaluated { trained, dataset, meter, report } = evaluated(options, device)?;
+    let text = if options.json {
+        format!("{report:#}\n")
+    } else {
+        as_text(&trained, &dataset, options, &meter) + &next(&trained)
+    };
+    print(out, &text)
+}
+
+/// What an evaluation found, and of what.
+pub(super) struct Evaluated {
+    /// The network.
+    pub trained: Trained,
+    /// The data.
+    pub dataset: Dataset,
+    /// The scores.
+    pub meter: Meter,
+    report: Value,
+}
+
+/// Evaluates, and leaves `eval-<split>.json` in the run.
+pub(super) fn evaluated(options: &EvalOptions, device: Device) -> Result<Evaluated> {
     let mut trained = Trained::open(&options.trained, options.data.as_deref(), device)?;
     let dataset = dataset::open(&mut trained.run, device)?;
     require_classes(&trained, &dataset)?;
@@ -27,12 +50,7 @@ pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -
         let path = folder.file(&format!("eval-{}.json", options.split.name()));
         write_atomically(&path, format!("{report:#}\n").as_bytes())?;
     }
-    let text = if options.json {
-        format!("{report:#}\n")
-    } else {
-        as_text(&trained, &dataset, options, &meter) + &next(&trained)
-    };
-    print(out, &text)
+    Ok(Evaluated { trained, dataset, meter, report })
 }
 
 /// The data must have the classes that the network was trained on, in their order.

@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod device;
 pub mod doctor;
 pub mod eval;
+mod folds;
 pub mod keeper;
 pub mod logging;
 pub mod observers;
@@ -22,14 +23,15 @@ pub mod run_folder;
 pub mod scores;
 pub mod search;
 pub mod show;
+mod show_resgcn;
 pub mod train;
 pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions, ModelName,
-    PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout, TrainOptions, TrainedOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
+    ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout, TrainOptions,
+    TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};

@@ -104,6 +104,17 @@ pub struct TrainOptions {
     pub genotype: Option<String>,
     /// The network, where it is no cell's.
     pub model: Option<ModelName>,
+    /// The test area of S3DIS.
+    pub area: Option<AreaChoice>,
+}
+
+/// Which part of S3DIS is for testing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AreaChoice {
+    /// This area, 1 to 6.
+    One(u8),
+    /// Each of the six in turn, a training each.
+    All,
 }
 
 /// What names trained weights and how they are used.

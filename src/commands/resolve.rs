@@ -1,6 +1,6 @@
 //! From options to the configuration of a run: a file, name or task, and what was typed over it.
 
-use super::options::{RunOptions, SearchOptions, TrainOptions, TrainedOptions};
+use super::options::{AreaChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
 use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
 use crate::error::{Error, Result};
@@ -72,7 +72,16 @@ impl TrainOptions {
     pub fn resolve(&self, fallback: Option<&str>) -> Result<TrainRun> {
         let named = self.run.config.is_some() || self.run.resume;
         let task = self.run.task.as_deref().or(if named { None } else { fallback });
-        self.run.resolve(task, Vec::new())
+        let area = match self.area {
+            Some(AreaChoice::One(area)) => Some(Flag::new("--area", "data.scenes.area", i64::from(area))),
+            Some(AreaChoice::All) | None => None,
+        };
+        let run: TrainRun = self.run.resolve(task, area.into_iter().collect())?;
+        if self.area.is_some() && run.task != "s3dis" {
+            let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
+            return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
+        }
+        Ok(run)
     }
 }
 

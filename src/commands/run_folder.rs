@@ -239,7 +239,7 @@ pub fn newest_training() -> Result<RunFolder> {
 }
 
 /// Now, as it stands in names: `20260102T030405Z`.
-fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 

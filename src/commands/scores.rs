@@ -40,27 +40,7 @@ pub fn to_json(meter: &Meter, names: &[String]) -> Map<String, Value> {
                 "per_label": per_label.collect::<Vec<_>>(),
             })
         }
-        Scores::Points(overlap) => {
-            let confusion = overlap.confusion();
-            let per_class = names.iter().enumerate().map(|(index, name)| {
-                json!({
-                    "class": name,
-                    "points": confusion.support(index),
-                    "intersection": overlap.intersection(index),
-                    "union": overlap.union(index),
-                    "iou": overlap.iou(index),
-                    "accuracy": confusion.class_accuracy(index),
-                })
-            });
-            json!({
-                "mean_iou": overlap.mean_iou(),
-                "published_mean_iou": overlap.published_mean_iou(),
-                "overall_accuracy": confusion.overall_accuracy(),
-                "mean_class_accuracy": confusion.mean_class_accuracy(),
-                "per_class": per_class.collect::<Vec<_>>(),
-                "confusion": confusion.counts(),
-            })
-        }
+        Scores::Points(overlap) => of_points_as_json(overlap, names),
     };
     let mut all = Map::new();
     all.insert("samples".to_owned(), meter.samples().into());
@@ -69,6 +49,29 @@ pub fn to_json(meter: &Meter, names: &[String]) -> Map<String, Value> {
         all.extend(scores);
     }
     all
+}
+
+/// The numbers of classes of points by name.
+pub fn of_points_as_json(overlap: &Overlap, names: &[String]) -> Value {
+    let confusion = overlap.confusion();
+    let per_class = names.iter().enumerate().map(|(index, name)| {
+        json!({
+            "class": name,
+            "points": confusion.support(index),
+            "intersection": overlap.intersection(index),
+            "union": overlap.union(index),
+            "iou": overlap.iou(index),
+            "accuracy": confusion.class_accuracy(index),
+        })
+    });
+    json!({
+        "mean_iou": overlap.mean_iou(),
+        "published_mean_iou": overlap.published_mean_iou(),
+        "overall_accuracy": confusion.overall_accuracy(),
+        "mean_class_accuracy": confusion.mean_class_accuracy(),
+        "per_class": per_class.collect::<Vec<_>>(),
+        "confusion": confusion.counts(),
+    })
 }
 
 /// A table and the scores under it; `split` names what was scored.
@@ -103,7 +106,8 @@ fn most_frequent_mistake(row: &[u64], class: usize) -> Option<(usize, u64)> {
     wrong.reduce(|most, next| if next.1 > most.1 { next } else { most })
 }
 
-fn of_points(overlap: &Overlap, names: &[String], split: &str) -> String {
+/// A table of classes of points and the scores under it.
+pub fn of_points(overlap: &Overlap, names: &[String], split: &str) -> String {
     let confusion = overlap.confusion();
     let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
     let mut text = format!("{:<20} {:>10} {:>8} {:>10}  most often taken for\n", "class", "points", "IoU", "accuracy");

@@ -2,7 +2,7 @@
 
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
-use super::{ShowOptions, grouped, print};
+use super::{ShowOptions, grouped, print, show_resgcn};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
@@ -53,6 +53,9 @@ const PPI_SIZES: [PublishedSize; 2] =
 /// # Errors
 /// A cell that is not there or wrong, a task of another space, a drawing that can't be written.
 pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
+    if show_resgcn::is_meant(&options.genotype) {
+        return show_resgcn::run(options, out);
+    }
     let cell = cell::load(&options.genotype)?;
     let sizes = sizes(&cell, options.task.as_deref())?;
     let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| draw(path, &cell))?;

@@ -4,7 +4,9 @@ use super::cell::{self, NamedCell};
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
-use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, logging, percent, print};
+use super::{
+    AreaChoice, GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, folds, logging, percent, print,
+};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
@@ -21,6 +23,9 @@ use tch::Device;
 /// # Errors
 /// Options, a genotype, data or a run folder that won't do; a training that fails.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
+    if options.area == Some(AreaChoice::All) {
+        return folds::run(options, global, out);
+    }
     let begun = Instant::now();
     let (mut run, architecture) = resolve(options)?;
     let device = device::prepare(global)?;
@@ -38,6 +43,7 @@ fn resolve(options: &TrainOptions) -> Result<(TrainRun, Architecture)> {
     let fallback = match (&cell, options.model) {
         (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
         (None, Some(ModelName::ResGcn)) => Some(tasks::of_network(NetworkKind::ResGcn).name),
+        (None, None) if options.area.is_some() => Some(tasks::of_network(NetworkKind::ResGcn).name),
         (None, None) => None,
     };
     let RunOptions { task, config, resume, .. } = &options.run;
