@@ -7,6 +7,7 @@ mod images;
 mod network;
 mod optimizers;
 mod parameters;
+mod resgcn;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};
