@@ -66,9 +66,9 @@ impl SampleKind {
     /// True for a file that has one of these extensions, and alone is a sample.
     pub fn knows(self, path: &Path) -> bool {
         match self {
-            Self::Shapes => points::is_shape(path),
+            Self::Shapes | Self::Scenes => points::is_shape(path),
             Self::Pictures => images::is_picture(path),
-            Self::Graphs | Self::Scenes => false,
+            Self::Graphs => false,
         }
     }
 

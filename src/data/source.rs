@@ -127,7 +127,12 @@ impl SetName {
                 Some(graphs::Layout::Ppi) => true,
                 Some(graphs::Layout::Tables) => self == Self::Graphs,
             },
-            SampleKind::Scenes => scenes::layout::Layout::detect(folder).is_some(),
+            SampleKind::Scenes => match scenes::layout::Layout::detect(folder) {
+                None => false,
+                Some(scenes::layout::Layout::S3dis) => self != Self::ShapeNetPart,
+                Some(scenes::layout::Layout::ShapeNetPart) => self != Self::S3dis,
+                Some(scenes::layout::Layout::Clouds) => self == Self::Segmentation,
+            },
         }
     }
 }
