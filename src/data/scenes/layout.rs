@@ -52,6 +52,11 @@ impl Layout {
     }
 }
 
+/// True for a folder in a published layout, which holds nothing but labelled clouds.
+pub(in crate::data) fn is_published(folder: &Path) -> bool {
+    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart))
+}
+
 /// Lines that hold something, trimmed, of a list of names.
 ///
 /// # Errors

@@ -42,6 +42,8 @@ use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
+pub(super) use own::is_cloud;
+
 pub use inputs::{SceneInputs, read_scenes};
 
 /// How clouds are looked at.

@@ -84,6 +84,15 @@ fn list(folder: &Path, config: &DataConfig) -> Result<(Vec<(PathBuf, Split)>, St
     Ok((divided, note))
 }
 
+/// True for a file with the extension of a cloud, but for lists that usually lie beside clouds.
+pub(in crate::data) fn is_cloud(path: &Path) -> bool {
+    format::is_shape(path) && !is_other(path)
+}
+
+fn is_other(path: &Path) -> bool {
+    OTHERS.contains(&file_name(path).as_str())
+}
+
 /// True for a folder with clouds in it, or in its folders train and test.
 pub(super) fn is_one(folder: &Path) -> bool {
     let has = |folder: &Path| clouds(folder, false).is_ok_and(|files| !files.is_empty());
@@ -93,7 +102,7 @@ pub(super) fn is_one(folder: &Path) -> bool {
 /// The clouds in a folder, not below it, in alphabetical order.
 fn clouds(folder: &Path, tell: bool) -> Result<Vec<PathBuf>> {
     let files = entries(folder)?.into_iter().filter(|path| !path.is_dir());
-    let files = files.filter(|path| !OTHERS.contains(&file_name(path).as_str()));
+    let files = files.filter(|path| !is_other(path));
     let (clouds, others): (Vec<PathBuf>, Vec<PathBuf>) = files.partition(|path| format::is_shape(path));
     if tell && !others.is_empty() {
         tracing::warn!("{}: ignored {}", folder.display(), summary(&others));
