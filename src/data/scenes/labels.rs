@@ -171,3 +171,76 @@ pub(super) fn names(list: Option<&ClassList>, greatest: Option<Class>) -> Vec<St
         None => (0..=greatest.unwrap_or(0)).map(|class| format!("class {class}")).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Result<ClassList> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("classes.txt");
+        std::fs::write(&path, text).unwrap();
+        ClassList::read(&path)
+    }
+
+    fn raw(columns: &[(&str, &[f64])]) -> Raw {
+        let columns = columns.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
+        Raw { columns, triangles: Vec::new() }
+    }
+
+    fn labelling(column: Option<&str>, list: Option<ClassList>) -> Labelling {
+        Labelling { column: column.map(str::to_owned), unlabelled: -1, list }
+    }
+
+    #[test]
+    fn classes_are_named_in_their_order_with_or_without_numbers() {
+        let plain = list("\u{feff}floor\r\n\n# walls\nwall, brick\n").unwrap();
+        assert_eq!(plain.names(), ["floor", "wall, brick"]);
+        let numbered = list("7 tree\n2: water\n40=road\n3,low plants\n").unwrap();
+        assert_eq!(numbered.names(), ["tree", "water", "road", "low plants"]);
+        let classes = labelling(None, Some(numbered)).classes(&raw(&[("label", &[40.0, 7.0, -1.0])]), "a").unwrap();
+        assert_eq!(classes, [2, 0, IGNORED]);
+        for (text, word) in [
+            ("", "an empty file"),
+            ("1 a\nb\n", "'b' beside numbered ones"),
+            ("1 a\n1 b\n", "'1 b' again"),
+            ("1 a\n2 a\n", "'2 a' again"),
+        ] {
+            let message = list(text).unwrap_err().to_string();
+            assert!(message.contains("classes.txt: ") && message.ends_with(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_column_is_found_by_its_usual_names_or_as_the_configuration_says() {
+        let cloud = raw(&[("x", &[0.5]), ("3", &[4.0]), ("scalar_label", &[2.0]), ("class", &[1.0]), ("7", &[6.0])]);
+        for (column, class) in [(None, 1), (Some("scalar_Label"), 2), (Some("3"), 4), (Some("last"), 6)] {
+            assert_eq!(labelling(column, None).classes(&cloud, "a").unwrap(), [class], "{column:?}");
+        }
+        let message = |column| labelling(column, None).classes(&raw(&[("x", &[0.5])]), "a").unwrap_err().to_string();
+        assert_eq!(message(None), "a: expected a column label (or class), found x");
+        assert_eq!(message(Some("kind")), "a: expected a column kind, as data.scenes.label says, found x");
+    }
+
+    #[test]
+    fn what_is_no_class_is_named_with_its_point() {
+        let message = |labels: &[f64], list| {
+            labelling(None, list).classes(&raw(&[("label", labels)]), "a.ply").unwrap_err().to_string()
+        };
+        assert_eq!(
+            message(&[0.0, 0.5], None),
+            "a.ply, point 1: label: expected a label that is a whole number, found 0.5"
+        );
+        assert!(message(&[f64::NAN], None).ends_with("found NaN"));
+        assert!(message(&[-2.0], None).contains("expected a label from 0 to 1023, found -2"));
+        assert!(message(&[1e300], None).contains("expected a label"));
+        let names = list("floor\nwall\n").unwrap();
+        assert!(message(&[1.0, 2.0], Some(names)).contains("point 1: label: expected a label of the 2 classes in "));
+        assert_eq!(message(&[-1.0, -1.0], None), "a.ply: label: expected points with a class, found -1 alone");
+    }
+
+    #[test]
+    fn without_a_list_classes_are_counted() {
+        assert_eq!(names(None, Some(2)), ["class 0", "class 1", "class 2"]);
+    }
+}

@@ -344,3 +344,6 @@ impl Plan {
 fn pick(colours: &[[f64; 3]], generator: &mut impl Rng) -> [f64; 3] {
     colours[generator.random_range(0..colours.len())]
 }
+
+#[cfg(test)]
+mod tests;
