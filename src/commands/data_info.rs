@@ -139,6 +139,9 @@ fn scenes(content: &SceneContent) -> String {
     if let Some(rooms) = &content.rooms {
         text += &line("rooms", &format!("{}; blocks: {}", rooms.rooms, counts(rooms.areas.iter())));
     }
+    if !content.features.is_empty() {
+        text += &line("features", &format!("data.features can name {}", content.features.join(", ")));
+    }
     text
 }
 

@@ -68,7 +68,7 @@ impl Features {
 
     /// What `data.features` can name where all shapes have these columns.
     pub fn nameable(columns: &[&str]) -> Vec<String> {
-        let groups = [("normals", NORMALS), ("colors", COLORS)];
+        let groups = [("normals", NORMALS), ("colors", COLORS), ("room", ROOM)];
         let whole = groups.into_iter().filter(|(_, group)| group.iter().all(|column| columns.contains(column)));
         let (mut names, mut taken) = (Vec::new(), AXES.to_vec());
         for (name, group) in whole {

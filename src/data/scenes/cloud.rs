@@ -144,6 +144,11 @@ impl Reading {
     }
 }
 
+/// The position and these columns, and what every cloud gets that has it not: the position in the whole of it.
+pub(super) fn columns(more: &[[&str; 3]]) -> Vec<String> {
+    [AXES].iter().chain(more).chain([&ROOM]).flatten().map(|name| (*name).to_owned()).collect()
+}
+
 /// The position in the whole cloud, from 0 to 1 along each axis, where it is asked for and not stored.
 fn add_room(raw: &mut Raw, features: &Features) {
     let wanted = features.columns();

@@ -99,11 +99,11 @@ pub(super) struct Labelling {
 }
 
 impl Labelling {
-    /// The classes of a file's points.
+    /// The name of the column of labels, and the classes of a file's points.
     ///
     /// # Errors
     /// No such column, labels that are not whole numbers or no class, no labelled point: with file and point.
-    pub fn classes(&self, raw: &Raw, place: &str) -> Result<Vec<Class>> {
+    pub fn classes(&self, raw: &Raw, place: &str) -> Result<(String, Vec<Class>)> {
         let (name, values) = &raw.columns[self.find(raw, place)?];
         let class = |(point, value): (usize, &f64)| {
             self.class(*value).map_err(|(expected, hint)| {
@@ -117,7 +117,7 @@ impl Labelling {
             return Err(Error::invalid(format!("{place}: {name}"), "points with a class", found)
                 .with_hint("data.scenes.unlabelled is the label of points without one"));
         }
-        Ok(classes)
+        Ok((name.clone(), classes))
     }
 
     fn find(&self, raw: &Raw, place: &str) -> Result<usize> {
@@ -199,7 +199,7 @@ mod tests {
         let numbered = list("7 tree\n2: water\n40=road\n3,low plants\n").unwrap();
         assert_eq!(numbered.names(), ["tree", "water", "road", "low plants"]);
         let classes = labelling(None, Some(numbered)).classes(&raw(&[("label", &[40.0, 7.0, -1.0])]), "a").unwrap();
-        assert_eq!(classes, [2, 0, IGNORED]);
+        assert_eq!(classes.1, [2, 0, IGNORED]);
         for (text, word) in [
             ("", "an empty file"),
             ("1 a\nb\n", "'b' beside numbered ones"),
@@ -215,7 +215,7 @@ mod tests {
     fn the_column_is_found_by_its_usual_names_or_as_the_configuration_says() {
         let cloud = raw(&[("x", &[0.5]), ("3", &[4.0]), ("scalar_label", &[2.0]), ("class", &[1.0]), ("7", &[6.0])]);
         for (column, class) in [(None, 1), (Some("scalar_Label"), 2), (Some("3"), 4), (Some("last"), 6)] {
-            assert_eq!(labelling(column, None).classes(&cloud, "a").unwrap(), [class], "{column:?}");
+            assert_eq!(labelling(column, None).classes(&cloud, "a").unwrap().1, [class], "{column:?}");
         }
         let message = |column| labelling(column, None).classes(&raw(&[("x", &[0.5])]), "a").unwrap_err().to_string();
         assert_eq!(message(None), "a: expected a column label (or class), found x");

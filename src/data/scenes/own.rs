@@ -11,6 +11,7 @@ use super::set::{Item, Opened};
 use crate::data::config::DataConfig;
 use crate::data::folders::{count_extensions, entries, file_name, summary};
 use crate::data::points::division;
+use crate::data::points::features::ROOM;
 use crate::data::points::format;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
@@ -35,18 +36,32 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
     let item = |(path, split): &(PathBuf, Split)| {
         let name = path.display().to_string();
         let clouds = format::read(path).and_then(|raw| {
-            let classes = labelling.classes(&raw, &name)?;
+            let (label, classes) = labelling.classes(&raw, &name)?;
+            let columns = raw.columns.iter().map(|(name, _)| name).filter(|name| **name != label).cloned();
+            let columns: Vec<String> = columns.collect();
             let mut clouds = reading.cut(raw, &classes, &name)?.clouds;
             clouds.retain(|cloud| cloud.labelled() > 0);
-            Ok(clouds)
+            Ok((columns, clouds))
         });
-        Item { group: name.clone(), name, split: *split, clouds }
+        let (columns, clouds) = match clouds {
+            Ok((columns, clouds)) => (Some(columns), Ok(clouds)),
+            Err(error) => (None, Err(error)),
+        };
+        (Item { group: name.clone(), name, split: *split, clouds }, columns)
     };
-    let items: Vec<Item> = files.par_iter().map(item).collect();
+    let (items, columns): (Vec<Item>, Vec<Option<Vec<String>>>) = files.par_iter().map(item).unzip();
+    let common = |one: Vec<String>, two: Vec<String>| one.into_iter().filter(|name| two.contains(name)).collect();
+    let mut columns = columns.into_iter().flatten().reduce(common).unwrap_or_default();
+    columns.extend(
+        ROOM.iter()
+            .filter(|room| !columns.iter().any(|name| name == *room))
+            .map(|room| (*room).to_owned())
+            .collect::<Vec<_>>(),
+    );
     let good = items.iter().filter_map(|item| item.clouds.as_ref().ok()).flatten();
     let greatest = good.flat_map(|cloud| cloud.classes()).copied().filter(|class| *class != IGNORED).max();
     let files = count_extensions(files.iter().map(|(path, _)| path));
-    Ok(Opened { items, classes: names(labelling.list.as_ref(), greatest), division, files })
+    Ok(Opened { items, classes: names(labelling.list.as_ref(), greatest), division, columns, files })
 }
 
 /// The files of the folder with their splits, and how these were decided, in words.

@@ -59,9 +59,14 @@ pub(super) fn read(folder: &Path, area: u8, reading: &Reading) -> Result<(Vec<It
     Ok((items, files.len()))
 }
 
+/// Names of the channels as stored.
+pub(super) fn columns() -> Vec<String> {
+    AXES.into_iter().chain(COLORS).chain(ROOM).map(str::to_owned).collect()
+}
+
 /// Where the channels that are asked for stand.
 pub(super) fn channels(features: &Features) -> Result<Vec<usize>> {
-    let stored: Vec<&str> = AXES.into_iter().chain(COLORS).chain(ROOM).collect();
+    let stored = columns();
     let position = |wanted: &str| {
         stored.iter().position(|name| *name == wanted).ok_or_else(|| {
             Error::invalid("data.features", format!("columns of S3DIS: {}", stored.join(", ")), format!("'{wanted}'"))
@@ -99,8 +104,8 @@ pub(super) struct File {
     place: String,
     /// Channel by channel of each point.
     pub values: Vec<f32>,
-    /// Of each point.
-    pub labels: Vec<i64>,
+    /// Of each point; checked block by block later.
+    pub classes: Vec<Class>,
     /// Points of each block.
     pub points: usize,
 }
@@ -108,13 +113,13 @@ pub(super) struct File {
 impl File {
     /// Without blocks yet.
     pub fn empty(place: &str, points: usize) -> Self {
-        Self { place: place.to_owned(), values: Vec::new(), labels: Vec::new(), points }
+        Self { place: place.to_owned(), values: Vec::new(), classes: Vec::new(), points }
     }
 
     /// Adds a block.
     pub fn push(&mut self, values: &[f32], classes: &[u8]) {
         self.values.extend_from_slice(values);
-        self.labels.extend(classes.iter().map(|class| i64::from(*class)));
+        self.classes.extend(classes.iter().map(|class| Class::from(*class)));
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -131,13 +136,16 @@ impl File {
         if label.shape() != [count, points] {
             return Err(wrong_shape(&place, &label, &format!("({count}, {points}), one per point")));
         }
+        // What does not fit is no class either.
+        let narrow = |label: i64| Class::try_from(label).unwrap_or(Class::MAX);
         let (values, labels) = (values::<f32>(&data, path, "float32")?, read_labels(&label, path)?);
-        Ok(Self { place, values, labels, points: points as usize })
+        let classes = labels.into_iter().map(narrow).collect();
+        Ok(Self { place, values, classes, points: points as usize })
     }
 
     /// The number of blocks.
     pub fn blocks(&self) -> usize {
-        self.labels.len() / self.points
+        self.classes.len() / self.points
     }
 
     /// The blocks, checked and normalised where they lie.
@@ -145,12 +153,11 @@ impl File {
         let (points, place) = (self.points, self.place);
         let names: Vec<String> =
             rooms.iter().enumerate().map(|(number, room)| format!("{place}: block {number} ({room})")).collect();
-        let blocks = self.values.par_chunks_mut(points * CHANNELS).zip(self.labels.par_chunks(points)).zip(&names);
+        let blocks = self.values.par_chunks_mut(points * CHANNELS).zip(self.classes.par_chunks(points)).zip(&names);
         let checked: Vec<Result<()>> =
             blocks.map(|((values, labels), name)| prepare(values, labels, name, reading)).collect();
-        // What is out of range belongs to blocks that are refused.
-        let classes = self.labels.iter().map(|label| *label as Class).collect();
-        let store = Arc::new(Store { values: chosen(self.values, channels), classes, channels: channels.len() });
+        let store =
+            Arc::new(Store { values: chosen(self.values, channels), classes: self.classes, channels: channels.len() });
         let item = |(number, (name, checked)): (usize, (String, Result<()>))| {
             let room = rooms[number].clone();
             let split = if room.contains(&tag(area)) { Split::Test } else { Split::Train };
@@ -163,12 +170,12 @@ impl File {
 }
 
 /// Checks a block and normalises its positions.
-fn prepare(values: &mut [f32], labels: &[i64], name: &str, reading: &Reading) -> Result<()> {
+fn prepare(values: &mut [f32], labels: &[Class], name: &str, reading: &Reading) -> Result<()> {
     if let Some(wrong) = values.iter().position(|value| !value.is_finite()) {
         let place = format!("{name}, point {}, channel {}", wrong / CHANNELS, wrong % CHANNELS);
         return Err(Error::invalid(place, "finite numbers", values[wrong].to_string()));
     }
-    if let Some(point) = labels.iter().position(|label| !(0..CLASSES.len() as i64).contains(label)) {
+    if let Some(point) = labels.iter().position(|label| !(0..CLASSES.len() as Class).contains(label)) {
         let expected = format!("a label from 0 to {}", CLASSES.len() - 1);
         return Err(Error::invalid(format!("{name}, point {point}"), expected, labels[point].to_string()));
     }

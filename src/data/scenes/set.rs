@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub classes: Vec<String>,
     /// What says which clouds are for testing, in words.
     pub division: String,
+    /// Columns that all good clouds have, the labels' left out.
+    pub columns: Vec<String>,
     /// Files by extension.
     pub files: BTreeMap<String, usize>,
 }
@@ -77,7 +79,8 @@ impl SceneSet {
                     let (items, files) = s3dis::read(folder, config.scenes.area, &reading)?;
                     let classes = s3dis::CLASSES.map(str::to_owned).to_vec();
                     let division = format!("rooms of Area_{}", config.scenes.area);
-                    Opened { items, classes, division, files: [("h5".to_owned(), files)].into() }
+                    let columns = s3dis::columns();
+                    Opened { items, classes, division, columns, files: [("h5".to_owned(), files)].into() }
                 }
                 Some(Layout::ShapeNetPart) => shapenet::open(folder, config, &reading)?,
                 _ => own::open(folder, config, &reading)?,

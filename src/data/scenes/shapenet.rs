@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::cloud::Reading;
+use super::cloud::{Reading, columns};
 use super::labels::{Class, IGNORED};
 use super::layout::{CATEGORIES, lines};
 use super::set::{Item, Opened};
@@ -96,6 +96,7 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
         items: kept.par_iter().map(item).collect(),
         classes: categories.iter().flat_map(class).collect(),
         division,
+        columns: columns(if shapes.iter().any(|shape| shape.labels.is_some()) { &[] } else { &[NORMALS] }),
         files: count_extensions(shapes.iter().flat_map(|shape| [Some(&shape.path), shape.labels.as_ref()]).flatten()),
     })
 }

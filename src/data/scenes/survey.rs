@@ -11,6 +11,7 @@ use super::labels::IGNORED;
 use super::set::{Item, SceneSet};
 use crate::data::config::DataConfig;
 use crate::data::kind::SampleKind;
+use crate::data::points::features::Features;
 use crate::data::source::{SetName, Source};
 use crate::data::split::Split;
 use crate::data::survey::{ClassCount, Content, Spread, Survey, problem};
@@ -36,6 +37,8 @@ pub struct SceneContent {
     pub rooms: Option<Rooms>,
     /// Channels per point.
     pub channels: usize,
+    /// What `data.features` can name, because all clouds have it.
+    pub features: Vec<String>,
 }
 
 /// The rooms of a set of blocks.
@@ -87,6 +90,7 @@ fn content(set: &SceneSet, good: &[(&Item, &Vec<Cloud>)]) -> SceneContent {
         splits,
         rooms: rooms(good),
         channels: set.reading.features.channels(),
+        features: Features::nameable(&set.opened.columns.iter().map(String::as_str).collect::<Vec<_>>()),
     }
 }
 

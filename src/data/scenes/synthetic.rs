@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
 
-use super::cloud::Reading;
+use super::cloud::{self, Reading};
 use super::labels::Class;
 use super::s3dis::{self, CLASSES, File};
 use super::set::{Item, Opened};
@@ -74,7 +74,8 @@ pub(super) fn open(config: &DataConfig, is_blocks: bool, reading: &Reading) -> R
         };
         (places(&config.synthetic).into_par_iter().map(item).collect(), "made apart".to_owned())
     };
-    Ok(Opened { items, classes: classes(), division, files: [].into() })
+    let columns = if is_blocks { s3dis::columns() } else { cloud::columns(&[COLORS]) };
+    Ok(Opened { items, classes: classes(), division, columns, files: [].into() })
 }
 
 /// A room of the set, before it is made.

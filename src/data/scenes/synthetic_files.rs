@@ -5,6 +5,7 @@ use std::path::Path;
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use rayon::prelude::*;
 
+use super::labels::Class;
 use super::layout::{FILES, ROOMS};
 use super::s3dis::{CHANNELS, File};
 use super::synthetic::{self, Place};
@@ -96,7 +97,7 @@ impl SyntheticScenes {
         let (blocks, rooms) = synthetic::blocks(&self.size, self.points);
         let mut names = String::new();
         let per_file = FILE_BLOCKS * self.points;
-        let parts = blocks.values.chunks(per_file * CHANNELS).zip(blocks.labels.chunks(per_file));
+        let parts = blocks.values.chunks(per_file * CHANNELS).zip(blocks.classes.chunks(per_file));
         for (number, (values, labels)) in parts.enumerate() {
             let name = format!("ply_data_all_{number}.h5");
             let path = folder.join(&name);
@@ -135,7 +136,7 @@ impl SyntheticScenes {
 }
 
 /// The datasets `data` (blocks, points, 9) and `label` (blocks, points).
-fn hdf5(values: &[f32], labels: &[i64], blocks: &File) -> std::result::Result<Vec<u8>, String> {
+fn hdf5(values: &[f32], labels: &[Class], blocks: &File) -> std::result::Result<Vec<u8>, String> {
     let (points, count) = (blocks.points as u64, (labels.len() / blocks.points) as u64);
     let labels: Vec<u8> = labels.iter().map(|label| *label as u8).collect();
     let text = |error: hdf5_writer::Error| error.to_string();

@@ -28,7 +28,7 @@ fn every_class_occurs_in_both_parts() {
     let (file, rooms) = blocks(&size(10, 10), 512);
     assert_eq!((file.blocks(), rooms.len(), file.values.len()), (20, 20, 20 * 512 * 9));
     for part in [0..10, 10..20] {
-        let labels = &file.labels[part.start * 512..part.end * 512];
+        let labels = &file.classes[part.start * 512..part.end * 512];
         for class in 0..13 {
             let count = labels.iter().filter(|label| **label == class).count();
             assert!(count >= 10, "{}: {count} points", CLASSES[class as usize]);
@@ -41,7 +41,7 @@ fn every_class_occurs_in_both_parts() {
 #[test]
 fn rooms_are_the_same_for_the_same_seed() {
     let [one, same] = [(); 2].map(|()| blocks(&size(10, 10), 64).0);
-    assert!(one.values == same.values && one.labels == same.labels);
+    assert!(one.values == same.values && one.classes == same.classes);
     let other = blocks(&SyntheticConfig { seed: 1, ..size(10, 10) }, 64).0;
     assert_ne!(one.values, other.values);
     assert_ne!(one.values[..64 * 9], one.values[9 * 64 * 9..][..64 * 9], "two rooms");
@@ -65,7 +65,7 @@ fn neither_the_place_in_the_room_nor_the_colour_alone_tells_the_class() {
     let (file, _) = blocks(&size(200, 10), 128);
     let points = |channels: std::ops::Range<usize>, steps: f32| -> Vec<(Vec<i32>, u8)> {
         let cell = |point: &[f32]| point[channels.clone()].iter().map(|value| (value * steps) as i32).collect();
-        file.values.chunks(9).zip(&file.labels).map(|(point, label)| (cell(point), *label as u8)).collect()
+        file.values.chunks(9).zip(&file.classes).map(|(point, label)| (cell(point), *label as u8)).collect()
     };
     // Ceiling, floor and walls, which the place tells, are two thirds of the points: of the others it tells few.
     let furniture = |points: Vec<(Vec<i32>, u8)>| -> f64 {
