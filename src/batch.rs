@@ -3,12 +3,15 @@
 use crate::tensor::links::Links;
 use tch::{Device, Tensor};
 
+/// The target of what does not count: libtorch leaves it out of the loss, and scores do.
+pub const IGNORED: i64 = -100;
+
 /// Point clouds of one size, with a class each or a class for every point.
 #[derive(Debug)]
 pub struct PointBatch {
     /// Features of the points, fp32 (B, N, C); the first three channels are the position.
     pub points: Tensor,
-    /// Class of every cloud, int64 (B), or of every point, int64 (B·N); [`crate::task::IGNORED`] for a point that does
+    /// Class of every cloud, int64 (B), or of every point, int64 (B·N); [`IGNORED`] for a point that does
     /// not count.
     pub labels: Tensor,
 }

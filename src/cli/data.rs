@@ -6,7 +6,7 @@ use crate::data::{GraphLayout, PictureFormat, SampleKind, SyntheticConfig, Synth
 use clap::{ArgAction, Args, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
-/// Look at a folder of shapes, pictures or graphs, or make one
+/// Look at a folder of shapes, pictures, graphs or labelled clouds, or make one
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ enum DataCommand {
     Synth(SynthArguments),
 }
 
-/// Tell what a folder of shapes, pictures or graphs holds: classes, counts, formats, sizes, and what can't be used
+/// Tell what a folder of shapes, pictures, graphs or labelled clouds holds: classes, counts, formats, sizes, and what can't be used
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,13 +31,14 @@ Examples:
   sgas data info shapes --set data.test_list=val.txt --json
   sgas data info pictures
   sgas data info graphs
+  sgas data info rooms
 
 Exit code 0 where the set can be used as it is, 2 where something can't.")]
 struct InfoArguments {
     /// The folder, or `synthetic`
     #[arg(value_name = "DIR")]
     folder: String,
-    /// shapes, pictures or graphs, where the folder may hold any [default: what its layout says]
+    /// shapes, pictures, graphs or scenes (labelled clouds), where the folder may hold any [default: what its layout says]
     #[arg(long, hide_possible_values = true)]
     kind: Option<Kind>,
     /// Set one key of the configuration, such as data.test_share=0.3; may be repeated
@@ -48,7 +49,7 @@ struct InfoArguments {
     json: bool,
 }
 
-/// Write the built-in synthetic shapes, pictures or graphs as files, to try real formats and layouts
+/// Write the built-in synthetic shapes, pictures, graphs or rooms as files, to try real formats and layouts
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -56,32 +57,35 @@ Examples:
   sgas data synth shapes --format off,obj,ply-mesh --train 100 --test 50 --layout flat
   sgas data synth pictures --kind pictures --format png,jpg
   sgas data synth graphs --kind graphs --train 20 --test 10
-  sgas data synth graph --kind graphs --layout one --train 400 --test 200")]
+  sgas data synth graph --kind graphs --layout one --train 400 --test 200
+  sgas data synth rooms --kind scenes --train 20 --test 10
+  sgas data synth blocks --kind scenes --layout s3dis --train 40 --test 20")]
 struct SynthArguments {
     /// The folder to make; it must not hold anything
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// shapes, pictures or graphs; pictures are written as {train,val}/<class>/FILE, graphs as tables of edges, features
-    /// and labels and lists of nodes
+    /// shapes, pictures, graphs or scenes; pictures are written as {train,val}/<class>/FILE, graphs as tables of edges,
+    /// features and labels and lists of nodes, scenes (rooms with a label per point) as {train,test}/FILE
     #[arg(long, default_value = "shapes", hide_possible_values = true)]
     kind: Kind,
     /// Formats, taken in turn: clouds as ply, pcd, npy, xyz, csv; meshes as off, obj, ply-mesh; pictures as png, jpg,
-    /// webp; of graphs one, csv or npy [default: ply, png or csv]
+    /// webp; of graphs one, csv or npy; rooms as ply, pcd, csv [default: ply, png or csv]
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', hide_possible_values = true)]
     format: Vec<Format>,
-    /// Training samples, all classes together; of one graph the training nodes
+    /// Training samples, all classes together; of one graph the training nodes, of s3dis blocks of rooms
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = value_parser!(u64).range(10..=1_000_000))]
     train: u64,
     /// Test samples, all classes together; of one graph the test nodes
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u64).range(10..=1_000_000))]
     test: u64,
-    /// Points per cloud [default: 2048]
+    /// Points per cloud [default: 2048; per block of s3dis 4096]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=10_000_000))]
     points: Option<u64>,
     /// Seed of the samples
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number())]
     seed: u64,
-    /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt; of graphs, many or one
+    /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt; of graphs, many or one; of scenes,
+    /// split: {train,test}/FILE and classes.txt; s3dis: its HDF5 files of blocks
     /// [default: split, or many]
     #[arg(long, hide_possible_values = true)]
     layout: Option<Layout>,
@@ -95,6 +99,7 @@ enum Kind {
     Shapes,
     Pictures,
     Graphs,
+    Scenes,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -118,6 +123,7 @@ enum Layout {
     Flat,
     Many,
     One,
+    S3dis,
 }
 
 impl From<DataArguments> for Command {
@@ -152,6 +158,7 @@ impl From<Kind> for SampleKind {
             Kind::Shapes => Self::Shapes,
             Kind::Pictures => Self::Pictures,
             Kind::Graphs => Self::Graphs,
+            Kind::Scenes => Self::Scenes,
         }
     }
 }
@@ -181,6 +188,7 @@ impl From<Layout> for SynthLayout {
             Layout::Flat => Self::Shapes(SyntheticLayout::Flat),
             Layout::Many => Self::Graphs(GraphLayout::Many),
             Layout::One => Self::Graphs(GraphLayout::One),
+            Layout::S3dis => Self::S3dis,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{DataInfoOptions, print};
 use crate::config::{self, Sources, TrainRun, tasks};
 use crate::data::{
-    self, Bounds, Column, Content, GraphContent, PictureContent, SampleKind, ShapeContent, Spread, Survey,
+    self, Bounds, Column, Content, GraphContent, PictureContent, SampleKind, SceneContent, ShapeContent, Spread, Survey,
 };
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -66,6 +66,7 @@ fn as_text(survey: &Survey) -> String {
         Content::Shapes(content) => shapes(content),
         Content::Pictures(content) => pictures(content),
         Content::Graphs(content) => graphs(content),
+        Content::Scenes(content) => scenes(content),
         Content::None {} => String::new(),
     };
     text += &survey.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
@@ -125,6 +126,23 @@ fn graphs(content: &GraphContent) -> String {
         "scored",
         &format!("{train} training, {validation} validation, {test} test nodes; {} never", splits.none),
     )
+}
+
+fn scenes(content: &SceneContent) -> String {
+    let mut text = String::new();
+    if let Some(points) = content.points {
+        text += &line("clouds", &format!("{}; points each: {}", content.clouds, spread(points)));
+    }
+    let SceneContent { all_points, unlabelled, channels, .. } = content;
+    text += &line("points", &format!("{all_points}, {unlabelled} of them without a class; {channels} channels each"));
+    text += &line("parts", &counts(content.splits.iter()));
+    if let Some(rooms) = &content.rooms {
+        text += &line("rooms", &format!("{}; blocks: {}", rooms.rooms, counts(rooms.areas.iter())));
+    }
+    if !content.features.is_empty() {
+        text += &line("features", &format!("data.features can name {}", content.features.join(", ")));
+    }
+    text
 }
 
 fn classes(survey: &Survey) -> String {

@@ -1,15 +1,18 @@
-//! `sgas data synth`: the built-in synthetic shapes, pictures or graphs as a folder of files.
+//! `sgas data synth`: the built-in synthetic shapes, pictures, graphs or labelled clouds as a folder of files.
 
 use super::{DataSynthOptions, SynthFormat, SynthLayout, print};
 use crate::data::{
-    GraphLayout, PictureFormat, SampleKind, SyntheticConfig, SyntheticFiles, SyntheticFormat, SyntheticGraphs,
-    SyntheticLayout, SyntheticPictures, TableFormat,
+    GraphLayout, PictureFormat, SampleKind, SceneFormat, SceneLayout, SyntheticConfig, SyntheticFiles, SyntheticFormat,
+    SyntheticGraphs, SyntheticLayout, SyntheticPictures, SyntheticScenes, TableFormat,
 };
 use crate::error::{Error, Result};
 use std::io::Write;
 
 /// Points per cloud where nobody says.
 const POINTS: usize = 2048;
+
+/// Points per block of S3DIS.
+const BLOCK_POINTS: usize = 4096;
 
 /// Writes the folder and prints the next command.
 ///
@@ -20,10 +23,12 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
         SampleKind::Shapes => shapes(options)?.write(&options.folder),
         SampleKind::Pictures => pictures(options)?.write(&options.folder),
         SampleKind::Graphs => graphs(options)?.write(&options.folder),
-        SampleKind::Scenes => return Err(Error::usage("labelled clouds can't be written yet")),
+        SampleKind::Scenes => scenes(options)?.write(&options.folder),
     }?;
     let kind = match options.layout {
         Some(SynthLayout::Graphs(GraphLayout::One)) => "nodes of one graph",
+        Some(SynthLayout::S3dis) => "blocks of rooms",
+        _ if options.kind == SampleKind::Scenes => "rooms",
         _ => options.kind.plural(),
     };
     let SyntheticConfig { train, test, .. } = &options.size;
@@ -48,7 +53,7 @@ fn shapes(options: &DataSynthOptions) -> Result<SyntheticFiles> {
         layout: match options.layout {
             None => SyntheticLayout::Split,
             Some(SynthLayout::Shapes(layout)) => layout,
-            Some(SynthLayout::Graphs(_)) => return Err(other_layout(options, "split or flat")),
+            Some(_) => return Err(other_layout(options, "split or flat")),
         },
     })
 }
@@ -86,9 +91,32 @@ fn graphs(options: &DataSynthOptions) -> Result<SyntheticGraphs> {
     let layout = match options.layout {
         None => GraphLayout::Many,
         Some(SynthLayout::Graphs(layout)) => layout,
-        Some(SynthLayout::Shapes(_)) => return Err(other_layout(options, "many or one")),
+        Some(_) => return Err(other_layout(options, "many or one")),
     };
     Ok(SyntheticGraphs { size: options.size.clone(), layout, multi_label: options.multi_label, format })
+}
+
+fn scenes(options: &DataSynthOptions) -> Result<SyntheticScenes> {
+    refuse(options, &[("--multi-label", options.multi_label)])?;
+    let of_scenes = |format: &SynthFormat| match format {
+        SynthFormat::Shape(SyntheticFormat::Ply) => Some(SceneFormat::Ply),
+        SynthFormat::Shape(SyntheticFormat::Pcd) => Some(SceneFormat::Pcd),
+        SynthFormat::Shape(SyntheticFormat::Csv) => Some(SceneFormat::Csv),
+        _ => None,
+    };
+    let formats = formats(options, of_scenes, "labelled clouds are written as ply, pcd or csv")?;
+    let (layout, points) = match options.layout {
+        None | Some(SynthLayout::Shapes(SyntheticLayout::Split)) => {
+            let formats = if formats.is_empty() { vec![SceneFormat::Ply] } else { formats };
+            (SceneLayout::Clouds(formats), POINTS)
+        }
+        Some(SynthLayout::S3dis) if formats.is_empty() => (SceneLayout::S3dis, BLOCK_POINTS),
+        Some(SynthLayout::S3dis) => {
+            return Err(Error::usage("--format: the layout s3dis is written as HDF5 files").with_hint("leave it out"));
+        }
+        Some(_) => return Err(other_layout(options, "split or s3dis")),
+    };
+    Ok(SyntheticScenes { size: options.size.clone(), points: options.points.unwrap_or(points), layout })
 }
 
 /// Refuses flags of other kinds.
@@ -101,7 +129,7 @@ fn refuse(options: &DataSynthOptions, flags: &[(&str, bool)]) -> Result<()> {
         SampleKind::Graphs => "graphs are written as tables of edges, features and labels, and lists of nodes",
         SampleKind::Scenes => "labelled clouds have a class for every point",
     };
-    let kind = options.kind.plural();
+    let kind = options.kind.word();
     Err(Error::usage(format!("{flag} is for {whose}, not for --kind {kind}")).with_hint(hint))
 }
 

@@ -17,6 +17,7 @@ pub mod observers;
 pub mod options;
 pub mod panics;
 pub mod predict;
+mod predict_points;
 pub mod predictions;
 pub mod resolve;
 pub mod run_folder;

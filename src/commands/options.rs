@@ -255,4 +255,6 @@ pub enum SynthLayout {
     Shapes(SyntheticLayout),
     /// How many graphs there are.
     Graphs(GraphLayout),
+    /// Labelled clouds as blocks, as S3DIS has them.
+    S3dis,
 }

@@ -1,8 +1,9 @@
-//! `sgas predict`: the classes of new shapes or pictures, the classes or labels of the nodes of new graphs.
+//! `sgas predict`: the classes of new shapes or pictures, the classes or labels of the nodes of new graphs. The classes of
+//! the points of new clouds stand in `predict_points`.
 
 use super::predictions::{Format, Prediction, Predictions};
 use super::trained::Trained;
-use super::{GlobalOptions, PredictOptions, dataset, device, print};
+use super::{GlobalOptions, PredictOptions, dataset, device, predict_points, print};
 use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets, find_inputs, read_inputs};
 use crate::error::{Error, Result};
 use crate::eval;
@@ -25,6 +26,9 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let kind = trained.kind();
     check_votes(kind, options.votes)?;
     let files = find_inputs(kind, &options.input)?;
+    if kind == SampleKind::Scenes {
+        return predict_points::run(options, trained, &files, out);
+    }
     let format = options.output.as_deref().map(|path| check_output(kind, path, &files)).transpose()?;
     let classes = class_names(&trained, options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
@@ -62,6 +66,13 @@ fn check_votes(kind: SampleKind, votes: usize) -> Result<()> {
 fn check_output(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<Format> {
     let format = Format::of(path)?;
     check_place("--output", path)?;
+    refuse_inputs(kind, path, files)?;
+    Ok(format)
+}
+
+/// # Errors
+/// An output that is one of the samples.
+pub(super) fn refuse_inputs(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<()> {
     let there = path.canonicalize();
     if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
         return Err(Error::invalid(
@@ -71,11 +82,11 @@ fn check_output(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<Form
         )
         .with_hint("write the predictions outside of the folders that --input names"));
     }
-    Ok(format)
+    Ok(())
 }
 
 /// The run's names, those of the file, or else numbers.
-fn class_names(trained: &Trained, file: Option<&Path>) -> Result<Vec<String>> {
+pub(super) fn class_names(trained: &Trained, file: Option<&Path>) -> Result<Vec<String>> {
     let count = trained.class_count()?;
     match file {
         Some(path) => read_names(path, count),
@@ -142,7 +153,7 @@ fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
     classes.map(|class| rows.iter().map(|row| row[class]).sum::<f64>() / rows.len() as f64).collect()
 }
 
-fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result<()> {
+pub(super) fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result<()> {
     if probabilities.iter().all(|value| value.is_finite()) {
         return Ok(());
     }
@@ -158,12 +169,18 @@ fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result
     Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
 }
 
-fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String, Value> {
+pub(super) fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String, Value> {
     let (run, data) = (&trained.run, &trained.run.data);
     // JSON holds text: a path that is none would be a panic.
     let folder = trained.folder.as_ref().map(|folder| folder.path().display().to_string());
     let preparation = match trained.kind() {
-        SampleKind::Shapes | SampleKind::Scenes => vec![
+        SampleKind::Scenes => vec![
+            ("points", json!(data.points)),
+            ("features", json!(data.features)),
+            ("normalize", json!(data.normalize)),
+            ("block", json!(data.scenes.block)),
+        ],
+        SampleKind::Shapes => vec![
             ("points", json!(data.points)),
             ("features", json!(data.features)),
             ("normalize", json!(data.normalize)),

@@ -118,6 +118,7 @@ impl DataConfig {
             return Err(Error::invalid("data.batches_ahead", "at least 1", "0"));
         }
         self.images.validate()?;
+        self.scenes.validate()?;
         self.synthetic.validate()
     }
 

@@ -15,7 +15,7 @@ use super::config::DataConfig;
 use super::folders::{entries, summary};
 use super::kind::SampleKind;
 use super::loader::Samples;
-use super::{graphs, images, points, scenes};
+use super::{graphs, images, points};
 use crate::error::{Error, Result};
 
 /// Files that were named, and the samples of the good ones.
@@ -110,7 +110,8 @@ fn none_below(kind: SampleKind, folder: &Path, others: &[PathBuf]) -> Error {
     Error::invalid(folder.display().to_string(), "files of a known format, in it or below", found).with_hint(hint)
 }
 
-/// Reads and checks files without classes as those of a set; writes into `config` what its `normalize = "auto"` came
+/// Reads and checks files without classes as those of a set, but for labelled clouds, whose points get classes: see
+/// [`super::scenes::read_scenes`]; writes into `config` what its `normalize = "auto"` came
 /// to.
 ///
 /// # Errors
@@ -121,7 +122,7 @@ pub fn read_inputs(kind: SampleKind, files: &[PathBuf], config: &mut DataConfig,
         SampleKind::Shapes => points::read_inputs(files, config, needs),
         SampleKind::Pictures => images::read_inputs(files, config, needs),
         SampleKind::Graphs => graphs::read_inputs(files, config, needs),
-        SampleKind::Scenes => scenes::read_inputs(files, config, needs),
+        SampleKind::Scenes => unreachable!("labelled clouds are read by scenes::read_scenes"),
     }
 }
 

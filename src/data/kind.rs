@@ -35,6 +35,14 @@ impl SampleKind {
         }
     }
 
+    /// As `--kind` takes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scenes => "scenes",
+            _ => self.plural(),
+        }
+    }
+
     /// What has a class or labels: the samples themselves, or the nodes of graphs.
     pub fn targets(self) -> &'static str {
         match self {
@@ -67,8 +75,9 @@ impl SampleKind {
     pub fn knows(self, path: &Path) -> bool {
         match self {
             Self::Shapes => points::is_shape(path),
+            Self::Scenes => scenes::is_cloud(path),
             Self::Pictures => images::is_picture(path),
-            Self::Graphs | Self::Scenes => false,
+            Self::Graphs => false,
         }
     }
 

@@ -127,7 +127,12 @@ impl SetName {
                 Some(graphs::Layout::Ppi) => true,
                 Some(graphs::Layout::Tables) => self == Self::Graphs,
             },
-            SampleKind::Scenes => scenes::layout::Layout::detect(folder).is_some(),
+            SampleKind::Scenes => match scenes::layout::Layout::detect(folder) {
+                None => false,
+                Some(scenes::layout::Layout::S3dis) => self != Self::ShapeNetPart,
+                Some(scenes::layout::Layout::ShapeNetPart) => self != Self::S3dis,
+                Some(scenes::layout::Layout::Clouds) => self == Self::Segmentation,
+            },
         }
     }
 }
@@ -187,8 +192,8 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
     }
 }
 
-/// Finds own data of whatever kind; where a folder has a layout of several, it holds graphs rather than pictures, and
-/// these rather than shapes, as tables and texts beside them would do for points. `synthetic` is shapes unless `kind`
+/// Finds own data of whatever kind; where a folder has a layout of several, it holds graphs rather than pictures,
+/// these rather than labelled clouds, and these rather than shapes, as tables and texts beside them would do for points. `synthetic` is shapes unless `kind`
 /// says otherwise.
 ///
 /// # Errors
@@ -196,13 +201,15 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
 pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, Source)> {
     let has = |kind: SampleKind| SetName::own(kind).may_be_in(Path::new(named));
     let kind = kind.or_else(|| {
-        let kinds = [SampleKind::Graphs, SampleKind::Pictures, SampleKind::Shapes].into_iter();
+        // Published layouts of labelled clouds are nothing else, though their files are those of shapes.
+        if scenes::layout::is_published(Path::new(named)) {
+            return Some(SampleKind::Scenes);
+        }
+        let kinds = [SampleKind::Graphs, SampleKind::Pictures, SampleKind::Scenes, SampleKind::Shapes].into_iter();
         let found: Vec<SampleKind> = kinds.filter(|kind| has(*kind)).collect();
         if let [first, second, ..] = found[..] {
-            let (first, second) = (first.plural(), second.plural());
-            tracing::warn!(
-                "{named} may hold {first} or {second}; told are the {first}, --kind {second} tells the others"
-            );
+            let (one, other, word) = (first.plural(), second.plural(), second.word());
+            tracing::warn!("{named} may hold {one} or {other}; told are the {one}, --kind {word} tells the others");
         }
         if named == SYNTHETIC { Some(SampleKind::Shapes) } else { found.first().copied() }
     });

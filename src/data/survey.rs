@@ -1,6 +1,6 @@
 //! What a set holds, told without a network: counts, sizes, and every sample that won't do.
 //!
-//! What is peculiar to a kind stands in `points/survey.rs`, `images/survey.rs` and `graphs/survey.rs`. What a sample must
+//! What is peculiar to a kind stands in `points/survey.rs`, `images/survey.rs`, `graphs/survey.rs` and `scenes/survey.rs`. What a sample must
 //! satisfy is checked where it is checked for a run.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,10 @@ use super::graphs::survey::GraphContent;
 use super::images::survey::PictureContent;
 use super::kind::SampleKind;
 use super::points::survey::ShapeContent;
+use super::scenes::survey::SceneContent;
 use super::source::Source;
 use super::split::Split;
-use super::{graphs, images, points};
+use super::{graphs, images, points, scenes};
 use crate::error::{Error, Result};
 
 /// What a set holds. Numbers are those of the samples that can be used.
@@ -54,11 +55,13 @@ pub enum Content {
     Pictures(PictureContent),
     /// Of graphs.
     Graphs(GraphContent),
+    /// Of labelled clouds.
+    Scenes(SceneContent),
     /// Of graphs that can't be read.
     None {},
 }
 
-/// The samples of a class; of graphs the nodes that have a label.
+/// The samples of a class; of graphs the nodes that have a label, of labelled clouds the points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClassCount {
     /// Name of the class.
@@ -133,7 +136,7 @@ pub fn survey(kind: SampleKind, source: &Source, config: &DataConfig, minimum_po
         SampleKind::Shapes => points::survey::survey(source, config, minimum_points),
         SampleKind::Pictures => images::survey::survey(source, config),
         SampleKind::Graphs => Ok(graphs::survey::survey(source, config)),
-        SampleKind::Scenes => Err(Error::usage("labelled clouds are not surveyed yet")),
+        SampleKind::Scenes => scenes::survey::survey(source, config),
     }
 }
 
@@ -172,7 +175,11 @@ impl Survey {
 
     /// All samples, those that can't be used too.
     pub fn samples(&self) -> usize {
-        self.classes.iter().map(|class| class.train + class.test).sum::<usize>() + self.problems.len()
+        let good = match &self.content {
+            Content::Scenes(content) => content.items,
+            _ => self.classes.iter().map(|class| class.train + class.test).sum::<usize>(),
+        };
+        good + self.problems.len()
     }
 }
 
@@ -198,6 +205,6 @@ fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
     counts
 }
 
-fn problem(sample: &str, error: &Error) -> Problem {
+pub(super) fn problem(sample: &str, error: &Error) -> Problem {
     Problem { sample: sample.to_owned(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
 }

@@ -11,11 +11,10 @@ pub use meter::{Meter, Scores, TOP_ACCURACY};
 pub use multilabel::{LabelCounts, LabelScores};
 pub use segment::Overlap;
 
+pub use crate::batch::IGNORED;
+
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
-
-/// The target of what does not count: libtorch leaves it out of the loss, and scores do.
-pub const IGNORED: i64 = -100;
 
 /// Loss and scores of one pass over a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

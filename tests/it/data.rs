@@ -70,7 +70,7 @@ pub(crate) fn hdf5_folder_without_labels(folder: &Path) {
     write(folder.join("ply_data_test0.h5"), &hdf5(vec![data()]));
 }
 
-fn hdf5(datasets: Vec<DatasetBuilder>) -> Vec<u8> {
+pub(crate) fn hdf5(datasets: Vec<DatasetBuilder>) -> Vec<u8> {
     let builder = datasets.into_iter().fold(Hdf5Builder::new(), Hdf5Builder::dataset);
     builder.into_plan().unwrap().encode(WriteOptions::default()).unwrap()
 }

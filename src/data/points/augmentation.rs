@@ -66,7 +66,7 @@ pub fn choose_points(stored: usize, wanted: usize, order: PointOrder, generator:
 
 /// Moves the mean of the points to the origin and scales the shape into the cube of half-width 0.999999.
 /// Returns false, and leaves the shape as it is, where all points coincide.
-pub(super) fn fit_into_cube(positions: &mut [Vector]) -> bool {
+pub(in crate::data) fn fit_into_cube(positions: &mut [Vector]) -> bool {
     let count = positions.len() as f64;
     let mut mean = [0.0; CHANNELS];
     for position in &*positions {
@@ -105,7 +105,13 @@ pub fn augment(
     }
 }
 
-fn scale_translate(points: &mut [f32], channels: usize, normals: Option<usize>, generator: &mut impl Rng) {
+/// One scale and shift per axis and cloud; the points stay in their order.
+pub(in crate::data) fn scale_translate(
+    points: &mut [f32],
+    channels: usize,
+    normals: Option<usize>,
+    generator: &mut impl Rng,
+) {
     let scale: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SCALE));
     let shift: [f32; CHANNELS] = std::array::from_fn(|_| generator.random_range(SHIFT));
     for point in points.chunks_exact_mut(channels) {

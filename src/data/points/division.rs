@@ -1,4 +1,4 @@
-//! Which shapes of a folder without `train` and `test` are for testing: lists of files, or a seeded share.
+//! Which shapes, or labelled clouds, of a folder without `train` and `test` are for testing: lists of files, or a seeded share.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -8,12 +8,12 @@ use crate::data::split::hold_out;
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
-/// For every file (class and path) true for test, false for train, and nothing where both lists leave it out;
+/// For every file (class, empty where files have none, and path) true for test, false for train, and nothing where both lists leave it out;
 /// and how that was decided, in words. With one list alone everything else is for the other part.
 ///
 /// # Errors
 /// A list that can't be read, is empty, names what is not there, or shares files with the other.
-pub(super) fn divide(
+pub(in crate::data) fn divide(
     folder: &Path,
     files: &[(&str, &Path)],
     config: &DataConfig,
@@ -54,7 +54,8 @@ fn share(files: &[(&str, &Path)], config: &DataConfig) -> (Vec<Option<bool>>, St
         .collect();
     let marks = hold_out(&labels, config.test_share, Key::new(config.split_seed, Purpose::TestSplit));
     let (share, seed) = (config.test_share, config.split_seed);
-    (marks.into_iter().map(Some).collect(), format!("test_share {share} of every class, split_seed {seed}"))
+    let of = if files.iter().all(|(class, _)| class.is_empty()) { "all" } else { "every class" };
+    (marks.into_iter().map(Some).collect(), format!("test_share {share} of {of}, split_seed {seed}"))
 }
 
 /// What a line of a list may call a file.

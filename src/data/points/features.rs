@@ -4,11 +4,15 @@ use super::augmentation::CHANNELS;
 use crate::error::{Error, Result};
 
 /// Columns of the position.
-pub(super) const AXES: [&str; CHANNELS] = ["x", "y", "z"];
+pub(in crate::data) const AXES: [&str; CHANNELS] = ["x", "y", "z"];
 
 /// Columns of the surface's direction.
-pub(super) const NORMALS: [&str; 3] = ["nx", "ny", "nz"];
-const COLORS: [&str; 3] = ["red", "green", "blue"];
+pub(in crate::data) const NORMALS: [&str; 3] = ["nx", "ny", "nz"];
+/// Columns of the colour.
+pub(in crate::data) const COLORS: [&str; 3] = ["red", "green", "blue"];
+
+/// Columns of the position in the whole room.
+pub(in crate::data) const ROOM: [&str; 3] = ["room_x", "room_y", "room_z"];
 
 /// One entry of `data.features`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ enum Feature {
     Normals,
     /// Red, green and blue from 0 to 1.
     Colors,
+    /// The position in the whole cloud, from 0 to 1 along each axis; labelled clouds have it where files do not.
+    Room,
     /// A column by its name, as the file stores it.
     Column(String),
 }
@@ -26,6 +32,7 @@ impl Feature {
         match self {
             Self::Normals => NORMALS.to_vec(),
             Self::Colors => COLORS.to_vec(),
+            Self::Room => ROOM.to_vec(),
             Self::Column(name) => vec![name],
         }
     }
@@ -36,7 +43,7 @@ impl Feature {
 pub(in crate::data) struct Features(Vec<Feature>);
 
 impl Features {
-    /// Reads `data.features`: `normals`, `colors`, and names (or numbers) of columns.
+    /// Reads `data.features`: `normals`, `colors`, `room`, and names (or numbers) of columns.
     ///
     /// # Errors
     /// A column that comes twice, or one of the position.
@@ -44,6 +51,7 @@ impl Features {
         let feature = |name: &String| match name.as_str() {
             "normals" => Feature::Normals,
             "colors" => Feature::Colors,
+            "room" => Feature::Room,
             _ => Feature::Column(name.to_lowercase()),
         };
         let features = Self(names.iter().map(feature).collect());
@@ -60,7 +68,7 @@ impl Features {
 
     /// What `data.features` can name where all shapes have these columns.
     pub fn nameable(columns: &[&str]) -> Vec<String> {
-        let groups = [("normals", NORMALS), ("colors", COLORS)];
+        let groups = [("normals", NORMALS), ("colors", COLORS), ("room", ROOM)];
         let whole = groups.into_iter().filter(|(_, group)| group.iter().all(|column| columns.contains(column)));
         let (mut names, mut taken) = (Vec::new(), AXES.to_vec());
         for (name, group) in whole {

@@ -4,13 +4,13 @@
 
 pub mod augmentation;
 mod class_folder;
-mod division;
+pub(super) mod division;
 pub(super) mod features;
-mod format;
+pub(super) mod format;
 mod inputs;
 mod modelnet_hdf5;
 mod set;
-mod shape;
+pub(super) mod shape;
 mod surface;
 pub mod survey;
 pub mod synthetic;
@@ -147,7 +147,9 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
 }
 
-fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
+/// # Errors
+/// Fewer points per cloud than the network takes.
+pub(super) fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
     if config.points >= minimum_points {
         return Ok(());
     }

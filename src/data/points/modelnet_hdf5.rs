@@ -3,18 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5_reader::messages::datatype::Datatype;
-use hdf5_reader::{Dataset, H5Type, Hdf5File};
+use hdf5_reader::Hdf5File;
 use rayon::prelude::*;
 
 use super::augmentation::CHANNELS;
 use super::features::{AXES, NORMALS};
 use super::format::Raw;
 use super::set::{Item, Loaded};
+use crate::data::hdf5::{dataset, names, open, read_labels, values, wrong_shape};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 const NAMES: &str = "shape_names.txt";
+
+/// The datasets that every file has.
+const DATASETS: &str = "datasets data and label";
 
 /// The dataset that not every file has.
 const NORMAL: &str = "normal";
@@ -87,14 +90,14 @@ fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
 fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
     let place = path.display().to_string();
     let file = open(path)?;
-    let data = dataset(&file, path, "data")?;
+    let data = dataset(&file, path, "data", DATASETS)?;
     let &[count, points, 3] = data.shape() else {
         return Err(wrong_shape(&place, &data, "(n, points, 3)"));
     };
     if points == 0 {
         return Err(wrong_shape(&place, &data, "(n, points above 0, 3)"));
     }
-    let label = dataset(&file, path, "label")?;
+    let label = dataset(&file, path, "label", DATASETS)?;
     if !(label.shape() == [count] || label.shape() == [count, 1]) {
         return Err(wrong_shape(&place, &label, &format!("({count}, 1), one per cloud")));
     }
@@ -113,7 +116,7 @@ fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result
 }
 
 fn read_normals(file: &Hdf5File, path: &Path, shape: &[u64]) -> Result<Vec<f32>> {
-    let normal = dataset(file, path, NORMAL)?;
+    let normal = dataset(file, path, NORMAL, "a dataset normal")?;
     if normal.shape() != shape {
         return Err(wrong_shape(&path.display().to_string(), &normal, "that of data"));
     }
@@ -132,61 +135,5 @@ fn checked_label(label: i64, classes: usize, name: &str) -> Result<usize> {
             let expected = format!("a label from 0 to {} ({classes} classes in {NAMES})", classes - 1);
             Err(Error::invalid(name, expected, label.to_string()))
         }
-    }
-}
-
-fn open(path: &Path) -> Result<Hdf5File> {
-    Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))
-}
-
-/// The names of the datasets.
-fn names(file: &Hdf5File, path: &Path) -> Result<Vec<String>> {
-    let members = file.root_group().and_then(|root| root.member_names());
-    Ok(members.map_err(|error| unreadable(path, "datasets data and label", error))?.1)
-}
-
-fn dataset(file: &Hdf5File, path: &Path, name: &str) -> Result<Dataset> {
-    let names = names(file, path)?;
-    if !names.iter().any(|found| found == name) {
-        let found = if names.is_empty() { "no datasets".to_owned() } else { names.join(", ") };
-        let expected = if name == NORMAL { "a dataset normal" } else { "datasets data and label" };
-        return Err(Error::invalid(path.display().to_string(), expected, found));
-    }
-    file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))
-}
-
-fn read_labels(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
-    fn widen<T: H5Type + Into<i64>>(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
-        Ok(values::<T>(label, path, "integers")?.into_iter().map(Into::into).collect())
-    }
-    match label.dtype() {
-        Datatype::FixedPoint { size: 1, signed: false, .. } => widen::<u8>(label, path),
-        Datatype::FixedPoint { size: 1, signed: true, .. } => widen::<i8>(label, path),
-        Datatype::FixedPoint { size: 2, signed: false, .. } => widen::<u16>(label, path),
-        Datatype::FixedPoint { size: 2, signed: true, .. } => widen::<i16>(label, path),
-        Datatype::FixedPoint { size: 4, signed: false, .. } => widen::<u32>(label, path),
-        Datatype::FixedPoint { size: 4, signed: true, .. } => widen::<i32>(label, path),
-        _ => values::<i64>(label, path, "integers of at most 8 bytes"),
-    }
-}
-
-fn values<T: H5Type>(dataset: &Dataset, path: &Path, expected: &str) -> Result<Vec<T>> {
-    let array = dataset
-        .read_array::<T>()
-        .map_err(|error| unreadable(path, &format!("{expected} in dataset {}", dataset.name()), error))?;
-    Ok(array.into_raw_vec_and_offset().0)
-}
-
-fn wrong_shape(place: &str, dataset: &Dataset, expected: &str) -> Error {
-    let sizes: Vec<String> = dataset.shape().iter().map(u64::to_string).collect();
-    let place = format!("{place}: dataset {}", dataset.name());
-    Error::invalid(place, format!("shape {expected}"), format!("({})", sizes.join(", ")))
-}
-
-fn unreadable(path: &Path, expected: &str, error: hdf5_reader::error::Error) -> Error {
-    match error {
-        hdf5_reader::error::Error::Io(error) => Error::read(path, error),
-        error => Error::invalid(path.display().to_string(), expected, error.to_string())
-            .with_hint("the file may be cut: download it again"),
     }
 }

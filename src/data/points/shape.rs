@@ -155,7 +155,7 @@ fn write_normal(out: &mut [f32], vector: Vector) {
 }
 
 /// The columns of the features, position first; normals that a mesh does not store are zeros for now.
-fn select(raw: &Raw, features: &Features, place: &str) -> Result<Vec<Vec<f64>>> {
+pub(in crate::data) fn select(raw: &Raw, features: &Features, place: &str) -> Result<Vec<Vec<f64>>> {
     let find = |wanted: &str| raw.columns.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
     let zeros = || vec![0.0; raw.columns.first().map_or(0, |(_, values)| values.len())];
     let column = |wanted: &str| match find(wanted) {
@@ -179,7 +179,9 @@ fn missing(raw: &Raw, features: &Features, wanted: &str, place: &str) -> Error {
     ))
 }
 
-fn check_finite(columns: &[Vec<f64>], place: &str) -> Result<()> {
+/// # Errors
+/// The first number that is not finite, with its point.
+pub(in crate::data) fn check_finite(columns: &[Vec<f64>], place: &str) -> Result<()> {
     for column in columns {
         if let Some(point) = column.iter().position(|value| !(*value as f32).is_finite()) {
             return Err(Error::invalid(format!("{place}, point {point}"), "finite numbers", column[point].to_string())

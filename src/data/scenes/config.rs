@@ -2,21 +2,56 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `[data.scenes]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+use crate::error::{Error, Result};
+
+/// The areas of S3DIS.
+const AREAS: std::ops::RangeInclusive<u8> = 1..=6;
+
+/// `[data.scenes]`: which clouds, and how their points are labelled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SceneDataConfig {
-    /// The area of S3DIS that is for testing, 1 to 6.
+    /// The area of S3DIS whose rooms are for testing, 1 to 6.
     pub area: u8,
+    /// The one category of ShapeNet's parts that is taken, such as `Cap`; absent: all.
+    pub category: Option<String>,
+    /// The column of the labels by its name or number, as in `data.features`, or `last`; absent: `label`, `class` and
+    /// the like.
+    pub label: Option<String>,
+    /// The label of points that have no class; they are neither trained on nor scored.
+    pub unlabelled: i64,
+    /// Side of the columns that a cloud is cut into, in the data's unit; 0: clouds stay whole.
+    pub block: f64,
+    /// The file with the names of the classes in a folder of own clouds: `name` or `number name` per line.
+    pub classes: String,
 }
 
 impl Default for SceneDataConfig {
     fn default() -> Self {
-        Self { area: 5 }
+        Self { area: 5, category: None, label: None, unlabelled: -1, block: 0.0, classes: "classes.txt".to_owned() }
     }
 }
 
 impl SceneDataConfig {
+    /// # Errors
+    /// A value outside its range, with its key.
+    pub fn validate(&self) -> Result<()> {
+        if !AREAS.contains(&self.area) {
+            let expected = format!("an area of S3DIS, {} to {}", AREAS.start(), AREAS.end());
+            return Err(Error::invalid("data.scenes.area", expected, self.area.to_string()));
+        }
+        if !(self.block >= 0.0 && self.block.is_finite()) {
+            let expected = "a side above 0, or 0 for whole clouds";
+            return Err(Error::invalid("data.scenes.block", expected, self.block.to_string()));
+        }
+        for (key, value) in [("category", &self.category), ("label", &self.label)] {
+            if value.as_ref().is_some_and(String::is_empty) {
+                return Err(Error::invalid(format!("data.scenes.{key}"), "a name", "an empty text"));
+            }
+        }
+        Ok(())
+    }
+
     /// True for the defaults: a run of other data than labelled clouds then keeps no such section.
     pub(in crate::data) fn is_default(&self) -> bool {
         *self == Self::default()

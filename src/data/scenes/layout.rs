@@ -1,20 +1,108 @@
-//! How a folder of labelled clouds may look.
+//! Which layout a folder of labelled clouds has, judged by names alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// In words, for messages.
-pub const LAYOUTS: &str = "S3DIS's HDF5 files with all_files.txt and room_filelist.txt";
+use super::own::is_one;
+
+/// What a folder of labelled clouds may look like, for messages.
+pub(in crate::data) const LAYOUTS: &str = "ply_data_all_*.h5, all_files.txt and room_filelist.txt (S3DIS), \
+     synsetoffset2category.txt and folders of its numbers (ShapeNet's parts), or clouds with a column of labels: \
+     {train,test}/FILE or FILE";
+
+/// The list of the blocks' rooms.
+pub(super) const ROOMS: &str = "room_filelist.txt";
+
+/// The list of the files with blocks.
+pub(super) const FILES: &str = "all_files.txt";
+
+/// The list of ShapeNet's categories.
+pub(super) const CATEGORIES: &str = "synsetoffset2category.txt";
 
 /// How a folder stores its clouds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// `ply_data_all_*.h5` with `all_files.txt` and `room_filelist.txt`.
-    S3disHdf5,
+pub(in crate::data) enum Layout {
+    /// `ply_data_all_*.h5`, `all_files.txt` and `room_filelist.txt`.
+    S3dis,
+    /// `<number>/FILE.txt`, or `<number>/points/FILE.pts` and `<number>/points_label/FILE.seg`.
+    ShapeNetPart,
+    /// Clouds with labels in files of their own.
+    Clouds,
 }
 
 impl Layout {
-    /// The layout that `folder` has, judged by names alone.
-    pub fn detect(folder: &Path) -> Option<Self> {
-        folder.join("room_filelist.txt").is_file().then_some(Self::S3disHdf5)
+    /// The layout that `folder` has, also where some of its files are missing: that is told when they are read.
+    pub(in crate::data) fn detect(folder: &Path) -> Option<Self> {
+        let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
+        if has(&[ROOMS, FILES]) {
+            return Some(Self::S3dis);
+        }
+        if has(&[CATEGORIES]) {
+            return Some(Self::ShapeNetPart);
+        }
+        is_one(folder).then_some(Self::Clouds)
+    }
+
+    /// In words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::S3dis => "S3DIS (HDF5)",
+            Self::ShapeNetPart => "ShapeNet-part",
+            Self::Clouds => "labelled clouds",
+        }
+    }
+}
+
+/// True for a folder in a published layout, which holds nothing but labelled clouds.
+pub(in crate::data) fn is_published(folder: &Path) -> bool {
+    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart))
+}
+
+/// Lines that hold something, trimmed, of a list of names.
+///
+/// # Errors
+/// A list that can't be read, or is empty; `expected` says what a line should be.
+pub(super) fn lines(path: &Path, expected: &str) -> crate::error::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| crate::error::Error::read(path, error))?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    if lines.is_empty() {
+        return Err(crate::error::Error::invalid(path.display().to_string(), expected, "an empty file"));
+    }
+    Ok(lines)
+}
+
+/// The part of a path behind its last slash, whichever system wrote it.
+pub(super) fn last_part(path: &str) -> PathBuf {
+    PathBuf::from(path.rsplit(['/', '\\']).next().unwrap_or(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_is_known_by_its_files() {
+        let of = |names: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            for name in names {
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, "").unwrap();
+            }
+            Layout::detect(folder.path())
+        };
+        assert_eq!(of(&["room_filelist.txt", "ply_data_all_0.h5"]), Some(Layout::S3dis));
+        assert_eq!(of(&["synsetoffset2category.txt", "02954340/a.txt"]), Some(Layout::ShapeNetPart));
+        assert_eq!(of(&["train/a.ply", "test/b.ply", "classes.txt"]), Some(Layout::Clouds));
+        assert_eq!(of(&["a.ply", "classes.txt"]), Some(Layout::Clouds));
+        let others: [&[&str]; 5] = [
+            &["classes.txt", "test.txt", "train.txt"],
+            &["train/cup/a.ply", "test/cup/b.ply"],
+            &["cup/a.ply", "test.txt"],
+            &["shape_names.txt", "ply_data_train0.h5"],
+            &["README.txt"],
+        ];
+        others.iter().for_each(|names| assert_eq!(of(names), None, "{names:?}"));
+        assert_eq!(Layout::detect(Path::new("nowhere")), None);
     }
 }

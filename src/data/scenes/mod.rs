@@ -1,34 +1,259 @@
-//! Clouds with a class for every point: read, checked, split, and made into batches of points.
+//! Clouds with a class for every point, as rooms and parts of shapes have: read, checked, split, and made into batches
+//! of points.
+//!
+//! A sample is a group of `data.points` points. A cloud of more has several groups, which together hold every point
+//! once; points that fill up the last one do not count. In training, groups may be random subsets instead
+//! ([`PointOrder::Random`]), as many per cloud.
 
+mod cloud;
 pub mod config;
+mod inputs;
+pub mod labelled_ply;
+mod labels;
 pub(super) mod layout;
+mod own;
+mod s3dis;
+mod set;
+mod shapenet;
+pub mod survey;
+mod synthetic;
+pub mod synthetic_files;
 
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use rand::seq::SliceRandom;
+use tch::Tensor;
+
+use cloud::Cloud;
+use set::{Item, SceneSet};
+
+use super::checks::keep_good;
 use super::config::DataConfig;
-use super::dataset::Dataset;
-use super::inputs::{InputNeeds, Inputs};
+use super::dataset::{Dataset, Targets};
+use super::kind::SampleKind;
+use super::loader::{Access, Samples};
+use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
+use super::points::check_points;
+use super::points::features::Features;
 use super::source::{SetName, Source};
+use super::split::{Split, hold_out, used};
+use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
+use crate::tensor::random::{Key, Purpose};
 
-/// Reads, checks and splits a set.
+pub(super) use own::is_cloud;
+
+pub use inputs::{SceneInputs, read_scenes};
+
+/// How clouds are looked at.
+#[derive(Debug, Clone)]
+struct Preparation {
+    points: usize,
+    channels: usize,
+    normals: Option<usize>,
+    order: PointOrder,
+    augmentation: Augmentation,
+    seed: u64,
+}
+
+impl Preparation {
+    fn new(config: &DataConfig, features: &Features) -> Self {
+        Self {
+            points: config.points,
+            channels: features.channels(),
+            normals: features.normals(),
+            order: config.order,
+            augmentation: config.augmentation,
+            seed: config.split_seed,
+        }
+    }
+}
+
+/// One split of a set of labelled clouds, in groups of points.
+#[derive(Debug)]
+pub struct Scenes {
+    clouds: Vec<Cloud>,
+    /// Cloud and number of each group.
+    groups: Vec<(usize, usize)>,
+    /// By the number of points of clouds with several groups: the order in which these take them.
+    orders: HashMap<usize, Vec<u32>>,
+    labelled: usize,
+    preparation: Preparation,
+}
+
+impl Scenes {
+    fn new(clouds: Vec<Cloud>, preparation: Preparation) -> Self {
+        let count = |cloud: &Cloud| cloud.len().div_ceil(preparation.points);
+        let groups =
+            clouds.iter().enumerate().flat_map(|(index, cloud)| (0..count(cloud)).map(move |group| (index, group)));
+        let groups = groups.collect();
+        let mut orders = HashMap::new();
+        for cloud in clouds.iter().filter(|cloud| count(cloud) > 1) {
+            orders.entry(cloud.len()).or_insert_with(|| order(cloud.len(), preparation.seed));
+        }
+        let labelled = clouds.iter().map(Cloud::labelled).sum();
+        Self { clouds, groups, orders, labelled, preparation }
+    }
+
+    /// The points of a group, as positions in its cloud, and how many of them count; each point of a cloud counts in one
+    /// of its groups.
+    fn group(&self, index: usize) -> (Vec<u32>, usize) {
+        let (cloud, group) = self.groups[index];
+        let (stored, wanted) = (self.clouds[cloud].len(), self.preparation.points);
+        let start = group * wanted;
+        let counted = wanted.min(stored - start);
+        let points = match self.orders.get(&stored) {
+            Some(order) => order[start..].iter().chain(order).copied().take(wanted).collect(),
+            None => (0..stored as u32).cycle().take(wanted).collect(),
+        };
+        (points, counted)
+    }
+
+    /// The points of a sample for this access, and how many of them count.
+    fn chosen(&self, index: usize, access: Access, generator: &mut impl rand::Rng) -> (Vec<u32>, usize) {
+        let Preparation { points, order, .. } = self.preparation;
+        if !access.training || order == PointOrder::First {
+            return self.group(index);
+        }
+        let stored = self.clouds[self.groups[index].0].len();
+        let chosen = choose_points(stored, points, order, generator);
+        (chosen.into_iter().map(|point| point as u32).collect(), points.min(stored))
+    }
+}
+
+/// The points of a cloud in an order that follows from their number and the seed.
+fn order(points: usize, seed: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..points as u32).collect();
+    order.shuffle(&mut Key::new(seed, Purpose::Evaluation).at(0, points as u64).generator());
+    order
+}
+
+impl Samples for Scenes {
+    fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    fn name(&self, index: usize) -> &str {
+        &self.clouds[self.groups[index].0].name
+    }
+
+    fn label(&self, _: usize) -> Option<usize> {
+        None
+    }
+
+    fn smallest_training_batch(&self) -> usize {
+        SampleKind::Scenes.smallest_training_batch()
+    }
+
+    /// Points that have a class.
+    fn targets(&self) -> usize {
+        self.labelled
+    }
+
+    fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {
+        let Preparation { points, channels, normals, augmentation, .. } = self.preparation;
+        let mut values = Vec::with_capacity(indices.len() * points * channels);
+        let mut classes = Vec::with_capacity(indices.len() * points);
+        for index in indices {
+            let mut generator = access.key.at(access.key.epoch, *index as u64).generator();
+            let (chosen, counted) = self.chosen(*index, access, &mut generator);
+            let start = values.len();
+            self.clouds[self.groups[*index].0].copy(&chosen, counted, &mut values, &mut classes);
+            if access.training && augmentation == Augmentation::ScaleTranslate {
+                scale_translate(&mut values[start..], channels, normals, &mut generator);
+            }
+        }
+        let shape = [indices.len(), points, channels].map(|size| size as i64);
+        let points = Tensor::f_from_slice(&values)?.f_view(shape)?;
+        Ok(Batch::Points(PointBatch { points, labels: Tensor::f_from_slice(&classes)? }))
+    }
+}
+
+/// Reads, checks, normalises and splits a set. `seed` decides which clouds are held out for validation, of S3DIS whole
+/// rooms; `minimum_points` is what the network needs of a cloud (k · dilation). Writes into `config` what its
+/// `normalize = "auto"` came to, and of S3DIS its features and the side of its blocks, so that the run keeps them.
 ///
 /// # Errors
-/// Not written yet.
+/// Files that can't be read or aren't what they should be, numbers that aren't finite, labels that are no class, a split
+/// without clouds: with file and point.
 pub fn load(
-    _source: &Source,
-    _config: &mut DataConfig,
-    _set: SetName,
-    _seed: u64,
-    _minimum_points: usize,
+    source: &Source,
+    config: &mut DataConfig,
+    set: SetName,
+    seed: u64,
+    minimum_points: usize,
 ) -> Result<Dataset> {
-    Err(Error::usage("labelled clouds can't be read yet"))
+    check_points(config, minimum_points)?;
+    let SceneSet { opened, reading, origin, .. } = SceneSet::open(source, config, set)?;
+    let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
+    let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), config.skip_bad)?;
+    let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };
+    warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), config.points);
+    let preparation = Preparation::new(config, &reading.features);
+    let [train, validation, test] = divide(parts, config, seed)
+        .map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
+    if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
+        return Err(Error::invalid(format!("{origin}: {empty} split"), "at least one labelled cloud", "none"));
+    }
+    Ok(Dataset {
+        train,
+        validation: (!validation.is_empty()).then_some(validation),
+        test,
+        classes: opened.classes,
+        targets: Targets::PointClasses,
+        unit: "points",
+        channels: reading.features.channels() as i64,
+        origin,
+    })
 }
 
-/// Reads clouds without classes, for prediction.
-///
-/// # Errors
-/// Not written yet.
-pub(super) fn read_inputs(_files: &[PathBuf], _config: &mut DataConfig, _needs: InputNeeds) -> Result<Inputs> {
-    Err(Error::usage("labelled clouds can't be read yet"))
+/// A good item.
+struct Part {
+    split: Split,
+    group: String,
+    clouds: Vec<Cloud>,
 }
+
+/// Clouds for training, validation and testing. A share of the training groups is used at all, and of these a share is
+/// held out where the set has no part for validation.
+fn divide(parts: Vec<Part>, config: &DataConfig, seed: u64) -> [Vec<Cloud>; 3] {
+    let mut seen = HashSet::new();
+    let groups = parts.iter().filter(|part| part.split == Split::Train).map(|part| &part.group);
+    let names: Vec<String> = groups.filter(|name| seen.insert(*name)).cloned().collect();
+    let same_class = vec![0; names.len()];
+    let kept = used(&same_class, config.training_share, Key::new(config.split_seed, Purpose::Subset));
+    let has_validation = parts.iter().any(|part| part.split == Split::Validation);
+    let share = if has_validation { 0.0 } else { config.validation };
+    let marks = hold_out(&vec![0; kept.len()], share, Key::new(seed, Purpose::Split));
+    let split_of: HashMap<String, usize> =
+        kept.iter().zip(marks).map(|(name, is_held_out)| (names[*name].clone(), usize::from(is_held_out))).collect();
+    let mut clouds: [Vec<Cloud>; 3] = Default::default();
+    for part in parts {
+        let place = match part.split {
+            Split::Train => split_of.get(&part.group).copied(),
+            Split::Validation => Some(1),
+            Split::Test => Some(2),
+        };
+        if let Some(place) = place {
+            clouds[place].extend(part.clouds);
+        }
+    }
+    clouds
+}
+
+fn warn_of_repeated_points<'a>(clouds: impl Iterator<Item = &'a Cloud> + Clone, points: usize) {
+    let small = clouds.clone().filter(|cloud| cloud.len() < points);
+    if let Some(smallest) = small.clone().min_by_key(|cloud| cloud.len()) {
+        let (count, all) = (small.count(), clouds.count());
+        tracing::warn!(
+            "{count} of {all} clouds or blocks have fewer than data.points = {points} points (the smallest, {}, {}): \
+             points are repeated for the network, and count once",
+            smallest.name,
+            smallest.len()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

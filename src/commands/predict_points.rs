@@ -1,0 +1,277 @@
+//! `sgas predict` for networks that were trained on labelled clouds: the class of every point of new clouds, as coloured
+//! PLY files, and what share of each file every class has.
+
+use super::predict::{class_names, provenance, refuse_inputs, require_finite};
+use super::predictions::Format;
+use super::trained::Trained;
+use super::{PredictOptions, dataset, percent, print};
+use crate::data::scenes::labelled_ply;
+use crate::data::{EpochPlan, InputNeeds, Loader, SampleKind, SceneInputs, read_scenes};
+use crate::error::{Error, Result};
+use crate::eval;
+use crate::files::{check_place, write_atomically};
+use crate::model::Model;
+use crate::tensor::precision::Precision;
+use crate::tensor::random::{Key, Purpose};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const KIND: SampleKind = SampleKind::Scenes;
+
+/// Predicts every point of the files, writes what was asked for, and prints a table or JSON.
+///
+/// # Errors
+/// Names that are not those of the network's classes, files that won't do, places that can't be written.
+pub(super) fn run(
+    options: &PredictOptions,
+    mut trained: Trained,
+    files: &[PathBuf],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let output = options.output.as_deref().map(|path| Output::of(path, files)).transpose()?;
+    let classes = class_names(&trained, options.classes.as_deref())?;
+    let skip_bad = options.trained.skip_bad;
+    let (minimum_points, device) = (trained.minimum_points(), trained.device());
+    let needs = InputNeeds { minimum_points, draws: 1, device, skip_bad };
+    let inputs = read_scenes(files, &mut trained.run.data, needs)?;
+    let model = trained.network(classes.len(), inputs.channels)?;
+    let clouds = predict(&trained, &*model, classes.len(), &inputs)?;
+    let mut report = Report { provenance: provenance(&trained, &classes, 1), classes, files: Vec::new() };
+    let mut good = clouds.into_iter().zip(&inputs.positions);
+    let mut written = Vec::new();
+    for (position, file) in inputs.files.into_iter().enumerate() {
+        let outcome = match file.error {
+            Some(error) => Err(error),
+            None => {
+                let (cloud, positions) = good.next().expect("a cloud for every good file");
+                match require_finite(KIND, &file.name, &[cloud.confidence]) {
+                    Err(error) if skip_bad => Err(error.to_string()),
+                    checked => {
+                        checked?;
+                        written.extend(
+                            output
+                                .as_ref()
+                                .and_then(|output| output.ply(position))
+                                .map(|path| (path.to_owned(), positions, cloud.classes.clone())),
+                        );
+                        Ok(cloud)
+                    }
+                }
+            }
+        };
+        report.files.push((file.name, outcome));
+    }
+    write(output.as_ref(), &written, &report)?;
+    let text = if options.json { report.to_json() } else { as_text(&trained, &report, options) };
+    print(out, &text)
+}
+
+/// The predicted points of a file, in its order.
+struct PointClasses {
+    classes: Vec<usize>,
+    /// The mean probability of the predicted classes.
+    confidence: f64,
+}
+
+/// Every point of every good file.
+fn predict(trained: &Trained, model: &dyn Model, classes: usize, inputs: &SceneInputs) -> Result<Vec<PointClasses>> {
+    let run = &trained.run;
+    let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
+    let task = dataset::task(classes, trained.targets);
+    let empty = |positions: &Vec<[f64; 3]>| PointClasses { classes: vec![0; positions.len()], confidence: 0.0 };
+    let mut clouds: Vec<PointClasses> = inputs.positions.iter().map(empty).collect();
+    let mut sample = 0;
+    for batch in Loader::new(inputs.samples(), run.data.loader()).epoch(&plan) {
+        // Batch by batch: the probabilities of a large scan's points need much more memory than their classes.
+        let rows = eval::predict(model, task, [batch], trained.device(), Precision::Fp32)?;
+        for group in rows.chunks(run.data.points) {
+            let (file, points) = inputs.rows(sample);
+            let cloud = &mut clouds[file];
+            for (point, row) in points.into_iter().zip(group) {
+                let (class, probability) = best(row);
+                cloud.classes[point as usize] = class;
+                cloud.confidence += probability / cloud.classes.len() as f64;
+            }
+            sample += 1;
+        }
+    }
+    Ok(clouds)
+}
+
+/// The most probable class, the first of equals; NaN where the network gave it.
+fn best(probabilities: &[f64]) -> (usize, f64) {
+    let all = probabilities.iter().copied().enumerate();
+    all.reduce(|best, next| if next.1 > best.1 || next.1.is_nan() { next } else { best }).unwrap_or((0, f64::NAN))
+}
+
+/// Where predictions go besides standard output.
+enum Output {
+    /// A PLY file for each file.
+    Ply(Vec<PathBuf>),
+    /// What is printed, in a file.
+    Summary(PathBuf, Format),
+}
+
+impl Output {
+    /// Told now, not when the work is done: several files for one PLY or of one name, a place that can't be written, one
+    /// of the files to predict.
+    fn of(path: &Path, files: &[PathBuf]) -> Result<Self> {
+        let place = || format!("--output {}", path.display());
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if path.is_dir() || extension.is_empty() {
+            let named = named(path, files)?;
+            if path.is_file() {
+                return Err(Error::invalid(place(), "a folder, or a file named *.ply, *.csv or *.json", "a file"));
+            }
+            named.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
+            return Ok(Self::Ply(named));
+        }
+        check_place("--output", path)?;
+        refuse_inputs(KIND, path, files)?;
+        if extension != "ply" {
+            return Ok(Self::Summary(path.to_owned(), Format::of(path)?));
+        }
+        match files {
+            [_] => Ok(Self::Ply(vec![path.to_owned()])),
+            _ => Err(Error::invalid(place(), "a folder, for a PLY file each", format!("one file for {}", files.len()))),
+        }
+    }
+
+    /// The file for the points of the input at this position.
+    fn ply(&self, position: usize) -> Option<&Path> {
+        match self {
+            Self::Ply(paths) => Some(&paths[position]),
+            Self::Summary(..) => None,
+        }
+    }
+}
+
+/// `<folder>/<name>.ply` for each file.
+fn named(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut taken: HashMap<PathBuf, &PathBuf> = HashMap::new();
+    let path = |file| -> Result<PathBuf> {
+        let name: &PathBuf = file;
+        let path = folder.join(format!("{}.ply", name.file_stem().unwrap_or_default().to_string_lossy()));
+        match taken.insert(path.clone(), name) {
+            Some(other) => {
+                let (place, found) =
+                    (format!("--output {}", folder.display()), format!("{} and {}", other.display(), name.display()));
+                Err(Error::invalid(place, "files with names of their own", found)
+                    .with_hint("predict them one after the other"))
+            }
+            None => Ok(path),
+        }
+    };
+    files.iter().map(path).collect()
+}
+
+fn write(output: Option<&Output>, clouds: &[(PathBuf, &Vec<[f64; 3]>, Vec<usize>)], report: &Report) -> Result<()> {
+    for (path, positions, classes) in clouds {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+        }
+        labelled_ply::write(path, positions, classes, &report.classes)?;
+    }
+    match output {
+        Some(Output::Summary(path, Format::Csv)) => write_atomically(path, &report.to_csv()),
+        Some(Output::Summary(path, Format::Json)) => write_atomically(path, report.to_json().as_bytes()),
+        _ => Ok(()),
+    }
+}
+
+/// What was predicted, of what, and by what.
+struct Report {
+    provenance: Map<String, Value>,
+    classes: Vec<String>,
+    /// Every file, in the order named, or why it was skipped.
+    files: Vec<(String, std::result::Result<PointClasses, String>)>,
+}
+
+impl Report {
+    /// The share of every class.
+    fn shares(&self, cloud: &PointClasses) -> Vec<f64> {
+        let mut counts = vec![0_usize; self.classes.len()];
+        cloud.classes.iter().for_each(|class| counts[*class] += 1);
+        counts.into_iter().map(|count| count as f64 / cloud.classes.len() as f64).collect()
+    }
+
+    fn skipped(&self) -> usize {
+        self.files.iter().filter(|(_, outcome)| outcome.is_err()).count()
+    }
+
+    /// Columns: file, points, confidence, the share of every class, error.
+    fn to_csv(&self) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
+        let told = ["file", "points", "confidence"].map(str::to_owned);
+        write([&told[..], &self.classes, &["error".to_owned()]].concat());
+        for (file, outcome) in &self.files {
+            let (mut row, mut why) = (vec![file.clone()], String::new());
+            match outcome {
+                Ok(cloud) => {
+                    row.extend([cloud.classes.len().to_string(), cloud.confidence.to_string()]);
+                    row.extend(self.shares(cloud).iter().map(f64::to_string));
+                }
+                Err(error) => {
+                    row.resize(3 + self.classes.len(), String::new());
+                    why.clone_from(error);
+                }
+            }
+            row.push(why);
+            write(row);
+        }
+        writer.into_inner().expect("memory takes every byte")
+    }
+
+    fn to_json(&self) -> String {
+        let told = |(file, outcome): &(String, std::result::Result<PointClasses, String>)| match outcome {
+            Ok(cloud) => {
+                let shares = self.classes.iter().cloned().zip(self.shares(cloud).into_iter().map(Value::from));
+                let shares: Map<String, Value> = shares.collect();
+                let (points, confidence) = (cloud.classes.len(), cloud.confidence);
+                json!({ "file": file, "points": points, "confidence": confidence, "shares": shares })
+            }
+            Err(error) => json!({ "file": file, "error": error }),
+        };
+        let mut object = self.provenance.clone();
+        object.insert("clouds".to_owned(), self.files.len().into());
+        object.insert("skipped".to_owned(), self.skipped().into());
+        object.insert("predictions".to_owned(), self.files.iter().map(told).collect());
+        format!("{:#}\n", Value::from(object))
+    }
+
+    /// A line per file with its `top` most frequent classes.
+    fn to_table(&self, top: usize) -> String {
+        let width = self.files.iter().map(|(file, _)| file.chars().count()).max().unwrap_or(0).max("file".len());
+        let mut text = format!("{:<width$}  {:>9}  confidence  share of the points\n", "file", "points");
+        for (file, outcome) in &self.files {
+            text += &match outcome {
+                Ok(cloud) => {
+                    let mut shares: Vec<(usize, f64)> = self.shares(cloud).into_iter().enumerate().collect();
+                    shares.sort_by(|one, other| other.1.total_cmp(&one.1));
+                    let told = shares.iter().take(top).filter(|(_, share)| *share > 0.0);
+                    let told = told.map(|(class, share)| format!("{} {}", self.classes[*class], percent(*share)));
+                    let told = told.collect::<Vec<_>>().join(", ");
+                    let (points, confidence) = (cloud.classes.len(), percent(cloud.confidence));
+                    format!("{file:<width$}  {points:>9}  {confidence:>10}  {told}\n")
+                }
+                Err(why) => format!("{file:<width$}  {:>9}  {:>10}  skipped: {why}\n", "-", "-"),
+            };
+        }
+        text
+    }
+}
+
+fn as_text(trained: &Trained, report: &Report, options: &PredictOptions) -> String {
+    let mut text = format!("weights: {}\n", trained.weights.display());
+    if let Some(data) = &trained.trained_on {
+        text += &format!("trained on: {data}\n");
+    }
+    text += &format!("\n{}\n", report.to_table(options.top));
+    let (all, skipped) = (report.files.len(), report.skipped());
+    let points: usize = report.files.iter().filter_map(|(_, outcome)| Some(outcome.as_ref().ok()?.classes.len())).sum();
+    text += &format!("{points} points of {} clouds predicted, {skipped} skipped\n", all - skipped);
+    options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
+}

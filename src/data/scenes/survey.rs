@@ -1,0 +1,161 @@
+//! What a set of labelled clouds holds: points per class, sizes, rooms, and every cloud that won't do.
+//!
+//! What a cloud must satisfy is checked where it is checked for a run: the set is read as for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::cloud::Cloud;
+use super::labels::IGNORED;
+use super::set::{Item, SceneSet};
+use crate::data::config::DataConfig;
+use crate::data::kind::SampleKind;
+use crate::data::points::features::Features;
+use crate::data::source::{SetName, Source};
+use crate::data::split::Split;
+use crate::data::survey::{ClassCount, Content, Spread, Survey, problem};
+use crate::error::Result;
+
+/// What only sets of labelled clouds hold. Numbers are those of the clouds that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SceneContent {
+    /// Files, or blocks of S3DIS.
+    pub items: usize,
+    /// Clouds as the network gets them: whole, or their blocks.
+    pub clouds: usize,
+    /// Points of each of these.
+    pub points: Option<Spread>,
+    /// Points of all.
+    pub all_points: usize,
+    /// Points without a class.
+    pub unlabelled: usize,
+    /// Clouds for training, for validation where the set says so, and for testing.
+    pub splits: BTreeMap<&'static str, usize>,
+    /// Rooms of S3DIS, and blocks of each area.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<Rooms>,
+    /// Channels per point.
+    pub channels: usize,
+    /// What `data.features` can name, because all clouds have it.
+    pub features: Vec<String>,
+}
+
+/// The rooms of a set of blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rooms {
+    /// All rooms.
+    pub rooms: usize,
+    /// Blocks of each area.
+    pub areas: BTreeMap<String, usize>,
+}
+
+/// Looks at every cloud; see [`crate::data::survey()`].
+pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
+    let set = SceneSet::open(source, &mut config.clone(), SetName::Segmentation)?;
+    let items = &set.opened.items;
+    let good: Vec<(&Item, &Vec<Cloud>)> =
+        items.iter().filter_map(|item| Some((item, item.clouds.as_ref().ok()?))).collect();
+    let content = content(&set, &good);
+    let classes = classes(&set.opened.classes, &good);
+    let problems = items.iter().filter_map(|item| Some(problem(&item.name, item.clouds.as_ref().err()?))).collect();
+    let notes = notes(&content, &classes, &good, config);
+    let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
+    Ok(Survey {
+        kind: SampleKind::Scenes,
+        data: set.origin,
+        layout: set.layout,
+        test_part: set.opened.division,
+        files: set.opened.files,
+        classes,
+        content: Content::Scenes(content),
+        notes,
+        problems,
+        lacking: lacking
+            .map(|split| format!("{} split: expected at least one labelled cloud, found none", split.name())),
+    })
+}
+
+fn content(set: &SceneSet, good: &[(&Item, &Vec<Cloud>)]) -> SceneContent {
+    let clouds = || good.iter().flat_map(|(_, clouds)| clouds.iter());
+    let mut splits = BTreeMap::new();
+    good.iter().for_each(|(item, clouds)| *splits.entry(item.split.name()).or_default() += clouds.len());
+    let all_points = clouds().map(Cloud::len).sum::<usize>();
+    SceneContent {
+        items: good.len(),
+        clouds: clouds().count(),
+        points: Spread::of(clouds().map(Cloud::len)),
+        all_points,
+        unlabelled: all_points - clouds().map(Cloud::labelled).sum::<usize>(),
+        splits,
+        rooms: rooms(good),
+        channels: set.reading.features.channels(),
+        features: Features::nameable(&set.opened.columns.iter().map(String::as_str).collect::<Vec<_>>()),
+    }
+}
+
+/// Where items are blocks of rooms.
+fn rooms(good: &[(&Item, &Vec<Cloud>)]) -> Option<Rooms> {
+    let rooms: BTreeSet<&String> = good.iter().map(|(item, _)| &item.group).collect();
+    let area = |room: &str| room.split('_').take(2).collect::<Vec<_>>().join("_");
+    let are_rooms = good.iter().any(|(item, _)| item.group != item.name);
+    let mut areas = BTreeMap::new();
+    good.iter().for_each(|(item, _)| *areas.entry(area(&item.group)).or_default() += 1);
+    are_rooms.then(|| Rooms { rooms: rooms.len(), areas })
+}
+
+/// Points of each class.
+fn classes(names: &[String], good: &[(&Item, &Vec<Cloud>)]) -> Vec<ClassCount> {
+    let has_validation = good.iter().any(|(item, _)| item.split == Split::Validation);
+    let mut counts: Vec<ClassCount> = names
+        .iter()
+        .map(|class| ClassCount {
+            class: class.clone(),
+            train: 0,
+            validation: has_validation.then_some(0),
+            test: 0,
+            bad: 0,
+        })
+        .collect();
+    for (item, clouds) in good {
+        for class in clouds.iter().flat_map(|cloud| cloud.classes()).filter(|class| **class != IGNORED) {
+            let count = &mut counts[*class as usize];
+            match (item.split, &mut count.validation) {
+                (Split::Test, _) => count.test += 1,
+                (Split::Validation, Some(validation)) => *validation += 1,
+                _ => count.train += 1,
+            }
+        }
+    }
+    counts
+}
+
+fn notes(
+    content: &SceneContent,
+    classes: &[ClassCount],
+    good: &[(&Item, &Vec<Cloud>)],
+    config: &DataConfig,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    for split in [Split::Train, Split::Test] {
+        let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };
+        let lacking: Vec<&str> =
+            classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();
+        if let Some(first) = lacking.first() {
+            notes.push(format!("{} classes, such as {first}, have no {} point", lacking.len(), split.name()));
+        }
+    }
+    if content.unlabelled > 0 {
+        let count = content.unlabelled;
+        notes.push(format!("{count} points have no class: they are neither trained on nor scored"));
+    }
+    let clouds = || good.iter().flat_map(|(_, clouds)| clouds.iter());
+    let wanted = config.points;
+    let small = clouds().filter(|cloud| cloud.len() < wanted).count();
+    if small > 0 {
+        notes.push(format!(
+            "{small} clouds have fewer points than data.points = {wanted}: points are repeated, and count once"
+        ));
+    }
+    notes
+}
