@@ -65,6 +65,42 @@ fn wrong_flags_say_what_they_take() {
 }
 
 #[test]
+fn networks_and_tasks_must_fit_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &[&str]); 8] = [
+        (
+            &["search", "--task", "s3dis"],
+            &["--task: expected a task with cells", "sgas train --task s3dis --model resgcn"],
+        ),
+        (
+            &["train", "--model", "resgcn", "--task", "ppi"],
+            &["--model resgcn: expected a task of labelled clouds", "ppi"],
+        ),
+        (
+            &["train", "--genotype", "Cri2_ModelNet_Best", "--task", "s3dis"],
+            &["Cri2_ModelNet_Best: expected no cell", "found a cell of the point space"],
+        ),
+        (&["train", "--task", "points"], &["which cell?", "--model resgcn --task s3dis"]),
+        (&["train", "--model", "resgcn", "--genotype", "x"], &["cannot be used with"]),
+        (&["train", "--area", "7"], &["expected 1, 2, 3, 4, 5, 6 or all"]),
+        (&["train", "--area", "2", "--task", "segmentation"], &["--area is for the areas of S3DIS"]),
+        (&["show", "resgcn", "--task", "ppi"], &["--task: expected a task of labelled clouds"]),
+    ];
+    for (arguments, texts) in cases {
+        check(folder.path(), arguments, texts);
+    }
+    let sizes = ["train", "--model", "resgcn", "--data", "synthetic", "--set"];
+    let cases: [(&str, &[&str]); 3] = [
+        ("resgcn.k=1", &["resgcn.k: expected 2 to 255, found 1"]),
+        ("resgcn.stochastic=1.5", &["resgcn.stochastic: expected a probability"]),
+        ("data.points=400", &["data.points: expected at least 432, the k · dilation of the network, found 400"]),
+    ];
+    for (set, texts) in cases {
+        check(folder.path(), &[&sizes[..], &[set]].concat(), texts);
+    }
+}
+
+#[test]
 fn a_configuration_is_told_by_file_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&str, &[&str]); 6] = [

@@ -111,7 +111,9 @@ fn blocks_of_s3dis_are_divided_by_area_and_normalised_one_by_one() {
             assert_eq!(samples.targets(), numbers.len() * POINTS);
         }
     }
-    assert!(load(folder.path(), &config()).unwrap().test.name(1).contains("ply_data_all_1.h5: block 1 (Area_5_hallway_2)"));
+    assert!(
+        load(folder.path(), &config()).unwrap().test.name(1).contains("ply_data_all_1.h5: block 1 (Area_5_hallway_2)")
+    );
 }
 
 #[test]
@@ -149,7 +151,10 @@ fn what_is_wrong_with_s3dis_is_told_by_file_and_block() {
     };
     let (two, both): (Vec<f32>, Vec<u64>) = ((3..5).flat_map(block).collect(), vec![2, 8, 9]);
     let (flat, fine) = (vec![2, 8], vec![0; 16]);
-    check(&spoilt(vec![2, 12, 6], two.clone(), flat.clone(), fine.clone()), &["dataset data", "(blocks, points, 9)", "(2, 12, 6)"]);
+    check(
+        &spoilt(vec![2, 12, 6], two.clone(), flat.clone(), fine.clone()),
+        &["dataset data", "(blocks, points, 9)", "(2, 12, 6)"],
+    );
     check(&spoilt(both.clone(), two.clone(), vec![16], fine.clone()), &["dataset label", "(2, 8)", "(16)"]);
     let mut wrong = fine.clone();
     wrong[13] = 13;
@@ -236,7 +241,10 @@ fn both_layouts_of_shapenet_give_the_same_parts() {
             assert_eq!(classes, [[0, 1].repeat(4), [2, 3].repeat(4)].concat());
         }
         assert!(set.test.name(0).contains("shape1"));
-        let mug = DataConfig { scenes: SceneDataConfig { category: Some("mug".into()), ..SceneDataConfig::default() }, ..config() };
+        let mug = DataConfig {
+            scenes: SceneDataConfig { category: Some("mug".into()), ..SceneDataConfig::default() },
+            ..config()
+        };
         let set = load(folder.path(), &mug).unwrap();
         assert_eq!((set.classes, set.train.len()), (vec!["Mug part 1".to_owned(), "Mug part 2".to_owned()], 1));
         let normals = DataConfig { features: vec!["normals".to_owned()], ..config() };
@@ -287,7 +295,10 @@ fn what_is_wrong_with_shapenet_is_told_by_file_and_point() {
     check(true, "synsetoffset2category.txt", "Cap\n", &["a category and its number per line", "'Cap'"]);
     check(true, "synsetoffset2category.txt", "Lamp 1\n", &["shapes of any category", "found none"]);
     let folder = shapenet(true);
-    let other = DataConfig { scenes: SceneDataConfig { category: Some("Mag".into()), ..SceneDataConfig::default() }, ..config() };
+    let other = DataConfig {
+        scenes: SceneDataConfig { category: Some("Mag".into()), ..SceneDataConfig::default() },
+        ..config()
+    };
     let error = refusal(folder.path(), &other);
     assert_mentions(&error, &["data.scenes.category", "'Mag'"]);
     assert_eq!(error.hint(), Some("did you mean Mug?"));
@@ -305,7 +316,10 @@ fn real_parts_are_read_in_both_layouts() {
     }
     let config = DataConfig { points: 1024, order: PointOrder::Random, ..DataConfig::default() };
     let caps = load(&folder.join("shapenetpart-caps"), &config).unwrap();
-    assert_eq!((caps.classes.as_slice(), caps.channels), (["Cap part 1", "Cap part 2"].map(str::to_owned).as_slice(), 3));
+    assert_eq!(
+        (caps.classes.as_slice(), caps.channels),
+        (["Cap part 1", "Cap part 2"].map(str::to_owned).as_slice(), 3)
+    );
     assert_eq!((caps.train.targets(), caps.test.targets()), (13259, 27812), "every point of 5 and 11 caps");
     assert_eq!(caps.test.len(), 33, "three groups of each cap");
     let (points, classes) = evaluated(&*caps.test);

@@ -92,6 +92,21 @@ fn a_killed_training_goes_on_to_the_bit() {
     }
 }
 
+/// Most blocks draw their neighbours, and half precision keeps its master weights.
+#[test]
+fn a_killed_training_on_labelled_clouds_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "--model resgcn --set resgcn.stochastic=0.8 --set train.epochs=8 --amp bf16";
+    output(&mut smoke(folder.path(), "train", "s3dis", &format!("{settings} --out whole")));
+    kill_after(
+        &smoke(folder.path(), "train", "s3dis", &format!("{settings} --out cut")),
+        &folder.path().join("cut"),
+        3,
+    );
+    go_on(folder.path(), "train", "cut");
+    assert_equal_runs(&folder.path().join("whole"), &folder.path().join("cut"));
+}
+
 #[test]
 fn a_log_begins_before_its_run_folder() {
     let folder = tempfile::tempdir().unwrap();
