@@ -13,6 +13,7 @@ use sgas::error::Result;
 use sgas::tensor::bridge::gather::{
     AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum, gather_weighted_sum,
 };
+use sgas::tensor::bridge::linear::linear;
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
@@ -37,6 +38,12 @@ fn main() -> Result<()> {
         println!("\nrows = {rows}, C = {channels}");
         norms(rows, channels);
         unit_lengths(rows, channels);
+    }
+    for (rows, channels) in [(16384, 8), (65536, 16), (16384, 32), (4096, 64)] {
+        println!("\nrows = {rows}, C = {channels}");
+        let inputs = [Tensor::randn([rows, channels], FLOAT), Tensor::randn([channels, channels], FLOAT)];
+        let libtorch = |x: &[Tensor]| x[0].linear(&x[1], None::<&Tensor>);
+        compare("linear", &inputs, |x| linear(&x[0], &x[1]).expect("a map"), libtorch);
     }
     for (clouds, points, channels, k, dilation) in [(4, 1024, 3, 9, 1), (4, 1024, 96, 9, 2), (1, 4096, 64, 16, 27)] {
         println!("\nB = {clouds}, N = {points}, C = {channels}, k = {k}, dilation = {dilation}");

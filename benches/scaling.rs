@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use sgas::batch::{Batch, GraphBatch};
 use sgas::error::{Error, Result};
 use sgas::genotype::{SpaceName, zoo};
-use sgas::model::{self, ModelConfig, NetworkSpec};
+use sgas::model::{self, ModelConfig, NetworkSpec, ResGcnConfig};
 use sgas::ops::{Mode, State, graph};
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
@@ -169,6 +169,7 @@ fn network(nodes: usize, links: Links) -> Result<Box<dyn FnMut()>> {
         model: ModelConfig { channels: CHANNELS, cells: 1 },
         point: PointConfig::default(),
         image: ImageConfig::default(),
+        resgcn: ResGcnConfig::default(),
         classes: CLASSES,
         in_channels: FEATURES,
     };

@@ -3,6 +3,7 @@
 use crate::tensor::bridge::depthwise::{Steps, depthwise};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
+use crate::tensor::layers::linear;
 use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -99,7 +100,7 @@ impl Convolution {
 fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
     let x = if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) };
     let pixels = x.permute([0, 2, 3, 1]);
-    pixels.linear(&weight.flatten(1, -1), None::<&Tensor>).permute([0, 3, 1, 2])
+    linear(&pixels, &weight.flatten(1, -1), None).permute([0, 3, 1, 2])
 }
 
 /// The same images with the channels of a pixel side by side in memory.

@@ -20,6 +20,14 @@ const SMALLEST_LENGTH: f64 = 1e-12;
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
+/// x·Wᵀ + b: (..., C_in) and (C_out, C_in) → (..., C_out).
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    match bias {
+        None if is_fused(x) => done(bridge::linear::linear(x, weight)),
+        bias => x.linear(weight, bias),
+    }
+}
+
 /// A linear map of rows, often a 1×1 convolution of the reference.
 pub struct Linear {
     weight: Tensor,
@@ -75,9 +83,8 @@ impl Linear {
     pub fn forward_repeated(&self, of_cloud: &Tensor, rows: &Tensor) -> Tensor {
         let weight = self.weight();
         let (clouds, channels) = of_cloud.size2().expect("features of clouds are (B, C)");
-        let none = None::<&Tensor>;
-        let repeated = of_cloud.linear(&weight.narrow(1, 0, channels), self.bias.as_ref());
-        let own = rows.linear(&weight.narrow(1, channels, weight.size()[1] - channels), none);
+        let repeated = linear(of_cloud, &weight.narrow(1, 0, channels), self.bias.as_ref());
+        let own = linear(rows, &weight.narrow(1, channels, weight.size()[1] - channels), None);
         let (points, outputs) = own.size2().expect("rows are (R, C)");
         (own.view([clouds, points / clouds, outputs]) + repeated.unsqueeze(1)).view([points, outputs])
     }
@@ -91,7 +98,7 @@ impl Linear {
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        counted(x.linear(&self.weight(), self.bias.as_ref()), self.weight.size()[1])
+        counted(linear(x, &self.weight(), self.bias.as_ref()), self.weight.size()[1])
     }
 }
 

@@ -468,6 +468,10 @@ fn a_point_comes_first_among_its_duplicates() {
     let found = nearest_neighbours(&x, &every(4, 2)).unwrap();
     assert!(found.select(1, 0).equal(&Tensor::arange(200, (Kind::Int64, CPU))));
     assert_eq!(Vec::<i64>::try_from(found.i(150)).unwrap(), [150, 101, 103, 105]);
+    // At many ranks too, which are found another way.
+    let found = nearest_neighbours(&x, &every(4, 20)).unwrap();
+    assert!(found.select(1, 0).equal(&Tensor::arange(200, (Kind::Int64, CPU))));
+    assert_eq!(Vec::<i64>::try_from(found.i(150)).unwrap(), [150, 119, 139, 160]);
 }
 
 #[test]
@@ -478,6 +482,11 @@ fn a_search_that_cannot_be_is_an_error_or_stays_inside() {
     assert!(nearest_neighbours(&x, &[0, -1]).is_err());
     assert!(nearest_neighbours(&x, &[3, 1, 3]).is_err(), "one rank twice");
     assert!(nearest_neighbours(&x.to_kind(Kind::BFloat16), &every(4, 1)).is_err(), "half precision");
+    let inside = |found: Tensor, points| found.max().int64_value(&[]) < points && found.min().int64_value(&[]) >= 0;
     let nothing = nearest_neighbours(&x.full_like(f64::NAN), &every(9, 2));
-    assert!(nothing.is_ok_and(|found| found.max().int64_value(&[]) < 20 && found.min().int64_value(&[]) >= 0));
+    assert!(nothing.is_ok_and(|found| inside(found, 20)));
+    let many = random(&[1, 500, 12], 3).to_kind(Kind::Float);
+    let _ = many.i((0, 7, 3)).fill_(f64::NAN);
+    assert!(nearest_neighbours(&many, &every(16, 25)).is_ok_and(|found| inside(found, 500)));
+    assert!(nearest_neighbours(&many.full_like(f64::NAN), &every(16, 25)).is_ok_and(|found| inside(found, 500)));
 }

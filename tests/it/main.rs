@@ -12,6 +12,7 @@ mod graphs;
 mod image_kernels;
 mod inputs;
 mod kernels;
+mod linear_kernel;
 mod link_kernels;
 mod loader;
 mod memory;

@@ -1,7 +1,7 @@
 //! `edge_conv` (Wang et al. 2019).
 
 use crate::ops::{Mode, Operation, State};
-use crate::tensor::layers::{Activation, Block};
+use crate::tensor::layers::{Activation, Block, linear};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -24,9 +24,8 @@ impl EdgeConvolution {
 impl Operation<Links> for EdgeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let [own, other] = self.block.linear.halves();
-        let none = None::<Tensor>;
-        let target = state.features.linear(&(own - &other), none.as_ref());
-        let source = state.features.linear(&other, none.as_ref());
+        let target = linear(&state.features, &(own - &other), None);
+        let source = linear(&state.features, &other, None);
         links.normed_edge_maximum(&target, &source, &self.block.tail.norm, mode.is_training())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
-use crate::tensor::layers::{Activation, Block};
+use crate::tensor::layers::{Activation, Block, linear};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -31,8 +31,8 @@ impl EdgeConvolution {
     /// Features of the points, (R, C) → (R, C_out).
     pub fn forward_rows(&self, x: &Tensor, neighbours: &Neighbours, training: bool) -> Tensor {
         let [own, other] = self.block.linear.halves();
-        let target = x.linear(&(own - &other), self.block.linear.bias());
-        let source = x.linear(&other, None::<&Tensor>);
+        let target = linear(x, &(own - &other), self.block.linear.bias());
+        let source = linear(x, &other, None);
         neighbours.normed_edge_maximum(&target, &source, self.itself, &self.block.tail.norm, training)
     }
 }

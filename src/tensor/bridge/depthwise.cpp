@@ -1,6 +1,7 @@
 // Depthwise convolution of images that lie channels-last, with or without a ReLU before: one kernel per channel, odd
-// and square, 3, 5 or 7 wide. Vectors run over the channels; a tile of pixels shares the taps that were loaded. The
-// ReLU's output is not stored: backward computes it from the input again.
+// and square, 3, 5 or 7 wide. Vectors run over the channels; a tile of pixels shares the taps that were loaded. Of a band of
+// rows the lines are laid out first, with zeros around, so that pixels at the edge cost what others cost. The ReLU's output
+// is not stored: backward computes it from the input again.
 #include "kernels.h"
 
 #include <ATen/ops/empty.h>
@@ -12,6 +13,8 @@ namespace {
 
 // Output rows whose products are summed in T before they go to double precision.
 constexpr int64_t summed_rows = 4;
+// Output rows of an image that share the lines that were made for them.
+constexpr int64_t band_rows = 16;
 // Pixels that share a tap.
 constexpr int tile = 8;
 
@@ -21,23 +24,67 @@ struct Geometry {
   int64_t height, width;            // of what is read
   int64_t out_height, out_width;
   int64_t kernel, stride, padding, dilation;
+  int64_t spread = 1;               // zeros are put between pixels that are read, as many as this less one
 
-  // The columns whose taps all lie within the image.
-  int64_t inner_begin() const { return std::min(out_width, (padding + stride - 1) / stride); }
-  int64_t inner_end() const {
-    const int64_t room = width - 1 - (kernel - 1) * dilation + padding;
-    return std::max(inner_begin(), room < 0 ? 0 : std::min(out_width, room / stride + 1));
-  }
+  int64_t bands() const { return (out_height + band_rows - 1) / band_rows; }
+  int64_t units() const { return images * bands(); }
+  int64_t reach() const { return (kernel - 1) * dilation; }
+  // Pixels of a line as the window sees it, from the first that it covers to the last.
+  int64_t line() const { return (out_width - 1) * stride + reach() + 1; }
 };
 
-template <class T, bool Relu, int Bytes>
-SGAS_INLINE typename Vector<T, Bytes>::type rectified(const T* from) {
-  using V = Vector<T, Bytes>;
-  return Relu ? V::relu(V::load(from)) : V::load(from);
-}
+// A band of output rows of one image.
+struct Band {
+  int64_t image, begin, end;
 
-// out = Σ_taps x · tap, for output rows counted over all images. With a gate the output is zero where the gate is not
-// positive.
+  Band(const Geometry& at, int64_t unit)
+      : image(unit / at.bands()),
+        begin(unit % at.bands() * band_rows),
+        end(std::min(at.out_height, begin + band_rows)) {}
+};
+
+// The lines that a band reads, of one vector of channels: side by side, rectified where that is asked for, with zeros
+// where the window leaves the image. What follows needs neither to look for edges nor to step over channels.
+template <class T, bool Relu>
+class Lines {
+ public:
+  Lines(const Geometry& at, const T* x) : at_(at), x_(x) {}
+
+  template <int Bytes>
+  SGAS_INLINE const T* fill(const Band& band, int64_t channel) {
+    constexpr int64_t lanes = Vector<T, Bytes>::lanes;
+    const int64_t first = band.begin * at_.stride - at_.padding;
+    const int64_t count = (band.end - band.begin - 1) * at_.stride + at_.reach() + 1;
+    buffer_.resize(count * at_.line() * lanes);
+    for (int64_t index = 0; index < count; ++index) {
+      line<Bytes>(band.image, first + index, channel, buffer_.data() + index * at_.line() * lanes);
+    }
+    return buffer_.data();
+  }
+
+ private:
+  // `y` counts the zeros between rows too.
+  template <int Bytes>
+  SGAS_INLINE void line(int64_t image, int64_t y, int64_t channel, T* to) const {
+    using V = Vector<T, Bytes>;
+    const bool outside = y < 0 || y % at_.spread != 0 || y / at_.spread >= at_.height;
+    const int64_t covered = outside ? 0 : std::min(at_.width, (at_.line() - at_.padding - 1) / at_.spread + 1);
+    if (covered < at_.line()) {
+      std::fill(to, to + at_.line() * V::lanes, T(0));
+    }
+    const T* from = x_ + (image * at_.height + y / at_.spread) * at_.width * at_.channels + channel;
+    for (int64_t column = 0; column < covered; ++column) {
+      const auto pixel = V::load(from + column * at_.channels);
+      V::store(to + (at_.padding + column * at_.spread) * V::lanes, Relu ? V::relu(pixel) : pixel);
+    }
+  }
+
+  const Geometry& at_;
+  const T* x_;
+  std::vector<T> buffer_;
+};
+
+// out = Σ_taps x · tap. With a gate the output is zero where the gate is not positive.
 template <class T, bool Relu>
 struct Correlation {
   using Element = T;
@@ -50,179 +97,134 @@ struct Correlation {
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    over_channels<Bytes>(*this, begin, end, end - begin);
   }
 
   template <int Bytes>
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t first = at.inner_begin();
-      const int64_t last = at.inner_end();
-      int64_t column = 0;
-      for (; column < first; ++column) {
-        pixels<Bytes, 1, true>(row, column, channel);
-      }
-      for (; column + tile <= last; column += tile) {
-        pixels<Bytes, tile, false>(row, column, channel);
-      }
-      for (; column < last; ++column) {
-        pixels<Bytes, 1, false>(row, column, channel);
-      }
-      for (; column < at.out_width; ++column) {
-        pixels<Bytes, 1, true>(row, column, channel);
+    Lines<T, Relu> lines(at, x);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const Band band(at, unit);
+      const T* filled = lines.template fill<Bytes>(band, channel);
+      for (int64_t row = band.begin; row < band.end; ++row) {
+        const T* line = filled + (row - band.begin) * at.stride * at.line() * Vector<T, Bytes>::lanes;
+        const int64_t place = (band.image * at.out_height + row) * at.out_width;
+        if (at.stride == 1) {
+          columns<Bytes, true>(line, place, channel);
+        } else {
+          columns<Bytes, false>(line, place, channel);
+        }
       }
     }
   }
 
-  template <int Bytes, int Pixels, bool Border>
-  SGAS_INLINE void pixels(int64_t row, int64_t column, int64_t channel) const {
+  template <int Bytes, bool Dense>
+  SGAS_INLINE void columns(const T* line, int64_t place, int64_t channel) const {
+    int64_t column = 0;
+    for (; column + tile <= at.out_width; column += tile) {
+      pixels<Bytes, Dense, tile>(line, place, column, channel);
+    }
+    if (column + tile / 2 <= at.out_width) {
+      pixels<Bytes, Dense, tile / 2>(line, place, column, channel);
+      column += tile / 2;
+    }
+    for (; column < at.out_width; ++column) {
+      pixels<Bytes, Dense, 1>(line, place, column, channel);
+    }
+  }
+
+  template <int Bytes, bool Dense, int Pixels>
+  SGAS_INLINE void pixels(const T* line, int64_t place, int64_t column, int64_t channel) const {
     using V = Vector<T, Bytes>;
+    const int64_t step = (Dense ? 1 : at.stride) * V::lanes;
     typename V::type sums[Pixels] = {};
-    const int64_t top = row % at.out_height * at.stride - at.padding;
-    const int64_t left = column * at.stride - at.padding;
     for (int64_t u = 0; u < at.kernel; ++u) {
-      const int64_t y = top + u * at.dilation;
-      if (y < 0 || y >= at.height) {
-        continue;
-      }
-      const T* line = x + (row / at.out_height * at.height + y) * at.width * channels + channel;
+      const T* from = line + u * at.dilation * at.line() * V::lanes + column * step;
+      const T* tap = taps + u * at.kernel * channels + channel;
       for (int64_t v = 0; v < at.kernel; ++v) {
-        const int64_t position = left + v * at.dilation;
-        if (Border && (position < 0 || position >= at.width)) {
-          continue;
-        }
-        const auto tap = V::load(taps + (u * at.kernel + v) * channels + channel);
+        const auto weight = V::load(tap + v * channels);
         for (int pixel = 0; pixel < Pixels; ++pixel) {
-          sums[pixel] += rectified<T, Relu, Bytes>(line + (position + pixel * at.stride) * channels) * tap;
+          sums[pixel] += V::load(from + v * at.dilation * V::lanes + pixel * step) * weight;
         }
       }
     }
     for (int pixel = 0; pixel < Pixels; ++pixel) {
-      const int64_t place = (row * at.out_width + column + pixel) * channels + channel;
+      const int64_t to = (place + column + pixel) * channels + channel;
       if (gate != nullptr) {
-        sums[pixel] = V::load(gate + place) > T(0) ? sums[pixel] : typename V::type{};
+        sums[pixel] = V::load(gate + to) > T(0) ? sums[pixel] : typename V::type{};
       }
-      V::store(out + place, sums[pixel]);
+      V::store(out + to, sums[pixel]);
     }
   }
 };
 
-// The gradient of what a strided convolution read: every pixel gathers from the outputs that its taps reached. Here
-// `at` is that of the convolution itself; rows are those of its input.
-template <class T>
-struct StridedGradient {
-  using Element = T;
-  Geometry at;
-  int64_t channels;
-  const T* grad;
-  const T* taps;
-  const T* gate;
-  T* out;
-
-  template <int Bytes>
-  SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
-  }
-
-  template <int Bytes>
-  SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    using V = Vector<T, Bytes>;
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t column = 0; column < at.width; ++column) {
-        typename V::type sum{};
-        for (int64_t u = 0; u < at.kernel; ++u) {
-          const int64_t y = reached(row % at.height, u, at.out_height);
-          for (int64_t v = 0; y >= 0 && v < at.kernel; ++v) {
-            const int64_t position = reached(column, v, at.out_width);
-            if (position >= 0) {
-              const int64_t from = ((row / at.height * at.out_height + y) * at.out_width + position) * channels;
-              sum += V::load(grad + from + channel) * V::load(taps + (u * at.kernel + v) * channels + channel);
-            }
-          }
-        }
-        const int64_t place = (row * at.width + column) * channels + channel;
-        if (gate != nullptr) {
-          sum = V::load(gate + place) > T(0) ? sum : typename V::type{};
-        }
-        V::store(out + place, sum);
-      }
-    }
-  }
-
-  // The output that read `position` with this tap; -1 where there is none.
-  SGAS_INLINE int64_t reached(int64_t position, int64_t tap, int64_t size) const {
-    const int64_t shifted = position + at.padding - tap * at.dilation;
-    return shifted < 0 || shifted % at.stride != 0 || shifted / at.stride >= size ? -1 : shifted / at.stride;
-  }
-};
-
-// Σ over pixels of gradient · x per tap, for chunks of `summed_rows` output rows of an image.
+// Σ over pixels of gradient · x per tap, for bands of output rows of an image.
 template <class T, bool Relu, int Kernel>
 struct TapGradient {
   using Element = T;
+  // Pixels at a time, so that enough sums are under way.
+  static constexpr int pixels = Kernel == 3 ? 3 : 2;
   Geometry at;
   int64_t channels;
   const T* grad;
   const T* x;
-  double* sums;  // (chunks, kernel, kernel, C)
-
-  int64_t chunks_per_image() const { return (at.out_height + summed_rows - 1) / summed_rows; }
+  double* sums;  // (units, kernel, kernel, C)
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    over_channels<Bytes>(*this, begin, end, 1);
+    over_channels<Bytes>(*this, begin, end, end - begin);
   }
 
   template <int Bytes>
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      for (int64_t u = 0; u < Kernel; ++u) {
-        row_of_taps<Bytes>(chunk, u, channel);
+    Lines<T, Relu> lines(at, x);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const Band band(at, unit);
+      const T* filled = lines.template fill<Bytes>(band, channel);
+      for (int64_t row = band.begin; row < band.end; row += summed_rows) {
+        const int64_t stop = std::min(band.end, row + summed_rows);
+        for (int64_t u = 0; u < Kernel; ++u) {
+          row_of_taps<Bytes>(filled, unit, row, stop, u, channel);
+        }
       }
     }
   }
 
   template <int Bytes>
-  SGAS_INLINE void row_of_taps(int64_t chunk, int64_t u, int64_t channel) const {
+  SGAS_INLINE void row_of_taps(const T* filled, int64_t unit, int64_t begin, int64_t end, int64_t u,
+                               int64_t channel) const {
     using V = Vector<T, Bytes>;
-    const int64_t image = chunk / chunks_per_image();
-    const int64_t start = chunk % chunks_per_image() * summed_rows;
-    typename V::type totals[Kernel] = {};
-    for (int64_t row = start; row < std::min(at.out_height, start + summed_rows); ++row) {
-      const int64_t y = row * at.stride - at.padding + u * at.dilation;
-      if (y < 0 || y >= at.height) {
-        continue;
+    const Band band(at, unit);
+    typename V::type totals[pixels][Kernel] = {};
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t y = (row - band.begin) * at.stride + u * at.dilation;
+      const T* line = filled + y * at.line() * V::lanes;
+      const T* gradients = grad + (band.image * at.out_height + row) * at.out_width * channels + channel;
+      int64_t column = 0;
+      for (; column + pixels <= at.out_width; column += pixels) {
+        for (int pixel = 0; pixel < pixels; ++pixel) {
+          add<Bytes>(line, gradients, column + pixel, totals[pixel]);
+        }
       }
-      const T* line = x + (image * at.height + y) * at.width * channels + channel;
-      const T* gradients = grad + (image * at.out_height + row) * at.out_width * channels + channel;
-      const int64_t first = at.inner_begin();
-      const int64_t last = at.inner_end();
-      for (int64_t column = 0; column < first; ++column) {
-        pixel<Bytes, true>(line, gradients, column, totals);
-      }
-      for (int64_t column = first; column < last; ++column) {
-        pixel<Bytes, false>(line, gradients, column, totals);
-      }
-      for (int64_t column = last; column < at.out_width; ++column) {
-        pixel<Bytes, true>(line, gradients, column, totals);
+      for (; column < at.out_width; ++column) {
+        add<Bytes>(line, gradients, column, totals[0]);
       }
     }
     for (int v = 0; v < Kernel; ++v) {
-      V::flush(sums + ((chunk * Kernel + u) * Kernel + v) * channels + channel, totals[v]);
+      for (int pixel = 1; pixel < pixels; ++pixel) {
+        totals[0][v] += totals[pixel][v];
+      }
+      V::flush(sums + ((unit * Kernel + u) * Kernel + v) * channels + channel, totals[0][v]);
     }
   }
 
-  template <int Bytes, bool Border>
-  SGAS_INLINE void pixel(const T* line, const T* gradients, int64_t column,
-                         typename Vector<T, Bytes>::type (&totals)[Kernel]) const {
+  template <int Bytes>
+  SGAS_INLINE void add(const T* line, const T* gradients, int64_t column,
+                       typename Vector<T, Bytes>::type (&totals)[Kernel]) const {
     using V = Vector<T, Bytes>;
     const auto gradient = V::load(gradients + column * channels);
-    const int64_t left = column * at.stride - at.padding;
     for (int v = 0; v < Kernel; ++v) {
-      const int64_t position = left + v * at.dilation;
-      if (!Border || (position >= 0 && position < at.width)) {
-        totals[v] += gradient * rectified<T, Relu, Bytes>(line + position * channels);
-      }
+      totals[v] += gradient * V::load(line + (column * at.stride + v * at.dilation) * V::lanes);
     }
   }
 };
@@ -250,9 +252,8 @@ std::vector<T> tap_major(const at::Tensor& weight, bool turned) {
 template <class T>
 at::Tensor correlate(const Geometry& at, const at::Tensor& x, const std::vector<T>& taps, bool relu, const T* gate) {
   auto out = image(at, at.out_height, at.out_width, x);
-  const int64_t rows = at.images * at.out_height;
-  const int64_t work = at.out_width * at.channels * at.kernel * at.kernel;
-  const auto run = [&](auto kernel) { parallel(kernel, rows, work); };
+  const int64_t work = std::min(band_rows, at.out_height) * at.out_width * at.channels * at.kernel * at.kernel;
+  const auto run = [&](auto kernel) { parallel(kernel, at.units(), work); };
   const T* from = x.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
   if (relu) {
@@ -263,36 +264,28 @@ at::Tensor correlate(const Geometry& at, const at::Tensor& x, const std::vector<
   return out;
 }
 
-// Of the convolution's input; at stride 1 it is itself a convolution of the gradient with the turned taps.
+// Of the convolution's input: itself a convolution of the gradient with the turned taps, where the gradient's pixels
+// stand as far apart as the window moved.
 template <class T>
 at::Tensor input_gradient(const Geometry& at, const at::Tensor& grad, const at::Tensor& weight, const T* gate) {
-  if (at.stride == 1) {
-    const Geometry back{at.images, at.channels, at.out_height, at.out_width, at.height, at.width, at.kernel, 1,
-                        (at.kernel - 1) * at.dilation - at.padding, at.dilation};
-    return correlate<T>(back, grad, tap_major<T>(weight, true), false, gate);
-  }
-  auto out = image(at, at.height, at.width, grad);
-  const auto taps = tap_major<T>(weight, false);
-  const StridedGradient<T> kernel{at, at.channels, grad.const_data_ptr<T>(), taps.data(), gate,
-                                  out.mutable_data_ptr<T>()};
-  parallel(kernel, at.images * at.height, at.width * at.channels * at.kernel * at.kernel);
-  return out;
+  const Geometry back{at.images, at.channels, at.out_height, at.out_width, at.height, at.width, at.kernel, 1,
+                      at.reach() - at.padding, at.dilation, at.stride};
+  return correlate<T>(back, grad, tap_major<T>(weight, true), false, gate);
 }
 
 template <class T, bool Relu, int Kernel>
 at::Tensor tap_gradient(const Geometry& at, const at::Tensor& grad, const at::Tensor& x) {
   TapGradient<T, Relu, Kernel> kernel{at, at.channels, grad.const_data_ptr<T>(), x.const_data_ptr<T>(), nullptr};
-  const int64_t chunks = at.images * kernel.chunks_per_image();
   const int64_t taps = Kernel * Kernel * at.channels;
-  std::vector<double> sums(chunks * taps);
+  std::vector<double> sums(at.units() * taps);
   kernel.sums = sums.data();
-  parallel(kernel, chunks, summed_rows * at.out_width * taps);
+  parallel(kernel, at.units(), std::min(band_rows, at.out_height) * at.out_width * taps);
   auto gradient = at::empty({at.channels, 1, Kernel, Kernel}, grad.options());
   T* to = gradient.template mutable_data_ptr<T>();
   for (int64_t tap = 0; tap < taps; ++tap) {
     double total = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      total += sums[chunk * taps + tap];
+    for (int64_t unit = 0; unit < at.units(); ++unit) {
+      total += sums[unit * taps + tap];
     }
     to[tap % at.channels * Kernel * Kernel + tap / at.channels] = static_cast<T>(total);
   }

@@ -17,6 +17,7 @@ pub mod autocast;
 pub mod depthwise;
 pub mod device;
 pub mod gather;
+pub mod linear;
 pub mod links;
 pub mod machine;
 pub mod memory;
