@@ -15,7 +15,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images demo-graphs bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +47,10 @@ lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-demo: demo-points demo-images demo-graphs ## search, train and evaluate small networks on synthetic shapes, pictures and graphs (minutes)
+demo: demo-points demo-images demo-graphs demo-scenes ## search, train and evaluate small networks on synthetic shapes, pictures, graphs and rooms (minutes)
 	@printf '\nDrawings of the cells; one after every decision lies in the folders of the searches:\n'
 	@find $(DEMO) -maxdepth 2 -name '*.svg' | sort
-	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes, pictures and graphs are synthetic;\n'
+	@printf '\nEvery decision and epoch: log.txt in the folders of $(DEMO). These shapes, pictures, graphs and rooms are synthetic;\n'
 	@printf 'README.md says how to search and train on real data.\n'
 
 demo-points: build
@@ -79,6 +79,15 @@ demo-graphs: build
 	@$(SGAS) show $(DEMO)/graphs/search --svg $(DEMO)/graphs/cell.svg
 	@printf '\nIts accuracy on nodes of synthetic test graphs (five classes: chance is 20 %%):\n'
 	@$(SGAS) eval --run $(DEMO)/graphs/train
+
+demo-scenes: build
+	rm -rf $(DEMO)/scenes
+	$(SGAS) train --model resgcn --config configs/demo/train-scenes.toml --data synthetic --out $(DEMO)/scenes/train
+	@printf '\nIts scores on the points of synthetic test rooms (thirteen classes):\n'
+	@$(SGAS) eval --run $(DEMO)/scenes/train
+	@$(SGAS) data synth $(DEMO)/scenes/rooms --kind scenes --train 10 --test 10
+	@$(SGAS) predict --run $(DEMO)/scenes/train --input $(DEMO)/scenes/rooms/test --output $(DEMO)/scenes/labelled
+	@printf '\nRooms coloured by the predicted class of every point: $(DEMO)/scenes/labelled\n'
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels
