@@ -104,16 +104,16 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
 /// The categories that have shapes here, and these.
 fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>)> {
     let named = read_categories(&folder.join(CATEGORIES))?;
-    if let Some(wanted) = &config.scenes.category {
-        if !named.iter().any(|category| category.name.eq_ignore_ascii_case(wanted)) {
-            let known: Vec<&str> = named.iter().map(|category| category.name.as_str()).collect();
-            return Err(Error::invalid(
-                "data.scenes.category",
-                format!("a category of {CATEGORIES}"),
-                format!("'{wanted}'"),
-            )
-            .with_hint(nearest::hint(wanted, &known)));
-        }
+    if let Some(wanted) = &config.scenes.category
+        && !named.iter().any(|category| category.name.eq_ignore_ascii_case(wanted))
+    {
+        let known: Vec<&str> = named.iter().map(|category| category.name.as_str()).collect();
+        return Err(Error::invalid(
+            "data.scenes.category",
+            format!("a category of {CATEGORIES}"),
+            format!("'{wanted}'"),
+        )
+        .with_hint(nearest::hint(wanted, &known)));
     }
     let is_wanted = |category: &Category| {
         config.scenes.category.as_ref().is_none_or(|wanted| category.name.eq_ignore_ascii_case(wanted))
@@ -136,7 +136,7 @@ fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>
     Ok((categories, shapes))
 }
 
-/// `Airplane	02691156` per line.
+/// A name and a number per line, such as `Airplane` and `02691156`.
 fn read_categories(path: &Path) -> Result<Vec<Category>> {
     let category = |line: &String| {
         let place = || path.display().to_string();

@@ -1,4 +1,4 @@
-//! NumPy arrays: `.npy`, and `.npz` with one array of points.
+//! NumPy arrays: `.npy`, and `.npz` with one array of points, and perhaps one of their labels.
 //!
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
 //! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
 
+/// The arrays of an archive that may hold a label per point.
+const LABELS: [&str; 3] = ["label", "labels", "class"];
+
 /// How a ZIP archive begins, an empty one too.
 const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
@@ -27,9 +30,31 @@ const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
         let (name, array) = unpack(bytes, place)?;
-        return parse_array(&array, &format!("{place}, array {name}"));
+        let mut raw = parse_array(&array, &format!("{place}, array {name}"))?;
+        add_labels(bytes, &mut raw);
+        return Ok(raw);
     }
     parse_array(bytes, place)
+}
+
+/// Adds an array of one number per point, where the archive has it; whatever else is called so is something else.
+fn add_labels(bytes: &[u8], raw: &mut Raw) {
+    let points = raw.columns.first().map_or(0, |(_, values)| values.len());
+    let read = |name: &str| {
+        let mut array = Vec::new();
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+        archive.by_name(&format!("{name}.npy")).ok()?.read_to_end(&mut array).ok()?;
+        let grid = Grid::read(&array, name).ok()?;
+        let fits = grid.rows == points && grid.columns == 1;
+        fits.then(|| (0..points).map(|row| grid.at(row, 0)).collect::<Vec<f64>>())
+    };
+    for name in
+        LABELS.into_iter().filter(|name| !raw.columns.iter().any(|(column, _)| column == name)).collect::<Vec<_>>()
+    {
+        if let Some(values) = read(name) {
+            raw.columns.push((name.to_owned(), values));
+        }
+    }
 }
 
 /// The array of points in an archive: its name and its bytes.
@@ -42,6 +67,8 @@ fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
     let name = match (names.as_slice(), preferred) {
         ([only], _) => only.clone(),
         (_, Some(points)) => points.to_owned(),
+        ([one, other], _) if LABELS.contains(&other.as_str()) => one.clone(),
+        ([one, other], _) if LABELS.contains(&one.as_str()) => other.clone(),
         _ => return Err(choice_error(names, place)),
     };
     let mut array = Vec::new();
