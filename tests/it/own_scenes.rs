@@ -233,22 +233,31 @@ fn synthetic_rooms_are_written_in_three_formats_and_as_blocks() {
     }
 }
 
-/// Positions, colours and labels of a PLY that `sgas predict` wrote with 32-bit positions, and its header.
-fn read_ply(path: &Path) -> (Vec<[f32; 3]>, Vec<[u8; 3]>, Vec<u16>, String) {
+/// A PLY that `sgas predict` wrote with 32-bit positions.
+struct Labelled {
+    header: String,
+    positions: Vec<[f32; 3]>,
+    colours: Vec<[u8; 3]>,
+    labels: Vec<u16>,
+}
+
+fn read_ply(path: &Path) -> Labelled {
     let bytes = std::fs::read(path).unwrap();
     let end = bytes.windows(11).position(|window| window == b"end_header\n").unwrap() + 11;
-    let header = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let position = |row: &[u8]| [0, 4, 8].map(|at| f32::from_le_bytes(row[at..at + 4].try_into().unwrap()));
     let rows = bytes[end..].chunks_exact(17);
     assert!(rows.remainder().is_empty());
-    let colours = rows.clone().map(|row| row[12..15].try_into().unwrap()).collect();
-    let labels = rows.clone().map(|row| u16::from_le_bytes([row[15], row[16]])).collect();
-    (rows.map(position).collect(), colours, labels, header)
+    Labelled {
+        header: String::from_utf8(bytes[..end].to_vec()).unwrap(),
+        positions: rows.clone().map(position).collect(),
+        colours: rows.clone().map(|row| row[12..15].try_into().unwrap()).collect(),
+        labels: rows.map(|row| u16::from_le_bytes([row[15], row[16]])).collect(),
+    }
 }
 
 /// Rooms and a training on blocks of others.
 fn trained(folder: &Path, size: &str) {
-    run(folder, &format!("data synth rooms --kind scenes --train 10 --test 10 --points 500 --format csv --seed 4"));
+    run(folder, "data synth rooms --kind scenes --train 10 --test 10 --points 500 --format csv --seed 4");
     let train = "train --task s3dis --config smoke/train-s3dis --data synthetic --device cpu --threads 1 --out run";
     run(folder, &format!("{train} {size}"));
 }
@@ -260,7 +269,7 @@ fn every_point_of_a_file_is_predicted_once_and_written_in_its_place() {
     trained(path, "--set train.epochs=2 --set data.points=64");
     let input = "rooms/test/synthetic_room_test_0001.csv";
     let told = run_json(path, &format!("predict --run run --input {input} --output one.ply --json --device cpu"));
-    let (positions, colours, labels, header) = read_ply(&path.join("one.ply"));
+    let Labelled { header, positions, colours, labels } = read_ply(&path.join("one.ply"));
     let text = std::fs::read_to_string(path.join(input)).unwrap();
     let stored: Vec<[f32; 3]> = text
         .lines()
@@ -306,7 +315,7 @@ fn a_folder_of_clouds_gets_a_folder_of_predictions_that_do_not_depend_on_each_ot
         path,
         "predict --run run --input rooms/test/synthetic_room_test_0007.csv --output alone.ply --device cpu --batch 4",
     );
-    let labels = |file: &str| read_ply(&path.join(file)).2;
+    let labels = |file: &str| read_ply(&path.join(file)).labels;
     assert_eq!(labels("alone.ply"), labels("all/synthetic_room_test_0007.ply"));
     run(path, "predict --run run --input rooms/test --output all.csv --device cpu");
     let table = std::fs::read_to_string(path.join("all.csv")).unwrap();
