@@ -119,12 +119,10 @@ impl Output {
         let place = || format!("--output {}", path.display());
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         if path.is_dir() || extension.is_empty() {
-            let named = named(path, files)?;
             if path.is_file() {
                 return Err(Error::invalid(place(), "a folder, or a file named *.ply, *.csv or *.json", "a file"));
             }
-            named.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
-            return Ok(Self::Ply(named));
+            return Ok(Self::Ply(named(path, files)?));
         }
         check_place("--output", path)?;
         refuse_inputs(KIND, path, files)?;
@@ -146,23 +144,21 @@ impl Output {
     }
 }
 
-/// `<folder>/<name>.ply` for each file.
+/// `<folder>/<name>.ply` for each file; none of these is one of the files.
 fn named(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut taken: HashMap<PathBuf, &PathBuf> = HashMap::new();
-    let path = |file| -> Result<PathBuf> {
-        let name: &PathBuf = file;
-        let path = folder.join(format!("{}.ply", name.file_stem().unwrap_or_default().to_string_lossy()));
-        match taken.insert(path.clone(), name) {
-            Some(other) => {
-                let (place, found) =
-                    (format!("--output {}", folder.display()), format!("{} and {}", other.display(), name.display()));
-                Err(Error::invalid(place, "files with names of their own", found)
-                    .with_hint("predict them one after the other"))
-            }
-            None => Ok(path),
+    let path = |file: &PathBuf| folder.join(format!("{}.ply", file.file_stem().unwrap_or_default().to_string_lossy()));
+    let paths: Vec<PathBuf> = files.iter().map(path).collect();
+    paths.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
+    let mut taken: HashMap<&PathBuf, &PathBuf> = HashMap::new();
+    for (path, file) in paths.iter().zip(files) {
+        if let Some(other) = taken.insert(path, file) {
+            let found = format!("{} and {}", other.display(), file.display());
+            let place = format!("--output {}", folder.display());
+            return Err(Error::invalid(place, "files with names of their own", found)
+                .with_hint("predict them one after the other"));
         }
-    };
-    files.iter().map(path).collect()
+    }
+    Ok(paths)
 }
 
 /// What was predicted, of what, and by what.

@@ -167,16 +167,13 @@ fn what_a_run_would_refuse_is_told_and_can_be_left_out() {
     csv("test/none.csv", "x,y,z\n0,0,0\n");
     csv("classes.txt", "0 floor\n1 wall\n2 door\n");
     let out = refused(path, "data info own", &["3 of 6 labelled clouds can't be used", "--skip-bad"]);
+    let out = out.replace(&format!("{}/", path.canonicalize().unwrap().display()), "");
     for told in [
-        "problem: own/train/bad.csv, point 1: label: expected a label of the 3 classes in own/classes.txt, found 7",
-        "own/train/cut.csv, line 2: expected 4 values",
-        "own/test/none.csv: expected a column label (or class), found x, y, z",
+        "problem: own/train/bad.csv, point 1: label: expected a label of the 3 classes in own/classes.txt, found 7\n",
+        "problem: own/train/cut.csv, line 2: expected 4 values",
+        "problem: own/test/none.csv: expected a column label (or class), found x, y, z\n",
     ] {
-        assert!(
-            out.replace(path.to_str().unwrap(), "").replace("//", "/").contains(told.trim_start_matches("own"))
-                || out.contains(told),
-            "{told} is not in {out}"
-        );
+        assert!(out.contains(told), "{told} is not in {out}");
     }
     let train = "train --task segmentation --config smoke/train-segmentation --data own --device cpu --set train.epochs=1 \
                  --set data.points=16 --out run";
