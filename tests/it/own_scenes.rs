@@ -176,7 +176,7 @@ fn what_a_run_would_refuse_is_told_and_can_be_left_out() {
         assert!(out.contains(told), "{told} is not in {out}");
     }
     let train = "train --task segmentation --config smoke/train-segmentation --data own --device cpu --set train.epochs=1 \
-                 --set data.points=16 --out run";
+                 --set data.points=32 --out run";
     refused(path, train, &["bad.csv, point 1", "2 more files are bad"]);
     assert!(!path.join("run").exists());
     let told = run(path, &format!("{train} --skip-bad"));

@@ -213,11 +213,16 @@ fn take_labels(raw: &mut Raw, place: &str) -> Result<Vec<f64>> {
         let expected = "7 columns: x y z nx ny nz and the part";
         return Err(Error::invalid(place, expected, raw.columns.len().to_string()));
     }
-    let labels = raw.columns.pop().map(|(_, values)| values).unwrap_or_default();
-    for (column, name) in raw.columns[3..].iter_mut().zip(NORMALS) {
-        column.0 = name.to_owned();
+    name_normals(raw);
+    Ok(raw.columns.pop().map(|(_, values)| values).unwrap_or_default())
+}
+
+/// Names the normals of a table without header that has 7 columns, as this set's have; others stay as they are.
+pub(super) fn name_normals(raw: &mut Raw) {
+    let names: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
+    if names == ["x", "y", "z", "3", "4", "5", "6"] {
+        raw.columns[3..].iter_mut().zip(NORMALS).for_each(|(column, name)| name.clone_into(&mut column.0));
     }
-    Ok(labels)
 }
 
 /// A whole number per line.

@@ -207,6 +207,19 @@ mod tests {
     }
 
     #[test]
+    fn an_array_of_one_label_per_point_stands_beside_the_points() {
+        let points = array("'|u1'", false, "(2, 3)", &[1, 2, 3, 4, 5, 6]);
+        let labels = array("'|u1'", false, "(2,)", &[7, 9]);
+        for (of_points, of_labels) in [("cloud.npy", "labels.npy"), ("pos.npy", "class.npy")] {
+            let found = columns(&npz(&[(of_labels, labels.clone()), (of_points, points.clone())]));
+            assert_eq!(found.len(), 4);
+            assert_eq!(found[3], (of_labels.trim_end_matches(".npy").to_owned(), vec![7.0, 9.0]));
+        }
+        let of_shapes = array("'|u1'", false, "(1,)", &[7]);
+        assert_eq!(columns(&npz(&[("label.npy", of_shapes), ("pos.npy", points)])).len(), 3, "not one per point");
+    }
+
+    #[test]
     fn archives_give_their_only_array_or_the_one_called_points() {
         let one = array("'|u1'", false, "(1, 3)", &[1, 2, 3]);
         let two = array("'|u1'", false, "(1, 3)", &[4, 5, 6]);
