@@ -56,17 +56,19 @@ pub(super) struct EvalArguments {
     json: bool,
 }
 
-/// Predict the classes of new shapes or pictures, in files of their own
+/// Predict the classes of new shapes or pictures, in files of their own, or of every point of new clouds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sgas predict --input scans                 # by the newest finished training
   sgas predict --run runs/train-points-... --input scans chair.ply --output scans.csv
+  sgas predict --run runs/train-s3dis-... --input rooms --output labelled    # a coloured PLY each
   sgas predict --weights w.safetensors --genotype Cri2_ModelNet_Best --task modelnet40 \\
                --classes shape_names.txt --input chair.ply --json
 
 A network that was trained on shapes takes clouds and meshes, one that was
-trained on pictures takes .jpg, .jpeg, .png and .webp. Points, features, size and
+trained on pictures takes .jpg, .jpeg, .png and .webp. One that was trained on
+labelled clouds gives every point of a cloud a class. Points, features, size and
 normalisation are those that the run evaluates with. A shape's points do not
 depend on the other files or their order. With --votes N the probabilities are
 means over N random subsets of its points.")]
@@ -74,10 +76,11 @@ pub(super) struct PredictArguments {
     /// Files, and folders with files in them and below
     #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
-    /// Also write every probability into this file, *.csv or *.json
-    #[arg(long, value_name = "FILE")]
+    /// Also write every probability into this file, *.csv or *.json; of labelled clouds the classes of all points into
+    /// this *.ply, or a folder of them, or what is printed into *.csv or *.json
+    #[arg(long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
-    /// Classes told per shape or picture
+    /// Classes told per shape, picture or cloud
     #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = positive())]
     top: u64,
     /// Random subsets of a shape's points over which its probabilities are averaged

@@ -146,8 +146,10 @@ fn scenes(content: &SceneContent) -> String {
 }
 
 fn classes(survey: &Survey) -> String {
-    let (has_bad, has_validation) =
-        (!survey.problems.is_empty(), survey.classes.iter().any(|class| class.validation.is_some()));
+    let (has_bad, has_validation) = (
+        !survey.problems.is_empty() && survey.kind != SampleKind::Scenes,
+        survey.classes.iter().any(|class| class.validation.is_some()),
+    );
     let row = |name: &str, counts: [String; 4]| {
         let [train, validation, test, bad] = counts;
         let optional = |is_shown: bool, text: String| if is_shown { format!(" {text:>8}") } else { String::new() };

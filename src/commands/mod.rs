@@ -47,7 +47,7 @@ pub enum Command {
     Train(TrainOptions),
     /// Evaluate trained weights.
     Eval(EvalOptions),
-    /// Predict the classes of new shapes or pictures, or of the nodes of new graphs.
+    /// Predict the classes of new shapes or pictures, of the nodes of new graphs, or of the points of new clouds.
     Predict(PredictOptions),
     /// Show a cell.
     Show(ShowOptions),
@@ -55,9 +55,9 @@ pub enum Command {
     Zoo(ZooOptions),
     /// Say whether this machine can do the job.
     Doctor(DoctorOptions),
-    /// Tell what a folder of shapes, pictures or graphs holds.
+    /// Tell what a folder of shapes, pictures, graphs or labelled clouds holds.
     DataInfo(DataInfoOptions),
-    /// Write synthetic shapes, pictures or graphs as files.
+    /// Write synthetic shapes, pictures, graphs or rooms as files.
     DataSynth(DataSynthOptions),
 }
 

@@ -160,7 +160,7 @@ pub struct PredictOptions {
     pub classes: Option<PathBuf>,
     /// Files, and folders of files.
     pub input: Vec<PathBuf>,
-    /// Where the predictions go besides standard output.
+    /// Where the predictions go besides standard output: a file, of labelled clouds perhaps a folder.
     pub output: Option<PathBuf>,
     /// Classes told per shape or picture.
     pub top: usize,

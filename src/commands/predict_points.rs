@@ -6,7 +6,7 @@ use super::predictions::Format;
 use super::trained::Trained;
 use super::{PredictOptions, dataset, percent, print};
 use crate::data::scenes::labelled_ply;
-use crate::data::{EpochPlan, InputNeeds, Loader, SampleKind, SceneInputs, read_scenes};
+use crate::data::{EpochPlan, InputFile, InputNeeds, Loader, SampleKind, SceneInputs, read_scenes};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::{check_place, write_atomically};
@@ -37,51 +37,49 @@ pub(super) fn run(
     let needs = InputNeeds { minimum_points, draws: 1, device, skip_bad };
     let inputs = read_scenes(files, &mut trained.run.data, needs)?;
     let model = trained.network(classes.len(), inputs.channels)?;
-    let clouds = predict(&trained, &*model, classes.len(), &inputs)?;
+    let mut clouds = predict(&trained, &*model, classes.len(), &inputs)?.into_iter();
     let mut report = Report { provenance: provenance(&trained, &classes, 1), classes, files: Vec::new() };
-    let mut good = clouds.into_iter().zip(&inputs.positions);
-    let mut written = Vec::new();
-    for (position, file) in inputs.files.into_iter().enumerate() {
-        let outcome = match file.error {
+    for (number, InputFile { name, error }) in inputs.files.iter().cloned().enumerate() {
+        let ply = output.as_ref().and_then(|output| output.ply(number));
+        let outcome = match error {
             Some(error) => Err(error),
             None => {
-                let (cloud, positions) = good.next().expect("a cloud for every good file");
-                match require_finite(KIND, &file.name, &[cloud.confidence]) {
+                let cloud = clouds.next().expect("a cloud for every good file");
+                match require_finite(KIND, &name, &[cloud.confidence]) {
                     Err(error) if skip_bad => Err(error.to_string()),
-                    checked => {
-                        checked?;
-                        written.extend(
-                            output
-                                .as_ref()
-                                .and_then(|output| output.ply(position))
-                                .map(|path| (path.to_owned(), positions, cloud.classes.clone())),
-                        );
-                        Ok(cloud)
-                    }
+                    checked => checked.map(|()| Ok(cloud))?,
                 }
             }
         };
-        report.files.push((file.name, outcome));
+        report.files.push(Predicted { name, outcome, ply });
     }
-    write(output.as_ref(), &written, &report)?;
+    report.write(output.as_ref())?;
     let text = if options.json { report.to_json() } else { as_text(&trained, &report, options) };
     print(out, &text)
 }
 
 /// The predicted points of a file, in its order.
-struct PointClasses {
+struct PointClasses<'a> {
+    /// As the file stores them.
+    positions: &'a [[f64; 3]],
     classes: Vec<usize>,
     /// The mean probability of the predicted classes.
     confidence: f64,
 }
 
 /// Every point of every good file.
-fn predict(trained: &Trained, model: &dyn Model, classes: usize, inputs: &SceneInputs) -> Result<Vec<PointClasses>> {
+fn predict<'a>(
+    trained: &Trained,
+    model: &dyn Model,
+    classes: usize,
+    inputs: &'a SceneInputs,
+) -> Result<Vec<PointClasses<'a>>> {
     let run = &trained.run;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let task = dataset::task(classes, trained.targets);
-    let empty = |positions: &Vec<[f64; 3]>| PointClasses { classes: vec![0; positions.len()], confidence: 0.0 };
-    let mut clouds: Vec<PointClasses> = inputs.positions.iter().map(empty).collect();
+    let empty =
+        |positions: &'a Vec<[f64; 3]>| PointClasses { positions, classes: vec![0; positions.len()], confidence: 0.0 };
+    let mut clouds: Vec<PointClasses<'_>> = inputs.positions.iter().map(empty).collect();
     let mut sample = 0;
     for batch in Loader::new(inputs.samples(), run.data.loader()).epoch(&plan) {
         // Batch by batch: the probabilities of a large scan's points need much more memory than their classes.
@@ -121,12 +119,10 @@ impl Output {
         let place = || format!("--output {}", path.display());
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         if path.is_dir() || extension.is_empty() {
-            let named = named(path, files)?;
             if path.is_file() {
                 return Err(Error::invalid(place(), "a folder, or a file named *.ply, *.csv or *.json", "a file"));
             }
-            named.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
-            return Ok(Self::Ply(named));
+            return Ok(Self::Ply(named(path, files)?));
         }
         check_place("--output", path)?;
         refuse_inputs(KIND, path, files)?;
@@ -139,66 +135,74 @@ impl Output {
         }
     }
 
-    /// The file for the points of the input at this position.
-    fn ply(&self, position: usize) -> Option<&Path> {
+    /// The file for the points of the input with this number.
+    fn ply(&self, number: usize) -> Option<PathBuf> {
         match self {
-            Self::Ply(paths) => Some(&paths[position]),
+            Self::Ply(paths) => Some(paths[number].clone()),
             Self::Summary(..) => None,
         }
     }
 }
 
-/// `<folder>/<name>.ply` for each file.
+/// `<folder>/<name>.ply` for each file; none of these is one of the files.
 fn named(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut taken: HashMap<PathBuf, &PathBuf> = HashMap::new();
-    let path = |file| -> Result<PathBuf> {
-        let name: &PathBuf = file;
-        let path = folder.join(format!("{}.ply", name.file_stem().unwrap_or_default().to_string_lossy()));
-        match taken.insert(path.clone(), name) {
-            Some(other) => {
-                let (place, found) =
-                    (format!("--output {}", folder.display()), format!("{} and {}", other.display(), name.display()));
-                Err(Error::invalid(place, "files with names of their own", found)
-                    .with_hint("predict them one after the other"))
-            }
-            None => Ok(path),
+    let path = |file: &PathBuf| folder.join(format!("{}.ply", file.file_stem().unwrap_or_default().to_string_lossy()));
+    let paths: Vec<PathBuf> = files.iter().map(path).collect();
+    paths.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
+    let mut taken: HashMap<&PathBuf, &PathBuf> = HashMap::new();
+    for (path, file) in paths.iter().zip(files) {
+        if let Some(other) = taken.insert(path, file) {
+            let found = format!("{} and {}", other.display(), file.display());
+            let place = format!("--output {}", folder.display());
+            return Err(Error::invalid(place, "files with names of their own", found)
+                .with_hint("predict them one after the other"));
         }
-    };
-    files.iter().map(path).collect()
-}
-
-fn write(output: Option<&Output>, clouds: &[(PathBuf, &Vec<[f64; 3]>, Vec<usize>)], report: &Report) -> Result<()> {
-    for (path, positions, classes) in clouds {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
-        }
-        labelled_ply::write(path, positions, classes, &report.classes)?;
     }
-    match output {
-        Some(Output::Summary(path, Format::Csv)) => write_atomically(path, &report.to_csv()),
-        Some(Output::Summary(path, Format::Json)) => write_atomically(path, report.to_json().as_bytes()),
-        _ => Ok(()),
-    }
+    Ok(paths)
 }
 
 /// What was predicted, of what, and by what.
-struct Report {
+struct Report<'a> {
     provenance: Map<String, Value>,
     classes: Vec<String>,
-    /// Every file, in the order named, or why it was skipped.
-    files: Vec<(String, std::result::Result<PointClasses, String>)>,
+    /// Every file, in the order named.
+    files: Vec<Predicted<'a>>,
 }
 
-impl Report {
+/// A file.
+struct Predicted<'a> {
+    name: String,
+    /// Its points, or why it was skipped.
+    outcome: std::result::Result<PointClasses<'a>, String>,
+    /// Where its points are written.
+    ply: Option<PathBuf>,
+}
+
+impl Report<'_> {
+    fn write(&self, output: Option<&Output>) -> Result<()> {
+        for file in &self.files {
+            let (Some(path), Ok(cloud)) = (&file.ply, &file.outcome) else { continue };
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+            }
+            labelled_ply::write(path, cloud.positions, &cloud.classes, &self.classes)?;
+        }
+        match output {
+            Some(Output::Summary(path, Format::Csv)) => write_atomically(path, &self.to_csv()),
+            Some(Output::Summary(path, Format::Json)) => write_atomically(path, self.to_json().as_bytes()),
+            _ => Ok(()),
+        }
+    }
+
     /// The share of every class.
-    fn shares(&self, cloud: &PointClasses) -> Vec<f64> {
+    fn shares(&self, cloud: &PointClasses<'_>) -> Vec<f64> {
         let mut counts = vec![0_usize; self.classes.len()];
         cloud.classes.iter().for_each(|class| counts[*class] += 1);
         counts.into_iter().map(|count| count as f64 / cloud.classes.len() as f64).collect()
     }
 
     fn skipped(&self) -> usize {
-        self.files.iter().filter(|(_, outcome)| outcome.is_err()).count()
+        self.files.iter().filter(|file| file.outcome.is_err()).count()
     }
 
     /// Columns: file, points, confidence, the share of every class, error.
@@ -207,7 +211,7 @@ impl Report {
         let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
         let told = ["file", "points", "confidence"].map(str::to_owned);
         write([&told[..], &self.classes, &["error".to_owned()]].concat());
-        for (file, outcome) in &self.files {
+        for Predicted { name: file, outcome, .. } in &self.files {
             let (mut row, mut why) = (vec![file.clone()], String::new());
             match outcome {
                 Ok(cloud) => {
@@ -226,7 +230,7 @@ impl Report {
     }
 
     fn to_json(&self) -> String {
-        let told = |(file, outcome): &(String, std::result::Result<PointClasses, String>)| match outcome {
+        let told = |Predicted { name: file, outcome, .. }: &Predicted<'_>| match outcome {
             Ok(cloud) => {
                 let shares = self.classes.iter().cloned().zip(self.shares(cloud).into_iter().map(Value::from));
                 let shares: Map<String, Value> = shares.collect();
@@ -244,9 +248,9 @@ impl Report {
 
     /// A line per file with its `top` most frequent classes.
     fn to_table(&self, top: usize) -> String {
-        let width = self.files.iter().map(|(file, _)| file.chars().count()).max().unwrap_or(0).max("file".len());
+        let width = self.files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0).max("file".len());
         let mut text = format!("{:<width$}  {:>9}  confidence  share of the points\n", "file", "points");
-        for (file, outcome) in &self.files {
+        for Predicted { name: file, outcome, .. } in &self.files {
             text += &match outcome {
                 Ok(cloud) => {
                     let mut shares: Vec<(usize, f64)> = self.shares(cloud).into_iter().enumerate().collect();
@@ -264,14 +268,14 @@ impl Report {
     }
 }
 
-fn as_text(trained: &Trained, report: &Report, options: &PredictOptions) -> String {
+fn as_text(trained: &Trained, report: &Report<'_>, options: &PredictOptions) -> String {
     let mut text = format!("weights: {}\n", trained.weights.display());
     if let Some(data) = &trained.trained_on {
         text += &format!("trained on: {data}\n");
     }
     text += &format!("\n{}\n", report.to_table(options.top));
     let (all, skipped) = (report.files.len(), report.skipped());
-    let points: usize = report.files.iter().filter_map(|(_, outcome)| Some(outcome.as_ref().ok()?.classes.len())).sum();
+    let points: usize = report.files.iter().filter_map(|file| Some(file.outcome.as_ref().ok()?.classes.len())).sum();
     text += &format!("{points} points of {} clouds predicted, {skipped} skipped\n", all - skipped);
     options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
 }

@@ -27,8 +27,8 @@ pub struct DataConfig {
     /// Share of the training split that is used at all, by class; for runs that must be short. `split_seed` chooses.
     /// Where there are several graphs, shares take whole ones, else nodes.
     pub training_share: f64,
-    /// Share of what is used of the training split that is held out for validation, by class; of graphs without a part
-    /// for validation.
+    /// Share of what is used of the training split that is held out for validation, by class; of graphs and labelled
+    /// clouds without a part for validation, of S3DIS whole rooms.
     pub validation: f64,
     /// In a folder without `train` and `test`: the list of the files, or nodes, for training.
     pub train_list: String,

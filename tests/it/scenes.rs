@@ -111,6 +111,10 @@ fn blocks_of_s3dis_are_divided_by_area_and_normalised_one_by_one() {
             assert_eq!(samples.targets(), numbers.len() * POINTS);
         }
     }
+    let held = DataConfig { validation: 0.5, ..config() };
+    let set = load(folder.path(), &held).unwrap();
+    let sizes = (set.train.len(), set.validation.unwrap().len());
+    assert!(sizes == (1, 2) || sizes == (2, 1), "whole rooms are held out, not {sizes:?}");
     assert!(
         load(folder.path(), &config()).unwrap().test.name(1).contains("ply_data_all_1.h5: block 1 (Area_5_hallway_2)")
     );

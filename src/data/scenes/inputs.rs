@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::cloud::{Cloud, Cut};
 use super::labels::IGNORED;
 use super::set::reading;
+use super::shapenet::name_normals;
 use super::{Preparation, Scenes};
 use crate::data::config::DataConfig;
 use crate::data::inputs::{InputFile, InputNeeds, read_each};
@@ -61,7 +62,10 @@ pub fn read_scenes(files: &[PathBuf], config: &mut DataConfig, needs: InputNeeds
     let reading = reading(config)?;
     let read = |path: &Path| {
         let place = path.display().to_string();
-        let raw = format::read(path)?;
+        let mut raw = format::read(path)?;
+        if reading.features.normals().is_some() {
+            name_normals(&mut raw);
+        }
         let column = |axis: &str| raw.columns.iter().find(|(name, _)| name == axis).map(|(_, values)| values.clone());
         let [x, y, z] = AXES.map(|axis| column(axis).unwrap_or_default());
         let positions: Vec<[f64; 3]> = x.into_iter().zip(y).zip(z).map(|((x, y), z)| [x, y, z]).collect();

@@ -62,7 +62,10 @@ impl ClassList {
     }
 
     fn add(&mut self, number: i64, name: &str) -> Result<()> {
-        let class = Class::try_from(self.names.len()).unwrap_or(Class::MAX);
+        let class = self.names.len() as Class;
+        if self.names.len() as i64 >= MOST_CLASSES {
+            return Err(Error::invalid(self.place.clone(), format!("at most {MOST_CLASSES} classes"), "more"));
+        }
         let is_new = !self.names.iter().any(|known| known == name);
         if !is_new || self.numbers.insert(number, class).is_some() {
             let found = format!("'{number} {name}' again");
@@ -237,6 +240,27 @@ mod tests {
         let names = list("floor\nwall\n").unwrap();
         assert!(message(&[1.0, 2.0], Some(names)).contains("point 1: label: expected a label of the 2 classes in "));
         assert_eq!(message(&[-1.0, -1.0], None), "a.ply: label: expected points with a class, found -1 alone");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,60}(\n.{0,20}){0,5}") {
+            if let Ok(list) = list(&text) {
+                proptest::prop_assert_eq!(list.names().len(), list.numbers.len());
+            }
+        }
+
+        #[test]
+        fn every_label_of_a_list_is_found(numbers in proptest::collection::btree_set(-50_i64..50, 1..20)) {
+            let text: String = numbers.iter().map(|number| format!("{number} class {number}\n")).collect();
+            let labels: Vec<f64> = numbers.iter().map(|number| *number as f64).collect();
+            let found = labelling(None, Some(list(&text).unwrap())).classes(&raw(&[("label", &labels)]), "a");
+            let expected: Vec<Class> = numbers.iter().enumerate().map(|(class, number)| if *number == -1 { IGNORED } else { class as Class }).collect();
+            match found {
+                Ok((_, classes)) => proptest::prop_assert_eq!(classes, expected),
+                Err(error) => proptest::prop_assert!(expected == [IGNORED], "{}", error),
+            }
+        }
     }
 
     #[test]

@@ -191,8 +191,10 @@ pub fn load(
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };
     warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), config.points);
     let preparation = Preparation::new(config, &reading.features);
-    let [train, validation, test] = divide(parts, config, seed)
-        .map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
+    let divided = divide(parts, config, seed);
+    warn_of_unlearned_classes(&divided[0], &opened.classes);
+    let [train, validation, test] =
+        divided.map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
     if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
         return Err(Error::invalid(format!("{origin}: {empty} split"), "at least one labelled cloud", "none"));
     }
@@ -252,6 +254,17 @@ fn warn_of_repeated_points<'a>(clouds: impl Iterator<Item = &'a Cloud> + Clone, 
             smallest.name,
             smallest.len()
         );
+    }
+}
+
+fn warn_of_unlearned_classes(train: &[Cloud], classes: &[String]) {
+    let mut is_there = vec![false; classes.len()];
+    let all = train.iter().flat_map(Cloud::classes).filter(|class| **class != labels::IGNORED);
+    all.for_each(|class| is_there[*class as usize] = true);
+    let lacking: Vec<&String> =
+        classes.iter().zip(is_there).filter_map(|(class, is_there)| (!is_there).then_some(class)).collect();
+    if let Some(first) = lacking.first() {
+        tracing::warn!("{} of {} classes, such as {first}, have no training point", lacking.len(), classes.len());
     }
 }
 

@@ -104,16 +104,16 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
 /// The categories that have shapes here, and these.
 fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>)> {
     let named = read_categories(&folder.join(CATEGORIES))?;
-    if let Some(wanted) = &config.scenes.category {
-        if !named.iter().any(|category| category.name.eq_ignore_ascii_case(wanted)) {
-            let known: Vec<&str> = named.iter().map(|category| category.name.as_str()).collect();
-            return Err(Error::invalid(
-                "data.scenes.category",
-                format!("a category of {CATEGORIES}"),
-                format!("'{wanted}'"),
-            )
-            .with_hint(nearest::hint(wanted, &known)));
-        }
+    if let Some(wanted) = &config.scenes.category
+        && !named.iter().any(|category| category.name.eq_ignore_ascii_case(wanted))
+    {
+        let known: Vec<&str> = named.iter().map(|category| category.name.as_str()).collect();
+        return Err(Error::invalid(
+            "data.scenes.category",
+            format!("a category of {CATEGORIES}"),
+            format!("'{wanted}'"),
+        )
+        .with_hint(nearest::hint(wanted, &known)));
     }
     let is_wanted = |category: &Category| {
         config.scenes.category.as_ref().is_none_or(|wanted| category.name.eq_ignore_ascii_case(wanted))
@@ -136,7 +136,7 @@ fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>
     Ok((categories, shapes))
 }
 
-/// `Airplane	02691156` per line.
+/// A name and a number per line, such as `Airplane` and `02691156`.
 fn read_categories(path: &Path) -> Result<Vec<Category>> {
     let category = |line: &String| {
         let place = || path.display().to_string();
@@ -213,11 +213,16 @@ fn take_labels(raw: &mut Raw, place: &str) -> Result<Vec<f64>> {
         let expected = "7 columns: x y z nx ny nz and the part";
         return Err(Error::invalid(place, expected, raw.columns.len().to_string()));
     }
-    let labels = raw.columns.pop().map(|(_, values)| values).unwrap_or_default();
-    for (column, name) in raw.columns[3..].iter_mut().zip(NORMALS) {
-        column.0 = name.to_owned();
+    name_normals(raw);
+    Ok(raw.columns.pop().map(|(_, values)| values).unwrap_or_default())
+}
+
+/// Names the normals of a table without header that has 7 columns, as this set's have; others stay as they are.
+pub(super) fn name_normals(raw: &mut Raw) {
+    let names: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
+    if names == ["x", "y", "z", "3", "4", "5", "6"] {
+        raw.columns[3..].iter_mut().zip(NORMALS).for_each(|(column, name)| name.clone_into(&mut column.0));
     }
-    Ok(labels)
 }
 
 /// A whole number per line.

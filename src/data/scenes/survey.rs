@@ -101,7 +101,7 @@ fn rooms(good: &[(&Item, &Vec<Cloud>)]) -> Option<Rooms> {
     let are_rooms = good.iter().any(|(item, _)| item.group != item.name);
     let mut areas = BTreeMap::new();
     good.iter().for_each(|(item, _)| *areas.entry(area(&item.group)).or_default() += 1);
-    are_rooms.then(|| Rooms { rooms: rooms.len(), areas })
+    are_rooms.then_some(Rooms { rooms: rooms.len(), areas })
 }
 
 /// Points of each class.

@@ -1,4 +1,4 @@
-//! NumPy arrays: `.npy`, and `.npz` with one array of points.
+//! NumPy arrays: `.npy`, and `.npz` with one array of points, and perhaps one of their labels.
 //!
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
 //! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
 
+/// The arrays of an archive that may hold a label per point.
+const LABELS: [&str; 3] = ["label", "labels", "class"];
+
 /// How a ZIP archive begins, an empty one too.
 const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
@@ -27,9 +30,31 @@ const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
         let (name, array) = unpack(bytes, place)?;
-        return parse_array(&array, &format!("{place}, array {name}"));
+        let mut raw = parse_array(&array, &format!("{place}, array {name}"))?;
+        add_labels(bytes, &mut raw);
+        return Ok(raw);
     }
     parse_array(bytes, place)
+}
+
+/// Adds an array of one number per point, where the archive has it; whatever else is called so is something else.
+fn add_labels(bytes: &[u8], raw: &mut Raw) {
+    let points = raw.columns.first().map_or(0, |(_, values)| values.len());
+    let read = |name: &str| {
+        let mut array = Vec::new();
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+        archive.by_name(&format!("{name}.npy")).ok()?.read_to_end(&mut array).ok()?;
+        let grid = Grid::read(&array, name).ok()?;
+        let fits = grid.rows == points && grid.columns == 1;
+        fits.then(|| (0..points).map(|row| grid.at(row, 0)).collect::<Vec<f64>>())
+    };
+    for name in
+        LABELS.into_iter().filter(|name| !raw.columns.iter().any(|(column, _)| column == name)).collect::<Vec<_>>()
+    {
+        if let Some(values) = read(name) {
+            raw.columns.push((name.to_owned(), values));
+        }
+    }
 }
 
 /// The array of points in an archive: its name and its bytes.
@@ -42,6 +67,8 @@ fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
     let name = match (names.as_slice(), preferred) {
         ([only], _) => only.clone(),
         (_, Some(points)) => points.to_owned(),
+        ([one, other], _) if LABELS.contains(&other.as_str()) => one.clone(),
+        ([one, other], _) if LABELS.contains(&one.as_str()) => other.clone(),
         _ => return Err(choice_error(names, place)),
     };
     let mut array = Vec::new();
@@ -177,6 +204,19 @@ mod tests {
             assert_eq!((column.0.as_str(), column.1.as_slice()), (name, &values[..]));
         }
         assert_eq!(raw.len(), 4);
+    }
+
+    #[test]
+    fn an_array_of_one_label_per_point_stands_beside_the_points() {
+        let points = array("'|u1'", false, "(2, 3)", &[1, 2, 3, 4, 5, 6]);
+        let labels = array("'|u1'", false, "(2,)", &[7, 9]);
+        for (of_points, of_labels) in [("cloud.npy", "labels.npy"), ("pos.npy", "class.npy")] {
+            let found = columns(&npz(&[(of_labels, labels.clone()), (of_points, points.clone())]));
+            assert_eq!(found.len(), 4);
+            assert_eq!(found[3], (of_labels.trim_end_matches(".npy").to_owned(), vec![7.0, 9.0]));
+        }
+        let of_shapes = array("'|u1'", false, "(1,)", &[7]);
+        assert_eq!(columns(&npz(&[("label.npy", of_shapes), ("pos.npy", points)])).len(), 3, "not one per point");
     }
 
     #[test]

@@ -300,7 +300,7 @@ fn clouds_of_other_programs_are_read() {
         ("numpy_half.npy", "x y z 3 4 5"),
         ("numpy_fortran.npy", "x y z 3 4 5"),
         ("numpy.npz", "x y z 3 4 5"),
-        ("numpy_compressed.npz", "x y z 3 4 5"),
+        ("numpy_compressed.npz", "x y z 3 4 5 label"),
         ("numpy.txt", "x y z 3 4 5"),
         ("numpy.csv", NORMALS),
     ] {
