@@ -1,5 +1,6 @@
 //! Whole runs of the program on tiny synthetic data: what they leave, whether they repeat, whether they go on.
 
+mod areas;
 mod graphs;
 mod images;
 mod predict;
