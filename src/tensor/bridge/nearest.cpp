@@ -2,8 +2,6 @@
 #include "selection.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
 #include <limits>
@@ -13,10 +11,12 @@
 namespace sgas {
 namespace {
 
-// Rows of distances at a time: enough for a matrix product to be efficient, few enough for the cache.
-constexpr int64_t block_rows = 64;
+// Rows of distances at a time: enough to share a panel of points, few enough for the cache.
+constexpr int64_t block_rows = 32;
 // Up to so many channels the differences themselves are cheaper than a matrix product, and more exact.
 constexpr int64_t direct_channels = 8;
+// Points of a panel: whole vectors of any width, two at a time.
+constexpr int64_t panel_points = 32;
 
 struct Search {
   int64_t points;
@@ -62,20 +62,55 @@ struct DirectDistances {
   }
 };
 
-// The same from inner products: |x_i|² - 2 x_i·x_j + |x_j|².
+// The same from inner products: |x_i|² - 2 x_i·x_j + |x_j|². Points that are compared lie in panels, so that a panel
+// stays in the first cache while all rows of the block meet it.
 struct ProductDistances {
   const Search& search;
   const float* squares;
-  const float* products;
+  const float* rows;
+  const float* panels;  // (panels, C, panel_points)
   int64_t start;
   float* out;
 
   template <int Bytes>
   SGAS_INLINE void run(int64_t begin, int64_t end) const {
-    for (int64_t row = begin; row < end; ++row) {
-      const float own = squares[start + row];
-      for (int64_t point = 0; point < search.points; ++point) {
-        out[row * search.stride + point] = own - 2 * products[row * search.points + point] + squares[point];
+    constexpr int64_t step = 2 * Vector<float, Bytes>::lanes;
+    constexpr int tile = Bytes == 64 ? 8 : 4;
+    for (int64_t first = 0; first < search.points; first += panel_points) {
+      for (int64_t within = 0; within < panel_points; within += step) {
+        int64_t row = begin;
+        for (; row + tile <= end; row += tile) {
+          distances<Bytes, tile>(row, first, within);
+        }
+        for (; row < end; ++row) {
+          distances<Bytes, 1>(row, first, within);
+        }
+      }
+    }
+  }
+
+  // Of some rows to two vectors of points. A row of distances has room for whole panels.
+  template <int Bytes, int Rows>
+  SGAS_INLINE void distances(int64_t row, int64_t first, int64_t within) const {
+    using V = Vector<float, Bytes>;
+    typename V::type sums[Rows][2] = {};
+    const float* panel = panels + first * search.channels + within;
+    const float* own = rows + (start + row) * search.channels;
+    for (int64_t channel = 0; channel < search.channels; ++channel) {
+      const auto left = V::load(panel + channel * panel_points);
+      const auto right = V::load(panel + channel * panel_points + V::lanes);
+      for (int one = 0; one < Rows; ++one) {
+        const float value = own[one * search.channels + channel];
+        sums[one][0] += value * left;
+        sums[one][1] += value * right;
+      }
+    }
+    for (int one = 0; one < Rows; ++one) {
+      float* to = out + (row + one) * search.stride + first + within;
+      const float square = squares[start + row + one];
+      for (int vector = 0; vector < 2; ++vector) {
+        const auto other = V::load(squares + first + within + vector * V::lanes);
+        V::store(to + vector * V::lanes, square - 2 * sums[one][vector] + other);
       }
     }
   }
@@ -96,7 +131,7 @@ struct Selection {
     for (int64_t row = begin; row < end; ++row) {
       float* own = distances + row * search.stride;
       own[start + row] = -std::numeric_limits<float>::infinity();
-      selection.run<Bytes>({own, search.points, search.stride}, found.data());
+      selection.run<Bytes>({own, search.points, selection.stride()}, found.data());
       for (int64_t j = 0; j < search.k(); ++j) {
         out[(start + row) * search.k() + search.order[j]] = first_row + found[j];
       }
@@ -106,14 +141,28 @@ struct Selection {
 
 // One cloud: what every block of its rows reads.
 struct Cloud {
-  at::Tensor rows;     // (N, C), centred: distances stay, cancellation does not
-  at::Tensor columns;  // (C, N)
-  at::Tensor squares;  // (N), only where products are taken
+  at::Tensor rows;              // (N, C), centred: distances stay, cancellation does not
+  at::Tensor columns;           // (C, N), where differences are taken
+  std::vector<float> panels;    // where products are taken; zeros fill up the last
+  std::vector<float> squares;   // (N), filled up likewise
 
-  explicit Cloud(const at::Tensor& x)
-      : rows(x - x.mean(0, true)), columns(rows.t().contiguous()) {
-    if (x.size(1) > direct_channels) {
-      squares = rows.mul(rows).sum(1);
+  explicit Cloud(const at::Tensor& x) : rows((x - x.mean(0, true)).contiguous()) {
+    if (x.size(1) <= direct_channels) {
+      columns = rows.t().contiguous();
+      return;
+    }
+    const int64_t points = x.size(0), channels = x.size(1);
+    const int64_t filled = (points + panel_points - 1) / panel_points * panel_points;
+    panels.resize(filled * channels);
+    squares.resize(filled);
+    const auto sums = rows.mul(rows).sum(1);
+    std::copy_n(sums.const_data_ptr<float>(), points, squares.begin());
+    const float* from = rows.const_data_ptr<float>();
+    for (int64_t point = 0; point < points; ++point) {
+      float* to = panels.data() + point / panel_points * panel_points * channels + point % panel_points;
+      for (int64_t channel = 0; channel < channels; ++channel) {
+        to[channel * panel_points] = from[point * channels + channel];
+      }
     }
   }
 };
@@ -122,8 +171,7 @@ void nearest_block(const Search& search, const Cloud& cloud, int64_t start, int6
   const int64_t rows = std::min(block_rows, search.points - start);
   std::vector<float> distances(rows * search.stride);
   if (search.channels > direct_channels) {
-    const auto products = at::mm(cloud.rows.narrow(0, start, rows), cloud.columns);
-    run_widest(ProductDistances{search, cloud.squares.const_data_ptr<float>(), products.const_data_ptr<float>(),
+    run_widest(ProductDistances{search, cloud.squares.data(), cloud.rows.const_data_ptr<float>(), cloud.panels.data(),
                                 start, distances.data()},
                0, rows);
   } else {
@@ -146,7 +194,9 @@ Search checked_search(const at::Tensor& x, const std::vector<int64_t>& ranks) {
               " points, found ", sorted.front(), " to ", sorted.back());
   TORCH_CHECK(x.size(1) <= std::numeric_limits<int32_t>::max(), "too many points: ", x.size(1));
   Search search{x.size(1), x.size(2), std::move(sorted), std::move(order), 0};
-  search.stride = RankSelection(search.sorted, search.points).stride();
+  // Whole groups, and whole panels.
+  const int64_t panels = (search.points + panel_points - 1) / panel_points * panel_points;
+  search.stride = std::max(RankSelection(search.sorted, search.points).stride(), panels);
   return search;
 }
 
@@ -161,9 +211,6 @@ at::Tensor nearest(const at::Tensor& x, const std::vector<int64_t>& ranks) {
   const int64_t blocks = (search.points + block_rows - 1) / block_rows;
   int64_t* to = out.mutable_data_ptr<int64_t>();
   at::parallel_for(0, x.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
-    // Of each thread: a product that autocast makes bf16 finds other neighbours.
-    const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
-    const at::NoGradGuard also_here;
     for (int64_t block = begin; block < end; ++block) {
       const int64_t cloud = block / blocks;
       const int64_t first_row = cloud * search.points;
