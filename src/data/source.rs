@@ -193,7 +193,7 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
 }
 
 /// Finds own data of whatever kind; where a folder has a layout of several, it holds graphs rather than pictures,
-/// these rather than labelled clouds, and these rather than shapes, as tables and texts beside them would do for points. `synthetic` is shapes unless `kind`
+/// these rather than shapes, and these rather than labelled clouds, as tables and texts beside them would do for points. `synthetic` is shapes unless `kind`
 /// says otherwise.
 ///
 /// # Errors
@@ -205,9 +205,12 @@ pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, So
         if scenes::layout::is_published(Path::new(named)) {
             return Some(SampleKind::Scenes);
         }
-        let kinds = [SampleKind::Graphs, SampleKind::Pictures, SampleKind::Scenes, SampleKind::Shapes].into_iter();
+        let kinds = [SampleKind::Graphs, SampleKind::Pictures, SampleKind::Shapes, SampleKind::Scenes].into_iter();
         let found: Vec<SampleKind> = kinds.filter(|kind| has(*kind)).collect();
-        if let [first, second, ..] = found[..] {
+        // A table or a list beside folders of classes might be a cloud, but hardly is.
+        if let [first, second, ..] = found[..]
+            && second != SampleKind::Scenes
+        {
             let (one, other, word) = (first.plural(), second.plural(), second.word());
             tracing::warn!("{named} may hold {one} or {other}; told are the {one}, --kind {word} tells the others");
         }

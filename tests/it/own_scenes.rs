@@ -64,6 +64,25 @@ fn the_folder_of_the_readme_is_read_as_it_stands_there() {
     assert_eq!(info["splits"], json!({ "test": 1, "train": 2 }));
 }
 
+#[test]
+fn lists_and_tables_beside_other_kinds_are_no_labelled_clouds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for class in ["ant", "bee"] {
+        (0..2).for_each(|number| write(path.join(format!("shapes/{class}/{class}{number}.xyz")), rows(" ").as_bytes()));
+    }
+    write(path.join("shapes/val.txt"), b"ant0\nbee0\n");
+    write(path.join("graph/edges.csv"), b"0,1\n1,2\n2,3\n3,0\n");
+    write(path.join("graph/features.csv"), b"1\n2\n3\n4\n");
+    write(path.join("graph/labels.csv"), b"0\n1\n0\n1\n");
+    for (name, kind, more) in [("shapes", "shapes", "--set data.test_list=val.txt"), ("graph", "graphs", "")] {
+        let arguments = format!("data info {name} --json {more}");
+        let assert = sgas(path).args(arguments.split_whitespace()).assert().success().stderr("");
+        let info: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+        assert_eq!(info["kind"], kind);
+    }
+}
+
 /// Points of a cloud with a label each, multiples of a half, so that every format holds them exactly.
 const CLOUD: [[f32; 4]; 6] = [
     [0.0, 0.5, 1.0, 0.0],

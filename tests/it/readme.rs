@@ -4,7 +4,9 @@
 
 use sgas::cli;
 use sgas::commands::{Command, EvalOptions, PredictOptions};
+use sgas::config::RunConfig;
 use sgas::genotype::zoo;
+use sgas::model::NetworkKind;
 use std::path::{Path, PathBuf};
 
 /// Commands of the user's own shell that README may show.
@@ -51,10 +53,12 @@ fn fault(words: &[&str]) -> Option<String> {
     };
     let resolved = match &command {
         Command::Search(options) if !options.run.resume => options.resolve().map(drop),
-        Command::Train(options) if !options.run.resume => {
-            let cell = options.genotype.as_deref().unwrap_or_default();
-            options.resolve(Some("modelnet40")).and_then(|_| is_a_cell(cell))
-        }
+        Command::Train(options) if !options.run.resume => options.resolve(Some("modelnet40")).and_then(|run| {
+            match (options.genotype.as_deref(), run.network_kind()) {
+                (None, NetworkKind::ResGcn) => Ok(()),
+                (cell, _) => is_a_cell(cell.unwrap_or_default()),
+            }
+        }),
         Command::Eval(EvalOptions { trained, .. }) | Command::Predict(PredictOptions { trained, .. })
             if trained.weights.is_some() =>
         {
