@@ -36,9 +36,10 @@ pub(crate) fn shell_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// The words of a command, without the variables that stand before it.
+/// The words of a command, without the variables that stand before it and the quotes around a word.
 fn words(line: &str) -> Vec<&str> {
-    line.split_whitespace().skip_while(|word| word.split_once('=').is_some_and(|(name, _)| is_variable(name))).collect()
+    let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+    words.skip_while(|word| word.split_once('=').is_some_and(|(name, _)| is_variable(name))).collect()
 }
 
 fn is_variable(name: &str) -> bool {
