@@ -1,11 +1,15 @@
 //! One step of the weights, the same in search and retraining: forward, loss, scaled backward, unscale, clip,
 //! optimizer.
 
+mod scaling;
+
+pub use scaling::ScaleWatch;
+
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
 use crate::ops::Mode;
-use crate::optim::{Optimizer, Scaler, Verdict, WeightConfig, clip};
+use crate::optim::{NonFinite, Optimizer, Scaler, Verdict, WeightConfig, clip};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use tch::Tensor;
@@ -39,8 +43,8 @@ pub struct WeightStep {
 pub struct StepOutcome {
     /// Loss of the batch.
     pub loss: f64,
-    /// Norm of the gradient before clipping; absent for a skipped step.
-    pub gradient_norm: Option<f64>,
+    /// Norm of the gradient before clipping; of a skipped step, why there is none.
+    pub gradient_norm: std::result::Result<f64, NonFinite>,
     /// Scores of the batch, without gradient.
     pub logits: Tensor,
 }
@@ -79,27 +83,29 @@ impl WeightStep {
         let parameters = &model.weights().parameters;
         let mut gradient = parameters.gradient(&self.scaler.scaled(&loss));
         let gradient_norm = match self.scaler.unscale(&mut gradient) {
-            Verdict::Skip => self.require_scale().map(|()| None)?,
+            Verdict::Skip(cause) => require_scale(&self.scaler).map(|()| Err(cause))?,
             Verdict::Finite => {
                 let norm = finite("gradient's norm", clip(&mut gradient, self.clip))?;
                 self.optimizer.step(parameters.flat(), gradient, learning_rate);
-                Some(norm)
+                Ok(norm)
             }
         };
         let loss = loss.double_value(&[]);
-        if gradient_norm.is_some() {
+        if gradient_norm.is_ok() {
             finite("loss", loss)?;
         }
         Ok(StepOutcome { loss, gradient_norm, logits: output.logits.detach() })
     }
+}
 
-    fn require_scale(&self) -> Result<()> {
-        if self.scaler.scale() >= SMALLEST_SCALE {
-            return Ok(());
-        }
-        Err(Error::run("the loss scale fell to nothing: every gradient overflows in half precision")
-            .with_hint("lower weights.learning_rate, or train with --amp bf16 or without --amp"))
+/// # Errors
+/// A scale that skipped steps have brought to nothing.
+pub fn require_scale(scaler: &Scaler) -> Result<()> {
+    if scaler.scale() >= SMALLEST_SCALE {
+        return Ok(());
     }
+    Err(Error::run("the loss scale fell to nothing: every gradient overflows in half precision")
+        .with_hint("lower weights.learning_rate, or use --amp bf16 or no --amp"))
 }
 
 /// # Errors

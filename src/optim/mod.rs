@@ -11,6 +11,6 @@ mod sgd;
 pub use adam::Adam;
 pub use config::{AdamConfig, AlphaConfig, OptimizerKind, Schedule, WeightConfig};
 pub use optimizer::{Optimizer, clip};
-pub use scaler::{Scaler, Verdict};
+pub use scaler::{NonFinite, Scaler, Verdict};
 pub use schedule::learning_rate;
 pub use sgd::Sgd;

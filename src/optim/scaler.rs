@@ -1,13 +1,17 @@
-//! Loss scaling for half precision (REFERENCE section 6; Micikevicius et al. 2018).
+//! Loss scaling for half precision, by the rules of PyTorch's `GradScaler` (REFERENCE section 6; Micikevicius et al.
+//! 2018).
 //!
 //! The loss is multiplied by the scale before the backward pass, the gradient divided by it before clipping;
-//! a step whose gradient has an inf or NaN is skipped and halves the scale, 2000 clean ones in a row double it.
+//! a step whose gradient has an inf or NaN is skipped and halves the scale, 2000 clean ones in a row double it, but
+//! not beyond what fp32 holds.
 
 use crate::tensor::precision::Precision;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 const INITIAL_SCALE: f64 = 65536.0;
+const GROWTH: f64 = 2.0;
+const BACKOFF: f64 = 0.5;
 const GROWTH_INTERVAL: u32 = 2000;
 
 /// The scale and how long it has been clean.
@@ -18,13 +22,34 @@ pub struct Scaler {
     enabled: bool,
 }
 
+/// What a gradient has that no step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NonFinite {
+    /// Infinite numbers: it overflowed.
+    #[serde(rename = "inf")]
+    Infinite,
+    /// Numbers that are none, perhaps besides infinite ones.
+    #[serde(rename = "nan")]
+    NotANumber,
+}
+
 /// What to do with a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Every number of it is finite: step.
     Finite,
-    /// It has an inf or NaN: leave out the step.
-    Skip,
+    /// Leave out the step, and why.
+    Skip(NonFinite),
+}
+
+impl Verdict {
+    /// Why the step is left out, where it is.
+    pub fn skipped(self) -> Option<NonFinite> {
+        match self {
+            Self::Finite => None,
+            Self::Skip(cause) => Some(cause),
+        }
+    }
 }
 
 impl Scaler {
@@ -33,9 +58,19 @@ impl Scaler {
         Self { scale: INITIAL_SCALE, clean_steps: 0, enabled: precision == Precision::Fp16 }
     }
 
+    /// Whether it scales at all.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// The factor of the loss: 1 where there is no scaling.
     pub fn scale(&self) -> f64 {
         if self.enabled { self.scale } else { 1.0 }
+    }
+
+    /// Clean steps since the scale last moved.
+    pub fn clean_steps(&self) -> u32 {
+        self.clean_steps
     }
 
     /// The loss to go backward from.
@@ -45,6 +80,10 @@ impl Scaler {
 
     /// Divides a flat gradient by the scale, looks for inf and NaN, and moves the scale.
     pub fn unscale(&mut self, gradient: &mut Tensor) -> Verdict {
+        self.unscale_growing(gradient, GROWTH_INTERVAL)
+    }
+
+    fn unscale_growing(&mut self, gradient: &mut Tensor, growth_interval: u32) -> Verdict {
         if !self.enabled {
             return Verdict::Finite;
         }
@@ -52,21 +91,24 @@ impl Scaler {
         let mut found = Tensor::zeros([1], options);
         let inverse = Tensor::full([1], 1.0 / self.scale, options);
         gradient.internal_amp_non_finite_check_and_unscale(&mut found, &inverse);
-        let verdict = if found.double_value(&[0]) == 0.0 { Verdict::Finite } else { Verdict::Skip };
-        self.update(verdict);
+        let verdict = if found.double_value(&[0]) == 0.0 { Verdict::Finite } else { Verdict::Skip(cause(gradient)) };
+        self.update(verdict, growth_interval);
         verdict
     }
 
-    fn update(&mut self, verdict: Verdict) {
+    fn update(&mut self, verdict: Verdict, growth_interval: u32) {
         match verdict {
-            Verdict::Skip => {
-                self.scale /= 2.0;
+            Verdict::Skip(_) => {
+                self.scale *= BACKOFF;
                 self.clean_steps = 0;
             }
             Verdict::Finite => {
                 self.clean_steps += 1;
-                if self.clean_steps == GROWTH_INTERVAL {
-                    self.scale *= 2.0;
+                if self.clean_steps == growth_interval {
+                    let grown = self.scale * GROWTH;
+                    if grown <= f64::from(f32::MAX) {
+                        self.scale = grown;
+                    }
                     self.clean_steps = 0;
                 }
             }
@@ -74,45 +116,10 @@ impl Scaler {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gradient(values: &[f32]) -> Tensor {
-        Tensor::from_slice(values)
-    }
-
-    #[test]
-    fn a_scripted_inf_skips_the_step_and_halves_the_scale() {
-        let mut scaler = Scaler::new(Precision::Fp16);
-        assert_eq!(scaler.unscale(&mut gradient(&[1.0, f32::INFINITY])), Verdict::Skip);
-        assert_eq!(scaler.scale(), 32768.0);
-        assert_eq!(scaler.unscale(&mut gradient(&[f32::NAN])), Verdict::Skip);
-        assert_eq!(scaler.scale(), 16384.0);
-    }
-
-    #[test]
-    fn clean_steps_unscale_exactly_and_double_the_scale_after_two_thousand_in_a_row() {
-        let mut scaler = Scaler::new(Precision::Fp16);
-        for _ in 0..1999 {
-            scaler.update(Verdict::Finite);
-        }
-        scaler.update(Verdict::Skip);
-        for _ in 0..1999 {
-            scaler.update(Verdict::Finite);
-        }
-        let mut flat = gradient(&[32768.0, -65536.0]);
-        assert_eq!(scaler.unscale(&mut flat), Verdict::Finite);
-        assert_eq!(Vec::<f32>::try_from(flat).unwrap(), [1.0, -2.0]);
-        assert_eq!(scaler.scale(), 65536.0);
-    }
-
-    #[test]
-    fn precisions_with_wide_exponents_are_left_alone() {
-        for precision in [Precision::Fp32, Precision::Bf16] {
-            let mut scaler = Scaler::new(precision);
-            assert_eq!(scaler.scale(), 1.0);
-            assert_eq!(scaler.unscale(&mut gradient(&[f32::INFINITY])), Verdict::Finite);
-        }
-    }
+/// A sum would not tell: infinities of both signs make a NaN.
+fn cause(gradient: &Tensor) -> NonFinite {
+    if gradient.isnan().any().int64_value(&[]) != 0 { NonFinite::NotANumber } else { NonFinite::Infinite }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,7 @@ fn row(report: &EpochReport) -> Vec<(String, String)> {
         ("open_edges".to_owned(), report.open_edges.map(|count| count.to_string()).unwrap_or_default()),
         ("parameters".to_owned(), report.parameters.to_string()),
         ("skipped_steps".to_owned(), report.skipped_steps.to_string()),
+        ("loss_scale".to_owned(), report.scaling.first().map(|scaling| scaling.scale.to_string()).unwrap_or_default()),
         ("seconds".to_owned(), format!("{:.3}", report.seconds)),
     ]);
     row

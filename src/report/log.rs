@@ -61,7 +61,7 @@ mod tests {
         let finished = Event::Finished { seconds: 1.5 };
         for _ in 0..2 {
             let mut log = EventLog::open(folder.path()).unwrap();
-            log.observe(&Event::Step { epoch: 0, step: 1, steps: 2, loss: 0.5 }).unwrap();
+            log.observe(&Event::Step { epoch: 0, step: 1, steps: 2, loss: 0.5, loss_scale: None }).unwrap();
             log.observe(&finished).unwrap();
         }
         assert_eq!(events(folder.path()).unwrap(), [finished.clone(), finished]);

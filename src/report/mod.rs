@@ -12,6 +12,7 @@ pub mod terminal;
 
 use crate::decision::EdgeScore;
 use crate::error::Result;
+use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
@@ -38,10 +39,46 @@ pub struct EpochReport {
     pub open_edges: Option<usize>,
     /// Weights of the network at the epoch's end.
     pub parameters: usize,
-    /// Steps that the gradient scaler skipped in this epoch.
+    /// Steps of weights and alphas that loss scaling skipped in this epoch.
     pub skipped_steps: usize,
+    /// What loss scaling did in this epoch, for each that it scales; empty where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaling: Vec<ScalingReport>,
     /// Wall time of the epoch, validation included, in seconds.
     pub seconds: f64,
+}
+
+/// What a step trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Learner {
+    /// The weights.
+    Weights,
+    /// The alphas of a search.
+    Alphas,
+}
+
+impl Learner {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Alphas => "alphas",
+        }
+    }
+}
+
+/// What loss scaling did in an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScalingReport {
+    /// Whose loss was scaled.
+    pub of: Learner,
+    /// The scale at the epoch's end.
+    pub scale: f64,
+    /// Steps skipped for an infinite gradient.
+    pub skipped_inf: usize,
+    /// Steps skipped for a gradient with NaN.
+    pub skipped_nan: usize,
 }
 
 /// One decision in the user's words.
@@ -109,6 +146,21 @@ pub enum Event {
         steps: usize,
         /// Training loss of the step.
         loss: f64,
+        /// The scale of the weights' loss, where it is scaled.
+        loss_scale: Option<f64>,
+    },
+    /// Loss scaling skipped a step, or the scale grew.
+    LossScale {
+        /// Epoch from 0.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// Whose loss is scaled.
+        of: Learner,
+        /// Why the step was skipped; absent where the scale grew after clean steps.
+        skipped: Option<NonFinite>,
+        /// The scale from now on.
+        scale: f64,
     },
     /// An epoch is done.
     Epoch(EpochReport),
@@ -160,6 +212,7 @@ mod tests {
             open_edges: Some(9),
             parameters: 100,
             skipped_steps: 0,
+            scaling: Vec::new(),
             seconds: 2.0,
         }
     }

@@ -1,8 +1,9 @@
 //! What a person sees of a run: a bar on a terminal, a plain line per epoch elsewhere, a line per decision, and
 //! how long it will take. All on standard error and, but for the bar, in `log.txt`.
 
-use super::{DecisionReport, EpochReport, Event, Observer, terminal};
+use super::{DecisionReport, EpochReport, Event, Observer, ScalingReport, terminal};
 use crate::error::Result;
+use crate::optim::NonFinite;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use std::time::{Duration, Instant};
@@ -50,11 +51,12 @@ impl Progress {
         Self { options, bar, epochs_left: 0, steps: 0, first_step: None, last_epoch: String::new() }
     }
 
-    fn step(&mut self, epoch: usize, step: usize, steps: usize, loss: f64) {
+    fn step(&mut self, epoch: usize, step: usize, steps: usize, loss: f64, loss_scale: Option<f64>) {
         self.bar.set_length(steps as u64);
         self.bar.set_position(step as u64);
         self.bar.set_prefix(format!("epoch {epoch}"));
-        self.bar.set_message(format!("loss {loss:.3} {}", self.last_epoch));
+        let scale = loss_scale.map(|scale| format!(", scale {scale}")).unwrap_or_default();
+        self.bar.set_message(format!("loss {loss:.3}{scale} {}", self.last_epoch));
         self.steps += 1;
         match self.first_step {
             None => self.first_step = Some(Instant::now()),
@@ -87,7 +89,17 @@ impl Observer for Progress {
                 self.epochs_left = epochs.saturating_sub(*epoch);
                 tracing::info!("{command} on {task}: epochs {epoch} to {epochs}, {parameters} parameters");
             }
-            Event::Step { epoch, step, steps, loss } => self.step(*epoch, *step, *steps, *loss),
+            Event::Step { epoch, step, steps, loss, loss_scale } => {
+                self.step(*epoch, *step, *steps, *loss, *loss_scale);
+            }
+            Event::LossScale { epoch, step, of, skipped, scale } => {
+                let why = match skipped {
+                    Some(NonFinite::Infinite) => "skipped: its gradient is infinite",
+                    Some(NonFinite::NotANumber) => "skipped: its gradient has NaN",
+                    None => "done: the last of many clean ones",
+                };
+                tracing::debug!("epoch {epoch}, step {step} of {} {why}; loss scale {scale}", of.name());
+            }
             Event::Epoch(report) => self.epoch(report),
             Event::Decision(report) => tracing::info!("{}", decision_line(report)),
             Event::Alphas(_) => {}
@@ -105,12 +117,23 @@ fn epoch_summary(report: &EpochReport, score: &str, left: Duration) -> String {
     let mut parts = vec![format!("train {}", pass(&report.train))];
     parts.extend(report.validation.as_ref().map(|metrics| format!("validation {}", pass(metrics))));
     parts.extend(report.open_edges.map(|count| format!("{count} edges open")));
-    if report.skipped_steps > 0 {
-        parts.push(format!("{} steps skipped", report.skipped_steps));
-    }
+    parts.extend(scaling_summary(&report.scaling));
     parts.push(format!("{:.1} s", report.seconds));
     parts.push(format!("{} left", words(left)));
     parts.join("; ")
+}
+
+/// The loss scales, and the steps that were skipped with their causes; nothing where no loss is scaled.
+fn scaling_summary(scaling: &[ScalingReport]) -> Option<String> {
+    let of_each = scaling.iter().map(|report| format!("{} of {}", report.scale, report.of.name()));
+    let skipped = scaling.iter().flat_map(|report| {
+        let causes = [(report.skipped_inf, "inf"), (report.skipped_nan, "NaN")];
+        causes.map(|(count, cause)| (count > 0).then(|| format!("{count} of {} for {cause}", report.of.name())))
+    });
+    let skipped: Vec<String> = skipped.flatten().collect();
+    let skipped = if skipped.is_empty() { String::new() } else { format!(" (steps skipped: {})", skipped.join(", ")) };
+    let scales: Vec<String> = of_each.collect();
+    (!scales.is_empty()).then(|| format!("loss scale {}{skipped}", scales.join(", ")))
 }
 
 /// Which edge became what, and why.
@@ -158,12 +181,26 @@ fn words(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Learner;
     use crate::report::tests::{decision, epoch};
 
     #[test]
     fn an_epoch_in_a_line() {
         let line = epoch_summary(&epoch(1), "accuracy", Duration::from_secs(3700));
         assert_eq!(line, "train loss 1.5000, accuracy 50.00 %; 9 edges open; 2.0 s; 1 h 1 min left");
+    }
+
+    #[test]
+    fn loss_scales_and_skipped_steps_in_a_line() {
+        let scaling = |of, scale, skipped_inf, skipped_nan| ScalingReport { of, scale, skipped_inf, skipped_nan };
+        let mut report = epoch(1);
+        report.scaling = vec![scaling(Learner::Weights, 16384.0, 2, 0), scaling(Learner::Alphas, 32768.0, 0, 1)];
+        let line = epoch_summary(&report, "accuracy", Duration::from_secs(1));
+        let told =
+            "loss scale 16384 of weights, 32768 of alphas (steps skipped: 2 of weights for inf, 1 of alphas for NaN)";
+        assert!(line.contains(&format!("9 edges open; {told}; 2.0 s")), "{line}");
+        report.scaling = vec![scaling(Learner::Weights, 65536.0, 0, 0)];
+        assert!(epoch_summary(&report, "accuracy", Duration::ZERO).contains("; loss scale 65536 of weights; "));
     }
 
     #[test]
@@ -188,7 +225,7 @@ mod tests {
             Event::Started { command: "search".into(), task: "points".into(), epoch: 0, epochs: 2, parameters: 5 };
         progress.observe(&started).unwrap();
         for step in 1..=25 {
-            progress.observe(&Event::Step { epoch: 0, step, steps: 25, loss: 1.0 }).unwrap();
+            progress.observe(&Event::Step { epoch: 0, step, steps: 25, loss: 1.0, loss_scale: Some(65536.0) }).unwrap();
         }
         progress.observe(&Event::Epoch(epoch(0))).unwrap();
         assert_eq!((progress.steps, progress.epochs_left, progress.bar.position()), (25, 1, 25));

@@ -8,10 +8,11 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::model::{self, Learn, SearchModel, Shrunk};
 use crate::ops::Mode;
-use crate::optim::{Adam, AlphaConfig, Scaler, Verdict, WeightConfig};
+use crate::optim::{Adam, AlphaConfig, NonFinite, Scaler, Verdict, WeightConfig};
+use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
-use crate::step::{LossConfig, StepOutcome, WeightStep, finite};
+use crate::step::{LossConfig, StepOutcome, WeightStep, finite, require_scale};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -55,36 +56,58 @@ impl Bilevel {
         Self { order, ..self }
     }
 
-    /// Trains the open alphas on one batch; nothing happens when none is open.
+    /// The losses that may be scaled; the gradient of second order is computed in fp32.
+    pub fn scalers(&self) -> Vec<(Learner, &Scaler)> {
+        let mut scalers = vec![(Learner::Weights, &self.weights.scaler)];
+        if self.order == AlphaOrder::First {
+            scalers.push((Learner::Alphas, &self.alpha_scaler));
+        }
+        scalers
+    }
+
+    /// Trains the open alphas on one batch; nothing happens when none is open. Says why where loss scaling skipped it.
     ///
     /// # Errors
     /// A gradient that is not a number.
-    pub fn step_alphas(&mut self, model: &mut dyn SearchModel, batch: &Batch, ahead: &Ahead<'_>) -> Result<()> {
+    pub fn step_alphas(
+        &mut self,
+        model: &mut dyn SearchModel,
+        batch: &Batch,
+        ahead: &Ahead<'_>,
+    ) -> Result<Option<NonFinite>> {
         if model.alphas().open().count() == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let gradient = match self.order {
             AlphaOrder::First => self.first_order(model, batch, ahead.key)?,
-            AlphaOrder::Second => {
-                Some(second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead)?)
-            }
+            AlphaOrder::Second => Ok(second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead)?),
         };
-        if let Some(gradient) = gradient {
-            finite("sum of the alphas' gradient", gradient.sum(tch::Kind::Double).double_value(&[]))?;
-            self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate);
+        match gradient {
+            Err(cause) => require_scale(&self.alpha_scaler).map(|()| Some(cause)),
+            Ok(gradient) => {
+                finite("sum of the alphas' gradient", gradient.sum(tch::Kind::Double).double_value(&[]))?;
+                self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate);
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
-    /// The flat gradient at the weights as they are; none where loss scaling skips the step.
-    fn first_order(&mut self, model: &mut dyn SearchModel, batch: &Batch, key: Key) -> Result<Option<Tensor>> {
+    /// The flat gradient at the weights as they are; where loss scaling skips the step, why.
+    fn first_order(
+        &mut self,
+        model: &mut dyn SearchModel,
+        batch: &Batch,
+        key: Key,
+    ) -> Result<std::result::Result<Tensor, NonFinite>> {
         model.learn(Learn::Alphas);
         key.seed_torch();
         let output = model::forward(model, batch, Mode::TRAINING, self.weights.precision)?;
         let loss = self.task.loss(&output.logits, batch.target());
         let mut gradient = model.alphas().open().gradient(&self.alpha_scaler.scaled(&loss));
-        let verdict = self.alpha_scaler.unscale(&mut gradient);
-        Ok((verdict == Verdict::Finite).then_some(gradient))
+        Ok(match self.alpha_scaler.unscale(&mut gradient) {
+            Verdict::Finite => Ok(gradient),
+            Verdict::Skip(cause) => Err(cause),
+        })
     }
 
     /// Trains the weights on one batch.

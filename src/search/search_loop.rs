@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::model::SearchModel;
 use crate::optim::{AlphaConfig, WeightConfig, learning_rate};
-use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Observer};
+use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Observer};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
 use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
-use crate::step::{at_step, finite_pass};
+use crate::step::{ScaleWatch, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -116,7 +116,7 @@ impl<'a> Search<'a> {
         let begun = Instant::now();
         let batch_size = self.batch_size();
         let rate = learning_rate(&self.settings.weights, epoch, self.epochs());
-        let (train, skipped_steps) = self.train(epoch, batch_size, rate, data, observer)?;
+        let (train, scaling) = self.train(epoch, batch_size, rate, data, observer)?;
         let validation = self.validate(epoch, batch_size, data)?;
         let decided = self.decide(epoch, observer)?;
         observer.observe(&Event::Epoch(EpochReport {
@@ -129,7 +129,8 @@ impl<'a> Search<'a> {
             test: None,
             open_edges: Some(self.open_edges()),
             parameters: self.model.weights().parameters.count(),
-            skipped_steps,
+            skipped_steps: scaling.skipped_steps(),
+            scaling: scaling.into_reports(),
             seconds: begun.elapsed().as_secs_f64(),
         }))?;
         decided.iter().try_for_each(|decision| observer.observe(&Event::Decision(decision.clone())))
@@ -154,9 +155,9 @@ impl<'a> Search<'a> {
         rate: f64,
         data: &SearchData,
         observer: &mut dyn Observer,
-    ) -> Result<(Metrics, usize)> {
+    ) -> Result<(Metrics, ScaleWatch)> {
         let mut meter = self.settings.task.meter();
-        let mut skipped = 0;
+        let mut scaling = ScaleWatch::new(&self.bilevel.scalers());
         let batches = data.train.epoch(&EpochPlan::training(self.key(epoch), batch_size, false));
         let steps = batches.len();
         let alpha_batches = self.alpha_batches(epoch, batch_size, steps, data);
@@ -166,17 +167,20 @@ impl<'a> Search<'a> {
                 (batch?.to_device(self.settings.device), alpha_batch?.to_device(self.settings.device));
             let key = |purpose| Key::new(self.settings.seed, purpose).at(epoch as u64, step as u64);
             let ahead = Ahead { batch: &batch, learning_rate: rate, key: key(Purpose::AlphaStep) };
-            self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)?;
+            let skipped = self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)?;
+            scaling.note(Learner::Alphas, &self.bilevel.alpha_scaler, skipped, (epoch, step + 1), observer)?;
             key(Purpose::WeightStep).seed_torch();
             let outcome = self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
-            skipped += usize::from(outcome.gradient_norm.is_none());
+            let skipped = outcome.gradient_norm.err();
+            scaling.note(Learner::Weights, &self.bilevel.weights.scaler, skipped, (epoch, step + 1), observer)?;
             // A step that loss scaling skipped may have had no scores.
             if outcome.loss.is_finite() {
                 meter.add(&outcome.logits, &batch, outcome.loss);
             }
-            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss: outcome.loss })?;
+            let (loss, loss_scale) = (outcome.loss, scaling.of_weights());
+            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss, loss_scale })?;
         }
-        Ok((meter.metrics(), skipped))
+        Ok((meter.metrics(), scaling))
     }
 
     fn alpha_batches(&self, epoch: usize, batch_size: usize, steps: usize, data: &SearchData) -> Batches {

@@ -8,8 +8,8 @@ use crate::eval::evaluate;
 use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, WeightConfig, learning_rate};
-use crate::report::{EpochReport, Event, Observer};
-use crate::step::{LossConfig, WeightStep, at_step, finite_pass};
+use crate::report::{EpochReport, Event, Learner, Observer};
+use crate::step::{LossConfig, ScaleWatch, WeightStep, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -119,7 +119,7 @@ impl<'a> Training<'a> {
         let begun = Instant::now();
         let settings = self.settings;
         let rate = learning_rate(&settings.weights, epoch, settings.train.epochs);
-        let (train, skipped_steps) = self.train(epoch, rate, data, observer)?;
+        let (train, scaling) = self.train(epoch, rate, data, observer)?;
         Ok(EpochReport {
             epoch,
             epochs: settings.train.epochs,
@@ -130,7 +130,8 @@ impl<'a> Training<'a> {
             test: data.test.as_ref().map(|data| self.evaluate(epoch, "test", data)).transpose()?,
             open_edges: None,
             parameters: self.model.weights().parameters.count(),
-            skipped_steps,
+            skipped_steps: scaling.skipped_steps(),
+            scaling: scaling.into_reports(),
             seconds: begun.elapsed().as_secs_f64(),
         })
     }
@@ -141,11 +142,11 @@ impl<'a> Training<'a> {
         rate: f64,
         data: &TrainData,
         observer: &mut dyn Observer,
-    ) -> Result<(Metrics, usize)> {
+    ) -> Result<(Metrics, ScaleWatch)> {
         let settings = self.settings;
         let drop_path = settings.train.drop_path * epoch as f64 / settings.train.epochs as f64;
         let mut meter = settings.task.meter();
-        let mut skipped = 0;
+        let mut scaling = ScaleWatch::new(&[(Learner::Weights, &self.step.scaler)]);
         let plan = EpochPlan::training(self.key(epoch), settings.train.batch, settings.train.drop_last);
         let batches = data.train.epoch(&plan);
         let steps = batches.len();
@@ -156,14 +157,16 @@ impl<'a> Training<'a> {
                 .step
                 .run(self.model, settings.task, &batch, Mode::Training { drop_path }, rate)
                 .map_err(|error| at_step(error, epoch, step))?;
-            skipped += usize::from(outcome.gradient_norm.is_none());
+            let skipped = outcome.gradient_norm.err();
+            scaling.note(Learner::Weights, &self.step.scaler, skipped, (epoch, step + 1), observer)?;
             // A step that loss scaling skipped may have had no scores.
             if outcome.loss.is_finite() {
                 meter.add(&outcome.logits, &batch, outcome.loss);
             }
-            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss: outcome.loss })?;
+            let (loss, loss_scale) = (outcome.loss, scaling.of_weights());
+            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss, loss_scale })?;
         }
-        Ok((meter.metrics(), skipped))
+        Ok((meter.metrics(), scaling))
     }
 
     fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {
