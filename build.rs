@@ -64,6 +64,8 @@ fn compile_bridge(root: &Path, version: &str) {
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").opt_level(3).debug(false).flag("-fopenmp");
     build.define("_GLIBCXX_USE_CXX11_ABI", "1").define("GLOG_USE_GLOG_EXPORT", None);
+    // As libtorch was built: some of its classes have a field more without it.
+    build.define("NDEBUG", None);
     for folder in [include.join("torch/csrc/api/include"), include] {
         // As system headers they keep their warnings to themselves.
         build.flag("-isystem").flag(folder);

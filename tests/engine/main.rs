@@ -3,6 +3,7 @@
 //! A binary of its own: libtorch's generator is the process's, so tests that draw from it take turns here, and
 //! those of `it` would draw in between.
 
+mod amp;
 mod images;
 mod network;
 mod optimizers;

@@ -39,6 +39,9 @@ char* guarded(Body&& body, const char* caller = __builtin_FUNCTION()) noexcept {
   }
 }
 
+// Notes the type of a tensor that a kernel computes with, where this thread records types (types.cpp).
+void note_type(const at::Tensor& tensor);
+
 // Gives a tensor to Rust, which takes it with `Tensor::from_ptr` and frees it.
 inline void give(at::Tensor** out, at::Tensor tensor) {
   *out = new at::Tensor(std::move(tensor));

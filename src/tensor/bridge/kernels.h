@@ -174,6 +174,7 @@ void parallel(const Kernel& kernel, int64_t count, int64_t operations) {
 // Calls `body` with a value of the element type of `like`, which is fp32 or fp64.
 template <class Body>
 void by_type(const at::Tensor& like, Body&& body) {
+  note_type(like);
   if (like.scalar_type() == at::kDouble) {
     body(double{});
   } else {

@@ -202,6 +202,7 @@ Search checked_search(const at::Tensor& x, const std::vector<int64_t>& ranks) {
 
 at::Tensor nearest(const at::Tensor& x, const std::vector<int64_t>& ranks) {
   const auto search = checked_search(x, ranks);
+  note_type(x);
   const at::NoGradGuard no_grad;
   auto out = at::empty({x.size(0) * search.points, search.k()}, x.options().dtype(at::kLong));
   std::vector<Cloud> clouds;

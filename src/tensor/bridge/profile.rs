@@ -66,7 +66,7 @@ fn operator(line: &str) -> Option<Operator> {
 
 /// A kernel's name without what C++ puts around it: `sgas_gather_max` and
 /// `torch::autograd::CppNode<sgas::(anonymous namespace)::GatherMax>` are both `gather_max`.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     if let Some(kernel) = name.strip_prefix("sgas_") {
         return kernel.to_owned();
     }

@@ -1,0 +1,1 @@
+//! Learning in bf16 beside fp32.
