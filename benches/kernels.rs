@@ -3,12 +3,10 @@
 //!
 //! `cargo bench --profile dev --bench kernels`: libtorch and the kernels are optimised in every profile.
 
-#[path = "steps/process.rs"]
-mod process;
-
 use std::hint::black_box;
 use std::time::Instant;
 
+use sgas::commands::bench::measure::peak_process_memory;
 use sgas::error::Result;
 use sgas::tensor::bridge::gather::{
     AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum, gather_weighted_sum,
@@ -63,12 +61,12 @@ fn large_cloud() -> Result<()> {
         ("kernel", &|| nearest_neighbours(&x, &every(9, 2)).expect("a search")),
         ("tensors", &|| Neighbours::nearest(&x.view([-1, 3]), 1, 9, 2).rows),
     ];
-    let before = process::peak_memory()?;
+    let before = peak_process_memory()?;
     for (name, run) in ways {
         let _plain = (name == "tensors").then(TensorPath::enter);
         let start = Instant::now();
         drop(black_box(run()));
-        let (seconds, grown) = (start.elapsed().as_secs_f64(), process::peak_memory()? - before);
+        let (seconds, grown) = (start.elapsed().as_secs_f64(), peak_process_memory()? - before);
         println!("nearest {name:8} {seconds:6.2} s, peak of the process + {:.0} MiB", grown as f64 / 1_048_576.0);
     }
     Ok(())

@@ -5,9 +5,6 @@
 //! process's peak down for good. The bytes are those of the resident set (VmHWM) beyond what the process held before
 //! the pass, its warm-up pass included, with weights, features and lists of links already there.
 
-#[path = "steps/process.rs"]
-mod process;
-
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -15,6 +12,7 @@ use std::time::Instant;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::batch::{Batch, GraphBatch};
+use sgas::commands::bench::measure::peak_process_memory;
 use sgas::error::{Error, Result};
 use sgas::genotype::{SpaceName, zoo};
 use sgas::model::{self, ModelConfig, NetworkSpec, ResGcnConfig};
@@ -108,7 +106,7 @@ fn measure(what: &str, nodes: usize, links: usize) -> Result<Row> {
     let adjacency = Adjacency::new(nodes, &list);
     let batch = Links::new(&adjacency);
     let seconds = start.elapsed().as_secs_f64();
-    let sorted = process::peak_memory()?;
+    let sorted = peak_process_memory()?;
     if what == LISTS {
         return Ok(Row { seconds, bytes: sorted - before, peak: sorted });
     }
@@ -119,7 +117,7 @@ fn measure(what: &str, nodes: usize, links: usize) -> Result<Row> {
     pass();
     let mut times: Vec<f64> = (0..RUNS).map(|_| timed(&mut pass)).collect();
     times.sort_by(f64::total_cmp);
-    let peak = process::peak_memory()?;
+    let peak = peak_process_memory()?;
     Ok(Row { seconds: times[RUNS / 2], bytes: peak - before, peak: peak.max(sorted) })
 }
 

@@ -1,5 +1,6 @@
 //! The command line as typed. The only module that sees clap; what the words mean stands in `commands::options`.
 
+mod bench;
 mod data;
 mod trained;
 
@@ -66,6 +67,7 @@ enum TypedCommand {
     Predict(PredictArguments),
     Show(ShowArguments),
     Zoo(ZooArguments),
+    Bench(bench::BenchArguments),
     Doctor(DoctorArguments),
     Data(data::DataArguments),
     Completions(CompletionArguments),
@@ -258,6 +260,7 @@ pub fn parse_from(
         TypedCommand::Show(arguments) => Command::Show(arguments.into()),
         TypedCommand::Zoo(arguments) => Command::Zoo(ZooOptions { json: arguments.json }),
         TypedCommand::Doctor(arguments) => Command::Doctor(DoctorOptions { json: arguments.json }),
+        TypedCommand::Bench(arguments) => arguments.into(),
         TypedCommand::Data(arguments) => arguments.into(),
         TypedCommand::Completions(arguments) => {
             clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());

@@ -4,17 +4,17 @@
 //!
 //! `cargo bench --profile dev --bench steps -- --help`: libtorch and the kernels are optimised in every profile.
 
-mod process;
 mod profile;
 mod shape;
 mod workload;
 
 use std::fs;
 use std::process::Command;
-use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
+use sgas::commands::bench::measure::{Summary, peak_process_memory};
+use sgas::commands::bench::workload::Workload;
 use sgas::commands::{DeviceChoice, GlobalOptions, Verbosity, device};
 use sgas::error::Result;
 use sgas::tensor::bridge::{self, memory};
@@ -23,7 +23,7 @@ use sgas::threads;
 use tch::Device;
 
 use crate::shape::{Named, ShapeOptions};
-use crate::workload::{Part, Workload};
+use crate::workload::workload;
 
 /// Times whole steps on random clouds, images or graphs.
 #[derive(Parser)]
@@ -73,16 +73,18 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let device = prepare(&options)?;
     let (named, shape) = options.shape.resolve()?;
-    let mut workload = Workload::new(&shape, options.precision, device)?;
+    let mut workload = workload(&shape, options.precision, device)?;
     if options.profile {
         return print_profile(&mut workload, &options, &named, device);
     }
-    let times = measure(&mut workload, &options, device)?;
+    let times = workload.measure(options.warmup, usize::from(options.repeats), device)?;
     let mut result = conditions(&options, &named, device);
     result.insert("parameters".into(), workload.parameters().into());
-    result
-        .insert("seconds".into(), times.iter().map(|(part, times)| (part.name().to_owned(), summary(times))).collect());
-    result.insert("peak_memory_bytes".into(), process::peak_memory()?.into());
+    result.insert(
+        "seconds".into(),
+        times.iter().map(|(part, times)| (part.name().to_owned(), json!(Summary::of(times)))).collect(),
+    );
+    result.insert("peak_memory_bytes".into(), peak_process_memory()?.into());
     if let Some(bytes) = bridge::device::peak_memory(device)? {
         result.insert("peak_device_bytes".into(), bytes.into());
     }
@@ -97,32 +99,6 @@ fn prepare(options: &Options) -> Result<Device> {
     };
     let threads = options.threads.map(usize::from);
     device::prepare(&GlobalOptions { device: choice, threads, verbosity: Verbosity::Quiet })
-}
-
-/// Seconds of every part, after the warm-up.
-fn measure(workload: &mut Workload, options: &Options, device: Device) -> Result<Vec<(Part, Vec<f64>)>> {
-    let mut times: Vec<(Part, Vec<f64>)> = workload.parts().iter().map(|&part| (part, Vec::new())).collect();
-    for repeat in 0..options.warmup + usize::from(options.repeats) {
-        for (part, times) in &mut times {
-            bridge::device::synchronize(device)?;
-            let start = Instant::now();
-            workload.run(*part)?;
-            bridge::device::synchronize(device)?;
-            if repeat >= options.warmup {
-                times.push(start.elapsed().as_secs_f64());
-            }
-        }
-    }
-    Ok(times)
-}
-
-/// The middle, or the mean of the two in the middle, as Python's `statistics.median`.
-fn summary(times: &[f64]) -> Value {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len() - 1;
-    let median = (sorted[last / 2] + sorted[last.div_ceil(2)]) / 2.0;
-    json!({ "median": median, "min": sorted[0], "max": sorted[last] })
 }
 
 fn conditions(options: &Options, named: &Named, device: Device) -> Map<String, Value> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use sgas::commands::bench::workload::Workload;
 use sgas::error::Result;
 use sgas::tensor::bridge::memory::metered;
 use sgas::tensor::bridge::profile::{Operator, profiled};
-
-use crate::workload::Workload;
 
 /// Operators below this share of a step are summed up in one row.
 const SMALLEST_SHARE: f64 = 0.003;

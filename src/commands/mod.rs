@@ -3,6 +3,7 @@
 //! The options here are what the words typed mean; how they are typed stands in `cli`. A command builds space,
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
+pub mod bench;
 pub mod cell;
 pub mod data_info;
 pub mod data_synth;
@@ -53,6 +54,8 @@ pub enum Command {
     Show(ShowOptions),
     /// List the published cells.
     Zoo(ZooOptions),
+    /// Time whole steps.
+    Bench(bench::BenchOptions),
     /// Say whether this machine can do the job.
     Doctor(DoctorOptions),
     /// Tell what a folder of shapes, pictures, graphs or labelled clouds holds.
@@ -74,6 +77,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Predict(options) => predict::run(options, global, out),
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
+        Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
         Command::DataInfo(options) => data_info::run(options, out),
         Command::DataSynth(options) => data_synth::run(options, out),

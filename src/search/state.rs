@@ -87,3 +87,61 @@ fn restore_decisions(search: &mut Search<'_>, states: &[(CellKind, Vec<EdgeState
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::DecisionConfig;
+    use crate::genotype::SpaceName;
+    use crate::model::{self, ModelConfig, NetworkSpec, ResGcnConfig};
+    use crate::optim::{AlphaConfig, WeightConfig};
+    use crate::search::strategy::strategy;
+    use crate::search::{SearchConfig, SearchSettings};
+    use crate::space::image::ImageConfig;
+    use crate::space::point::PointConfig;
+    use crate::task::Task;
+    use crate::tensor::precision::Precision;
+    use crate::topology::Topology;
+    use tch::Device;
+
+    #[test]
+    fn both_loss_scales_and_their_clean_steps_are_kept() {
+        let spec = NetworkSpec {
+            model: ModelConfig { channels: 4, cells: 1 },
+            point: PointConfig::default(),
+            image: ImageConfig::default(),
+            resgcn: ResGcnConfig::default(),
+            classes: 2,
+            in_channels: 3,
+        };
+        let settings = SearchSettings {
+            task_name: "points".to_owned(),
+            task: Task::Classify { classes: 2 },
+            seed: 1,
+            search: SearchConfig::default(),
+            weights: WeightConfig::default(),
+            alphas: AlphaConfig::default(),
+            precision: Precision::Fp16,
+            device: Device::Cpu,
+        };
+        let space = SpaceName::Point;
+        let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
+        let decisions = || {
+            strategy(settings.search.strategy, Topology::new(space.steps()), space.kinds(), DecisionConfig::default())
+        };
+        let (mut one, mut deciding) = (model(), decisions());
+        let mut search = Search::new(&settings, &mut *one, &mut *deciding);
+        let mut step = |scaler: &mut Scaler, values: &[f32]| {
+            values.iter().for_each(|value| drop(scaler.unscale(&mut Tensor::from_slice(&[*value]))));
+        };
+        step(&mut search.bilevel.weights.scaler, &[f32::INFINITY, 1.0, 1.0, 1.0]);
+        step(&mut search.bilevel.alpha_scaler, &[f32::NAN, f32::NAN, 1.0]);
+        let checkpoint = save(&search);
+        let (mut other, mut deciding) = (model(), decisions());
+        let mut resumed = Search::new(&settings, &mut *other, &mut *deciding);
+        restore(&mut resumed, &checkpoint, "checkpoint").unwrap();
+        let kept = |scaler: &Scaler| (scaler.scale(), scaler.clean_steps());
+        assert_eq!(kept(&resumed.bilevel.weights.scaler), (32768.0, 3));
+        assert_eq!(kept(&resumed.bilevel.alpha_scaler), (16384.0, 1));
+    }
+}

@@ -206,3 +206,45 @@ impl<'a> Training<'a> {
         Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Architecture, ModelConfig, NetworkSpec, ResGcnConfig, network};
+    use crate::space::image::ImageConfig;
+    use crate::space::point::PointConfig;
+    use tch::Tensor;
+
+    #[test]
+    fn the_loss_scale_and_its_clean_steps_are_kept() {
+        let resgcn = ResGcnConfig { blocks: 1, channels: 4, fusion: 4, prediction: [4, 4], ..ResGcnConfig::default() };
+        let spec = NetworkSpec {
+            model: ModelConfig::default(),
+            point: PointConfig::default(),
+            image: ImageConfig::default(),
+            resgcn,
+            classes: 2,
+            in_channels: 9,
+        };
+        let settings = TrainSettings {
+            task_name: "s3dis".to_owned(),
+            task: Task::Segment { classes: 2 },
+            seed: 1,
+            train: TrainConfig::default(),
+            weights: WeightConfig::default(),
+            precision: Precision::Fp16,
+            device: Device::Cpu,
+        };
+        let model = || network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
+        let mut one = model();
+        let mut training = Training::new(&settings, &mut *one);
+        for value in [f32::INFINITY, 1.0, 1.0] {
+            training.step.scaler.unscale(&mut Tensor::from_slice(&[value]));
+        }
+        let checkpoint = training.save();
+        let mut other = model();
+        let mut resumed = Training::new(&settings, &mut *other);
+        resumed.restore(&checkpoint, "checkpoint").unwrap();
+        assert_eq!((resumed.step.scaler.scale(), resumed.step.scaler.clean_steps()), (32768.0, 2));
+    }
+}

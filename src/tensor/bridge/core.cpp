@@ -68,6 +68,14 @@ char* sgas_autocast_clear_cache() {
   return sgas::guarded([] { at::autocast::clear_cache(); });
 }
 
+// TF32: products and convolutions of fp32 numbers see 11 of their 24 bits. cuDNN does it unless it is told not to.
+char* sgas_allow_tf32(int allowed) {
+  return sgas::guarded([&] {
+    at::globalContext().setFloat32MatmulPrecision(allowed != 0 ? "high" : "highest");
+    at::globalContext().setAllowTF32CuDNN(allowed != 0);
+  });
+}
+
 char* sgas_cuda_synchronize(int index) {
   return sgas::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(static_cast<c10::DeviceIndex>(index)); });
 }

@@ -12,20 +12,34 @@ use crate::error::Result;
 
 unsafe extern "C" {
     fn sgas_load_cuda() -> *mut c_char;
+    fn sgas_allow_tf32(allowed: i32) -> *mut c_char;
     fn sgas_cuda_synchronize(index: i32) -> *mut c_char;
     fn sgas_cuda_peak_bytes(index: i32, out: *mut i64) -> *mut c_char;
     fn sgas_cuda_reset_peak(index: i32) -> *mut c_char;
 }
 
-/// Loads libtorch_cuda, once; the error is the dynamic linker's reason.
+/// Loads libtorch_cuda, once, with TF32 off; the error is the dynamic linker's reason.
 ///
 /// Must come before anything else touches libtorch: it caches at first use whether CUDA is there (seeding and
 /// asking for devices are uses too), and then CUDA stays out for the life of the process.
 pub fn load_cuda() -> std::result::Result<(), String> {
     static LOADED: OnceLock<Option<String>> = OnceLock::new();
-    // SAFETY: takes nothing and returns a text as `take_text` wants it.
-    let reason = LOADED.get_or_init(|| take_text(unsafe { sgas_load_cuda() }));
+    let reason = LOADED.get_or_init(|| {
+        // SAFETY: takes nothing and returns a text as `take_text` wants it.
+        let reason = take_text(unsafe { sgas_load_cuda() });
+        // cuDNN's default is TF32, and fp32 is to mean fp32.
+        reason.or_else(|| allow_tf32(false).err().map(|error| error.to_string()))
+    });
     reason.clone().map_or(Ok(()), Err)
+}
+
+/// Lets CUDA multiply fp32 numbers by TF32, which sees 11 of their 24 bits, or forbids it.
+///
+/// # Errors
+/// libtorch's.
+pub fn allow_tf32(allowed: bool) -> Result<()> {
+    // SAFETY: a plain number.
+    check(unsafe { sgas_allow_tf32(i32::from(allowed)) })
 }
 
 /// Waits until the device has done all it was given; at once on a CPU.

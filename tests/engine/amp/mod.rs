@@ -8,13 +8,14 @@ mod types;
 use super::turn;
 use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use sgas::genotype::{SpaceName, zoo};
-use sgas::model::{self, Model, ModelConfig, NetworkSpec, SearchModel};
+use sgas::model::{self, Architecture, Model, ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig, SearchModel};
 use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::adjacency::{Adjacency, Link};
 use sgas::tensor::convolution::channels_last;
 use sgas::tensor::links::Links;
+use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor};
 
@@ -24,54 +25,134 @@ const FEATURES: i64 = 8;
 const NODES: i64 = 40;
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-/// A space with what its small networks need.
-struct Case {
-    space: SpaceName,
-    task: Task,
-    cell: &'static str,
+/// The device that `SGAS_TEST_DEVICE` names, else the CPU.
+fn device() -> Device {
+    match std::env::var("SGAS_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("cpu" | "") => Device::Cpu,
+        Ok("cuda") => {
+            sgas::tensor::bridge::device::load_cuda().expect("SGAS_TEST_DEVICE=cuda needs libtorch_cuda");
+            Device::Cuda(0)
+        }
+        Ok(other) => panic!("SGAS_TEST_DEVICE is cpu or cuda, not {other}"),
+    }
 }
 
-fn cases() -> [Case; 3] {
-    let (classes, labels) = (CLASSES as usize, CLASSES as usize);
-    [
-        Case { space: SpaceName::Point, task: Task::Classify { classes }, cell: "Cri2_ModelNet_Best" },
-        Case { space: SpaceName::Image, task: Task::Classify { classes }, cell: "Cri1_CIFAR_Best" },
-        Case { space: SpaceName::Graph, task: Task::MultiLabel { labels }, cell: "Cri2_PPI_Best" },
-    ]
+/// The mixed precisions that the program computes in there.
+fn mixed() -> Vec<Precision> {
+    if device().is_cuda() { vec![Precision::Bf16, Precision::Fp16] } else { vec![Precision::Bf16] }
+}
+
+/// A kind of network, what it learns, and how it is trained.
+struct Case {
+    kind: NetworkKind,
+    task: Task,
+    architecture: Architecture,
+    rate: f64,
+}
+
+fn of_cells(space: SpaceName, task: Task, cell: &str, rate: f64) -> Case {
+    let architecture = Architecture::Cell(zoo::find(cell).unwrap().genotype.clone());
+    Case { kind: NetworkKind::Cells(space), task, architecture, rate }
+}
+
+fn points() -> Case {
+    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.02)
+}
+
+fn images() -> Case {
+    of_cells(SpaceName::Image, Task::Classify { classes: CLASSES as usize }, "Cri1_CIFAR_Best", 0.025)
+}
+
+fn graphs() -> Case {
+    of_cells(SpaceName::Graph, Task::MultiLabel { labels: CLASSES as usize }, "Cri2_PPI_Best", 0.05)
+}
+
+fn resgcn() -> Case {
+    let task = Task::Segment { classes: CLASSES as usize };
+    Case { kind: NetworkKind::ResGcn, task, architecture: Architecture::ResGcn, rate: 0.02 }
+}
+
+fn cases() -> [Case; 4] {
+    [points(), images(), graphs(), resgcn()]
 }
 
 impl Case {
-    fn spec(&self) -> NetworkSpec {
-        NetworkSpec {
-            model: ModelConfig { channels: 8, cells: 3 },
-            point: PointConfig { k: 4, embedding: 32, ..PointConfig::default() },
-            image: ImageConfig::default(),
-            classes: CLASSES as usize,
-            in_channels: if self.space == SpaceName::Graph { FEATURES } else { 3 },
+    /// Of its cells.
+    fn space(&self) -> Option<SpaceName> {
+        match self.kind {
+            NetworkKind::Cells(space) => Some(space),
+            NetworkKind::ResGcn => None,
         }
     }
 
-    fn supernet(&self) -> Box<dyn SearchModel> {
-        model::supernet(self.space, &self.spec(), 1e-3, SEED, Device::Cpu)
+    fn spec(&self) -> NetworkSpec {
+        NetworkSpec {
+            model: ModelConfig { channels: 8, cells: 3 },
+            // Without dropout: libtorch draws other numbers for half types.
+            point: PointConfig { k: 4, embedding: 32, dropout: 0.0, ..PointConfig::default() },
+            image: ImageConfig::default(),
+            resgcn: ResGcnConfig {
+                blocks: 4,
+                channels: 8,
+                k: 4,
+                fusion: 32,
+                prediction: [32, 16],
+                dropout: 0.0,
+                ..ResGcnConfig::default()
+            },
+            classes: CLASSES as usize,
+            in_channels: if self.space() == Some(SpaceName::Graph) { FEATURES } else { 3 },
+        }
     }
 
-    fn derived(&self) -> Box<dyn Model> {
-        model::derived(&zoo::find(self.cell).unwrap().genotype, &self.spec(), SEED, Device::Cpu)
+    /// Where cells are searched.
+    fn supernet(&self) -> Option<Box<dyn SearchModel>> {
+        Some(model::supernet(self.space()?, &self.spec(), 1e-3, SEED, device()))
+    }
+
+    fn network(&self) -> Box<dyn Model> {
+        model::network(&self.architecture, &self.spec(), SEED, device())
     }
 
     /// The batch of this number, of samples whose classes or labels can be learned.
     fn batch(&self, number: u64) -> Batch {
         Key::new(SEED, Purpose::Synthetic).at(0, number).seed_torch();
-        match self.space {
-            SpaceName::Point => points(),
-            SpaceName::Image => images(),
-            SpaceName::Graph => graph(),
+        let batch = match self.space() {
+            Some(SpaceName::Point) => clouds(),
+            Some(SpaceName::Image) => pictures(),
+            Some(SpaceName::Graph) => graph(),
+            None => scenes(),
+        };
+        batch.to_device(device())
+    }
+
+    /// A batch that overflows in fp16, and not in fp32.
+    fn overflowing(&self) -> Batch {
+        let factor = 1e5;
+        match self.batch(0) {
+            Batch::Points(PointBatch { points, labels }) => {
+                Batch::Points(PointBatch { points: points * factor, labels })
+            }
+            Batch::Images(ImageBatch { images, labels }) => {
+                Batch::Images(ImageBatch { images: images * factor, labels })
+            }
+            Batch::Graphs(GraphBatch { features, links, labels, scored, sizes }) => {
+                Batch::Graphs(GraphBatch { features: features * factor, links, labels, scored, sizes })
+            }
         }
     }
 }
 
+/// Clouds whose points have the class of the slice that they lie in; some have none.
+fn scenes() -> Batch {
+    let points = Tensor::rand([6, 48, 3], FLOAT) * 2.0 - 1.0;
+    let slice = ((points.select(2, 2) + 1.0) * (0.5 * CLASSES as f64)).to_kind(Kind::Int64).clamp(0, CLASSES - 1);
+    let labels = slice.where_scalarother(&points.select(2, 0).lt(0.9), -100).flatten(0, 1);
+    Batch::Points(PointBatch { points, labels })
+}
+
 /// Clouds that are the flatter the smaller their class.
-fn points() -> Batch {
+fn clouds() -> Batch {
     let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
     let width = (&labels + 1_i64).to_kind(Kind::Float).view([10, 1]) / CLASSES as f64;
     let widths = Tensor::stack(&[width.ones_like(), width.ones_like() * 0.5, width], 2);
@@ -79,11 +160,11 @@ fn points() -> Batch {
 }
 
 /// Noise around a colour of the class.
-fn images() -> Batch {
+fn pictures() -> Batch {
     let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
     let hue = labels.to_kind(Kind::Float).view([10, 1]) * (2.0 * std::f64::consts::PI / CLASSES as f64);
     let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([10, 3, 1, 1]);
-    let images = channels_last(&(Tensor::randn([10, 3, 16, 16], FLOAT) * 0.5 + colours));
+    let images = channels_last(&(Tensor::randn([10, 3, 16, 16], FLOAT) * 6.0 + colours));
     Batch::Images(ImageBatch { images, labels })
 }
 

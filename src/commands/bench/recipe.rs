@@ -1,0 +1,244 @@
+//! A recipe: a search or training as its configuration resolves it, and the shapes of its samples.
+
+use super::samples::Samples;
+use super::workload::Workload;
+use crate::commands::{ModelName, SearchOptions, TrainOptions, cell, dataset};
+use crate::config::{RunConfig, SearchRun, TrainRun, embedded, tasks};
+use crate::data::{SampleKind, SetName, Targets};
+use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
+use crate::model::{self, Architecture, NetworkKind};
+use crate::ops::Mode;
+use crate::search::AlphaBatch;
+use crate::search::bilevel::Bilevel;
+use crate::step::{LossConfig, WeightStep};
+use crate::task::Task;
+use crate::tensor::precision::Precision;
+use tch::Device;
+
+/// Of random numbers; a step costs the same for any.
+const SEED: u64 = 1;
+/// A graph of PPI, in the middle of its 24.
+const PPI_GRAPH: (usize, usize) = (2300, 66_000);
+/// Graphs of PPI that the alphas learn from, always all of them.
+const PPI_VALIDATION_GRAPHS: usize = 2;
+/// Classes of own data, which say nothing of their number.
+const OWN_CLASSES: usize = 10;
+
+/// What is timed.
+#[derive(Debug)]
+pub enum Recipe {
+    /// A step of a search.
+    Search(Box<SearchRun>),
+    /// A step of a training, of the network named so.
+    Train(Box<TrainRun>, Architecture, String),
+}
+
+/// Classes and channels of a set, and what a target is.
+fn set_sizes(set: SetName) -> (usize, i64, Targets) {
+    match set {
+        SetName::ModelNet40 => (40, 3, Targets::Classes),
+        SetName::ModelNet10 => (10, 3, Targets::Classes),
+        SetName::Cifar10 => (10, 3, Targets::Classes),
+        SetName::Cifar100 => (100, 3, Targets::Classes),
+        SetName::ImageNet => (1000, 3, Targets::Classes),
+        SetName::Ppi => (121, 50, Targets::Labels),
+        SetName::S3dis => (13, 9, Targets::PointClasses),
+        SetName::ShapeNetPart => (50, 6, Targets::PointClasses),
+        SetName::Points | SetName::Images | SetName::Graphs => (OWN_CLASSES, 3, Targets::Classes),
+        SetName::Segmentation => (OWN_CLASSES, 6, Targets::PointClasses),
+    }
+}
+
+/// The published cell that stands for those of a space.
+fn published_cell(space: SpaceName) -> &'static str {
+    match space {
+        SpaceName::Point => "Cri2_ModelNet_Best",
+        SpaceName::Image => "Cri1_CIFAR_Best",
+        SpaceName::Graph => "Cri2_PPI_Best",
+    }
+}
+
+impl Recipe {
+    /// The search that is asked for.
+    ///
+    /// # Errors
+    /// See [`SearchOptions::resolve`].
+    pub fn search(options: &SearchOptions) -> Result<Self> {
+        options.resolve().map(|run| Self::Search(Box::new(run)))
+    }
+
+    /// The training that is asked for; of cells without a named one, that of a published cell.
+    ///
+    /// # Errors
+    /// See [`TrainOptions::resolve`]; a cell that is not there or of another network.
+    pub fn train(options: &TrainOptions) -> Result<Self> {
+        let cell = options.genotype.as_deref().map(cell::load).transpose()?;
+        let fallback = match (&cell, options.model) {
+            (Some(cell), _) => Some(cell.network()),
+            (None, Some(ModelName::ResGcn)) => Some(NetworkKind::ResGcn),
+            (None, None) => None,
+        };
+        let run = options.resolve(fallback.map(|network| tasks::of_network(network).name))?;
+        let (architecture, name) = match (cell, run.network_kind()) {
+            (Some(cell), network) => {
+                cell.require(network)?;
+                (Architecture::Cell(cell.genotype), cell.name)
+            }
+            (None, NetworkKind::ResGcn) => (Architecture::ResGcn, format!("ResGCN-{}", run.resgcn.blocks)),
+            (None, NetworkKind::Cells(_)) if options.model.is_some() => {
+                return Err(Error::invalid("--model resgcn", "a task of labelled clouds", run.task));
+            }
+            (None, NetworkKind::Cells(space)) => {
+                let cell = cell::load(published_cell(space))?;
+                (Architecture::Cell(cell.genotype), cell.name)
+            }
+        };
+        Ok(Self::Train(Box::new(run), architecture, name))
+    }
+
+    /// The configurations of a command that are for this device: of those with a size for a processor, that size
+    /// there and the others elsewhere.
+    pub fn configurations(command: &str, device: Device) -> Vec<&'static str> {
+        let names = embedded::names(command);
+        let of_task = |name: &str| name.split('-').next().unwrap_or(name).to_owned();
+        let has_small = |name: &str| names.contains(&format!("{}-cpu", of_task(name)).as_str());
+        let fits = |name: &str| match device {
+            Device::Cpu => name.ends_with("-cpu") || !has_small(name),
+            _ => !name.ends_with("-cpu"),
+        };
+        names.iter().copied().filter(|name| !name.contains('/') && fits(name)).collect()
+    }
+
+    /// Samples of a training step.
+    pub fn batch(&self) -> usize {
+        match self {
+            Self::Search(run) => run.batch(),
+            Self::Train(run, ..) => run.batch(),
+        }
+    }
+
+    /// `search` or `train`.
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::Search(_) => SearchRun::COMMAND,
+            Self::Train(..) => TrainRun::COMMAND,
+        }
+    }
+
+    /// Name of the task.
+    pub fn task_name(&self) -> &str {
+        match self {
+            Self::Search(run) => &run.task,
+            Self::Train(run, ..) => &run.task,
+        }
+    }
+
+    /// The network in a word.
+    pub fn network_name(&self) -> &str {
+        match self {
+            Self::Search(_) => "supernet",
+            Self::Train(_, _, name) => name,
+        }
+    }
+
+    /// Whether it trains ResGCN-28 on S3DIS, for which a throughput is published.
+    pub fn is_published_resgcn(&self) -> bool {
+        matches!(self, Self::Train(run, Architecture::ResGcn, _) if run.task == "s3dis" && run.resgcn.blocks == 28)
+    }
+
+    /// What its samples are.
+    pub fn samples(&self) -> Samples {
+        match self {
+            Self::Search(run) => samples(&**run),
+            Self::Train(run, ..) => samples(&**run),
+        }
+    }
+
+    /// Steps of it in `precision`.
+    ///
+    /// # Errors
+    /// Sizes that don't fit each other.
+    pub fn workload(&self, precision: Precision, device: Device) -> Result<Workload> {
+        match self {
+            Self::Search(run) => Ok(search(run, precision, device)),
+            Self::Train(run, architecture, _) => Ok(train(run, architecture, precision, device)),
+        }
+    }
+}
+
+fn set(run: &impl RunConfig) -> SetName {
+    tasks::find(run.common().task).expect("a resolved run has a known task").set
+}
+
+fn samples(run: &impl RunConfig) -> Samples {
+    let (_, channels, _) = set_sizes(set(run));
+    let data = run.common().data;
+    match set(run).kind() {
+        SampleKind::Shapes | SampleKind::Scenes => Samples::Clouds { points: data.points as i64, channels },
+        SampleKind::Pictures => Samples::Images { side: data.images.size as i64 },
+        SampleKind::Graphs => Samples::Graphs { nodes: PPI_GRAPH.0, links: PPI_GRAPH.1, features: channels },
+    }
+}
+
+fn task(run: &impl RunConfig) -> Task {
+    let (classes, _, targets) = set_sizes(set(run));
+    dataset::task(classes, targets)
+}
+
+fn network(run: &impl RunConfig) -> model::NetworkSpec {
+    let (classes, channels, _) = set_sizes(set(run));
+    run.network(classes, channels)
+}
+
+fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
+    let task = task(run);
+    let model = model::supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device);
+    let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision).of_order(run.search.order);
+    let of_alphas = match run.search.alpha_batch {
+        AlphaBatch::Random => run.batch(),
+        AlphaBatch::Whole => PPI_VALIDATION_GRAPHS,
+    };
+    let batch = |count, seed| samples(run).batch(count, task, seed, device);
+    let (batch, alpha_batch) = (batch(run.batch(), SEED), batch(of_alphas, SEED + 1));
+    Workload::Search { model, bilevel, rate: run.weights.learning_rate, batch, alpha_batch }
+}
+
+fn train(run: &TrainRun, architecture: &Architecture, precision: Precision, device: Device) -> Workload {
+    let task = task(run);
+    let model = model::network(architecture, &network(run), SEED, device);
+    let loss = LossConfig { auxiliary_weight: run.train.auxiliary_weight, label_smoothing: run.train.label_smoothing };
+    let step = WeightStep::new(&*model, &run.weights, precision, loss);
+    let mode = Mode::Training { drop_path: run.train.drop_path };
+    let batch = samples(run).batch(run.batch(), task, SEED, device);
+    Workload::Train { model, step, task, mode, rate: run.weights.learning_rate, batch }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_is_a_recipe_on_one_kind_of_device_at_least() {
+        for command in ["search", "train"] {
+            let on = |device| Recipe::configurations(command, device);
+            let all: Vec<&str> = embedded::names(command).into_iter().filter(|name| !name.contains('/')).collect();
+            assert!(all.iter().all(|name| on(Device::Cpu).contains(name) || on(Device::Cuda(0)).contains(name)));
+            assert!(on(Device::Cpu).contains(&"modelnet40-cpu") && !on(Device::Cpu).contains(&"modelnet40"));
+            assert!(on(Device::Cuda(0)).contains(&"modelnet40") && !on(Device::Cuda(0)).contains(&"modelnet40-cpu"));
+        }
+    }
+
+    #[test]
+    fn every_configuration_resolves_with_sizes() {
+        let run = |name: &str| crate::commands::RunOptions { config: Some(name.to_owned()), ..Default::default() };
+        for name in Recipe::configurations("search", Device::Cuda(0)) {
+            let recipe = Recipe::search(&SearchOptions { run: run(name), ..Default::default() }).unwrap();
+            assert!(recipe.batch() > 0 && recipe.network_name() == "supernet", "{name}");
+        }
+        for name in Recipe::configurations("train", Device::Cuda(0)) {
+            let recipe = Recipe::train(&TrainOptions { run: run(name), ..Default::default() }).unwrap();
+            assert_eq!(recipe.is_published_resgcn(), name == "s3dis");
+        }
+    }
+}
