@@ -15,7 +15,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ install: setup ## put the program, its libtorch and completions under PREFIX (~/
 
 dist: setup ## pack the program with its libtorch for other machines into dist/ (CUDA=1 with CUDA)
 	@$(PYTHON) scripts/dist.py pack $(if $(CUDA),--cuda)
+
+gpu-kit: setup ## pack what benches/gpu.sh needs on a machine with a GPU and torch 2.11, and without Rust, into dist/
+	@benches/gpu.sh pack
 
 test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target

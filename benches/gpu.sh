@@ -1,27 +1,36 @@
 #!/usr/bin/env bash
-# Proves and times the program on a machine with a GPU, in one call; writes one results file.
+# Proves and times the program on a machine with a GPU, in one call, and leaves one report. A part that fails is
+# recorded and does not stop the rest; the exit code is 0 where all passed.
 #
-#   benches/gpu.sh [RESULTS.md]
-#   benches/gpu.sh pack            on a machine with Rust: what one without needs, stripped, into target/gpu
+#   benches/gpu.sh [--device cpu] [REPORT.md]
+#   benches/gpu.sh pack            on a machine with Rust: what one without needs, as dist/sgas-VERSION-gpu-kit.tar.gz
 #
-# The machine's own torch 2.11 with CUDA is enough. Where it has no Rust, bring this checkout (its benches, configs
-# and tests/fixtures/golden: 7 MB) and target/gpu as `pack` leaves it (25 MB: the program, the integration tests and
-# the bench of whole steps); the binaries find libtorch by LD_LIBRARY_PATH, which is set here.
-#   SGAS, SGAS_TESTS, SGAS_STEPS   the three binaries; by default cargo builds them, or without cargo target/gpu's
+# The machine's own torch 2.11 with CUDA is enough: the programs find its libtorch by LD_LIBRARY_PATH, which is set
+# here. Where there is no Rust, unpack the kit of `make gpu-kit` and call its benches/gpu.sh; the program of a
+# `make dist` folder serves too, without its lib/.
+#   SGAS_DIST=…                    such a folder
+#   SGAS, SGAS_TESTS, SGAS_ENGINE, SGAS_STEPS   the programs; by default cargo builds them, or without cargo target/gpu's
 #   TORCH_LIB=…/torch/lib          libtorch with CUDA; by default that of LIBTORCH, of `make setup-cuda`, of $PYTHON
-#   PYTHON=python3                 with numpy and sklearn too where the published code is to run
+#   PYTHON=python3                 with numpy, sklearn and torch_geometric too where the published code is to run
 #   SGAS_GOLDEN_DIR=…              golden files; by default tests/fixtures/golden
-#   SGAS_DATA=…                    real data; without it synthetic shapes serve
-#   SGAS_REFERENCE=…               a checkout of the published code, to time it beside ours
+#   SGAS_DATA=…                    real data; without it synthetic samples serve
+#   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch),
+#                                  to time it beside ours
 #   SGAS_WARMUP=5 SGAS_REPEATS=30  steps of a timing
-#   SGAS_DEVICE=cpu                tries this script without a GPU at small sizes; its numbers say nothing
+#   SGAS_LIMIT=3600                seconds after which a part counts as failed
+# --device cpu (or SGAS_DEVICE=cpu) tries this script without a GPU at small sizes; its numbers say nothing.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 
+DEVICE=${SGAS_DEVICE:-cuda}
+if [[ ${1:-} == --device ]]; then
+    DEVICE=${2:?--device cpu or cuda}
+    shift 2
+fi
 RESULTS=${1:-benches/results/gpu-$(date -u +%Y%m%d-%H%M).md}
 PYTHON=${PYTHON:-python3}
-DEVICE=${SGAS_DEVICE:-cuda}
 PACK=target/gpu
+LIMIT=${SGAS_LIMIT:-3600}
 export SGAS_GOLDEN_DIR=${SGAS_GOLDEN_DIR:-$PWD/tests/fixtures/golden}
 # Steps before the clock counts, and steps that count.
 COUNTS=(--warmup "${SGAS_WARMUP:-5}" --repeats "${SGAS_REPEATS:-30}")
@@ -62,24 +71,33 @@ build_all() {
     make setup >&2 || exit 1
     SGAS=${SGAS:-$(build build --bin sgas)}
     SGAS_TESTS=${SGAS_TESTS:-$(build test --test it --no-run)}
+    SGAS_ENGINE=${SGAS_ENGINE:-$(build test --test engine --no-run)}
     SGAS_STEPS=${SGAS_STEPS:-$(build bench --profile dev --bench steps --no-run)}
 }
 
 # A packed binary may be older than the sources, so cargo comes first.
 find_binaries() {
+    [[ -n ${SGAS_DIST:-} ]] && SGAS=${SGAS:-$SGAS_DIST/bin/sgas}
     command -v cargo >/dev/null && build_all
-    : "${SGAS:=$PWD/$PACK/sgas}" "${SGAS_TESTS:=$PWD/$PACK/it}" "${SGAS_STEPS:=$PWD/$PACK/steps}"
+    : "${SGAS:=$PWD/$PACK/sgas}" "${SGAS_TESTS:=$PWD/$PACK/it}" "${SGAS_ENGINE:=$PWD/$PACK/engine}"
+    : "${SGAS_STEPS:=$PWD/$PACK/steps}"
     local binary
-    for binary in "$SGAS" "$SGAS_TESTS" "$SGAS_STEPS"; do
-        [[ -x $binary ]] || die "no program $binary" "bring $PACK from \`benches/gpu.sh pack\` on a machine with Rust"
+    for binary in "$SGAS" "$SGAS_TESTS" "$SGAS_ENGINE" "$SGAS_STEPS"; do
+        [[ -x $binary ]] || die "no program $binary" "bring the kit of \`make gpu-kit\` from a machine with Rust"
     done
 }
 
-# The binaries alone: libtorch is the other machine's own. `make dist` packs the program with a libtorch.
+# The binaries alone, with what they read, laid out as the checkout is: libtorch is the other machine's own.
 pack() {
     build_all
-    "$PYTHON" scripts/dist.py programs "$PACK" sgas="$SGAS" it="$SGAS_TESTS" steps="$SGAS_STEPS" || exit 1
-    du -h "$PACK"/*
+    "$PYTHON" scripts/dist.py programs "$PACK" sgas="$SGAS" it="$SGAS_TESTS" engine="$SGAS_ENGINE" \
+        steps="$SGAS_STEPS" || exit 1
+    local name
+    name=sgas-$("$SGAS" --version | cut -d' ' -f2)-gpu-kit
+    mkdir -p dist
+    tar --transform "s,^,$name/," --owner=0 --group=0 -czf "dist/$name.tar.gz" benches/gpu.sh benches/compare.py \
+        benches/shapes.json benches/reference configs tests/fixtures/golden "$PACK" || exit 1
+    du -h "dist/$name.tar.gz"
 }
 
 # section TITLE COMMAND...: runs it, and writes title, command, exit code, seconds and the end of its output.
@@ -90,21 +108,33 @@ section() {
     told=${told//"$WORK"/\$WORK}
     printf '== %s\n' "$title" >&2
     start=$(date +%s.%N)
-    "$@" >"$WORK/output" 2>&1 </dev/null
+    timeout "$LIMIT" "$@" >"$WORK/output" 2>&1 </dev/null
     code=$?
     seconds=$(awk -v from="$start" -v to="$(date +%s.%N)" 'BEGIN { printf "%.1f", to - from }')
     ((code == 0)) || FAILED=1
+    printf '| %s | %s | %s |\n' "$title" "$( ((code == 0)) && echo passed || echo "**failed** ($code)")" "$seconds" >>"$WORK/parts"
     {
         printf '\n## %s\n`%s`\n\nexit code %s, %s s\n```\n' "$title" "${told//"$PWD/"/}" "$code" "$seconds"
-        tr '\r' '\n' <"$WORK/output" | tail -n 60
+        tr '\r' '\n' <"$WORK/output" | tail -n "${LINES_KEPT:-60}"
         printf '```\n'
-    } >>"$RESULTS"
+    } >>"$WORK/sections"
+    assemble
     tail -n 3 "$WORK/output" >&2
     return "$code"
 }
 
+# The report as far as it has come: conditions, what passed, every part.
+assemble() {
+    {
+        cat "$WORK/conditions"
+        printf '\n| part | outcome | s |\n|---|---|---|\n'
+        cat "$WORK/parts" "$WORK/sections"
+    } >"$RESULTS.part"
+    mv "$RESULTS.part" "$RESULTS"
+}
+
 conditions() {
-    printf '# Results on a GPU\n\n'
+    printf '# Results on a %s\n\n' "$([[ $DEVICE == cpu ]] && echo 'processor: a try of the script, whose numbers say nothing' || echo GPU)"
     printf -- '- date: %s\n' "$(date -u +%FT%TZ)"
     printf -- '- commit: %s\n' "$(git rev-parse HEAD 2>/dev/null || echo unknown)"
     printf -- '- GPU: %s\n' "$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader 2>/dev/null || echo unknown)"
@@ -130,6 +160,13 @@ golden_tests() {
     section "Golden files on $DEVICE" env SGAS_TEST_DEVICE="$DEVICE" "$SGAS_TESTS" golden --test-threads=1 --show-output
 }
 
+# The types that arrive, what scaling and fp32 weights keep, and how half precision learns, on the device; then the
+# whole engine, which is of a processor but for those.
+mixed_precision_tests() {
+    section "Mixed precision on $DEVICE" env SGAS_TEST_DEVICE="$DEVICE" "$SGAS_ENGINE" amp:: --test-threads=1 --show-output
+    section "Optimizers, networks and steps" env SGAS_TEST_DEVICE=cpu "$SGAS_ENGINE" --test-threads=1
+}
+
 searches_and_trainings() {
     local flags
     read -ra flags <<<"$(data_flags) --device $DEVICE"
@@ -140,6 +177,8 @@ searches_and_trainings() {
         section "Training, ${kind:-fp32}" "$SGAS" train --genotype Cri2_ModelNet_Best --task modelnet40 \
             --config configs/smoke/train-modelnet40.toml "${flags[@]}" ${kind:+--amp "$kind"} --out "$WORK/train-${kind:-fp32}" &&
             section "Evaluation, ${kind:-fp32}" "$SGAS" eval --run "$WORK/train-${kind:-fp32}" --device "$DEVICE"
+        section "ResGCN, ${kind:-fp32}" "$SGAS" train --config smoke/train-s3dis --data synthetic --device "$DEVICE" \
+            ${kind:+--amp "$kind"} --out "$WORK/resgcn-${kind:-fp32}"
     done
 }
 
@@ -154,24 +193,42 @@ beside() {
         --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "$1"
 }
 
-# At the published sizes.
-timings() {
+# The published row's recipe, then every one; the numbers lie beside the report as JSON too.
+throughput() {
+    local flags=("${COUNTS[@]}" --device "$DEVICE")
+    if [[ $DEVICE == cpu ]]; then
+        section "Throughput of a training" "$SGAS" bench --config smoke/train-points "${flags[@]}" --output "${RESULTS%.md}.json"
+        section "Throughput of a search" "$SGAS" bench --config smoke/search-points --search "${flags[@]}"
+        return
+    fi
+    section "Throughput of ResGCN-28, batch 4" "$SGAS" bench --task s3dis --model resgcn --batch 4 "${flags[@]}"
+    LINES_KEPT=1000 section "Throughput of every recipe" "$SGAS" bench --all "${flags[@]}" --output "${RESULTS%.md}.json"
+}
+
+# beside SHAPE TYPE: ours and the published code in turn; the report is the section's text.
+beside() {
+    local checkouts=()
+    [[ -n ${SGAS_REFERENCE:-} ]] && checkouts+=(--sgas "$SGAS_REFERENCE")
+    [[ -n ${SGAS_DEEP_GCNS:-} ]] && checkouts+=(--deep-gcns "$SGAS_DEEP_GCNS")
+    section "A step of $1 beside the published code, $2" "$PYTHON" benches/compare.py "${checkouts[@]}" \
+        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "$1"
+}
+
+# At the published sizes, where the published code is there.
+comparisons() {
     local shapes=(modelnet10-search-full modelnet40-train cifar10-search-full cifar10-train-full ppi-search ppi-train)
-    local shape kind half=fp16
+    local shape half=fp16
     if [[ $DEVICE == cpu ]]; then
         half=bf16 shapes=(modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train)
     fi
-    for kind in fp32 $(half_types); do
+    if [[ -n ${SGAS_REFERENCE:-} ]]; then
         for shape in "${shapes[@]}"; do
-            steps "$shape" "$kind"
+            beside "$shape" fp32
         done
-    done
-    [[ -n ${SGAS_REFERENCE:-} ]] || return
-    for shape in "${shapes[@]}"; do
-        beside "$shape" fp32
-    done
-    # The one published script with mixed precision trains on points.
-    beside "${shapes[1]}" "$half"
+        # The one published script with mixed precision trains on points.
+        beside "${shapes[1]}" "$half"
+    fi
+    [[ -z ${SGAS_DEEP_GCNS:-} ]] || beside resgcn28-train fp32
 }
 
 if [[ ${1:-} == pack ]]; then
@@ -181,9 +238,14 @@ fi
 find_libtorch
 find_binaries
 mkdir -p "$(dirname "$RESULTS")"
-conditions >"$RESULTS"
+conditions >"$WORK/conditions"
+: >"$WORK/parts"
+: >"$WORK/sections"
+section "What the machine is" "$SGAS" doctor --device "$DEVICE"
 golden_tests
+mixed_precision_tests
 searches_and_trainings
-timings
-printf 'results: %s\n' "$RESULTS"
+throughput
+comparisons
+printf 'report: %s\n' "$RESULTS"
 exit "$FAILED"

@@ -4,6 +4,7 @@ use super::{Amp, Model, size, whole_number};
 use crate::commands::bench::{Arithmetic, BenchOptions};
 use crate::commands::{Command, ModelName, RunOptions};
 use clap::{ArgAction, Args, ValueEnum, value_parser};
+use std::path::PathBuf;
 
 /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub(super) struct BenchArguments {
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
+    /// Also write the JSON here
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Measure this precision in this process and print it for the one that called
     #[arg(long, hide = true, conflicts_with_all = ["all", "amp", "json"])]
     only: Option<Kind>,
@@ -86,6 +90,7 @@ impl From<BenchArguments> for Command {
             warmup: size(typed.warmup),
             repeats: size(typed.repeats),
             json: typed.json,
+            output: typed.output,
             only: typed.only.map(|kind| match kind {
                 Kind::Fp32 => Arithmetic::Fp32,
                 Kind::Tf32 => Arithmetic::Tf32,

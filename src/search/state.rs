@@ -131,8 +131,10 @@ mod tests {
         };
         let (mut one, mut deciding) = (model(), decisions());
         let mut search = Search::new(&settings, &mut *one, &mut *deciding);
-        let mut step = |scaler: &mut Scaler, values: &[f32]| {
-            values.iter().for_each(|value| drop(scaler.unscale(&mut Tensor::from_slice(&[*value]))));
+        let step = |scaler: &mut Scaler, values: &[f32]| {
+            for value in values {
+                scaler.unscale(&mut Tensor::from_slice(&[*value]));
+            }
         };
         step(&mut search.bilevel.weights.scaler, &[f32::INFINITY, 1.0, 1.0, 1.0]);
         step(&mut search.bilevel.alpha_scaler, &[f32::NAN, f32::NAN, 1.0]);

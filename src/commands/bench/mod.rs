@@ -13,6 +13,7 @@ use super::{
     AmpChoice, DeviceChoice, GlobalOptions, ModelName, RunOptions, SearchOptions, TrainOptions, device, print,
 };
 use crate::error::{Error, Result};
+use crate::files::{check_place, write_atomically};
 use crate::tensor::bridge::device::allow_tf32;
 use crate::tensor::bridge::machine;
 use crate::tensor::precision::Precision;
@@ -20,6 +21,7 @@ use measure::Measurement;
 use recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tch::Device;
 
@@ -42,6 +44,8 @@ pub struct BenchOptions {
     pub repeats: usize,
     /// JSON instead of a table.
     pub json: bool,
+    /// A file for the JSON, besides.
+    pub output: Option<PathBuf>,
     /// Measure this alone, in this process.
     pub only: Option<Arithmetic>,
 }
@@ -132,6 +136,7 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     if let Some(arithmetic) = options.only {
         return run_one(options, arithmetic, global, out);
     }
+    options.output.as_deref().map_or(Ok(()), |path| check_place("--output", path))?;
     let device = device::prepare(global)?;
     let machine = table::Machine::of(device, options.warmup, options.repeats);
     let mut reports = Vec::new();
@@ -147,6 +152,9 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     }
     let closing = if options.json { table::json(&machine, &reports) } else { table::published(&machine, &reports) };
     print(out, &closing)?;
+    if let Some(path) = &options.output {
+        write_atomically(path, table::json(&machine, &reports).as_bytes())?;
+    }
     let rows = reports.iter().flat_map(|report| &report.rows);
     match rows.filter(|row| row.failed.is_some()).count() {
         0 => Ok(()),
