@@ -1,5 +1,6 @@
 //! The integration tests, in one binary because linking libtorch is slow.
 
+mod bench;
 mod bridge;
 mod cli;
 mod cloud_files;

@@ -139,12 +139,16 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     options.output.as_deref().map_or(Ok(()), |path| check_place("--output", path))?;
     let device = device::prepare(global)?;
     let machine = table::Machine::of(device, options.warmup, options.repeats);
+    let selected = selected(options, device);
+    let recipes = selected.iter().map(recipe).collect::<Result<Vec<_>>>()?;
+    let arithmetics = arithmetics(options.run.amp, device)?;
     let mut reports = Vec::new();
     if !options.json {
         print(out, &machine.text())?;
     }
-    for options in selected(options, device) {
-        let report = report(&options, global, device)?;
+    for (options, recipe) in selected.iter().zip(&recipes) {
+        let rows = rows(options, recipe, &arithmetics, global, device);
+        let report = report(options, recipe, rows);
         if !options.json {
             print(out, &table::text(&report))?;
         }
@@ -199,26 +203,9 @@ fn selected(options: &BenchOptions, device: Device) -> Vec<BenchOptions> {
     [recipes("search", true), recipes("train", false)].concat()
 }
 
-fn report(options: &BenchOptions, global: &GlobalOptions, device: Device) -> Result<Report> {
-    let recipe = recipe(options)?;
-    let mut rows: Vec<Row> = Vec::new();
-    for arithmetic in arithmetics(options.run.amp, device)? {
-        tracing::info!("{} of {}: {}", recipe.command(), recipe.task_name(), arithmetic.name());
-        let absent = arithmetic.missing(device);
-        let outcome = if absent.is_some() { None } else { Some(in_own_process(options, arithmetic, global, device)) };
-        let (measured, failed) = match outcome {
-            None => (None, None),
-            Some(Ok(measured)) => (Some(measured), None),
-            Some(Err(reason)) => (None, Some(reason)),
-        };
-        let plain = rows.iter().find(|row| row.precision == Arithmetic::Fp32).and_then(|row| row.measured.as_ref());
-        let plain = plain.or(measured.as_ref().filter(|_| arithmetic == Arithmetic::Fp32));
-        let rate = |measured: &Measurement| measured.samples_per_second.median;
-        let speedup = measured.as_ref().zip(plain).map(|(own, plain)| rate(own) / rate(plain));
-        rows.push(Row { precision: arithmetic, measured, speedup, absent, failed });
-    }
+fn report(options: &BenchOptions, recipe: &Recipe, rows: Vec<Row>) -> Report {
     let samples = recipe.samples();
-    Ok(Report {
+    Report {
         command: recipe.command().to_owned(),
         task: recipe.task_name().to_owned(),
         config: options.run.config.clone(),
@@ -228,13 +215,45 @@ fn report(options: &BenchOptions, global: &GlobalOptions, device: Device) -> Res
         batch: recipe.batch(),
         is_published_resgcn: recipe.is_published_resgcn(),
         rows,
-    })
+    }
+}
+
+fn rows(
+    options: &BenchOptions,
+    recipe: &Recipe,
+    arithmetics: &[Arithmetic],
+    global: &GlobalOptions,
+    device: Device,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut plain = None;
+    for &precision in arithmetics {
+        tracing::info!("{} of {}: {}", recipe.command(), recipe.task_name(), precision.name());
+        let mut row = Row { precision, measured: None, speedup: None, absent: precision.missing(device), failed: None };
+        if row.absent.is_none() {
+            match in_own_process(options, precision, global, device) {
+                Ok(measured) => {
+                    let rate = measured.samples_per_second.median;
+                    plain = if precision == Arithmetic::Fp32 { Some(rate) } else { plain };
+                    row.speedup = plain.map(|plain| rate / plain);
+                    row.measured = Some(measured);
+                }
+                Err(reason) => row.failed = Some(reason),
+            }
+        }
+        rows.push(row);
+    }
+    rows
 }
 
 /// All of them, or fp32 and what `--amp` names.
 fn arithmetics(amp: Option<AmpChoice>, device: Device) -> Result<Vec<Arithmetic>> {
-    let Some(amp) = amp else { return Ok(Arithmetic::ALL.to_vec()) };
-    let wanted = device::precision(Some(amp), device)?;
+    let wanted = match amp {
+        None => return Ok(Arithmetic::ALL.to_vec()),
+        Some(AmpChoice::Bf16) => Precision::Bf16,
+        Some(AmpChoice::Fp16) => Precision::Fp16,
+        Some(AmpChoice::Auto) => device::precision(amp, device)?,
+    };
     let asked = |arithmetic: &Arithmetic| {
         let is_single = arithmetic.precision() == Precision::Fp32;
         arithmetic.precision() == wanted || (is_single && arithmetic.missing(device).is_none())

@@ -56,7 +56,7 @@ fn of_cells(space: SpaceName, task: Task, cell: &str, rate: f64) -> Case {
 }
 
 fn points() -> Case {
-    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.02)
+    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.01)
 }
 
 fn images() -> Case {
@@ -87,7 +87,8 @@ impl Case {
 
     fn spec(&self) -> NetworkSpec {
         NetworkSpec {
-            model: ModelConfig { channels: 8, cells: 3 },
+            // Of three cells of images two reduce.
+            model: ModelConfig { channels: 8, cells: if self.space() == Some(SpaceName::Image) { 3 } else { 2 } },
             // Without dropout: libtorch draws other numbers for half types.
             point: PointConfig { k: 4, embedding: 32, dropout: 0.0, ..PointConfig::default() },
             image: ImageConfig::default(),
@@ -151,18 +152,23 @@ fn scenes() -> Batch {
     Batch::Points(PointBatch { points, labels })
 }
 
-/// Clouds that are the flatter the smaller their class.
+/// Clouds around a place of the class.
 fn clouds() -> Batch {
     let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
-    let width = (&labels + 1_i64).to_kind(Kind::Float).view([10, 1]) / CLASSES as f64;
-    let widths = Tensor::stack(&[width.ones_like(), width.ones_like() * 0.5, width], 2);
-    Batch::Points(PointBatch { points: Tensor::randn([10, 48, 3], FLOAT) * widths, labels })
+    let turn = angle(&labels);
+    let places = Tensor::stack(&[turn.cos(), turn.sin(), (&turn * 2.0).cos()], 1).view([10, 1, 3]) * 0.5;
+    Batch::Points(PointBatch { points: Tensor::randn([10, 32, 3], FLOAT) * 0.5 + places, labels })
+}
+
+/// Classes as angles.
+fn angle(labels: &Tensor) -> Tensor {
+    labels.to_kind(Kind::Float) * (2.0 * std::f64::consts::PI / CLASSES as f64)
 }
 
 /// Noise around a colour of the class.
 fn pictures() -> Batch {
     let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
-    let hue = labels.to_kind(Kind::Float).view([10, 1]) * (2.0 * std::f64::consts::PI / CLASSES as f64);
+    let hue = angle(&labels);
     let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([10, 3, 1, 1]);
     let images = channels_last(&(Tensor::randn([10, 3, 16, 16], FLOAT) * 6.0 + colours));
     Batch::Images(ImageBatch { images, labels })

@@ -173,17 +173,13 @@ fn gradients_reach_the_optimizers_in_fp32_and_so_does_their_state() {
         let logits = sgas::model::forward(&*model, &batch, Mode::TRAINING, Precision::Bf16).unwrap().logits;
         assert_eq!(logits.kind(), Kind::BFloat16);
         let loss = case.task.loss(&logits, batch.target());
+        let leaves: Vec<&Tensor> = model.weights().parameters.iter().map(|(_, leaf)| leaf).collect();
+        let gradients = Tensor::run_backward(&[&loss], &leaves, true, false);
+        assert!(gradients.iter().all(|gradient| !gradient.defined() || gradient.kind() == Kind::Float));
+        let gradient = model.weights().parameters.gradient(&loss);
         for kind in [OptimizerKind::Sgd, OptimizerKind::Adam] {
             let mut optimizer = Optimizer::new(&WeightConfig { optimizer: kind, ..WeightConfig::default() }, flat);
-            let gradients = Tensor::f_run_backward(
-                &[&loss],
-                &model.weights().parameters.iter().map(|(_, leaf)| leaf).collect::<Vec<_>>(),
-                true,
-                false,
-            );
-            assert!(gradients.unwrap().iter().all(|gradient| gradient.kind() == Kind::Float));
-            let gradient = flat.ones_like();
-            let (_, arrivals) = recorded(|| optimizer.step(flat, gradient, 0.01)).unwrap();
+            let (_, arrivals) = recorded(|| optimizer.step(flat, gradient.copy(), 0.01)).unwrap();
             assert!(!arrivals.is_empty());
             assert!(!arrivals.iter().any(|arrival| arrival.inputs.iter().any(is_half)), "{arrivals:?}");
             assert!(optimizer.state().iter().all(|(_, state)| state.kind() == Kind::Float));

@@ -1,0 +1,94 @@
+//! `sgas bench`: every precision of a processor is measured or says why not; what fails is a row and an exit code.
+
+use crate::cli::sgas;
+use serde_json::Value;
+use std::path::Path;
+
+/// The JSON of a bench of one short step.
+fn bench(folder: &Path, words: &str, code: i32) -> Value {
+    let mut command = sgas(folder);
+    command.args(["bench", "--json", "--device", "cpu", "--threads", "1", "--warmup", "0", "--repeats", "2"]);
+    let output = command.args(words.split_whitespace()).assert().code(code).get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+fn row<'a>(recipe: &'a Value, precision: &str) -> &'a Value {
+    let rows = recipe["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["precision"] == precision).unwrap_or_else(|| panic!("{precision} in {recipe}"))
+}
+
+#[test]
+fn every_kind_of_recipe_is_measured_in_every_precision_of_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipes = [
+        ("--config smoke/search-points --search", "search", "points", "clouds"),
+        ("--config smoke/train-images", "train", "images", "images"),
+        ("--config smoke/train-graphs", "train", "graphs", "graphs"),
+        ("--config smoke/train-s3dis --model resgcn", "train", "s3dis", "clouds"),
+    ];
+    for (words, command, task, samples) in recipes {
+        let found = bench(folder.path(), words, 0);
+        assert!(found["inputs"].as_str().unwrap().contains("random"), "{found}");
+        let [recipe] = &found["recipes"].as_array().unwrap()[..] else { panic!("{found}") };
+        assert_eq!(
+            (&recipe["command"], &recipe["task"], &recipe["samples"]),
+            (&command.into(), &task.into(), &samples.into())
+        );
+        for precision in ["fp32", "bf16"] {
+            let row = row(recipe, precision);
+            let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{row}"));
+            let (seconds, rate) = (&row["step_seconds"], &row["samples_per_second"]);
+            assert!(number(&seconds["min"]) > 0.0 && number(&seconds["max"]) >= number(&seconds["median"]));
+            let batch = number(&rate["median"]) * number(&seconds["median"]);
+            assert!((batch - number(&recipe["batch"])).abs() < 1e-6 * batch, "{row}");
+            assert!(number(&row["peak_memory_bytes"]) > 1e6 && number(&row["parameters"]) > 0.0);
+            assert!(number(&row["speedup"]) > 0.0);
+        }
+        assert_eq!(row(recipe, "fp32")["speedup"], 1.0);
+        for precision in ["tf32", "fp16"] {
+            assert!(row(recipe, precision)["absent"].as_str().unwrap().contains("CUDA"), "{recipe}");
+        }
+    }
+}
+
+#[test]
+fn a_measurement_that_fails_is_a_row_and_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // More neighbours than a cloud has points.
+    let words = "--config smoke/train-points --set data.points=4 --output found.json";
+    let found = bench(folder.path(), words, 1);
+    for precision in ["fp32", "bf16"] {
+        let row = row(&found["recipes"][0], precision);
+        assert!(!row["failed"].as_str().unwrap().is_empty() && row["step_seconds"].is_null(), "{row}");
+    }
+    let written = std::fs::read_to_string(folder.path().join("found.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), found);
+}
+
+#[test]
+fn one_precision_stands_beside_fp32_as_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "bench --config smoke/train-points --amp bf16 --batch 8 --device cpu --warmup 0 --repeats 1";
+    let output = sgas(folder.path()).args(words.split_whitespace()).assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    assert!(text.contains("train of points (smoke/train-points), Cri2_ModelNet_4: batch 8, 64 points"), "{text}");
+    assert!(text.contains("| fp32 | ") && text.contains("| bf16 | ") && !text.contains("| fp16 | "), "{text}");
+    assert!(text.contains("| network | batch | device | fp32, per second | mixed, per second | speed-up |"), "{text}");
+}
+
+#[test]
+fn recipes_that_do_not_fit_are_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    for (words, said) in [
+        ("--task s3dis --search", "whose network is ResGCN"),
+        ("--task modelnet40 --model resgcn", "--model resgcn"),
+        ("--task modelnet40 --genotype Cri2_PPI_Best", "graph"),
+        ("--config no-such-size", "no configuration"),
+        ("--task modelnet40 --output no/such/folder.json", "--output"),
+    ] {
+        let failed = sgas(folder.path()).arg("bench").args(words.split_whitespace()).assert().code(2);
+        let output = failed.get_output();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(said) && output.stdout.is_empty(), "{words}: {text}");
+    }
+}
