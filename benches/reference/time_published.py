@@ -123,6 +123,8 @@ def prepare(args):
     elif not torch.cuda.is_available():
         sys.exit("error: --device cuda, but torch sees no GPU")
     torch.set_num_threads(args.threads)
+    # cuDNN's default is TF32; ours has it off too.
+    torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(1)
     return torch
 

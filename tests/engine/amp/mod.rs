@@ -56,7 +56,7 @@ fn of_cells(space: SpaceName, task: Task, cell: &str, rate: f64) -> Case {
 }
 
 fn points() -> Case {
-    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.01)
+    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.005)
 }
 
 fn images() -> Case {
@@ -152,12 +152,12 @@ fn scenes() -> Batch {
     Batch::Points(PointBatch { points, labels })
 }
 
-/// Clouds around a place of the class.
+/// Clouds around a place of the class; enough of them that one batch's loss is near the next one's.
 fn clouds() -> Batch {
-    let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
+    let labels = Tensor::randint(CLASSES, [24], (Kind::Int64, Device::Cpu));
     let turn = angle(&labels);
-    let places = Tensor::stack(&[turn.cos(), turn.sin(), (&turn * 2.0).cos()], 1).view([10, 1, 3]) * 0.5;
-    Batch::Points(PointBatch { points: Tensor::randn([10, 32, 3], FLOAT) * 0.5 + places, labels })
+    let places = Tensor::stack(&[turn.cos(), turn.sin(), (&turn * 2.0).cos()], 1).view([24, 1, 3]) * 0.5;
+    Batch::Points(PointBatch { points: Tensor::randn([24, 24, 3], FLOAT) * 0.5 + places, labels })
 }
 
 /// Classes as angles.
