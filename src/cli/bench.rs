@@ -12,7 +12,7 @@ use std::path::PathBuf;
 Examples:
   sgas bench --task s3dis --model resgcn --batch 4 --amp fp16
   sgas bench --task modelnet40 --search
-  sgas bench --all --json > throughput.json
+  sgas bench --all --output throughput.json
 
 fp32 has TF32 switched off; tf32 and fp16 need a CUDA device. Each precision runs
 in a process of its own. --all takes every built-in search and training; on a
