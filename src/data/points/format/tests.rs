@@ -308,7 +308,10 @@ fn clouds_of_other_programs_are_read() {
         let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
         assert_eq!(names.join(" "), columns, "{name}");
         for (column, values) in &raw.columns {
-            assert_eq!(values, &expected(column), "{name}, column {column}");
+            // The array beside the points counts them.
+            let is_beside = name == "numpy_compressed.npz" && column == "label";
+            let expected = if is_beside { vec![0.0, 1.0, 2.0, 3.0, 4.0] } else { expected(column) };
+            assert_eq!(values, &expected, "{name}, column {column}");
         }
     }
 }
