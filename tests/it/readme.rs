@@ -3,7 +3,7 @@
 //! Nothing is run.
 
 use sgas::cli;
-use sgas::commands::{Command, EvalOptions, PredictOptions};
+use sgas::commands::{Command, EvalOptions, PredictOptions, bench};
 use sgas::config::RunConfig;
 use sgas::genotype::zoo;
 use sgas::model::NetworkKind;
@@ -66,6 +66,7 @@ fn fault(words: &[&str]) -> Option<String> {
             trained.resolve(None, None).map(drop)
         }
         Command::Show(options) => is_a_cell(&options.genotype),
+        Command::Bench(options) if !options.all => bench::asked_for(options).map(drop),
         _ => Ok(()),
     };
     resolved.err().map(|error| format!("{error} ({})", error.hint().unwrap_or_default()))

@@ -140,7 +140,7 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let device = device::prepare(global)?;
     let machine = table::Machine::of(device, options.warmup, options.repeats);
     let selected = selected(options, device);
-    let recipes = selected.iter().map(recipe).collect::<Result<Vec<_>>>()?;
+    let recipes = selected.iter().map(asked_for).collect::<Result<Vec<_>>>()?;
     let arithmetics = arithmetics(options.run.amp, device)?;
     let mut reports = Vec::new();
     if !options.json {
@@ -175,12 +175,15 @@ fn run_one(options: &BenchOptions, arithmetic: Arithmetic, global: &GlobalOption
     }
     allow_tf32(arithmetic == Arithmetic::Tf32)?;
     let counts = (options.warmup, options.repeats);
-    let measured = measure::measure(&recipe(options)?, arithmetic.precision(), counts, device)?;
+    let measured = measure::measure(&asked_for(options)?, arithmetic.precision(), counts, device)?;
     print(out, &format!("{}\n", serde_json::to_string(&measured).expect("plain data")))
 }
 
-/// The recipe that options name.
-fn recipe(options: &BenchOptions) -> Result<Recipe> {
+/// The recipe that options name; `all` of them aside.
+///
+/// # Errors
+/// See [`Recipe::search`] and [`Recipe::train`].
+pub fn asked_for(options: &BenchOptions) -> Result<Recipe> {
     let (run, genotype, model) = (options.run.clone(), options.genotype.clone(), options.model);
     match options.search {
         true => Recipe::search(&SearchOptions { run, ..SearchOptions::default() }),

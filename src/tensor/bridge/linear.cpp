@@ -228,7 +228,11 @@ extern "C" {
 char* sgas_linear(at::Tensor** out, const at::Tensor* x, const at::Tensor* weight) {
   return sgas::guarded([&] {
     sgas::check_cpu({x, weight});
-    sgas::give(out, sgas::is_small(*x, *weight) ? sgas::Linear::apply(*x, *weight) : at::linear(*x, *weight));
+    const bool small = sgas::is_small(*x, *weight);
+    if (small) {
+      sgas::note_type(*x);
+    }
+    sgas::give(out, small ? sgas::Linear::apply(*x, *weight) : at::linear(*x, *weight));
   });
 }
 

@@ -12,6 +12,7 @@ use sgas::search::second_order::Ahead;
 use sgas::step::{LossConfig, WeightStep};
 use sgas::tensor::bridge::types::{Arrival, recorded};
 use sgas::tensor::fused::TensorPath;
+use sgas::tensor::layers;
 use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
@@ -33,8 +34,10 @@ enum Role {
 fn role(arrival: &Arrival) -> Option<Role> {
     let has = |words: &[&str]| words.iter().any(|word| arrival.name.contains(word));
     match () {
+        () if arrival.name == "nearest" || has(&["topk"]) => Some(Role::Neighbours),
+        // A product of small matrices, which is libtorch's in half precision.
+        () if arrival.name == "linear" => Some(Role::Product),
         () if !arrival.name.contains("::") => Some(Role::Kernel),
-        () if arrival.within.as_deref() == Some("nearest") || has(&["topk"]) => Some(Role::Neighbours),
         () if has(&["nll_loss", "cross_entropy", "log_softmax"]) => Some(Role::Loss),
         () if has(&["softmax"]) => Some(Role::Softmax),
         () if has(&["batch_norm"]) => Some(Role::Norm),
@@ -219,6 +222,8 @@ fn the_list_sees_what_is_wrong() {
     assert!(!found(&|| norm(&half)).is_empty());
     assert!(!found(&|| drop(half(&[1, 8, 8]).topk(2, -1, false, true))).is_empty());
     assert!(!found(&|| drop(single(&[4, 4]).mm(&single(&[4, 4])))).is_empty());
+    let small = || layers::linear(&single(&[4, 4]), &single(&[4, 4]), None);
+    assert!(!found(&|| drop(small())).is_empty());
     assert!(!found(&|| drop(half(&[1, 4, 4]).bmm(&half(&[1, 4, 4])))).is_empty());
     assert_eq!(found(&|| drop(Neighbours::nearest(&half(&[32, 3]), 1, 4, 2))), Vec::<String>::new());
     let (_, arrivals) = recorded(|| {
