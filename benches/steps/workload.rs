@@ -29,7 +29,7 @@ pub fn workload(shape: &Shape, precision: Precision, device: Device) -> Result<W
         What::Search => {
             let (weights, alphas) = (search_weights(shape.samples), AlphaConfig::default());
             let model = supernet(shape.space(), &shape.network(), alphas.initial_scale, SEED, device);
-            let bilevel = Bilevel::new(&*model, task, &weights, &alphas, precision);
+            let bilevel = Box::new(Bilevel::new(&*model, task, &weights, &alphas, precision));
             let (batch, alpha_batch) = (batch(), batch());
             Ok(Workload::Search { model, bilevel, rate: weights.learning_rate, batch, alpha_batch })
         }

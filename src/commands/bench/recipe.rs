@@ -31,7 +31,7 @@ pub enum Recipe {
     /// A step of a search.
     Search(Box<SearchRun>),
     /// A step of a training, of the network named so.
-    Train(Box<TrainRun>, Architecture, String),
+    Train(Box<TrainRun>, Box<Architecture>, String),
 }
 
 /// Classes and channels of a set, and what a target is.
@@ -94,7 +94,7 @@ impl Recipe {
                 (Architecture::Cell(cell.genotype), cell.name)
             }
         };
-        Ok(Self::Train(Box::new(run), architecture, name))
+        Ok(Self::Train(Box::new(run), Box::new(architecture), name))
     }
 
     /// The configurations of a command that are for this device: of those with a size for a processor, that size
@@ -144,7 +144,7 @@ impl Recipe {
 
     /// Whether it trains ResGCN-28 on S3DIS, for which a throughput is published.
     pub fn is_published_resgcn(&self) -> bool {
-        matches!(self, Self::Train(run, Architecture::ResGcn, _) if run.task == "s3dis" && run.resgcn.blocks == 28)
+        matches!(self, Self::Train(run, ..) if run.task == "s3dis" && run.resgcn.blocks == 28)
     }
 
     /// What its samples are.
@@ -195,6 +195,7 @@ fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
     let task = task(run);
     let model = model::supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device);
     let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision).of_order(run.search.order);
+    let bilevel = Box::new(bilevel);
     let of_alphas = match run.search.alpha_batch {
         AlphaBatch::Random => run.batch(),
         AlphaBatch::Whole => PPI_VALIDATION_GRAPHS,

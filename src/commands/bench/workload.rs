@@ -42,7 +42,7 @@ pub enum Workload {
         /// The supernet.
         model: Box<dyn SearchModel>,
         /// What trains it.
-        bilevel: Bilevel,
+        bilevel: Box<Bilevel>,
         /// The weights' learning rate.
         rate: f64,
         /// What the weights learn from.
