@@ -17,7 +17,9 @@
 #   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch),
 #                                  to time it beside ours
 #   SGAS_WARMUP=5 SGAS_REPEATS=30  steps of a timing
-#   SGAS_LIMIT=3600                seconds after which a part counts as failed
+#   SGAS_LIMIT=3600                seconds after which a step of it counts as failed
+#   SGAS_PARTS="machine golden mixed runs throughput comparison"   which parts, in this order
+#   SGAS_BENCH=--all               the words of `sgas bench` for the throughput, such as "--task ppi --search"
 # --device cpu (or SGAS_DEVICE=cpu) tries this script without a GPU at small sizes; its numbers say nothing.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
@@ -78,7 +80,7 @@ build_all() {
 # A packed binary may be older than the sources, so cargo comes first.
 find_binaries() {
     [[ -n ${SGAS_DIST:-} ]] && SGAS=${SGAS:-$SGAS_DIST/bin/sgas}
-    command -v cargo >/dev/null && build_all
+    [[ -e Cargo.toml ]] && command -v cargo >/dev/null && build_all
     : "${SGAS:=$PWD/$PACK/sgas}" "${SGAS_TESTS:=$PWD/$PACK/it}" "${SGAS_ENGINE:=$PWD/$PACK/engine}"
     : "${SGAS_STEPS:=$PWD/$PACK/steps}"
     local binary
@@ -187,10 +189,10 @@ steps() {
     section "A step of $1, $2" "$SGAS_STEPS" "$1" --device "$DEVICE" --precision "$2" --json "${COUNTS[@]}"
 }
 
-# beside SHAPE TYPE: ours and the published code in turn; the report is the section's text.
+# beside SHAPE TYPE [FLAG...]: ours and the published code in turn; the report is the section's text.
 beside() {
     section "A step of $1 beside the published code, $2" "$PYTHON" benches/compare.py --sgas "$SGAS_REFERENCE" \
-        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "$1"
+        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "${@:3}" "$1"
 }
 
 # The published row's recipe, then every one; the numbers lie beside the report as JSON too.
@@ -202,16 +204,18 @@ throughput() {
         return
     fi
     section "Throughput of ResGCN-28, batch 4" "$SGAS" bench --task s3dis --model resgcn --batch 4 "${flags[@]}"
-    LINES_KEPT=1000 section "Throughput of every recipe" "$SGAS" bench --all "${flags[@]}" --output "${RESULTS%.md}.json"
+    local words
+    read -ra words <<<"${SGAS_BENCH:---all}"
+    LINES_KEPT=1000 section "Throughput of recipes" "$SGAS" bench "${words[@]}" "${flags[@]}" --output "${RESULTS%.md}.json"
 }
 
-# beside SHAPE TYPE: ours and the published code in turn; the report is the section's text.
+# beside SHAPE TYPE [FLAG...]: ours and the published code in turn; the report is the section's text.
 beside() {
     local checkouts=()
     [[ -n ${SGAS_REFERENCE:-} ]] && checkouts+=(--sgas "$SGAS_REFERENCE")
     [[ -n ${SGAS_DEEP_GCNS:-} ]] && checkouts+=(--deep-gcns "$SGAS_DEEP_GCNS")
     section "A step of $1 beside the published code, $2" "$PYTHON" benches/compare.py "${checkouts[@]}" \
-        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "$1"
+        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "${@:3}" "$1"
 }
 
 # At the published sizes, where the published code is there.
@@ -228,7 +232,9 @@ comparisons() {
         # The one published script with mixed precision trains on points.
         beside "${shapes[1]}" "$half"
     fi
-    [[ -z ${SGAS_DEEP_GCNS:-} ]] || beside resgcn28-train fp32
+    [[ -n ${SGAS_DEEP_GCNS:-} ]] || return
+    # The batch of the published table.
+    if [[ $DEVICE == cpu ]]; then beside resgcn28-train fp32; else beside resgcn28-train fp32 --batch 4; fi
 }
 
 if [[ ${1:-} == pack ]]; then
@@ -241,11 +247,16 @@ mkdir -p "$(dirname "$RESULTS")"
 conditions >"$WORK/conditions"
 : >"$WORK/parts"
 : >"$WORK/sections"
-section "What the machine is" "$SGAS" doctor --device "$DEVICE"
-golden_tests
-mixed_precision_tests
-searches_and_trainings
-throughput
-comparisons
+for part in ${SGAS_PARTS:-machine golden mixed runs throughput comparison}; do
+    case $part in
+    machine) section "What the machine is" "$SGAS" doctor --device "$DEVICE" ;;
+    golden) golden_tests ;;
+    mixed) mixed_precision_tests ;;
+    runs) searches_and_trainings ;;
+    throughput) throughput ;;
+    comparison) comparisons ;;
+    *) die "SGAS_PARTS: no part $part" "the parts are machine, golden, mixed, runs, throughput and comparison" ;;
+    esac
+done
 printf 'report: %s\n' "$RESULTS"
 exit "$FAILED"

@@ -60,7 +60,7 @@ fn points() -> Case {
 }
 
 fn images() -> Case {
-    of_cells(SpaceName::Image, Task::Classify { classes: CLASSES as usize }, "Cri1_CIFAR_Best", 0.025)
+    of_cells(SpaceName::Image, Task::Classify { classes: CLASSES as usize }, "Cri1_CIFAR_Best", 0.01)
 }
 
 fn graphs() -> Case {
@@ -167,10 +167,10 @@ fn angle(labels: &Tensor) -> Tensor {
 
 /// Noise around a colour of the class.
 fn pictures() -> Batch {
-    let labels = Tensor::randint(CLASSES, [10], (Kind::Int64, Device::Cpu));
+    let labels = Tensor::randint(CLASSES, [16], (Kind::Int64, Device::Cpu));
     let hue = angle(&labels);
-    let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([10, 3, 1, 1]);
-    let images = channels_last(&(Tensor::randn([10, 3, 16, 16], FLOAT) * 6.0 + colours));
+    let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([16, 3, 1, 1]);
+    let images = channels_last(&(Tensor::randn([16, 3, 16, 16], FLOAT) * 4.0 + colours));
     Batch::Images(ImageBatch { images, labels })
 }
 
