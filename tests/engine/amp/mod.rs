@@ -170,7 +170,7 @@ fn pictures() -> Batch {
     let labels = Tensor::randint(CLASSES, [16], (Kind::Int64, Device::Cpu));
     let hue = angle(&labels);
     let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([16, 3, 1, 1]);
-    let images = channels_last(&(Tensor::randn([16, 3, 16, 16], FLOAT) * 4.0 + colours));
+    let images = channels_last(&(Tensor::randn([16, 3, 8, 8], FLOAT) * 2.0 + colours));
     Batch::Images(ImageBatch { images, labels })
 }
 
