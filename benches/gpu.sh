@@ -94,6 +94,7 @@ pack() {
     build_all
     "$PYTHON" scripts/dist.py programs "$PACK" sgas="$SGAS" it="$SGAS_TESTS" engine="$SGAS_ENGINE" \
         steps="$SGAS_STEPS" || exit 1
+    git describe --always --dirty --abbrev=12 >"$PACK/commit"
     local name
     name=sgas-$("$SGAS" --version | cut -d' ' -f2)-gpu-kit
     mkdir -p dist
@@ -138,7 +139,7 @@ assemble() {
 conditions() {
     printf '# Results on a %s\n\n' "$([[ $DEVICE == cpu ]] && echo 'processor: a try of the script, whose numbers say nothing' || echo GPU)"
     printf -- '- date: %s\n' "$(date -u +%FT%TZ)"
-    printf -- '- commit: %s\n' "$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+    printf -- '- commit: %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || cat "$PACK/commit" 2>/dev/null || echo unknown)"
     printf -- '- GPU: %s\n' "$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader 2>/dev/null || echo unknown)"
     printf -- '- CPU: %s, %s cores\n' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)" "$(nproc --all)"
     printf -- '- torch: %s (%s)\n' "$(sed -n "s/^__version__ = //p" "$TORCH_LIB/../version.py" 2>/dev/null)" "$TORCH_LIB"
