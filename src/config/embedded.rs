@@ -71,7 +71,9 @@ embedded! {
     "train/s3dis"
     "train/s3dis-cpu"
     "train/segmentation"
+    "train/segmentation-cpu"
     "train/shapenetpart"
+    "train/shapenetpart-cpu"
 }
 
 /// The embedded configuration of this name: `search/modelnet40-cpu`, `smoke/train-points`.

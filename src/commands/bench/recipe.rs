@@ -44,9 +44,9 @@ fn set_sizes(set: SetName) -> (usize, i64, Targets) {
         SetName::ImageNet => (1000, 3, Targets::Classes),
         SetName::Ppi => (121, 50, Targets::Labels),
         SetName::S3dis => (13, 9, Targets::PointClasses),
-        SetName::ShapeNetPart => (50, 6, Targets::PointClasses),
+        SetName::ShapeNetPart => (50, 3, Targets::PointClasses),
         SetName::Points | SetName::Images | SetName::Graphs => (OWN_CLASSES, 3, Targets::Classes),
-        SetName::Segmentation => (OWN_CLASSES, 6, Targets::PointClasses),
+        SetName::Segmentation => (OWN_CLASSES, 3, Targets::PointClasses),
     }
 }
 

@@ -51,15 +51,15 @@ class Lines {
   Lines(const Geometry& at, const T* x) : at_(at), x_(x) {}
 
   template <int Bytes>
-  SGAS_INLINE const T* fill(const Band& band, int64_t channel) {
+  SGAS_INLINE const T* fill(const Band& band, int64_t channel) const {
     constexpr int64_t lanes = Vector<T, Bytes>::lanes;
     const int64_t first = band.begin * at_.stride - at_.padding;
     const int64_t count = (band.end - band.begin - 1) * at_.stride + at_.reach() + 1;
-    buffer_.resize(count * at_.line() * lanes);
+    T* lines = scratch<Lines, T>(count * at_.line() * lanes);
     for (int64_t index = 0; index < count; ++index) {
-      line<Bytes>(band.image, first + index, channel, buffer_.data() + index * at_.line() * lanes);
+      line<Bytes>(band.image, first + index, channel, lines + index * at_.line() * lanes);
     }
-    return buffer_.data();
+    return lines;
   }
 
  private:
@@ -81,7 +81,6 @@ class Lines {
 
   const Geometry& at_;
   const T* x_;
-  std::vector<T> buffer_;
 };
 
 // out = Σ_taps x · tap. With a gate the output is zero where the gate is not positive.
@@ -102,7 +101,7 @@ struct Correlation {
 
   template <int Bytes>
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    Lines<T, Relu> lines(at, x);
+    const Lines<T, Relu> lines(at, x);
     for (int64_t unit = begin; unit < end; ++unit) {
       const Band band(at, unit);
       const T* filled = lines.template fill<Bytes>(band, channel);
@@ -177,7 +176,7 @@ struct TapGradient {
 
   template <int Bytes>
   SGAS_INLINE void block(int64_t begin, int64_t end, int64_t channel) const {
-    Lines<T, Relu> lines(at, x);
+    const Lines<T, Relu> lines(at, x);
     for (int64_t unit = begin; unit < end; ++unit) {
       const Band band(at, unit);
       const T* filled = lines.template fill<Bytes>(band, channel);
@@ -277,8 +276,9 @@ template <class T, bool Relu, int Kernel>
 at::Tensor tap_gradient(const Geometry& at, const at::Tensor& grad, const at::Tensor& x) {
   TapGradient<T, Relu, Kernel> kernel{at, at.channels, grad.const_data_ptr<T>(), x.const_data_ptr<T>(), nullptr};
   const int64_t taps = Kernel * Kernel * at.channels;
-  std::vector<double> sums(at.units() * taps);
-  kernel.sums = sums.data();
+  double* sums = scratch<TapGradient<T, Relu, Kernel>, double>(at.units() * taps);
+  std::fill_n(sums, at.units() * taps, 0.0);
+  kernel.sums = sums;
   parallel(kernel, at.units(), std::min(band_rows, at.out_height) * at.out_width * taps);
   auto gradient = at::empty({at.channels, 1, Kernel, Kernel}, grad.options());
   T* to = gradient.template mutable_data_ptr<T>();

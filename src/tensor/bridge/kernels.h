@@ -17,6 +17,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <type_traits>
+#include <vector>
 
 // Vectors are passed between functions that are all inlined, so their calling convention never matters.
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -107,6 +108,17 @@ constexpr int64_t cached_rows = 64;
 template <class T>
 SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t channels) {
   std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
+}
+
+// Room of a thread for intermediate values, which stays: taken and given back at every call it would come to lie between
+// the large blocks that a step frees and takes again, and leave gaps that fit none. `Owner` keeps users apart.
+template <class Owner, class T>
+T* scratch(int64_t count) {
+  static thread_local std::vector<T> room;
+  if (static_cast<int64_t>(room.size()) < count) {
+    room.resize(count);
+  }
+  return room.data();
 }
 
 // The next narrower vector: halves down to 16 bytes, then one element.

@@ -169,11 +169,11 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& matrix) {
 at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& grad) {
   const int64_t rows = row_count(x), inputs = x.size(-1), outputs = grad.size(-1);
   const int64_t chunks = (rows + summed_rows - 1) / summed_rows;
-  std::vector<float> sums(chunks * inputs * outputs);
-  const WeightGradient kernel{rows, inputs, outputs, x.const_data_ptr<float>(), grad.const_data_ptr<float>(),
-                              sums.data()};
+  float* sums = scratch<WeightGradient, float>(chunks * inputs * outputs);
+  const WeightGradient kernel{rows, inputs, outputs, x.const_data_ptr<float>(), grad.const_data_ptr<float>(), sums};
   parallel(kernel, chunks, summed_rows * inputs * outputs);
-  std::vector<double> totals(inputs * outputs);
+  double* totals = scratch<WeightGradient, double>(inputs * outputs);
+  std::fill_n(totals, inputs * outputs, 0.0);
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     for (int64_t at = 0; at < inputs * outputs; ++at) {
       totals[at] += static_cast<double>(sums[chunk * inputs * outputs + at]);

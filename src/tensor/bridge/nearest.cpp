@@ -169,15 +169,15 @@ struct Cloud {
 
 void nearest_block(const Search& search, const Cloud& cloud, int64_t start, int64_t first_row, int64_t* out) {
   const int64_t rows = std::min(block_rows, search.points - start);
-  std::vector<float> distances(rows * search.stride);
+  float* distances = scratch<Search, float>(rows * search.stride);
   if (search.channels > direct_channels) {
     run_widest(ProductDistances{search, cloud.squares.data(), cloud.rows.const_data_ptr<float>(), cloud.panels.data(),
-                                start, distances.data()},
+                                start, distances},
                0, rows);
   } else {
-    run_widest(DirectDistances{search, cloud.columns.const_data_ptr<float>(), start, distances.data()}, 0, rows);
+    run_widest(DirectDistances{search, cloud.columns.const_data_ptr<float>(), start, distances}, 0, rows);
   }
-  run_widest(Selection{search, start, first_row, distances.data(), out}, 0, rows);
+  run_widest(Selection{search, start, first_row, distances, out}, 0, rows);
 }
 
 Search checked_search(const at::Tensor& x, const std::vector<int64_t>& ranks) {
