@@ -11,7 +11,7 @@ CUDA ?=
 TEST_ENV := OMP_NUM_THREADS=1
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
-BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train
+BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train resgcn28-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -96,8 +96,8 @@ bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benche
 	cargo bench --profile dev --bench kernels
 	for shape in $(BENCH_SHAPES); do cargo bench --profile dev --bench steps -- $$shape $(BENCH_FLAGS) || exit; done
 
-bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE=its checkout, PYTHON=one with torch, numpy, sklearn, torch_geometric
-	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" --python "$(PYTHON)" $(BENCH_FLAGS) $(BENCH_SHAPES)
+bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE and SGAS_DEEP_GCNS=its checkouts, PYTHON=one with torch, numpy, sklearn, torch_geometric
+	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" $(if $(SGAS_DEEP_GCNS),--deep-gcns "$(SGAS_DEEP_GCNS)") --python "$(PYTHON)" $(BENCH_FLAGS) $(if $(SGAS_DEEP_GCNS),$(BENCH_SHAPES),$(filter-out resgcn%,$(BENCH_SHAPES)))
 
 bench-profile: setup ## where the time of those steps goes, by operator, into benches/results/profile.md
 	benches/profile.sh $(BENCH_SHAPES)

@@ -18,7 +18,7 @@ trap 'rm -f "$PART"' EXIT
         "- commit $(git describe --always --dirty --abbrev=12), $(date -u '+%Y-%m-%d %H:%M') UTC: \`make bench-profile\`, one thread"
     printf '\n%s\n%s\n%s\n\n' \
         'Calls and own milliseconds of every operator per step, without what it called. What has neither `aten::` nor' \
-        '`Backward` in its name is a kernel of the bridge; the matrix products of `nearest` count as `aten::mm`. To' \
+        '`Backward` in its name is a kernel of the bridge. To' \
         'profile costs about a microsecond a call, which the step is longer by. Read the shares on a busy machine.'
     for shape in "$@"; do
         cargo bench --quiet --profile dev --bench steps -- "$shape" --profile --threads 1 --repeats 10
