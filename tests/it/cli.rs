@@ -17,6 +17,28 @@ pub fn sgas(folder: &Path) -> Command {
     command
 }
 
+/// What a command prints that succeeds.
+pub fn run(folder: &Path, arguments: &str) -> String {
+    let assert = sgas(folder).args(arguments.split_whitespace()).assert().success();
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+pub fn run_json(folder: &Path, arguments: &str) -> Value {
+    serde_json::from_str(&run(folder, arguments)).unwrap()
+}
+
+/// What a command prints that ends with code 2, and its one error, which mentions all `words`.
+pub fn refused(folder: &Path, arguments: &str, words: &[&str]) -> String {
+    let assert = sgas(folder).args(arguments.split_whitespace()).assert().code(2);
+    let [out, text] = [&assert.get_output().stdout, &assert.get_output().stderr]
+        .map(|bytes| String::from_utf8(bytes.clone()).unwrap());
+    assert!(text.matches("error: ").count() == 1 && !text.contains("panicked"), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{arguments}: '{word}' is not in: {text}");
+    }
+    out
+}
+
 fn json(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let output = sgas(folder.path()).args(arguments).assert().success().get_output().stdout.clone();
@@ -26,7 +48,7 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["search", "train", "eval", "predict", "show", "zoo", "data", "doctor", "completions"] {
+    for command in ["search", "train", "eval", "predict", "show", "zoo", "data", "bench", "doctor", "completions"] {
         sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
     }
     for command in ["info", "synth"] {

@@ -1,51 +1,16 @@
 //! Folders of graphs as users have them: what `sgas data` tells and writes, README's example, and what is refused.
 
-use crate::cli::sgas;
+use crate::cli::{refused, run, run_json};
 use crate::data::write;
 use crate::graphs::{npy, own};
 use crate::readme;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What a command prints that succeeds.
-fn run(folder: &Path, arguments: &str) -> String {
-    let assert = sgas(folder).args(arguments.split_whitespace()).assert().success();
-    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
-}
-
-fn run_json(folder: &Path, arguments: &str) -> Value {
-    serde_json::from_str(&run(folder, arguments)).unwrap()
-}
-
-/// What a command prints that ends with code 2, and its one error, which mentions all `words`.
-fn refused(folder: &Path, arguments: &str, words: &[&str]) -> String {
-    let assert = sgas(folder).args(arguments.split_whitespace()).assert().code(2);
-    let [out, text] = [&assert.get_output().stdout, &assert.get_output().stderr]
-        .map(|bytes| String::from_utf8(bytes.clone()).unwrap());
-    assert!(text.matches("error: ").count() == 1 && !text.contains("panicked"), "{text}");
-    for word in words {
-        assert!(text.contains(word), "{arguments}: '{word}' is not in: {text}");
-    }
-    out
-}
-
-/// The files of README's example, as they stand there: `NAME: line | line | ...`.
-fn readme_example() -> Vec<(String, String)> {
-    let text = readme::text("README.md");
-    let block = text.split("```text\nedges.csv:").nth(1).unwrap().split("```").next().unwrap();
-    let block = format!("edges.csv:{block}");
-    let file = |line: &str| {
-        let (name, content) = line.split_once(':').unwrap();
-        let lines: Vec<&str> = content.split('|').map(str::trim).collect();
-        (name.to_owned(), lines.join("\n") + "\n")
-    };
-    block.lines().map(file).collect()
-}
-
 #[test]
 fn the_folder_of_the_readme_is_read_as_it_stands_there() {
     let folder = tempfile::tempdir().unwrap();
-    let files = readme_example();
+    let files = readme::example("edges.csv");
     assert!(files.len() >= 5, "{files:?}");
     files.iter().for_each(|(name, text)| write(folder.path().join("friends").join(name), text.as_bytes()));
     let info = run_json(folder.path(), "data info friends --json");

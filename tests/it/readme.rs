@@ -20,6 +20,19 @@ pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(project(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The files of README's example whose first one is `first`, as they stand there: `NAME: line | line | ...`.
+pub(crate) fn example(first: &str) -> Vec<(String, String)> {
+    let text = text("README.md");
+    let begin = format!("{first}:");
+    let block = text.split("```text\n").find(|block| block.starts_with(&begin)).unwrap();
+    let file = |line: &str| {
+        let (name, content) = line.split_once(':').unwrap();
+        let lines: Vec<&str> = content.split('|').map(str::trim).collect();
+        (name.to_owned(), lines.join("\n") + "\n")
+    };
+    block.split("```").next().unwrap().lines().map(file).collect()
+}
+
 /// The lines of the `sh` blocks of a text, without comments.
 pub(crate) fn shell_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();

@@ -110,8 +110,7 @@ SGAS_INLINE void clear_cloud(T* rows, int64_t cloud, int64_t points, int64_t cha
   std::memset(rows + cloud * points * channels, 0, points * channels * sizeof(T));
 }
 
-// Room of a thread for intermediate values, which stays: taken and given back at every call it would come to lie between
-// the large blocks that a step frees and takes again, and leave gaps that fit none. `Owner` keeps users apart.
+// Room of a thread for intermediate values, which stays for its next call. `Owner` keeps users apart.
 template <class Owner, class T>
 T* scratch(int64_t count) {
   static thread_local std::vector<T> room;

@@ -27,6 +27,7 @@ pub mod norm;
 pub mod norm_mix;
 pub mod operators;
 pub mod profile;
+mod recording;
 pub mod types;
 pub mod unit_length;
 

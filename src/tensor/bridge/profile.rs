@@ -3,8 +3,8 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::{check, take_text};
-use crate::error::{Error, Result};
+use super::recording::recording;
+use crate::error::Result;
 
 unsafe extern "C" {
     fn sgas_profile_start() -> *mut c_char;
@@ -30,31 +30,7 @@ pub struct Operator {
 /// # Errors
 /// Inside of another profile of the same thread.
 pub fn profiled<T>(body: impl FnOnce() -> T) -> Result<(T, Vec<Operator>)> {
-    // SAFETY: takes nothing.
-    check(unsafe { sgas_profile_start() })?;
-    let running = Running;
-    let result = body();
-    std::mem::forget(running);
-    Ok((result, stop()?))
-}
-
-/// Ends the profile also when a panic unwinds.
-struct Running;
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = stop();
-    }
-}
-
-fn stop() -> Result<Vec<Operator>> {
-    let mut text = std::ptr::null_mut();
-    // SAFETY: the place outlives the call; what is put there is ours to free.
-    check(unsafe { sgas_profile_stop(&raw mut text) })?;
-    let text = take_text(text).unwrap_or_default();
-    text.lines()
-        .map(|line| operator(line).ok_or_else(|| Error::Torch(format!("no line of a profile: {line}"))))
-        .collect()
+    recording((sgas_profile_start, sgas_profile_stop), body, operator)
 }
 
 fn operator(line: &str) -> Option<Operator> {

@@ -5,8 +5,8 @@ use std::ffi::c_char;
 use tch::Kind;
 
 use super::profile::plain;
-use super::{check, take_text};
-use crate::error::{Error, Result};
+use super::recording::recording;
+use crate::error::Result;
 
 unsafe extern "C" {
     fn sgas_types_start() -> *mut c_char;
@@ -38,31 +38,7 @@ pub struct Arrival {
 /// # Errors
 /// Inside of another such record of the same thread.
 pub fn recorded<T>(body: impl FnOnce() -> T) -> Result<(T, Vec<Arrival>)> {
-    // SAFETY: takes nothing.
-    check(unsafe { sgas_types_start() })?;
-    let running = Running;
-    let result = body();
-    std::mem::forget(running);
-    Ok((result, stop()?))
-}
-
-/// Ends the record also when a panic unwinds.
-struct Running;
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = stop();
-    }
-}
-
-fn stop() -> Result<Vec<Arrival>> {
-    let mut text = std::ptr::null_mut();
-    // SAFETY: the place outlives the call; what is put there is ours to free.
-    check(unsafe { sgas_types_stop(&raw mut text) })?;
-    let text = take_text(text).unwrap_or_default();
-    text.lines()
-        .map(|line| arrival(line).ok_or_else(|| Error::Torch(format!("no line of recorded types: {line}"))))
-        .collect()
+    recording((sgas_types_start, sgas_types_stop), body, arrival)
 }
 
 fn arrival(line: &str) -> Option<Arrival> {
