@@ -190,12 +190,6 @@ steps() {
     section "A step of $1, $2" "$SGAS_STEPS" "$1" --device "$DEVICE" --precision "$2" --json "${COUNTS[@]}"
 }
 
-# beside SHAPE TYPE [FLAG...]: ours and the published code in turn; the report is the section's text.
-beside() {
-    section "A step of $1 beside the published code, $2" "$PYTHON" benches/compare.py --sgas "$SGAS_REFERENCE" \
-        --python "$PYTHON" --ours "$SGAS_STEPS" --device "$DEVICE" --precision "$2" --out "$WORK" --rounds 3 "${COUNTS[@]}" "${@:3}" "$1"
-}
-
 # The published row's recipe, then every one; the numbers lie beside the report as JSON too.
 throughput() {
     local flags=("${COUNTS[@]}" --device "$DEVICE")
