@@ -14,6 +14,7 @@ use torch_sys::C_tensor;
 use crate::error::{Error, Result};
 
 pub mod autocast;
+pub mod composed;
 pub mod depthwise;
 pub mod device;
 pub mod gather;
