@@ -51,6 +51,10 @@ struct GlobalArguments {
     /// Threads of tensor operations [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
+    /// On CUDA, let cuDNN time its algorithms for every new shape of a convolution and keep the fastest: results are no
+    /// longer repeatable to the bit
+    #[arg(long, global = true)]
+    cudnn_benchmark: bool,
     /// Log more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -305,7 +309,8 @@ impl From<GlobalArguments> for GlobalOptions {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
-        Self { device: typed.device, threads: typed.threads.map(size), verbosity }
+        let (device, threads) = (typed.device, typed.threads.map(size));
+        Self { device, threads, cudnn_benchmark: typed.cudnn_benchmark, verbosity }
     }
 }
 

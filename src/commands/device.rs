@@ -7,14 +7,27 @@ use crate::tensor::bridge::machine::{self, Gpu};
 use crate::tensor::precision::Precision;
 use tch::{Cuda, Device};
 
-/// Sets the threads of tensor operations and finds the device. Must come before anything else asks libtorch.
+/// Finds the device, and sets the threads of tensor operations and how cuDNN chooses. Must come before anything else asks libtorch.
 ///
 /// # Errors
 /// A CUDA device that was asked for by name and can't be used.
 pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     let device = find(global.device)?;
     set_threads(global);
+    if global.cudnn_benchmark {
+        choose_by_trial(device);
+    }
     Ok(device)
+}
+
+/// Turns cuDNN's benchmark mode on: it times its algorithms at every new shape of a convolution, and the fastest may be
+/// another one in the next process.
+fn choose_by_trial(device: Device) {
+    if device.is_cuda() {
+        Cuda::cudnn_set_benchmark(true);
+    } else {
+        tracing::warn!("--cudnn-benchmark does nothing on a processor");
+    }
 }
 
 /// Sets the threads of tensor operations where `--threads` says them.

@@ -11,6 +11,8 @@ pub struct GlobalOptions {
     pub device: DeviceChoice,
     /// Threads of tensor operations; absent: libtorch's own choice.
     pub threads: Option<usize>,
+    /// Let cuDNN try its algorithms for every new shape.
+    pub cudnn_benchmark: bool,
     /// How much is told on standard error.
     pub verbosity: Verbosity,
 }

@@ -76,6 +76,17 @@ char* sgas_allow_tf32(int allowed) {
   });
 }
 
+// Products of matrices alone.
+char* sgas_exact_products(int exact) {
+  return sgas::guarded([&] { at::globalContext().setFloat32MatmulPrecision(exact != 0 ? "highest" : "high"); });
+}
+
+char* sgas_are_products_exact(int* out) {
+  return sgas::guarded([&] {
+    *out = at::globalContext().float32MatmulPrecision() == at::Float32MatmulPrecision::HIGHEST ? 1 : 0;
+  });
+}
+
 char* sgas_cuda_synchronize(int index) {
   return sgas::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(static_cast<c10::DeviceIndex>(index)); });
 }

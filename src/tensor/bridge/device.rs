@@ -4,6 +4,7 @@
 
 use std::ffi::c_char;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
@@ -13,6 +14,8 @@ use crate::error::Result;
 unsafe extern "C" {
     fn sgas_load_cuda() -> *mut c_char;
     fn sgas_allow_tf32(allowed: i32) -> *mut c_char;
+    fn sgas_exact_products(exact: i32) -> *mut c_char;
+    fn sgas_are_products_exact(out: *mut i32) -> *mut c_char;
     fn sgas_cuda_synchronize(index: i32) -> *mut c_char;
     fn sgas_cuda_peak_bytes(index: i32, out: *mut i64) -> *mut c_char;
     fn sgas_cuda_reset_peak(index: i32) -> *mut c_char;
@@ -39,7 +42,48 @@ pub fn load_cuda() -> std::result::Result<(), String> {
 /// libtorch's.
 pub fn allow_tf32(allowed: bool) -> Result<()> {
     // SAFETY: a plain number.
-    check(unsafe { sgas_allow_tf32(i32::from(allowed)) })
+    check(unsafe { sgas_allow_tf32(i32::from(allowed)) })?;
+    TF32_ALLOWED.store(allowed, Ordering::Relaxed);
+    Ok(())
+}
+
+/// What [`allow_tf32`] was told last.
+static TF32_ALLOWED: AtomicBool = AtomicBool::new(false);
+
+/// While this lives, products of fp32 matrices see all their bits, also where [`allow_tf32`] allowed TF32.
+#[must_use = "TF32 comes back where the guard is dropped"]
+pub struct WithoutTf32(());
+
+/// For products that stay fp32 by definition, such as the distances of neighbours; `None`, and nothing to do, where
+/// TF32 is off anyway. The setting is the process's: libtorch asks it when a product is launched.
+///
+/// # Errors
+/// libtorch's.
+pub fn without_tf32() -> Result<Option<WithoutTf32>> {
+    if !TF32_ALLOWED.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    // SAFETY: a plain number.
+    check(unsafe { sgas_exact_products(1) })?;
+    Ok(Some(WithoutTf32(())))
+}
+
+impl Drop for WithoutTf32 {
+    fn drop(&mut self) {
+        // SAFETY: a plain number.
+        let _ = check(unsafe { sgas_exact_products(0) });
+    }
+}
+
+/// Whether libtorch multiplies fp32 matrices with all their bits now.
+///
+/// # Errors
+/// libtorch's.
+pub fn are_products_exact() -> Result<bool> {
+    let mut exact = 0;
+    // SAFETY: the place outlives the call.
+    check(unsafe { sgas_are_products_exact(&raw mut exact) })?;
+    Ok(exact != 0)
 }
 
 /// Waits until the device has done all it was given; at once on a CPU.
@@ -72,4 +116,22 @@ pub fn reset_peak_memory(device: Device) -> Result<()> {
 
 fn cuda_index(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_exact_inside_of_the_guard_alone() {
+        assert!(without_tf32().unwrap().is_none());
+        allow_tf32(true).unwrap();
+        assert!(!are_products_exact().unwrap());
+        let guard = without_tf32().unwrap();
+        assert!(guard.is_some() && are_products_exact().unwrap());
+        drop(guard);
+        assert!(!are_products_exact().unwrap());
+        allow_tf32(false).unwrap();
+        assert!(are_products_exact().unwrap() && without_tf32().unwrap().is_none());
+    }
 }
