@@ -1,5 +1,6 @@
 //! What loaders make and spaces take: a few samples as tensors.
 
+use crate::tensor::bridge::device::upload;
 use crate::tensor::links::Links;
 use tch::{Device, Tensor};
 
@@ -71,23 +72,23 @@ impl Batch {
         }
     }
 
-    /// The same batch on `device`.
+    /// The same batch on `device`; nothing waits for it to get there.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
         match self {
             Self::Points(batch) => Self::Points(PointBatch {
-                points: batch.points.to_device(device),
-                labels: batch.labels.to_device(device),
+                points: upload(&batch.points, device),
+                labels: upload(&batch.labels, device),
             }),
             Self::Images(batch) => Self::Images(ImageBatch {
-                images: batch.images.to_device(device),
-                labels: batch.labels.to_device(device),
+                images: upload(&batch.images, device),
+                labels: upload(&batch.labels, device),
             }),
             Self::Graphs(batch) => Self::Graphs(GraphBatch {
-                features: batch.features.to_device(device),
+                features: upload(&batch.features, device),
                 links: batch.links.to_device(device),
-                labels: batch.labels.to_device(device),
-                scored: batch.scored.as_ref().map(|rows| rows.to_device(device)),
+                labels: upload(&batch.labels, device),
+                scored: batch.scored.as_ref().map(|rows| upload(rows, device)),
                 sizes: batch.sizes.clone(),
             }),
         }

@@ -53,8 +53,12 @@ struct GlobalArguments {
     threads: Option<u64>,
     /// Compute the same bits at every run on a GPU too, by slower operators where the usual ones don't; a processor
     /// always does
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with = "cudnn_benchmark")]
     deterministic: bool,
+    /// On CUDA, let cuDNN time its algorithms for every new shape of a convolution and keep the fastest: results are no
+    /// longer repeatable to the bit
+    #[arg(long, global = true)]
+    cudnn_benchmark: bool,
     /// Log more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -309,8 +313,8 @@ impl From<GlobalArguments> for GlobalOptions {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
-        let GlobalArguments { device, deterministic, .. } = typed;
-        Self { device, threads: typed.threads.map(size), deterministic, verbosity }
+        let GlobalArguments { device, deterministic, cudnn_benchmark, .. } = typed;
+        Self { device, threads: typed.threads.map(size), deterministic, cudnn_benchmark, verbosity }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Amp, Model, size, whole_number};
 use crate::commands::bench::{Arithmetic, BenchOptions};
 use crate::commands::{Command, ModelName, RunOptions};
+use crate::tensor::convolution::Layout;
 use clap::{ArgAction, Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ Examples:
   sgas bench --task s3dis --model resgcn --batch 4 --amp fp16
   sgas bench --task modelnet40 --search
   sgas bench --all --output throughput.json
+  sgas bench --task cifar10 --search --amp fp16 --trace step.json
 
 fp32 has TF32 switched off; tf32 and fp16 need a CUDA device. Each precision runs
 in a process of its own. --all takes every built-in search and training; on a
@@ -58,6 +60,13 @@ pub(super) struct BenchArguments {
     /// Also write the JSON here
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Trace one step instead of timing: print where its time went, and write the trace here, for Perfetto
+    /// (ui.perfetto.dev) or chrome://tracing; in the precision of --amp, else fp32
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "json", "output", "only"])]
+    trace: Option<PathBuf>,
+    /// How images lie in memory on CUDA; an experiment
+    #[arg(long, hide = true, default_value = "channels-last")]
+    layout: TypedLayout,
     /// Measure this precision in this process and print it for the one that called
     #[arg(long, hide = true, conflicts_with_all = ["all", "amp", "json"])]
     only: Option<Kind>,
@@ -69,6 +78,12 @@ enum Kind {
     Tf32,
     Bf16,
     Fp16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TypedLayout {
+    ChannelsLast,
+    Nchw,
 }
 
 impl From<BenchArguments> for Command {
@@ -91,6 +106,11 @@ impl From<BenchArguments> for Command {
             repeats: size(typed.repeats),
             json: typed.json,
             output: typed.output,
+            trace: typed.trace,
+            layout: match typed.layout {
+                TypedLayout::ChannelsLast => Layout::ChannelsLast,
+                TypedLayout::Nchw => Layout::Planes,
+            },
             only: typed.only.map(|kind| match kind {
                 Kind::Fp32 => Arithmetic::Fp32,
                 Kind::Tf32 => Arithmetic::Tf32,

@@ -22,8 +22,8 @@ const LEAST_OF_CUDA_13: Capability = Capability { major: 7, minor: 5 };
 /// The first that it serves when built with CUDA 12.6.
 const LEAST_OF_CUDA_12: Capability = Capability { major: 5, minor: 0 };
 
-/// Sets the threads of tensor operations, finds the device, and makes CUDA repeatable where that is asked for. Must
-/// come before anything else asks libtorch.
+/// Sets the threads of tensor operations, finds the device, and says to CUDA whether results must repeat or cuDNN may
+/// choose by trial. Must come before anything else asks libtorch.
 ///
 /// # Errors
 /// A CUDA device that was asked for by name and can't be used.
@@ -33,7 +33,20 @@ pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     if global.deterministic && device.is_cuda() {
         make_deterministic()?;
     }
+    if global.cudnn_benchmark {
+        choose_by_trial(device);
+    }
     Ok(device)
+}
+
+/// Turns cuDNN's benchmark mode on: it times its algorithms at every new shape of a convolution, and the fastest may be
+/// another one in the next process.
+fn choose_by_trial(device: Device) {
+    if device.is_cuda() {
+        Cuda::cudnn_set_benchmark(true);
+    } else {
+        tracing::warn!("--cudnn-benchmark does nothing on a processor");
+    }
 }
 
 /// Sets the threads of tensor operations where `--threads` says them.

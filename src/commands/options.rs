@@ -13,6 +13,8 @@ pub struct GlobalOptions {
     pub threads: Option<usize>,
     /// Same bits at every run on CUDA too; of no effect on the processor, where they always are.
     pub deterministic: bool,
+    /// Let cuDNN try its algorithms for every new shape.
+    pub cudnn_benchmark: bool,
     /// How much is told on standard error.
     pub verbosity: Verbosity,
 }

@@ -40,6 +40,17 @@ impl Adjacency {
         }
     }
 
+    /// Of the lists of another one.
+    pub(super) fn from_lists(
+        incoming: Vec<i32>,
+        sources: Vec<i32>,
+        outgoing: Vec<i32>,
+        targets: Vec<i32>,
+        positions: Vec<i32>,
+    ) -> Self {
+        Self { incoming, sources, outgoing, targets, positions }
+    }
+
     /// Graphs side by side, as one graph without links between them.
     pub fn join(parts: &[&Self]) -> Self {
         if let [only] = parts {

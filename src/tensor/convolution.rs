@@ -1,4 +1,5 @@
-//! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head.
+//! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head; on CUDA
+//! the other layout can be chosen, to be timed.
 
 use crate::tensor::bridge::depthwise::{Steps, depthwise};
 use crate::tensor::fused::{done, is_fused};
@@ -6,7 +7,27 @@ use crate::tensor::init::Init;
 use crate::tensor::layers::linear;
 use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Tensor;
+
+/// How images on a GPU lie in memory; a process has one layout.
+static CUDA_PLANES: AtomicBool = AtomicBool::new(false);
+
+/// How the numbers of an image lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// The channels of a pixel side by side.
+    #[default]
+    ChannelsLast,
+    /// The pixels of a channel side by side (NCHW).
+    Planes,
+}
+
+/// Chooses the layout of the images of this process's networks on CUDA. On a CPU they lie channels-last, because the
+/// kernels there take them as rows.
+pub fn set_cuda_layout(layout: Layout) {
+    CUDA_PLANES.store(layout == Layout::Planes, Ordering::Relaxed);
+}
 
 /// The shape of a convolution: height and width, where they can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +124,11 @@ fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
     linear(&pixels, &weight.flatten(1, -1), None).permute([0, 3, 1, 2])
 }
 
-/// The same images with the channels of a pixel side by side in memory.
+/// The same images in the layout that networks take: the channels of a pixel side by side in memory, unless
+/// [`set_cuda_layout`] said otherwise for CUDA.
 pub fn channels_last(images: &Tensor) -> Tensor {
+    if images.device().is_cuda() && CUDA_PLANES.load(Ordering::Relaxed) {
+        return images.contiguous();
+    }
     images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

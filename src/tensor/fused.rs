@@ -30,7 +30,7 @@ impl Drop for TensorPath {
 }
 
 /// True where a kernel takes a tensor.
-pub(super) fn is_fused(x: &Tensor) -> bool {
+pub fn is_fused(x: &Tensor) -> bool {
     x.device() == Device::Cpu && !PLAIN.get()
 }
 

@@ -1,58 +1,117 @@
 //! The links of a batch of graphs, and aggregation along them: what the operations on graphs read besides features
-//! (REFERENCE section 5). Made once per batch.
+//! (REFERENCE section 5). Made once per batch, and kept where the batch is one graph.
 //!
-//! On a CPU the bridge's fused kernels do the work, elsewhere plain tensor operations; both are the same function,
-//! which the tests of the kernels hold.
+//! On a CPU the bridge's fused kernels do the work, elsewhere operations composed of libtorch's; both are the same
+//! function, which the tests of the kernels hold.
 
 use crate::tensor::adjacency::Adjacency;
+use crate::tensor::bridge::composed;
+use crate::tensor::bridge::device::upload;
 use crate::tensor::bridge::gather::AttentionScores;
 pub use crate::tensor::bridge::links::Aggregate;
-use crate::tensor::bridge::links::{self, LinkLists};
-use crate::tensor::bridge::operators::leaky_relu;
+use crate::tensor::bridge::links::{self, LinkLists, PlainLists};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// The links of a graph, or of several side by side.
 #[derive(Debug)]
 pub struct Links {
     lists: LinkLists,
-    /// What plain tensor operations need, from the first one that does.
+    /// What the composed operations need, from the first one that does.
     plain: OnceCell<Plain>,
+    /// Names a graph that comes again and again.
+    name: Option<u64>,
 }
 
-/// Source and target of every link, int64 (E) each.
-#[derive(Debug)]
-struct Pairs {
-    sources: Tensor,
-    targets: Tensor,
-}
+/// On a GPU the links of named graphs, from their first batch on, so that they are not copied again. A process uses one.
+static ON_GPU: Mutex<BTreeMap<u64, Links>> = Mutex::new(BTreeMap::new());
 
+/// The links for composed operations, on the device of the lists.
 #[derive(Debug)]
 struct Plain {
     /// The links as they are stored.
-    stored: Pairs,
+    stored: PlainLists,
     /// The same with exactly one link from each node to itself.
-    looped: Pairs,
+    looped: PlainLists,
     /// The nodes that no link leads into: bool (N, 1).
     unreached: Tensor,
+    /// 1 less the links from every node to itself, fp32 (N, 1).
+    missing: Tensor,
+    /// 1 / sqrt(links from others + 1), fp32 (N, 1), and its square.
+    roots: [Tensor; 2],
+}
+
+impl Plain {
+    /// On the CPU.
+    fn new(lists: &LinkLists) -> Self {
+        let stored = lists.adjacency();
+        let nodes = 0..stored.nodes();
+        let from_others = |node: usize| {
+            let others = stored.sources_of(node).iter().filter(move |source| **source as usize != node);
+            others.map(move |&source| [source as u32, node as u32]).chain([[node as u32; 2]])
+        };
+        let looped = Adjacency::new(stored.nodes(), &nodes.clone().flat_map(from_others).collect::<Vec<_>>());
+        let unreached: Vec<bool> = nodes.map(|node| stored.sources_of(node).is_empty()).collect();
+        let root = lists.root().unsqueeze(1);
+        Self {
+            stored: PlainLists::new(&stored),
+            looped: PlainLists::new(&looped),
+            unreached: Tensor::from_slice(&unreached).unsqueeze(1),
+            missing: lists.excess().neg().unsqueeze(1),
+            roots: [root.shallow_clone(), root.square()],
+        }
+    }
+
+    fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self {
+            stored: self.stored.map(&change),
+            looped: self.looped.map(&change),
+            unreached: change(&self.unreached),
+            missing: change(&self.missing),
+            roots: self.roots.each_ref().map(&change),
+        }
+    }
 }
 
 impl Links {
     /// On the CPU.
     pub fn new(adjacency: &Adjacency) -> Self {
-        Self::from(LinkLists::new(adjacency))
+        Self { lists: LinkLists::new(adjacency), plain: OnceCell::new(), name: None }
     }
 
-    fn from(lists: LinkLists) -> Self {
-        Self { lists, plain: OnceCell::new() }
+    /// The same, of a graph that comes again and again.
+    #[must_use]
+    pub fn named(self) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { name: Some(NEXT.fetch_add(1, Ordering::Relaxed)), ..self }
+    }
+
+    /// The same links; memory is shared.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let plain = self.plain.get().map_or_else(OnceCell::new, |plain| OnceCell::from(plain.map(Tensor::shallow_clone)));
+        Self { lists: self.lists.map(Tensor::shallow_clone), plain, name: self.name }
     }
 
     /// On `device`.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
-        Self::from(self.lists.to_device(device))
+        if device == self.lists.device() {
+            return self.share();
+        }
+        let to_device = |tensor: &Tensor| upload(tensor, device);
+        let moved = || {
+            let plain = OnceCell::from(self.plain().map(to_device));
+            Self { lists: self.lists.map(to_device), plain, name: self.name }
+        };
+        let Some(name) = self.name.filter(|_| device.is_cuda()) else { return moved() };
+        let mut kept = ON_GPU.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.entry(name).or_insert_with(moved).share()
     }
 
     /// Nodes N.
@@ -69,25 +128,25 @@ impl Links {
     /// is a kernel.
     pub fn aggregates(&self, x: &Tensor, wanted: &[Aggregate]) -> [Option<Tensor>; 4] {
         if is_fused(x) {
-            return links::aggregate(x, &self.lists, wanted).unwrap_or_else(|error| panic!("{error}"));
+            return done(links::aggregate(x, &self.lists, wanted));
         }
         Aggregate::ALL.map(|which| wanted.contains(&which).then(|| self.plain_aggregate(x, which)))
     }
 
     fn plain_aggregate(&self, x: &Tensor, which: Aggregate) -> Tensor {
-        let Plain { stored, unreached, .. } = self.plain();
+        let Plain { stored, unreached, missing, roots: [root, share], .. } = self.plain();
         let wide = widen(x);
-        let per_node = |factor: &Tensor| factor.to_kind(wide.kind()).unsqueeze(1);
-        let [excess, root] = [self.lists.excess(), self.lists.root()].map(per_node);
+        let as_wide = |factor: &Tensor| factor.to_kind(wide.kind());
+        let sum = |x: &Tensor| done(composed::link_sum(x, stored));
         let aggregate = match which {
-            Aggregate::Sum => stored.sum(&wide, self.nodes()),
-            Aggregate::Mean => (stored.sum(&wide, self.nodes()) - &wide * excess) * root.square(),
+            Aggregate::Sum => sum(&wide),
+            Aggregate::Mean => sum(&wide).addcmul(&wide, &as_wide(missing)) * as_wide(share),
             Aggregate::NormalizedSum => {
-                let scaled = wide * &root;
-                (stored.sum(&scaled, self.nodes()) - scaled * excess) * root
+                let scaled = &wide * as_wide(root);
+                sum(&scaled).addcmul(&scaled, &as_wide(missing)) * as_wide(root)
             }
             Aggregate::RelativeMaximum => {
-                let greatest = stored.maximum(&wide.index_select(0, &stored.sources), self.nodes());
+                let greatest = maximum(&wide.index_select(0, stored.sources()), stored);
                 (greatest - wide).masked_fill(unreached, 0.0)
             }
         };
@@ -100,16 +159,8 @@ impl Links {
         if is_fused(x) {
             return done(links::attention(x, &AttentionScores { target, source }, &self.lists, slope));
         }
-        let Plain { looped, .. } = self.plain();
-        let scores = target.index_select(0, &looped.targets) + source.index_select(0, &looped.sources);
-        let scores = leaky_relu(&scores, slope).unsqueeze(1);
-        let greatest = looped.maximum(&scores.detach(), self.nodes()).index_select(0, &looped.targets);
-        let weights = (scores - greatest).exp();
-        let zeros = Tensor::zeros([self.nodes(), 1], (weights.kind(), weights.device()));
-        let sums = zeros.index_add(0, &looped.targets, &weights).index_select(0, &looped.targets);
-        let messages = widen(x).index_select(0, &looped.sources) * (weights / sums);
-        let zeros = Tensor::zeros([self.nodes(), x.size()[1]], (messages.kind(), x.device()));
-        zeros.index_add(0, &looped.targets, &messages).to_kind(x.kind())
+        let attended = composed::link_attention(&widen(x), target, source, &self.plain().looped, slope);
+        done(attended).to_kind(x.kind())
     }
 
     /// Maximum over the links into a node of norm(relu(target_i + source_j)), 0 for a node without; the norm's
@@ -119,40 +170,21 @@ impl Links {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let Plain { stored, unreached, .. } = self.plain();
-        let edges = (target.index_select(0, &stored.targets) + source.index_select(0, &stored.sources)).relu();
-        stored.maximum(&norm.forward(&edges, training), self.nodes()).masked_fill(unreached, 0.0)
+        let edges = done(composed::link_pairs(target, source, stored)).relu();
+        maximum(&norm.forward(&edges, training), stored).masked_fill(unreached, 0.0)
     }
 
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| {
-            let [sources, targets] = self.lists.pairs();
-            let others = sources.ne_tensor(&targets).nonzero().squeeze_dim(1);
-            let nodes = Tensor::arange(self.nodes(), (Kind::Int64, sources.device()));
-            let looped = |ends: &Tensor| Tensor::cat(&[ends.index_select(0, &others), nodes.shallow_clone()], 0);
-            Plain {
-                looped: Pairs { sources: looped(&sources), targets: looped(&targets) },
-                unreached: self.lists.degrees().eq(0).unsqueeze(1),
-                stored: Pairs { sources, targets },
-            }
-        })
+        self.plain.get_or_init(|| Plain::new(&self.lists))
     }
+}
+
+/// The greatest of the values of the links (E, C) into each node; whatever for one without.
+fn maximum(values: &Tensor, links: &PlainLists) -> Tensor {
+    done(composed::link_maximum(values, links, 0.0))
 }
 
 /// What sums are made in: fp64 as it is, all else as fp32.
 fn widen(x: &Tensor) -> Tensor {
     if x.kind() == Kind::Double { x.shallow_clone() } else { x.to_kind(Kind::Float) }
-}
-
-impl Pairs {
-    /// Σ x_j over the links into each of `nodes` nodes.
-    fn sum(&self, x: &Tensor, nodes: i64) -> Tensor {
-        let zeros = Tensor::zeros([nodes, x.size()[1]], (x.kind(), x.device()));
-        zeros.index_add(0, &self.targets, &x.index_select(0, &self.sources))
-    }
-
-    /// The greatest of the values of the links (E, C) into each of `nodes` nodes; -inf for one without.
-    fn maximum(&self, values: &Tensor, nodes: i64) -> Tensor {
-        let least = Tensor::full([nodes, values.size()[1]], f64::NEG_INFINITY, (values.kind(), values.device()));
-        least.index_reduce(0, &self.targets, values, "amax", true)
-    }
 }

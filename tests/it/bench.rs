@@ -92,3 +92,34 @@ fn recipes_that_do_not_fit_are_refused_before_anything_is_measured() {
         assert!(text.contains(said) && output.stdout.is_empty(), "{words}: {text}");
     }
 }
+
+/// A traced step of a search: what is printed, and the trace as an independent reader of the format sees it.
+#[test]
+fn a_step_is_traced_as_a_file_and_a_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "bench --config smoke/search-points --search --device cpu --amp bf16 --warmup 1 --trace step.json";
+    let output = sgas(folder.path()).args(words.split_whitespace()).assert().success().get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("One step of search of points, supernet, bf16, batch 16: "), "{text}");
+    // An operator, and a kernel of the bridge by the name that its passes share.
+    for name in ["aten::mm", "attention"] {
+        assert!(text.contains(&format!("| {name} | ")), "{name} in {text}");
+    }
+    assert!(!text.contains("GPU") && !text.contains("CppNode"), "{text}");
+    let trace = std::fs::read_to_string(folder.path().join("step.json")).unwrap();
+    let trace: Value = serde_json::from_str(&trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let count = |name: &str| events.iter().filter(|event| event["name"] == name && event["dur"].is_number()).count();
+    assert!(count("aten::mm") > 10 && count("MmBackward0") > 0, "{} and {}", count("aten::mm"), count("MmBackward0"));
+    // One step alone: the two losses, of alphas and weights.
+    assert_eq!(count("NllLossBackward0"), 2);
+}
+
+#[test]
+fn a_trace_that_has_no_place_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "bench --config smoke/train-points --device cpu --trace no/such/folder.json";
+    let failed = sgas(folder.path()).args(words.split_whitespace()).assert().code(2).get_output().clone();
+    let text = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(text.contains("--trace no/such/folder.json") && failed.stdout.is_empty(), "{text}");
+}

@@ -1,28 +1,32 @@
 //! `sgas bench`: the throughput of whole steps of a search or training, in every precision that the device has.
 //!
 //! Batches are random numbers in the recipe's shapes, so no data is needed; a step costs the same for any. Each
-//! precision is measured in a process of its own, so that peak memory is its own: the program calls itself.
+//! precision is measured in a process of its own (`process.rs`). With `--trace` one step is traced instead of timed
+//! (`trace.rs`).
 
+mod arithmetic;
 pub mod measure;
+mod process;
 pub mod recipe;
 pub mod samples;
 mod table;
+mod trace;
 pub mod workload;
 
-use super::{
-    AmpChoice, DeviceChoice, GlobalOptions, ModelName, RunOptions, SearchOptions, TrainOptions, device, print,
-};
+pub use arithmetic::Arithmetic;
+
+use super::{GlobalOptions, ModelName, RunOptions, SearchOptions, TrainOptions, device, print};
 use crate::error::{Error, Result};
 use crate::files::{check_place, write_atomically};
 use crate::tensor::bridge::device::allow_tf32;
-use crate::tensor::bridge::machine;
-use crate::tensor::precision::Precision;
+use crate::tensor::convolution::{Layout, set_cuda_layout};
+use arithmetic::arithmetics;
 use measure::Measurement;
 use recipe::Recipe;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use table::Machine;
 use tch::Device;
 
 /// `sgas bench`
@@ -48,56 +52,10 @@ pub struct BenchOptions {
     pub output: Option<PathBuf>,
     /// Measure this alone, in this process.
     pub only: Option<Arithmetic>,
-}
-
-/// How numbers are multiplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arithmetic {
-    /// Single precision, TF32 off.
-    Fp32,
-    /// Single precision, of which products see 11 bits.
-    Tf32,
-    /// Mixed with bfloat16.
-    Bf16,
-    /// Mixed with half precision, with loss scaling.
-    Fp16,
-}
-
-impl Arithmetic {
-    /// All, the plainest first.
-    pub const ALL: [Self; 4] = [Self::Fp32, Self::Tf32, Self::Bf16, Self::Fp16];
-
-    /// As typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fp32 => "fp32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-            Self::Fp16 => "fp16",
-        }
-    }
-
-    fn precision(self) -> Precision {
-        match self {
-            Self::Fp32 | Self::Tf32 => Precision::Fp32,
-            Self::Bf16 => Precision::Bf16,
-            Self::Fp16 => Precision::Fp16,
-        }
-    }
-
-    /// Why a device has none of it.
-    fn missing(self, device: Device) -> Option<String> {
-        match (self, device) {
-            (Self::Fp32 | Self::Bf16, _) => None,
-            (Self::Tf32 | Self::Fp16, Device::Cpu) => Some("needs a CUDA device".to_owned()),
-            (Self::Tf32, Device::Cuda(index)) => match machine::gpu(index) {
-                Ok(gpu) if !gpu.capability.has_bf16() => Some(format!("{} has none ({})", gpu.name, gpu.capability)),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
+    /// Trace one step into this file instead of timing.
+    pub trace: Option<PathBuf>,
+    /// How images lie in memory on CUDA.
+    pub layout: Layout,
 }
 
 /// One line of a table.
@@ -128,7 +86,7 @@ struct Report {
     rows: Vec<Row>,
 }
 
-/// Measures and prints.
+/// Measures and prints; every row is printed, and written to `--output`, as soon as it is measured.
 ///
 /// # Errors
 /// Options that won't do; after everything was printed, measurements that failed.
@@ -136,40 +94,103 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     if let Some(arithmetic) = options.only {
         return run_one(options, arithmetic, global, out);
     }
+    if let Some(path) = &options.trace {
+        return trace::run(options, path, global, out);
+    }
     options.output.as_deref().map_or(Ok(()), |path| check_place("--output", path))?;
-    let device = device::prepare(global)?;
-    let machine = table::Machine::of(device, options.warmup, options.repeats);
+    let device = prepare(options, global)?;
     let selected = selected(options, device);
     let recipes = selected.iter().map(asked_for).collect::<Result<Vec<_>>>()?;
     let arithmetics = arithmetics(options.run.amp, device)?;
-    let mut reports = Vec::new();
-    if !options.json {
-        print(out, &machine.text())?;
-    }
+    let machine = Machine::of(device, options, global);
+    let mut bench = Bench { options, global, device, machine, arithmetics, reports: Vec::new() };
+    bench.say(&bench.machine.text(), out)?;
     for (options, recipe) in selected.iter().zip(&recipes) {
-        let rows = rows(options, recipe, &arithmetics, global, device);
-        let report = report(options, recipe, rows);
-        if !options.json {
-            print(out, &table::text(&report))?;
+        bench.measure(options, recipe, out)?;
+    }
+    print(out, &bench.closing())?;
+    bench.outcome()
+}
+
+/// Sets what a measurement asks of the process, and finds the device.
+fn prepare(options: &BenchOptions, global: &GlobalOptions) -> Result<Device> {
+    set_cuda_layout(options.layout);
+    device::prepare(global)
+}
+
+/// What was measured so far.
+struct Bench<'a> {
+    options: &'a BenchOptions,
+    global: &'a GlobalOptions,
+    device: Device,
+    machine: Machine,
+    arithmetics: Vec<Arithmetic>,
+    reports: Vec<Report>,
+}
+
+impl Bench<'_> {
+    fn measure(&mut self, options: &BenchOptions, recipe: &Recipe, out: &mut dyn Write) -> Result<()> {
+        let report = report(options, recipe);
+        self.say(&table::head(&report), out)?;
+        self.reports.push(report);
+        let mut plain = None;
+        for precision in self.arithmetics.clone() {
+            tracing::info!("{} of {}: {}", recipe.command(), recipe.task_name(), precision.name());
+            let row = self.row(options, precision, &mut plain);
+            self.say(&table::line(&row), out)?;
+            self.reports.last_mut().expect("pushed above").rows.push(row);
+            self.save()?;
         }
-        reports.push(report);
+        Ok(())
     }
-    let closing = if options.json { table::json(&machine, &reports) } else { table::published(&machine, &reports) };
-    print(out, &closing)?;
-    if let Some(path) = &options.output {
-        write_atomically(path, table::json(&machine, &reports).as_bytes())?;
+
+    /// `plain` holds the rate of fp32 as soon as that is known.
+    fn row(&self, options: &BenchOptions, precision: Arithmetic, plain: &mut Option<f64>) -> Row {
+        let absent = precision.missing(self.device);
+        let mut row = Row { precision, measured: None, speedup: None, absent, failed: None };
+        if row.absent.is_some() {
+            return row;
+        }
+        match process::in_own_process(options, precision, self.global, self.device) {
+            Ok(measured) => {
+                let rate = measured.samples_per_second.median;
+                *plain = if precision == Arithmetic::Fp32 { Some(rate) } else { *plain };
+                row.speedup = plain.map(|plain| rate / plain);
+                row.measured = Some(measured);
+            }
+            Err(reason) => row.failed = Some(reason),
+        }
+        row
     }
-    let rows = reports.iter().flat_map(|report| &report.rows);
-    match rows.filter(|row| row.failed.is_some()).count() {
-        0 => Ok(()),
-        failed => Err(Error::run(format!("{failed} measurements failed; the rows say why"))
-            .with_hint("where memory was too small: --batch N, or another size with --config")),
+
+    /// Prints what belongs to the tables.
+    fn say(&self, text: &str, out: &mut dyn Write) -> Result<()> {
+        if self.options.json { Ok(()) } else { print(out, text) }
+    }
+
+    fn save(&self) -> Result<()> {
+        let write = |path: &PathBuf| write_atomically(path, table::json(&self.machine, &self.reports).as_bytes());
+        self.options.output.as_ref().map_or(Ok(()), write)
+    }
+
+    fn closing(&self) -> String {
+        let form = if self.options.json { table::json } else { table::published };
+        form(&self.machine, &self.reports)
+    }
+
+    fn outcome(&self) -> Result<()> {
+        let rows = self.reports.iter().flat_map(|report| &report.rows);
+        match rows.filter(|row| row.failed.is_some()).count() {
+            0 => Ok(()),
+            failed => Err(Error::run(format!("{failed} measurements failed; the rows say why"))
+                .with_hint("where memory was too small: --batch N, or another size with --config")),
+        }
     }
 }
 
 /// What is measured in this process, for the one that called it.
 fn run_one(options: &BenchOptions, arithmetic: Arithmetic, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    let device = device::prepare(global)?;
+    let device = prepare(options, global)?;
     if let Some(reason) = arithmetic.missing(device) {
         return Err(Error::usage(format!("{}: {reason}", arithmetic.name())));
     }
@@ -206,7 +227,8 @@ fn selected(options: &BenchOptions, device: Device) -> Vec<BenchOptions> {
     [recipes("search", true), recipes("train", false)].concat()
 }
 
-fn report(options: &BenchOptions, recipe: &Recipe, rows: Vec<Row>) -> Report {
+/// The head of a table without rows.
+fn report(options: &BenchOptions, recipe: &Recipe) -> Report {
     let samples = recipe.samples();
     Report {
         command: recipe.command().to_owned(),
@@ -217,100 +239,6 @@ fn report(options: &BenchOptions, recipe: &Recipe, rows: Vec<Row>) -> Report {
         sizes: samples.sizes(),
         batch: recipe.batch(),
         is_published_resgcn: recipe.is_published_resgcn(),
-        rows,
+        rows: Vec::new(),
     }
-}
-
-fn rows(
-    options: &BenchOptions,
-    recipe: &Recipe,
-    arithmetics: &[Arithmetic],
-    global: &GlobalOptions,
-    device: Device,
-) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut plain = None;
-    for &precision in arithmetics {
-        tracing::info!("{} of {}: {}", recipe.command(), recipe.task_name(), precision.name());
-        let mut row = Row { precision, measured: None, speedup: None, absent: precision.missing(device), failed: None };
-        if row.absent.is_none() {
-            match in_own_process(options, precision, global, device) {
-                Ok(measured) => {
-                    let rate = measured.samples_per_second.median;
-                    plain = if precision == Arithmetic::Fp32 { Some(rate) } else { plain };
-                    row.speedup = plain.map(|plain| rate / plain);
-                    row.measured = Some(measured);
-                }
-                Err(reason) => row.failed = Some(reason),
-            }
-        }
-        rows.push(row);
-    }
-    rows
-}
-
-/// All of them, or fp32 and what `--amp` names.
-fn arithmetics(amp: Option<AmpChoice>, device: Device) -> Result<Vec<Arithmetic>> {
-    let wanted = match amp {
-        None => return Ok(Arithmetic::ALL.to_vec()),
-        Some(AmpChoice::Bf16) => Precision::Bf16,
-        Some(AmpChoice::Fp16) => Precision::Fp16,
-        Some(AmpChoice::Auto) => device::precision(amp, device)?,
-    };
-    let asked = |arithmetic: &Arithmetic| {
-        let is_single = arithmetic.precision() == Precision::Fp32;
-        arithmetic.precision() == wanted || (is_single && arithmetic.missing(device).is_none())
-    };
-    Ok(Arithmetic::ALL.into_iter().filter(asked).collect())
-}
-
-/// Calls this program for one measurement; what it says on failing is the error.
-fn in_own_process(
-    options: &BenchOptions,
-    arithmetic: Arithmetic,
-    global: &GlobalOptions,
-    device: Device,
-) -> std::result::Result<Measurement, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
-    command.args(words(options, arithmetic)).args(global_words(global, device)).stdin(Stdio::null());
-    let output = command.output().map_err(|error| error.to_string())?;
-    let (answer, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    match serde_json::from_str(&answer) {
-        Ok(measured) if output.status.success() => Ok(measured),
-        _ => {
-            let reason = told.lines().find_map(|line| line.strip_prefix("error: "));
-            Err(reason.map_or_else(|| format!("the process ended: {}", output.status), str::to_owned))
-        }
-    }
-}
-
-/// The options as they are typed.
-fn words(options: &BenchOptions, arithmetic: Arithmetic) -> Vec<String> {
-    let run = &options.run;
-    let mut words = vec!["bench".to_owned(), "--only".to_owned(), arithmetic.name().to_owned()];
-    let mut add = |name: &str, value: Option<String>| words.extend(value.map(|value| format!("--{name}={value}")));
-    add("task", run.task.clone());
-    add("config", run.config.clone());
-    add("batch", run.batch.map(|batch| batch.to_string()));
-    add("genotype", options.genotype.clone());
-    add("model", options.model.map(|ModelName::ResGcn| "resgcn".to_owned()));
-    add("warmup", Some(options.warmup.to_string()));
-    add("repeats", Some(options.repeats.to_string()));
-    for assignment in &run.set {
-        add("set", Some(assignment.clone()));
-    }
-    words.extend(options.search.then(|| "--search".to_owned()));
-    words
-}
-
-fn global_words(global: &GlobalOptions, device: Device) -> Vec<String> {
-    let device = match (global.device, device) {
-        (DeviceChoice::Cuda(index), _) | (_, Device::Cuda(index)) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
-    };
-    let mut words = vec!["--quiet".to_owned(), format!("--device={device}")];
-    words.extend(global.threads.map(|threads| format!("--threads={threads}")));
-    words.extend(global.deterministic.then(|| "--deterministic".to_owned()));
-    words
 }

@@ -1,8 +1,10 @@
 //! What was measured as text: a table per recipe, and rows in the form of the published one.
 
 use super::measure::Summary;
-use super::{Arithmetic, Report, Row};
+use super::{Arithmetic, BenchOptions, Report, Row};
+use crate::commands::GlobalOptions;
 use crate::tensor::bridge::{LIBTORCH_VERSION, machine};
+use crate::tensor::convolution::Layout;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -17,23 +19,31 @@ pub(super) struct Machine {
     libtorch: &'static str,
     warmup: usize,
     repeats: usize,
+    /// Of images on CUDA.
+    layout: &'static str,
+    cudnn_benchmark: bool,
 }
 
 impl Machine {
-    pub fn of(device: Device, warmup: usize, repeats: usize) -> Self {
+    pub fn of(device: Device, options: &BenchOptions, global: &GlobalOptions) -> Self {
         let name = match device {
             Device::Cuda(index) => machine::gpu(index).map_or_else(|_| format!("cuda:{index}"), |gpu| gpu.name),
             _ => processor(),
         };
         let (is_cuda, threads) = (device.is_cuda(), tch::get_num_threads());
-        Self { device: name, is_cuda, threads, libtorch: LIBTORCH_VERSION, warmup, repeats }
+        let (warmup, repeats, cudnn_benchmark) = (options.warmup, options.repeats, global.cudnn_benchmark);
+        let layout = if options.layout == Layout::Planes { "nchw" } else { "channels-last" };
+        let libtorch = LIBTORCH_VERSION;
+        Self { device: name, is_cuda, threads, libtorch, warmup, repeats, layout, cudnn_benchmark }
     }
 
     pub fn text(&self) -> String {
-        let Self { device, threads, libtorch, warmup, repeats, .. } = self;
+        let Self { device, threads, libtorch, warmup, repeats, layout, .. } = self;
+        let images = if self.is_cuda { format!(", images {layout}") } else { String::new() };
+        let chosen = if self.cudnn_benchmark { ", cuDNN's benchmark mode on" } else { "" };
         format!(
-            "{device}, {threads} threads, libtorch {libtorch}; {repeats} steps timed after {warmup} of warm-up, on random \
-             numbers.\nRates are medians (least to most); peak memory is {}.\n",
+            "{device}, {threads} threads, libtorch {libtorch}{images}{chosen}; {repeats} steps timed after {warmup} of \
+             warm-up, on random numbers.\nRates are medians (least to most); peak memory is {}.\n",
             if self.is_cuda { "the device's, of tensors" } else { "the process's, libraries included" }
         )
     }
@@ -45,20 +55,17 @@ fn processor() -> String {
     line.and_then(|line| line.split_once(": ")).map_or_else(|| "a processor".to_owned(), |(_, name)| name.to_owned())
 }
 
-/// The table of a recipe, as Markdown.
-pub(super) fn text(report: &Report) -> String {
+/// What stands above the rows of a recipe's table, as Markdown.
+pub(super) fn head(report: &Report) -> String {
     let Report { command, task, network, samples, sizes, batch, .. } = report;
     let config = report.config.as_ref().map(|config| format!(" ({config})")).unwrap_or_default();
     let mut text = format!("\n{command} of {task}{config}, {network}: batch {batch}, {sizes}\n\n");
     let _ = writeln!(text, "| precision | {samples} per second | seconds per step | peak memory, MiB | speed-up |");
-    text += "|---|---|---|---|---|\n";
-    for row in &report.rows {
-        text += &line(row);
-    }
-    text
+    text + "|---|---|---|---|---|\n"
 }
 
-fn line(row: &Row) -> String {
+/// A row of the table.
+pub(super) fn line(row: &Row) -> String {
     let name = row.precision.name();
     let Some(measured) = &row.measured else {
         let reason = row.failed.as_ref().map(|reason| format!("failed: {reason}"));
@@ -161,7 +168,7 @@ mod tests {
             absent(Arithmetic::Tf32, Some("needs a CUDA device"), None),
             absent(Arithmetic::Fp16, None, Some("out of memory")),
         ];
-        let text = text(&report(rows));
+        let text = head(&report(vec![])) + &rows.iter().map(line).collect::<String>();
         assert!(text.contains("train of s3dis, ResGCN-28: batch 4, 4096 points"), "{text}");
         assert!(text.contains("| fp32 | 4.92 (2.46 to 9.84) | 0.8130 | 3 | 1.00 x |"), "{text}");
         assert!(text.contains("| tf32 | needs a CUDA device | | | |"), "{text}");
@@ -177,6 +184,8 @@ mod tests {
             libtorch: LIBTORCH_VERSION,
             warmup: 0,
             repeats: 1,
+            layout: "channels-last",
+            cudnn_benchmark: false,
         };
         let rows = [Arithmetic::Fp32, Arithmetic::Bf16, Arithmetic::Fp16];
         let report = report(rows.into_iter().zip([4.92, 6.0, 9.84]).map(|(kind, rate)| row(kind, rate)).collect());

@@ -133,7 +133,7 @@ fn below(mut parts: Vec<Tensor>) -> Result<Tensor> {
 
 fn joined(graphs: &[&Graph]) -> Links {
     match graphs {
-        [only] => Links::new(&only.links),
+        [only] => only.shared_links(),
         _ => Links::new(&Adjacency::join(&graphs.iter().map(|graph| &graph.links).collect::<Vec<_>>())),
     }
 }

@@ -1,6 +1,7 @@
 //! Nodes and links as files number them, through all graphs, and the graphs that they are taken apart into.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use super::config::GraphDataConfig;
 use super::labels::Labels;
@@ -8,6 +9,7 @@ use super::links::{StoredLinks, prepare};
 use super::tables::{Checked, Table, has_no_digit, names_columns};
 use crate::error::{Error, Result};
 use crate::tensor::adjacency::{Adjacency, Link};
+use crate::tensor::links::Links;
 
 /// Numbers of nodes, row by row: (nodes, columns).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +43,8 @@ pub(super) struct Graph {
     pub links: Adjacency,
     /// What is peculiar about the links that it comes from.
     pub stored: StoredLinks,
+    /// The links as operations take them, from the first batch on.
+    shared: Mutex<Option<Links>>,
 }
 
 impl Matrix {
@@ -196,7 +200,14 @@ impl Graph {
             let found = format!("{} nodes and {} links", nodes.len(), links.len());
             return Err(Error::invalid(name, "a graph of less than 2^31 nodes and links", found));
         }
-        Ok(Self { name, links: Adjacency::new(nodes.len(), &links), nodes, features, labels, stored: counts })
+        let links = Adjacency::new(nodes.len(), &links);
+        Ok(Self { name, links, nodes, features, labels, stored: counts, shared: Mutex::new(None) })
+    }
+
+    /// The links as operations take them, made once and kept.
+    pub fn shared_links(&self) -> Links {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get_or_insert_with(|| Links::new(&self.links).named()).share()
     }
 
     /// Nodes.

@@ -4,6 +4,9 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -118,6 +121,40 @@ char* sgas_cuda_deterministic() {
     context.setDeterministicFillUninitializedMemory(false);
     context.setDeterministicCuDNN(true);
     context.setBenchmarkCuDNN(false);
+  });
+}
+
+// Products of matrices alone.
+char* sgas_exact_products(int exact) {
+  return sgas::guarded([&] { at::globalContext().setFloat32MatmulPrecision(exact != 0 ? "highest" : "high"); });
+}
+
+char* sgas_are_products_exact(int* out) {
+  return sgas::guarded([&] {
+    *out = at::globalContext().float32MatmulPrecision() == at::Float32MatmulPrecision::HIGHEST ? 1 : 0;
+  });
+}
+
+// A copy on a GPU, made through pinned memory on a stream of its own, so that it runs beside what is computed; nothing
+// waits for it but what is computed from now on.
+char* sgas_upload(at::Tensor** out, const at::Tensor* tensor, int index) {
+  return sgas::guarded([&] {
+    const c10::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+    const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
+    static thread_local const c10::Stream copies = cuda.getStreamFromGlobalPool(device);
+    const auto computing = cuda.getStream(device);
+    const auto pinned = tensor->pin_memory();
+    at::Tensor moved;
+    {
+      const c10::StreamGuard guard(copies);
+      moved = pinned.to(device, /*non_blocking=*/true);
+    }
+    c10::Event copied(at::kCUDA);
+    copied.record(copies);
+    copied.block(computing);
+    // Its memory belongs to the stream of the copies, which must not use it again while it is computed with.
+    moved.record_stream(computing);
+    sgas::give(out, std::move(moved));
   });
 }
 

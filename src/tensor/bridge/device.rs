@@ -4,16 +4,21 @@
 
 use std::ffi::c_char;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tch::Device;
+use tch::{Device, Tensor};
+use torch_sys::C_tensor;
 
-use super::{check, take_text};
+use super::{check, check_tensor, take_text};
 use crate::error::{Result, first_line};
 
 unsafe extern "C" {
     fn sgas_load_cuda(broke_off: *mut i32) -> *mut c_char;
     fn sgas_cuda_deterministic() -> *mut c_char;
     fn sgas_allow_tf32(allowed: i32) -> *mut c_char;
+    fn sgas_exact_products(exact: i32) -> *mut c_char;
+    fn sgas_are_products_exact(out: *mut i32) -> *mut c_char;
+    fn sgas_upload(out: *mut *mut C_tensor, tensor: *const C_tensor, index: i32) -> *mut c_char;
     fn sgas_cuda_synchronize(index: i32) -> *mut c_char;
     fn sgas_cuda_peak_bytes(index: i32, out: *mut i64) -> *mut c_char;
     fn sgas_cuda_reset_peak(index: i32) -> *mut c_char;
@@ -77,7 +82,58 @@ pub fn make_deterministic() -> Result<()> {
 /// libtorch's.
 pub fn allow_tf32(allowed: bool) -> Result<()> {
     // SAFETY: a plain number.
-    check(unsafe { sgas_allow_tf32(i32::from(allowed)) })
+    check(unsafe { sgas_allow_tf32(i32::from(allowed)) })?;
+    TF32_ALLOWED.store(allowed, Ordering::Relaxed);
+    Ok(())
+}
+
+/// What [`allow_tf32`] was told last.
+static TF32_ALLOWED: AtomicBool = AtomicBool::new(false);
+
+/// While this lives, products of fp32 matrices see all their bits, also where [`allow_tf32`] allowed TF32.
+#[must_use = "TF32 comes back where the guard is dropped"]
+pub struct WithoutTf32(());
+
+/// For products that stay fp32 by definition, such as the distances of neighbours; `None`, and nothing to do, where
+/// TF32 is off anyway. The setting is the process's: libtorch asks it when a product is launched.
+///
+/// # Errors
+/// libtorch's.
+pub fn without_tf32() -> Result<Option<WithoutTf32>> {
+    if !TF32_ALLOWED.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    // SAFETY: a plain number.
+    check(unsafe { sgas_exact_products(1) })?;
+    Ok(Some(WithoutTf32(())))
+}
+
+impl Drop for WithoutTf32 {
+    fn drop(&mut self) {
+        // SAFETY: a plain number.
+        let _ = check(unsafe { sgas_exact_products(0) });
+    }
+}
+
+/// Whether libtorch multiplies fp32 matrices with all their bits now.
+///
+/// # Errors
+/// libtorch's.
+pub fn are_products_exact() -> Result<bool> {
+    let mut exact = 0;
+    // SAFETY: the place outlives the call.
+    check(unsafe { sgas_are_products_exact(&raw mut exact) })?;
+    Ok(exact != 0)
+}
+
+/// The tensor on `device`. From host memory to a GPU it goes through pinned memory on a stream of its own, and the
+/// program does not wait for it. Panics as libtorch's own operators do.
+pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
+    match (tensor.device(), device) {
+        // SAFETY: the tensor outlives the call.
+        (Device::Cpu, Device::Cuda(index)) => check_tensor(|out| unsafe { sgas_upload(out, tensor.as_ptr(), cuda_index(index)) }),
+        _ => tensor.to_device(device),
+    }
 }
 
 /// Waits until the device has done all it was given; at once on a CPU.
@@ -110,4 +166,22 @@ pub fn reset_peak_memory(device: Device) -> Result<()> {
 
 fn cuda_index(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_exact_inside_of_the_guard_alone() {
+        assert!(without_tf32().unwrap().is_none());
+        allow_tf32(true).unwrap();
+        assert!(!are_products_exact().unwrap());
+        let guard = without_tf32().unwrap();
+        assert!(guard.is_some() && are_products_exact().unwrap());
+        drop(guard);
+        assert!(!are_products_exact().unwrap());
+        allow_tf32(false).unwrap();
+        assert!(are_products_exact().unwrap() && without_tf32().unwrap().is_none());
+    }
 }

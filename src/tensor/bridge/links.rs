@@ -13,7 +13,6 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
 use super::gather::AttentionScores;
-use super::device::upload;
 use super::norm::BatchNorm;
 use super::{some_tensors, tensors};
 use crate::error::Result;
@@ -93,10 +92,23 @@ impl LinkLists {
         }
     }
 
-    /// On `device`.
+    /// The same with every tensor changed: moved, or its memory shared.
     #[must_use]
-    pub fn to_device(&self, device: Device) -> Self {
-        Self { tensors: self.tensors.each_ref().map(|tensor| upload(tensor, device)) }
+    pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { tensors: self.tensors.each_ref().map(change) }
+    }
+
+    /// Where they are.
+    pub fn device(&self) -> Device {
+        self.tensors[0].device()
+    }
+
+    /// What they were made of; they must be on the CPU.
+    pub fn adjacency(&self) -> Adjacency {
+        let [incoming, sources, outgoing, targets, positions] = std::array::from_fn(|list| {
+            Vec::<i32>::try_from(&self.tensors[list]).expect("lists are int32 and in host memory")
+        });
+        Adjacency::from_lists(incoming, sources, outgoing, targets, positions)
     }
 
     /// Nodes N.
@@ -149,10 +161,10 @@ impl PlainLists {
         }
     }
 
-    /// On `device`.
+    /// The same with every tensor changed: moved, or its memory shared.
     #[must_use]
-    pub fn to_device(&self, device: Device) -> Self {
-        Self { tensors: self.tensors.each_ref().map(|tensor| upload(tensor, device)) }
+    pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { tensors: self.tensors.each_ref().map(change) }
     }
 
     /// Where the links into every node begin, and the last ones end, int64 (N + 1).

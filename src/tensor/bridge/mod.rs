@@ -30,6 +30,7 @@ pub mod norm_mix;
 pub mod operators;
 pub mod profile;
 mod recording;
+pub mod trace;
 pub mod types;
 pub mod unit_length;
 
