@@ -9,6 +9,7 @@ mod decisions;
 mod doctor;
 mod errors;
 mod golden;
+mod gpu_script;
 mod graphs;
 mod image_kernels;
 mod inputs;
