@@ -105,10 +105,13 @@ fn a_visit_where_all_is_well_ends_with_numbers_and_exit_code_0() {
     assert!(text.contains("| CIFAR-10 search | fp16 | nchw | on | 0.5000 | 0.4000 | 8.00 |"), "{text}");
     assert!(text.contains("1 tensors of 1 files: 1 within; 0 files failed"), "{text}");
     let names = archive(folder.path());
-    for name in ["results/golden.tsv", "results/trace-cifar-10-search.json.gz", "logs/00-what-the-machine-is.out", "report.md"] {
+    for name in
+        ["results/golden.tsv", "results/trace-cifar-10-search.json.gz", "logs/00-what-the-machine-is.out", "report.md"]
+    {
         assert!(names.contains(&format!("report/{name}")), "{name} in {names}");
     }
-    let numbers: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+    let numbers: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(numbers["results"]["bench-ppi-training"]["recipes"][0]["batch"], 4);
     assert!(numbers["parts"].as_array().unwrap().len() > 40, "{numbers}");
 }
