@@ -96,18 +96,21 @@ find_libtorch() {
     export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 }
 
-# build TARGET...: the executable that cargo makes of it.
+# build NAME WORD...: the executable that cargo makes of the target of this name; with tests it makes the program too.
 build() {
-    cargo "$@" --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1
+    local name=$1
+    shift
+    cargo "$@" --message-format=json-render-diagnostics | grep -F "\"name\":\"$name\"" |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1
 }
 
 # Everything in the profile of the program, so that libtorch's bindings are compiled once.
 build_all() {
     make setup >&2 || exit 1
-    SGAS=${SGAS:-$(build build --bin sgas)}
-    SGAS_TESTS=${SGAS_TESTS:-$(build test --test it --no-run)}
-    SGAS_ENGINE=${SGAS_ENGINE:-$(build test --test engine --no-run)}
-    SGAS_STEPS=${SGAS_STEPS:-$(build bench --profile dev --bench steps --no-run)}
+    SGAS=${SGAS:-$(build sgas build --bin sgas)}
+    SGAS_TESTS=${SGAS_TESTS:-$(build it test --test it --no-run)}
+    SGAS_ENGINE=${SGAS_ENGINE:-$(build engine test --test engine --no-run)}
+    SGAS_STEPS=${SGAS_STEPS:-$(build steps bench --profile dev --bench steps --no-run)}
 }
 
 are_named() {
