@@ -26,7 +26,8 @@
 #   SGAS_GOLDEN_DIR=…              golden files; by default the kit's or tests/fixtures/golden; `pack` takes them along
 #   SGAS_DATA=…                    real data for the epochs; without it synthetic samples serve
 #   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch)
-#   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part
+#   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part (epochs and golden files in
+#                                  full may take longer)
 #   SGAS_WARMUP=3 SGAS_REPEATS=10  steps of a timing
 #   SGAS_SIDE_BY_SIDE=5            proofs that run at a time; by default one for every three cores, at most five
 #   SGAS_SIZES=small               sizes to try the script with, also on a GPU; SGAS_MICRO_DIVISOR=64 is then the
@@ -85,9 +86,9 @@ find_libtorch() {
     # CUDA's part may lie alone.
     CPU_LIB=$(first_with libtorch_cpu.so "$TORCH_LIB" "${others[@]}") ||
         die "no libtorch_cpu.so in $TORCH_LIB ${others[*]}" "set LD_LIBRARY_PATH to the folder of libtorch 2.11"
-    local version path=$TORCH_LIB
-    version=$(sed -n "s/^__version__ = '\(.*\)'.*/\1/p" "$CPU_LIB/../version.py" 2>/dev/null)
-    [[ ${version:-2.11.} == 2.11.* ]] || die "torch $version in $CPU_LIB" "the programs need torch 2.11"
+    local path=$TORCH_LIB
+    TORCH_VERSION=$(sed -n "s/^__version__ = '\(.*\)'.*/\1/p" "$CPU_LIB/../version.py" 2>/dev/null)
+    [[ ${TORCH_VERSION:-2.11.} == 2.11.* ]] || die "torch $TORCH_VERSION in $CPU_LIB" "the programs need torch 2.11"
     export SGAS_LIBRARY_PATH_BEFORE=${LD_LIBRARY_PATH:-}
     [[ $CPU_LIB == "$TORCH_LIB" ]] || path+=:$CPU_LIB
     for lib in "$CPU_LIB"/../../nvidia/*/lib; do
@@ -167,7 +168,7 @@ conditions() {
     printf -- '- GPU: %s\n' "$(ask 10 nvidia-smi --query-gpu=name,memory.total,driver_version,clocks.max.sm,power.limit --format=csv,noheader)"
     printf -- '- CPU: %s, %s cores, %s of memory\n' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)" "$(nproc)" \
         "$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
-    printf -- '- torch: %s (%s)\n' "$(sed -n "s/^__version__ = //p" "$CPU_LIB/../version.py" 2>/dev/null)" "$TORCH_LIB"
+    printf -- '- torch: %s (%s)\n' "$TORCH_VERSION" "$TORCH_LIB"
     printf -- '- program: %s\n' "$(ask 60 "$SGAS" --version)"
     printf -- '- data of the epochs: %s\n' "${SGAS_DATA:-synthetic}"
 }

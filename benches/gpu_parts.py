@@ -237,7 +237,7 @@ def more(visit, settings):
     comparisons(visit, settings)
     scaling(visit, settings)
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1", "--show-output"]
-    visit.run(Part("Golden files, in full", words, {"SGAS_TEST_DEVICE": settings.device}, is_test=True))
+    visit.run(Part("Golden files, in full", words, {"SGAS_TEST_DEVICE": settings.device}, limit=300, is_test=True))
 
 
 def epochs(visit, settings):
@@ -293,7 +293,7 @@ def scaling(visit, settings):
         recipe = ["--config", f"smoke/search-{task}" if settings.small else f"{task}-cpu", "--search"]
         for threads in counts:
             words = ["--device", "cpu", "--threads", str(threads), "--warmup", "1", "--repeats", "3"]
-            rows.append((name, str(threads), measured(visit, f"A {name} with {threads} threads", recipe, "fp32", words)))
+            rows.append((name, str(threads), measured(visit, f"A {name}, threads: {threads}", recipe, "fp32", words)))
     visit.add_section("Threads of the processor", step_table(["recipe", "threads"], rows))
 
 
