@@ -3,7 +3,8 @@
 
     dist.py install PREFIX     bin/sgas, lib/sgas/ with libtorch, completions under share/
     dist.py pack               dist/sgas-<version>-linux-x86_64/ and the same as .tar.gz
-    dist.py programs DIR NAME=FILE...   bare programs for benches/gpu.sh, to run with a torch that is there
+    dist.py kit DIR NAME=FILE...   what benches/gpu.sh needs, to run with a torch that is there: the programs bare in DIR
+                               (a folder of the checkout), and DIR and the script as dist/sgas-<version>-gpu-kit.tar.xz
 With --cuda, what `make setup-cuda` fetched comes too; without it a GPU machine's own torch 2.11 serves by
 LD_LIBRARY_PATH.
 """
@@ -33,6 +34,11 @@ COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-func
 # Which GCC brought a version of its C++ library, as GCC's manual lists them.
 GCC_OF_GLIBCXX = {25: 8, 26: 9, 28: 10, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
 DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
+# What benches/gpu.sh reads of the checkout.
+KIT = ["benches/gpu.sh", "benches/gpu_parts.py", "benches/gpu_visit.py", "benches/gpu_micro.py", "benches/compare.py",
+       "benches/shapes.json", "benches/reference", "configs"]
+# The kit and the checkout travel together where a machine is lent.
+LARGEST_KIT = 50 * 2**20
 # build.rs writes it; what follows the folders beside the program is the checkout's libtorch.
 RUNPATH = re.compile(rb"(\$ORIGIN/\.\./lib:\$ORIGIN/\.\./lib/sgas):([^\0]*)\0")
 
@@ -182,6 +188,33 @@ def pack(cuda):
     print(f"it runs on Linux x86-64 with {needs(folder)}")
 
 
+def kit(folder, programs):
+    """The programs, and what they read laid out as in the checkout; the archive must stay small enough to be sent."""
+    for name, source in programs:
+        add_program(source, folder / name)
+    name = f"sgas-{version()}-gpu-kit"
+    archive = ROOT / "dist" / f"{name}.tar.xz"
+    archive.parent.mkdir(exist_ok=True)
+    archive.unlink(missing_ok=True)
+    part = archive.with_suffix(".part")
+    with tarfile.open(part, "w:xz", preset=6) as tar:
+        for path in [*KIT, str(folder.resolve().relative_to(ROOT))]:
+            tar.add(ROOT / path, f"{name}/{path}", filter=of_kit)
+    listed = run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    checkout = sum((ROOT / path).stat().st_size for path in listed.split("\0") if (ROOT / path).is_file())
+    whole = part.stat().st_size + checkout
+    if whole > LARGEST_KIT:
+        part.unlink()
+        fail(f"the kit ({(whole - checkout) / 2**20:.1f} MiB) and the checkout ({checkout / 2**20:.1f} MiB) are more than "
+             f"{LARGEST_KIT / 2**20:.0f} MiB together", "take untracked files out of the checkout, or files out of KIT")
+    part.rename(archive)
+    print(f"{archive}: {(whole - checkout) / 2**20:.1f} MiB; with the checkout {whole / 2**20:.1f} MiB")
+
+
+def of_kit(entry):
+    return None if entry.name.endswith("__pycache__") else of_nobody(entry)
+
+
 def of_nobody(entry):
     """Owners are of no interest on another machine."""
     entry.uid = entry.gid = 0
@@ -196,7 +229,7 @@ def main():
     into.add_argument("prefix", type=Path)
     into.add_argument("--cuda", action="store_true")
     commands.add_parser("pack").add_argument("--cuda", action="store_true")
-    programs = commands.add_parser("programs")
+    programs = commands.add_parser("kit")
     programs.add_argument("folder", type=Path)
     programs.add_argument("files", type=Path, nargs="+", metavar="NAME=FILE")
     arguments = parser.parse_args()
@@ -205,9 +238,8 @@ def main():
     elif arguments.command == "pack":
         pack(arguments.cuda)
     else:
-        for file in arguments.files:
-            name, _, source = str(file).partition("=")
-            add_program(source, arguments.folder / name)
+        named = [str(file).partition("=") for file in arguments.files]
+        kit(arguments.folder, [(name, source) for name, _, source in named])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ mod doctor;
 mod errors;
 mod failures;
 mod golden;
+mod gpu_script;
 mod graphs;
 mod image_kernels;
 mod inputs;

@@ -163,7 +163,7 @@ mod tests {
             absent: absent.map(str::to_owned),
             failed: failed.map(str::to_owned),
         };
-        let rows = vec![
+        let rows = [
             row(Arithmetic::Fp32, 4.92),
             absent(Arithmetic::Tf32, Some("needs a CUDA device"), None),
             absent(Arithmetic::Fp16, None, Some("out of memory")),
