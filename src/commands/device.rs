@@ -32,6 +32,7 @@ pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     set_threads(global);
     if global.deterministic && device.is_cuda() {
         make_deterministic()?;
+        tracing::info!("--deterministic: the same bits at every run, by slower operators");
     }
     if global.cudnn_benchmark {
         choose_by_trial(device);

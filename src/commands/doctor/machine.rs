@@ -52,6 +52,8 @@ pub(super) struct Cuda {
     pub built_with: Option<String>,
     /// The compute capabilities that libtorch has kernels for.
     pub architectures: Option<String>,
+    /// Why they are not known, where libtorch's CUDA part is loaded.
+    pub unknown_architectures: Option<String>,
     /// How many devices libtorch can use.
     pub usable_devices: usize,
     /// The newest CUDA that the driver serves.
@@ -166,7 +168,11 @@ pub(super) fn cuda(not_loaded: Option<String>) -> Cuda {
     let driver = machine::driver();
     let count = driver.as_ref().map_or(0, |driver| driver.gpus);
     let usable = not_loaded.is_none() && tch::Cuda::is_available();
-    let config = if not_loaded.is_none() { machine::cuda_config().unwrap_or_default() } else { String::new() };
+    let (config, silence) = match (&not_loaded, machine::cuda_config()) {
+        (Some(_), _) => (String::new(), None),
+        (None, Ok(config)) => (config, Some("it does not say".to_owned())),
+        (None, Err(error)) => (String::new(), Some(error.to_string())),
+    };
     let architectures = Architectures::parse(&config);
     let devices = (0..count).filter_map(|index| machine::gpu(index).ok());
     Cuda {
@@ -176,6 +182,7 @@ pub(super) fn cuda(not_loaded: Option<String>) -> Cuda {
         driver: driver.as_ref().ok().map(|driver| cuda_version(driver.cuda_version)),
         no_driver: driver.err(),
         devices: devices.map(|gpu| Device::new(gpu, architectures.as_ref())).collect(),
+        unknown_architectures: silence.filter(|_| architectures.is_none()),
         architectures: architectures.map(|architectures| architectures.to_string()),
     }
 }

@@ -110,6 +110,7 @@ mod tests {
             not_loaded: None,
             built_with: Some("13.0".to_owned()),
             architectures: Some("7.5".to_owned()),
+            unknown_architectures: None,
             usable_devices,
             driver: Some("12.4".to_owned()),
             no_driver: None,

@@ -62,10 +62,13 @@ fn cuda(cuda: &Cuda) -> Vec<String> {
         None => format!("libtorch's CUDA part is loaded and can use {} devices", cuda.usable_devices),
         Some(reason) => format!("libtorch's CUDA part is not loaded: {reason}"),
     };
-    let kernels = cuda.architectures.as_ref().map(|architectures| {
-        let built_with = or_unknown(cuda.built_with.as_deref());
-        format!("it was built with CUDA {built_with}; it serves GPUs of compute capability {architectures}")
-    });
+    let kernels = match (&cuda.architectures, &cuda.unknown_architectures) {
+        (Some(architectures), _) => {
+            let built_with = or_unknown(cuda.built_with.as_deref());
+            Some(format!("it was built with CUDA {built_with}; it serves GPUs of compute capability {architectures}"))
+        }
+        (None, reason) => reason.as_ref().map(|reason| format!("which GPUs it serves is not known: {reason}")),
+    };
     let driver = match (&cuda.driver, &cuda.no_driver) {
         (Some(version), _) => format!("the driver serves CUDA {version}"),
         (None, reason) => format!("no NVIDIA driver: {}", or_unknown(reason.as_deref())),

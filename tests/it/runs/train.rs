@@ -1,6 +1,6 @@
 //! Trainings and their evaluation.
 
-use super::{epochs, output, results, search, train};
+use super::{assert_equal_runs, epochs, output, results, search, train};
 use crate::cli::sgas;
 use serde_json::Value;
 use sgas::checkpoint::Checkpoint;
@@ -149,4 +149,12 @@ fn equal_seeds_train_equal_weights() {
     let [one, two, three] = ["one", "two", "three"].map(|name| folder.path().join(name));
     super::assert_equal_runs(&one, &two);
     assert_ne!(results(&one)["weights-last.safetensors"], results(&three)["weights-last.safetensors"]);
+}
+
+#[test]
+fn deterministic_changes_nothing_on_a_processor() {
+    let folder = tempfile::tempdir().unwrap();
+    output(&mut train(folder.path(), "--out usual --set train.epochs=2"));
+    output(&mut train(folder.path(), "--out asked --set train.epochs=2 --deterministic"));
+    assert_equal_runs(&folder.path().join("usual"), &folder.path().join("asked"));
 }
