@@ -19,6 +19,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+# The test stands alone, so that it can go to another machine with a package.
+from test_dist import needed_versions
+
 ROOT = Path(__file__).resolve().parent.parent
 LIBTORCH = Path(os.environ.get("LIBTORCH") or ROOT / ".libtorch" / "torch").resolve()
 # The system's own, on every machine that can run the program.
@@ -27,6 +30,8 @@ CUDA = ["torch/lib/libc10_cuda.so", "torch/lib/libcaffe2_nvrtc.so", "torch/lib/l
         "torch/lib/libtorch_nvshmem.so", "nvidia/*/lib/*.so*"]
 COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-functions/_sgas",
                "fish": "fish/vendor_completions.d/sgas.fish"}
+# Which GCC brought a version of its C++ library, as GCC's manual lists them.
+GCC_OF_GLIBCXX = {25: 8, 26: 9, 28: 10, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
 DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
 # build.rs writes it; what follows the folders beside the program is the checkout's libtorch.
 RUNPATH = re.compile(rb"(\$ORIGIN/\.\./lib:\$ORIGIN/\.\./lib/sgas):([^\0]*)\0")
@@ -119,6 +124,14 @@ def add_licences(folder):
         print(f"note: no licences lie beside {LIBTORCH}; add libtorch's before you pass this on")
 
 
+def needs(folder):
+    """Of the system's libraries, in words."""
+    libraries = [path for path in (folder / "lib").iterdir() if path.is_file()]
+    glibc, cxx = needed_versions([folder / "bin" / "sgas", *libraries])
+    gcc = GCC_OF_GLIBCXX.get(cxx)
+    return f"glibc 2.{glibc} and libstdc++ with GLIBCXX_3.4.{cxx}{f' (of GCC {gcc})' if gcc else ''}, or newer"
+
+
 def size(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
@@ -166,6 +179,7 @@ def pack(cuda):
     with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
         tar.add(folder, folder.name, filter=of_nobody)
     print(f"{folder}: {size(folder):.0f} MB\n{archive}: {archive.stat().st_size / 1e6:.0f} MB")
+    print(f"it runs on Linux x86-64 with {needs(folder)}")
 
 
 def of_nobody(entry):

@@ -29,6 +29,13 @@ def check(holds, what):
         sys.exit(1)
 
 
+def needed_versions(files):
+    """The newest glibc and the newest libstdc++ whose symbols these files ask for, by the names in their tables."""
+    contents = [file.read_bytes() for file in files]
+    return tuple(max(int(number) for content in contents for number in re.findall(pattern, content))
+                 for pattern in (rb"\0GLIBC_2\.(\d+)(?=\0)", rb"\0GLIBCXX_3\.4\.(\d+)(?=\0)"))
+
+
 class Package:
     """The unpacked package and a home of its own; commands see nothing of this machine but /usr/bin and /bin."""
 
@@ -65,6 +72,17 @@ def files_are_the_package_s_own(package):
     for name in ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "configs/search/modelnet40.toml",
                  "share/bash-completion/completions/sgas"]:
         check((package.folder / name).is_file(), f"{name} is there")
+
+
+def needs_no_more_than_readme_says(package):
+    """Of the system's libraries; a package of a newer system than README's may need more."""
+    files = [package.program, *(package.folder / "lib").glob("*.so*")]
+    readme = (package.folder / "README.md").read_text()
+    stated = int(re.search(r"asks for glibc 2\.(\d+)", readme)[1])
+    glibc, cxx = needed_versions(files)
+    check(glibc <= stated, f"it needs glibc 2.{glibc}; README says 2.{stated}")
+    stated = int(re.search(r"GLIBCXX_3\.4\.(\d+)", readme)[1])
+    check(cxx <= stated, f"it needs GLIBCXX_3.4.{cxx}; README says 3.4.{stated}")
 
 
 def doctor_is_content(package):
@@ -171,6 +189,7 @@ def main():
             tar.extractall(name)
         package = Package(next(Path(name).resolve().iterdir()), checkout)
         files_are_the_package_s_own(package)
+        needs_no_more_than_readme_says(package)
         doctor_is_content(package)
         another_torch_wins(package)
         maps_of_a_run(package)

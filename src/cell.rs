@@ -4,12 +4,10 @@
 //! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
 
 use crate::ops::{Mode, Operation, Shared, State};
-use crate::tensor::mixture::mix;
+use crate::tensor::fused::is_fused;
+use crate::tensor::mixture::{Mixture, NodeSum, Part, mix};
 use crate::topology::CELL_INPUTS;
-use tch::{Kind, Tensor};
-
-/// The weights softmax(alpha) of one edge's primitives, fp32 (primitives).
-pub type EdgeMixture = Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// What an edge computes.
 pub enum Content<C> {
@@ -46,15 +44,14 @@ impl<C> Cell<C> {
         Self { preprocess, nodes, concat }
     }
 
-    /// The output of the cell for the outputs of the two before it. `mixture` holds one entry per edge in the
-    /// order of the topology (entries of edges that are not open are not read); `units` is the number of parts
-    /// that drop path keeps or drops each on its own (samples, or nodes of a graph).
+    /// The output of the cell for the outputs of the two before it. `mixture` has the weights of all edges, those that
+    /// are not open included, where any is open; `masks` is what drop path leaves of every edge (see [`DropPath`]).
     pub fn forward(
         &self,
         inputs: &[Tensor; 2],
         context: &C,
-        mixture: &[EdgeMixture],
-        units: i64,
+        mixture: Option<&Mixture>,
+        masks: &mut DropPath,
         mode: Mode,
     ) -> Tensor {
         let mut states: Vec<State> = Vec::with_capacity(CELL_INPUTS + self.nodes.len());
@@ -62,22 +59,23 @@ impl<C> Cell<C> {
             let features = operation.forward(&State::new(input.shallow_clone()), context, mode);
             states.push(State::expecting(features, self.shares(states.len())));
         }
-        let mut index = 0;
-        for node in &self.nodes {
-            let mut sum: Option<Tensor> = None;
-            for edge in node {
-                let weights = mixture.get(index);
-                index += 1;
-                let Some(output) = edge.forward(&states[edge.source], context, weights, units, mode) else { continue };
-                sum = Some(match sum {
-                    Some(sum) => sum + output,
-                    None => output,
-                });
-            }
-            states.push(State::expecting(sum.expect("a node keeps two edges"), self.shares(states.len())));
+        let mut first_edge = 0;
+        for (position, node) in self.nodes.iter().enumerate() {
+            let sum = if is_fused(&states[0].features) {
+                by_edges(node, &states, context, mixture.map(|mixture| (mixture, first_edge)), masks, mode)
+            } else {
+                at_once(node, &states, context, mixture.map(|mixture| (mixture, position)), masks, mode)
+            };
+            first_edge += node.len();
+            states.push(State::expecting(sum, self.shares(states.len())));
         }
         let outputs: Vec<&Tensor> = self.concat.iter().map(|&state| &states[state].features).collect();
         Tensor::cat(&outputs, 1)
+    }
+
+    /// Its edges, pruned ones included.
+    pub fn edges(&self) -> usize {
+        self.nodes.iter().map(Vec::len).sum()
     }
 
     /// What the operations on the edges from a state will ask it for.
@@ -123,38 +121,110 @@ impl<C> CellEdge<C> {
         mixed.iter().flatten().map(|operation| &**operation).chain(fixed)
     }
 
-    fn forward(
-        &self,
-        state: &State,
-        context: &C,
-        weights: Option<&EdgeMixture>,
-        units: i64,
-        mode: Mode,
-    ) -> Option<Tensor> {
-        match &self.content {
-            Content::Pruned => None,
-            Content::Fixed(operation) => {
-                let output = operation.forward(state, context, mode);
-                let spared = mode.drop_path() == 0.0 || operation.is_identity();
-                Some(if spared { output } else { drop_path(&output, mode.drop_path(), units) })
-            }
-            Content::Mixed(operations) => {
-                let parts = operations
-                    .iter()
-                    .map(|operation| operation.as_ref().map(|operation| operation.part(state, context, mode)));
-                Some(mix(weights.expect("an open edge has a mixture"), parts))
-            }
-        }
+    /// What its primitives give, in their order; `None` for `none`.
+    fn parts<'a>(&'a self, state: &State, context: &C, mode: Mode) -> Vec<Option<Part<'a>>> {
+        let Content::Mixed(operations) = &self.content else { return Vec::new() };
+        operations
+            .iter()
+            .map(|operation| operation.as_ref().map(|operation| operation.part(state, context, mode)))
+            .collect()
     }
 }
 
-/// Zeroes each unit with this probability and divides the kept ones by the keep rate. A unit is a part of the first
-/// dimension: an image, the rows of a cloud, a row.
-fn drop_path(x: &Tensor, probability: f64, units: i64) -> Tensor {
-    let keep = 1.0 - probability;
-    let mask = Tensor::empty([units], (Kind::Float, x.device())).bernoulli_float_(keep) / keep;
-    let mut shape = vec![1; x.dim()];
-    shape[0] = x.size()[0];
-    let rows = mask.unsqueeze(1).expand([units, shape[0] / units], false).reshape(shape);
-    x * rows.to_kind(x.kind())
+/// The sum of a node's edges, one edge after the other, with the kernels of a CPU; the mixture comes with the number of
+/// the node's first edge.
+fn by_edges<C>(
+    node: &[CellEdge<C>],
+    states: &[State],
+    context: &C,
+    mixture: Option<(&Mixture, usize)>,
+    masks: &mut DropPath,
+    mode: Mode,
+) -> Tensor {
+    let outputs = node.iter().enumerate().filter_map(|(index, edge)| {
+        let state = &states[edge.source];
+        match &edge.content {
+            Content::Pruned => None,
+            Content::Fixed(operation) => {
+                let output = operation.forward(state, context, mode);
+                Some(if operation.is_identity() { output } else { masks.dropped(output) })
+            }
+            Content::Mixed(_) => {
+                let (mixture, first) = mixture.expect("an open edge has a mixture");
+                Some(mix(mixture, first + index, edge.parts(state, context, mode).into_iter()))
+            }
+        }
+    });
+    outputs.reduce(|sum, output| sum + output).expect("a node keeps two edges")
+}
+
+/// The same of all edges at once, which takes fewer operators; the mixture comes with the number of the node.
+fn at_once<C>(
+    node: &[CellEdge<C>],
+    states: &[State],
+    context: &C,
+    mixture: Option<(&Mixture, usize)>,
+    masks: &mut DropPath,
+    mode: Mode,
+) -> Tensor {
+    let mut sum = NodeSum::default();
+    for (index, edge) in node.iter().enumerate() {
+        let state = &states[edge.source];
+        match &edge.content {
+            Content::Pruned => {}
+            Content::Fixed(operation) if operation.is_identity() || masks.keeps_all() => {
+                sum.add(operation.part(state, context, mode));
+            }
+            Content::Fixed(operation) => {
+                sum.add(Part::plain(masks.dropped(operation.forward(state, context, mode))));
+            }
+            Content::Mixed(operations) => {
+                sum.add_mixed(index, operations.len(), edge.parts(state, context, mode).into_iter());
+            }
+        }
+    }
+    let (mixture, position) = mixture.map_or((None, 0), |(mixture, position)| (Some(mixture), position));
+    sum.finish(mixture, position)
+}
+
+/// Drop path: zeroes each unit of an edge's output with some probability and divides the kept ones by the keep rate. A
+/// unit is a part of the first dimension: an image, the rows of a cloud, a row.
+pub struct DropPath {
+    probability: f64,
+    units: i64,
+    /// On a GPU the masks of all edges, drawn at once: fp32 (units) each, those that are left.
+    drawn: Vec<Tensor>,
+}
+
+impl DropPath {
+    /// Of a pass through `edges` edges.
+    pub fn new(probability: f64, units: i64, edges: usize, device: Device) -> Self {
+        let mut masks = Self { probability, units, drawn: Vec::new() };
+        if probability > 0.0 && device.is_cuda() {
+            masks.drawn = masks.draw(&[edges as i64, units], device).unbind(0);
+        }
+        masks
+    }
+
+    fn keeps_all(&self) -> bool {
+        self.probability == 0.0
+    }
+
+    fn draw(&self, shape: &[i64], device: Device) -> Tensor {
+        let keep = 1.0 - self.probability;
+        Tensor::empty(shape, (Kind::Float, device)).bernoulli_float_(keep) / keep
+    }
+
+    /// What is left of an edge's output.
+    fn dropped(&mut self, x: Tensor) -> Tensor {
+        if self.keeps_all() {
+            return x;
+        }
+        let mask = self.drawn.pop().unwrap_or_else(|| self.draw(&[self.units], x.device()));
+        let mut shape = vec![1; x.dim()];
+        shape[0] = x.size()[0];
+        let rows = mask.unsqueeze(1).expand([self.units, shape[0] / self.units], false).reshape(shape);
+        let kind = x.kind();
+        x * rows.to_kind(kind)
+    }
 }

@@ -51,6 +51,10 @@ struct GlobalArguments {
     /// Threads of tensor operations [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
+    /// Compute the same bits at every run on a GPU too, by slower operators where the usual ones don't; a processor
+    /// always does
+    #[arg(long, global = true)]
+    deterministic: bool,
     /// Log more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -305,7 +309,8 @@ impl From<GlobalArguments> for GlobalOptions {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
-        Self { device: typed.device, threads: typed.threads.map(size), verbosity }
+        let GlobalArguments { device, deterministic, .. } = typed;
+        Self { device, threads: typed.threads.map(size), deterministic, verbosity }
     }
 }
 

@@ -52,8 +52,9 @@ pub enum Error {
         /// What to change for the next run.
         hint: Option<String>,
     },
-    /// An exception of libtorch.
-    #[error("libtorch: {0}")]
+    /// An exception of libtorch: its whole text. The first line is the message; what may follow is libtorch's advice
+    /// and its C++ stack.
+    #[error("libtorch: {}", first_line(.0))]
     Torch(String),
 }
 
@@ -100,8 +101,16 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => hint.as_deref(),
-            Self::Read { .. } | Self::Write { .. } | Self::Torch(_) => None,
+            Self::Torch(text) => hint_of_torch(text),
+            Self::Read { .. } | Self::Write { .. } => None,
         }
+    }
+
+    /// Unwinds with this error; [`crate::panics::as_errors`] gives it back. For operations that fail only as libtorch's
+    /// own operators do, where a `Result` would bury the formula.
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        std::panic::panic_any(self)
     }
 
     /// 2 where the user's input must change, 1 where a run failed.
@@ -115,8 +124,25 @@ impl Error {
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        Self::Torch(first_line(&error.to_string()))
+        match error {
+            tch::TchError::Torch(text) => Self::Torch(text),
+            other => Self::Torch(other.to_string()),
+        }
     }
+}
+
+/// What to do about those exceptions of libtorch that have a common cause.
+fn hint_of_torch(text: &str) -> Option<&'static str> {
+    // Of the processor's allocator, of CUDA's, of CUDA itself, of its libraries, of C++.
+    let memory = ["can't allocate memory", "out of memory", "_ALLOC_FAILED", "bad_alloc"];
+    if memory.iter().any(|words| text.contains(words)) {
+        return Some(
+            "there was not enough memory: take a smaller --batch, fewer points (--set data.points=...), or --amp, \
+             which stores features in half the bytes",
+        );
+    }
+    text.contains("does not have a deterministic implementation")
+        .then_some("leave --deterministic out: this operator has no repeatable form on a GPU")
 }
 
 /// libtorch appends a C++ backtrace to its messages; the first line is the message.
@@ -134,6 +160,32 @@ mod tests {
         assert_eq!(Error::invalid("f", "a", "b").exit_code(), 2);
         assert_eq!(Error::run("x").exit_code(), 1);
         assert_eq!(Error::Torch("x".into()).exit_code(), 1);
+    }
+
+    #[test]
+    fn an_exception_of_libtorch_shows_its_first_line_and_keeps_the_rest() {
+        let error = Error::from(tch::TchError::Torch("sizes don't fit\nException raised from x.cpp:1\n".to_owned()));
+        assert_eq!(error.to_string(), "libtorch: sizes don't fit");
+        assert_eq!(error.hint(), None);
+        assert!(matches!(error, Error::Torch(text) if text.contains("x.cpp:1")));
+    }
+
+    #[test]
+    fn memory_that_ran_out_has_a_hint_whoever_says_it() {
+        for text in [
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to \
+             allocate 4503599627370496 bytes. Error code 12 (Cannot allocate memory)",
+            "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 15.77 GiB",
+            "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "std::bad_alloc",
+        ] {
+            let error = Error::Torch(text.to_owned());
+            let hint = error.hint().unwrap_or_else(|| panic!("no hint for: {text}"));
+            assert!(hint.contains("--batch") && hint.contains("--amp") && hint.contains("points"), "{hint}");
+            assert_eq!(error.exit_code(), 1);
+        }
     }
 
     #[test]

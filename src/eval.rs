@@ -19,15 +19,14 @@ pub fn evaluate(
     device: Device,
     precision: Precision,
 ) -> Result<Meter> {
-    let mut meter = task.meter();
+    let mut tally = task.tally(device);
     no_grad(|| {
         for batch in batches {
             let batch = batch?.to_device(device);
             let logits = model::forward(model, &batch, Mode::Evaluation, precision)?.logits;
-            let loss = task.loss(&logits, batch.target()).double_value(&[]);
-            meter.add(&logits, &batch, loss);
+            tally.add(&logits, &batch, &task.loss(&logits, batch.target()));
         }
-        Ok(meter)
+        Ok(tally.read())
     })
 }
 

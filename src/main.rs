@@ -1,9 +1,8 @@
 //! The program: parse, run, print one error with its hint, exit code.
 
-use sgas::commands::panics;
 use sgas::error::Error;
 use sgas::tensor::bridge::memory;
-use sgas::{cli, commands, threads};
+use sgas::{cli, commands, panics, threads};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -30,5 +29,8 @@ fn report(error: &Error) {
     eprintln!("error: {error}");
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
+    }
+    if let Some(details) = panics::details(error) {
+        eprintln!("\n{details}");
     }
 }

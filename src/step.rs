@@ -1,21 +1,22 @@
 //! One step of the weights, the same in search and retraining: forward, loss, scaled backward, unscale, clip,
-//! optimizer.
+//! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]).
 
+mod ledger;
+mod outcome;
 mod scaling;
 
+pub use ledger::Ledger;
+pub use outcome::{Checked, Numbers, Outcome};
 pub use scaling::ScaleWatch;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
 use crate::ops::Mode;
-use crate::optim::{NonFinite, Optimizer, Scaler, Verdict, WeightConfig, clip};
+use crate::optim::{Optimizer, Scaler, WeightConfig, clip};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use tch::Tensor;
-
-/// Below this the loss scale is taken for lost: the gradients overflow whatever it is.
-const SMALLEST_SCALE: f64 = 1e-4;
 
 /// How the loss of a step is made of the task's.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -39,33 +40,34 @@ pub struct WeightStep {
     clip: f64,
 }
 
-/// What came of a step.
+/// What a step of the weights came to.
 pub struct StepOutcome {
-    /// Loss of the batch.
-    pub loss: f64,
-    /// Norm of the gradient before clipping; of a skipped step, why there is none.
-    pub gradient_norm: std::result::Result<f64, NonFinite>,
-    /// Scores of the batch, without gradient.
+    /// Loss and gradient.
+    pub outcome: Outcome,
+    /// Logits of the batch, without gradient.
     pub logits: Tensor,
+    /// Loss of the batch, 0-dimensional, without gradient.
+    pub loss: Tensor,
 }
 
 impl WeightStep {
     /// As the section `[weights]` says.
     pub fn new(model: &dyn Model, config: &WeightConfig, precision: Precision, loss: LossConfig) -> Self {
+        let flat = model.weights().parameters.flat();
         Self {
-            optimizer: Optimizer::new(config, model.weights().parameters.flat()),
-            scaler: Scaler::new(precision),
+            optimizer: Optimizer::new(config, flat),
+            scaler: Scaler::new(precision, flat.device()),
             precision,
             loss,
             clip: config.clip,
         }
     }
 
-    /// Trains the weights on one batch.
+    /// Trains the weights on one batch. A gradient that is not finite moves nothing: with loss scaling such a step is
+    /// skipped, without it [`Numbers::check`] makes it an error.
     ///
     /// # Errors
-    /// A loss or gradient that is not a number; with loss scaling such a step is skipped instead, unless the
-    /// scale is lost.
+    /// Where the device does not have the precision.
     pub fn run(
         &mut self,
         model: &dyn Model,
@@ -82,30 +84,11 @@ impl WeightStep {
         }
         let parameters = &model.weights().parameters;
         let mut gradient = parameters.gradient(&self.scaler.scaled(&loss));
-        let gradient_norm = match self.scaler.unscale(&mut gradient) {
-            Verdict::Skip(cause) => require_scale(&self.scaler).map(|()| Err(cause))?,
-            Verdict::Finite => {
-                let norm = finite("gradient's norm", clip(&mut gradient, self.clip))?;
-                self.optimizer.step(parameters.flat(), gradient, learning_rate);
-                Ok(norm)
-            }
-        };
-        let loss = loss.double_value(&[]);
-        if gradient_norm.is_ok() {
-            finite("loss", loss)?;
-        }
-        Ok(StepOutcome { loss, gradient_norm, logits: output.logits.detach() })
+        let checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
+        self.optimizer.step(parameters.flat(), gradient, learning_rate, Some(&checked.skip));
+        let loss = loss.detach();
+        Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits: output.logits.detach(), loss })
     }
-}
-
-/// # Errors
-/// A scale that skipped steps have brought to nothing.
-pub fn require_scale(scaler: &Scaler) -> Result<()> {
-    if scaler.scale() >= SMALLEST_SCALE {
-        return Ok(());
-    }
-    Err(Error::run("the loss scale fell to nothing: every gradient overflows in half precision")
-        .with_hint("lower weights.learning_rate, or use --amp bf16 or no --amp"))
 }
 
 /// # Errors
@@ -118,7 +101,7 @@ pub fn finite(what: &str, value: f64) -> Result<f64> {
         .with_hint("lower weights.learning_rate with --set, or set weights.clip; --resume goes on from the last epoch"))
 }
 
-/// The scores of a pass without gradients.
+/// The metrics of a pass without gradients.
 ///
 /// # Errors
 /// A loss that is inf or NaN, with the epoch: the weights are lost.

@@ -98,7 +98,7 @@ fn prepare(options: &Options) -> Result<Device> {
         DeviceName::Cuda => DeviceChoice::Cuda(0),
     };
     let threads = options.threads.map(usize::from);
-    device::prepare(&GlobalOptions { device: choice, threads, verbosity: Verbosity::Quiet })
+    device::prepare(&GlobalOptions { device: choice, threads, deterministic: false, verbosity: Verbosity::Quiet })
 }
 
 fn conditions(options: &Options, named: &Named, device: Device) -> Map<String, Value> {

@@ -2,18 +2,37 @@
 
 use super::{AmpChoice, DeviceChoice, GlobalOptions};
 use crate::error::{Error, Result};
-use crate::tensor::bridge::device::load_cuda;
-use crate::tensor::bridge::machine::{self, Gpu};
+use crate::restart;
+use crate::tensor::bridge::architectures::{self, Architectures};
+use crate::tensor::bridge::device::{WITHOUT_CUDA, load_broke_off, load_cuda, make_deterministic};
+use crate::tensor::bridge::machine::{self, Capability, Gpu};
 use crate::tensor::precision::Precision;
+use std::sync::Once;
 use tch::{Cuda, Device};
 
-/// Sets the threads of tensor operations and finds the device. Must come before anything else asks libtorch.
+/// How a libtorch with CUDA comes to this program.
+const GET_CUDA: &str = "`make setup-cuda` where sgas was built, or let LD_LIBRARY_PATH name the torch/lib folder of a \
+                        Python's torch 2.11 with CUDA";
+/// The same for GPUs that CUDA 13 left behind.
+const GET_CUDA_12: &str = "a libtorch 2.11 built with CUDA 12.6 serves capabilities 5.0 to 9.0 (`pip install \
+                                      torch==2.11.0 --index-url https://download.pytorch.org/whl/cu126`): let \
+                                      LD_LIBRARY_PATH name its torch/lib folder";
+/// The first GPU that libtorch 2.11 serves when built with CUDA 13 (and 12.8), as `make setup-cuda` fetches it.
+const LEAST_OF_CUDA_13: Capability = Capability { major: 7, minor: 5 };
+/// The first that it serves when built with CUDA 12.6.
+const LEAST_OF_CUDA_12: Capability = Capability { major: 5, minor: 0 };
+
+/// Sets the threads of tensor operations, finds the device, and makes CUDA repeatable where that is asked for. Must
+/// come before anything else asks libtorch.
 ///
 /// # Errors
 /// A CUDA device that was asked for by name and can't be used.
 pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     let device = find(global.device)?;
     set_threads(global);
+    if global.deterministic && device.is_cuda() {
+        make_deterministic()?;
+    }
     Ok(device)
 }
 
@@ -27,26 +46,110 @@ pub(super) fn set_threads(global: &GlobalOptions) {
 fn find(choice: DeviceChoice) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Auto if load_cuda().is_ok() && Cuda::is_available() => Ok(Device::Cuda(0)),
-        DeviceChoice::Auto => Ok(Device::Cpu),
-        DeviceChoice::Cuda(index) => cuda(index),
+        DeviceChoice::Auto => Ok(automatic_device()),
+        DeviceChoice::Cuda(index) => {
+            let loaded = load_cuda();
+            cuda(index, &loaded).map_err(|Refusal { reason, hint, .. }| {
+                let hint = hint.unwrap_or("leave --device out, or use --device cpu");
+                Error::usage(format!("--device cuda:{index}: {reason}")).with_hint(hint)
+            })
+        }
     }
 }
 
-fn cuda(index: usize) -> Result<Device> {
-    load_cuda().map_err(|reason| no_cuda(index, &format!("libtorch's CUDA part can't be loaded: {reason}")))?;
+/// The first GPU, or the processor; a GPU that is there and can't be used is told once.
+fn automatic_device() -> Device {
+    static WARNING: Once = Once::new();
+    cuda(0, &load_or_restart()).unwrap_or_else(|Refusal { reason, hint, is_expected }| {
+        if !is_expected {
+            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            WARNING.call_once(|| tracing::warn!("computing on the processor: {reason}{hint}"));
+        }
+        Device::Cpu
+    })
+}
+
+/// Loads libtorch's CUDA part. Where it breaks off half-way, the program starts again without it.
+pub(super) fn load_or_restart() -> std::result::Result<(), String> {
+    let loaded = load_cuda();
+    if let (Err(reason), true) = (&loaded, load_broke_off()) {
+        restart::with(WITHOUT_CUDA, reason);
+    }
+    loaded
+}
+
+/// Why a GPU is not used.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    reason: String,
+    hint: Option<&'static str>,
+    /// On a machine without a GPU, or with a libtorch for processors alone and no GPU either.
+    is_expected: bool,
+}
+
+/// The GPU of this index, where libtorch's CUDA part was loaded and can compute on it.
+fn cuda(index: usize, loaded: &std::result::Result<(), String>) -> std::result::Result<Device, Refusal> {
+    let gpus = || machine::driver().map_or(0, |driver| driver.gpus);
+    let refuse = |reason: String, hint, is_expected| Err(Refusal { reason, hint, is_expected });
+    if let Err(reason) = loaded {
+        let gpu = machine::gpu(index).ok();
+        let hint = gpu.as_ref().map(|gpu| get_cuda(gpu.capability));
+        let is_expected = is_absent(reason) && gpu.is_none();
+        return refuse(format!("libtorch's CUDA part can't be loaded: {reason}"), hint, is_expected);
+    }
     if !Cuda::is_available() {
-        return Err(no_cuda(index, "no CUDA device is usable"));
+        return refuse("no CUDA device is usable".to_owned(), None, gpus() == 0);
     }
     let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
     if index >= count {
-        return Err(no_cuda(index, &format!("there are {count} CUDA devices, counted from 0")));
+        return refuse(format!("there are {count} CUDA devices, counted from 0"), None, false);
     }
+    served(machine::gpu(index), architectures::served().as_ref())?;
     Ok(Device::Cuda(index))
 }
 
-fn no_cuda(index: usize, reason: &str) -> Error {
-    Error::usage(format!("--device cuda:{index}: {reason}")).with_hint("leave --device out, or use --device cpu")
+/// How a libtorch that has kernels for this GPU comes to this program.
+pub(super) fn get_cuda(gpu: Capability) -> &'static str {
+    if gpu < LEAST_OF_CUDA_13 { GET_CUDA_12 } else { GET_CUDA }
+}
+
+/// The dynamic linker's word for a library that is nowhere; it also says this of one that another needs.
+pub(super) fn is_absent(reason: &str) -> bool {
+    reason.starts_with("libtorch_cuda.so: cannot open shared object file")
+}
+
+/// Refuses a GPU for which libtorch has no kernels. Where the driver or libtorch does not say, the run shows it.
+fn served(
+    gpu: std::result::Result<Gpu, String>,
+    architectures: Option<&Architectures>,
+) -> std::result::Result<(), Refusal> {
+    let (Ok(gpu), Some(architectures)) = (gpu, architectures) else { return Ok(()) };
+    match without_kernels(&gpu.name, gpu.capability, architectures) {
+        None => Ok(()),
+        Some((reason, hint)) => Err(Refusal { reason, hint: Some(hint), is_expected: false }),
+    }
+}
+
+/// What is wrong, and what to do, where libtorch has no kernels for a GPU.
+pub(super) fn without_kernels(
+    name: &str,
+    capability: Capability,
+    architectures: &Architectures,
+) -> Option<(String, &'static str)> {
+    if architectures.serve(capability) {
+        return None;
+    }
+    let reason =
+        format!("{name} has compute capability {capability}, and this libtorch has kernels for {architectures} alone");
+    let is_older = capability < architectures.least();
+    let hint = if is_older && (LEAST_OF_CUDA_12..LEAST_OF_CUDA_13).contains(&capability) {
+        GET_CUDA_12
+    } else if is_older {
+        "no libtorch 2.11 serves so old a GPU: use --device cpu"
+    } else {
+        "use a libtorch 2.11 that was built for it, as `make setup-cuda` fetches one, or --device cpu"
+    };
+    Some((reason, hint))
 }
 
 /// The precision that `--amp` means on `device`, told in one line where the program chose it.
@@ -57,6 +160,12 @@ pub fn precision(amp: Option<AmpChoice>, device: Device) -> Result<Precision> {
     match (amp, device) {
         (None, _) => Ok(Precision::Fp32),
         (Some(AmpChoice::Auto), _) => Ok(told(automatic(device, machine::gpu))),
+        (Some(AmpChoice::Bf16), Device::Cuda(index)) => {
+            if let Some(warning) = slow_bf16(machine::gpu(index)) {
+                tracing::warn!("{warning}");
+            }
+            Ok(Precision::Bf16)
+        }
         (Some(AmpChoice::Bf16), _) => Ok(Precision::Bf16),
         (Some(AmpChoice::Fp16), Device::Cuda(_)) => Ok(Precision::Fp16),
         (Some(AmpChoice::Fp16), _) => Err(Error::usage("--amp fp16: half precision needs a CUDA device")
@@ -82,6 +191,13 @@ fn automatic(device: Device, ask: impl FnOnce(usize) -> std::result::Result<Gpu,
     }
 }
 
+/// bf16 is correct everywhere, and fast where there are units for it.
+fn slow_bf16(gpu: std::result::Result<Gpu, String>) -> Option<String> {
+    let Gpu { name, capability, .. } = gpu.ok().filter(|gpu| !gpu.capability.has_bf16())?;
+    let instead = if capability.has_tensor_cores() { "; --amp fp16 uses its Tensor Cores" } else { "" };
+    Some(format!("--amp bf16: {name} ({capability}) has no units for bf16 and emulates it{instead}"))
+}
+
 /// The precision of a run: what `--amp` asks for, else what its configuration says.
 ///
 /// # Errors
@@ -100,32 +216,4 @@ fn told((precision, why): (Precision, String)) -> Precision {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tensor::bridge::machine::Capability;
-
-    #[test]
-    fn amp_follows_the_device() {
-        let on = |amp, device| precision(amp, device).map_err(|error| error.exit_code());
-        assert_eq!(on(None, Device::Cuda(0)), Ok(Precision::Fp32));
-        assert_eq!(on(Some(AmpChoice::Auto), Device::Cpu), Ok(Precision::Bf16));
-        assert_eq!(on(Some(AmpChoice::Fp16), Device::Cuda(0)), Ok(Precision::Fp16));
-        assert_eq!(on(Some(AmpChoice::Fp16), Device::Cpu), Err(2));
-    }
-
-    #[test]
-    fn amp_alone_takes_fp16_where_there_are_tensor_cores() {
-        let chosen = |major, minor| {
-            let gpu = Gpu { name: "GPU".to_owned(), memory_bytes: 0, capability: Capability { major, minor } };
-            automatic(Device::Cuda(1), |index| (index == 1).then_some(gpu).ok_or_else(|| "which?".to_owned()))
-        };
-        assert_eq!(chosen(7, 0), (Precision::Fp16, "with loss scaling, on GPU with Tensor Cores".to_owned()));
-        assert_eq!(chosen(9, 0).0, Precision::Fp16);
-        let (precision, why) = chosen(6, 1);
-        assert_eq!(precision, Precision::Bf16);
-        assert!(why.contains("no Tensor Cores (6.1)"), "{why}");
-        let (precision, why) = automatic(Device::Cuda(0), |_| Err("no driver".to_owned()));
-        assert_eq!(precision, Precision::Bf16);
-        assert!(why.contains("no driver"), "{why}");
-    }
-}
+mod tests;

@@ -16,7 +16,6 @@ pub mod keeper;
 pub mod logging;
 pub mod observers;
 pub mod options;
-pub mod panics;
 pub mod predict;
 mod predict_points;
 pub mod predictions;

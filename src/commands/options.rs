@@ -11,6 +11,8 @@ pub struct GlobalOptions {
     pub device: DeviceChoice,
     /// Threads of tensor operations; absent: libtorch's own choice.
     pub threads: Option<usize>,
+    /// Same bits at every run on CUDA too; of no effect on the processor, where they always are.
+    pub deterministic: bool,
     /// How much is told on standard error.
     pub verbosity: Verbosity,
 }

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use rand::{Rng, seq::SliceRandom, seq::index};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::panics;
 use crate::tensor::random::{Key, Purpose};
 
 /// How samples are looked at.
@@ -190,17 +191,23 @@ impl Loader {
                 let (sender, queue) = sync_channel(ahead);
                 let (samples, jobs) = (Arc::clone(&self.samples), Arc::clone(&jobs));
                 let work = move || make_batches(&*samples, jobs.iter().skip(worker).step_by(workers), &sender);
-                (queue, std::thread::spawn(work))
+                let thread = Builder::new().name(format!("loader {worker}")).spawn(work);
+                (queue, thread.expect("the system can start a thread"))
             })
             .unzip();
         Batches { queues, threads, next: 0, total: jobs.len() }
     }
 }
 
-/// Runs in a thread; ends early when nobody takes the batches any more.
-fn make_batches<'a>(samples: &dyn Samples, jobs: impl Iterator<Item = &'a Job>, sender: &SyncSender<Result<Batch>>) {
+/// What a thread hands over: a batch or why there is none; or the panic that ended the thread.
+type Made = Result<Result<Batch>>;
+
+/// Runs in a thread; ends early with a panic, or when nobody takes the batches any more.
+fn make_batches<'a>(samples: &dyn Samples, jobs: impl Iterator<Item = &'a Job>, sender: &SyncSender<Made>) {
     for job in jobs {
-        if sender.send(samples.batch(&job.indices, job.access)).is_err() {
+        let made = panics::caught(|| samples.batch(&job.indices, job.access));
+        let is_last = made.is_err();
+        if sender.send(made).is_err() || is_last {
             return;
         }
     }
@@ -212,7 +219,7 @@ fn make_batches<'a>(samples: &dyn Samples, jobs: impl Iterator<Item = &'a Job>, 
 /// turn restores the order.
 #[derive(Debug)]
 pub struct Batches {
-    queues: Vec<Receiver<Result<Batch>>>,
+    queues: Vec<Receiver<Made>>,
     threads: Vec<JoinHandle<()>>,
     next: usize,
     total: usize,
@@ -227,10 +234,13 @@ impl Iterator for Batches {
         }
         let received = self.queues[self.next % self.queues.len()].recv();
         self.next += 1;
-        if received.is_err() {
-            self.next = self.total;
-        }
-        Some(received.unwrap_or_else(|_| Err(Error::run("a thread that prepares batches stopped unexpectedly"))))
+        let stopped = match received {
+            Ok(Ok(batch)) => return Some(batch),
+            Ok(Err(panic)) => panic,
+            Err(_) => Error::run("a thread that prepares batches stopped unexpectedly"),
+        };
+        self.next = self.total;
+        Some(Err(stopped))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -245,7 +255,7 @@ impl Drop for Batches {
     fn drop(&mut self) {
         self.queues.clear();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has already been reported by `next`.
+            // What panicked in a thread was handed over as an error.
             let _ = thread.join();
         }
     }

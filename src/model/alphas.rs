@@ -3,8 +3,8 @@
 //! Open rows are trained and lie in one flat tensor; decided and pruned rows stay where they were, because the
 //! criteria normalise over all edges (REFERENCE section 2).
 
-use crate::cell::EdgeMixture;
 use crate::tensor::bridge::autocast::Autocast;
+use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::{Kept, Parameters};
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 pub struct Alphas {
     tables: Vec<(CellKind, Vec<Tensor>)>,
     open: Parameters,
+    topology: Topology,
     primitives: usize,
 }
 
@@ -38,7 +39,7 @@ impl Alphas {
             rows.iter().enumerate().map(|(edge, row)| (row_name(*kind, edge), row.shallow_clone()))
         });
         let open = Parameters::new(leaves.collect(), device);
-        Self { tables, open, primitives }
+        Self { tables, open, topology, primitives }
     }
 
     /// The trained rows.
@@ -74,10 +75,12 @@ impl Alphas {
     }
 
     /// softmax over each row, in fp32.
-    pub fn mixture(&self, kind: CellKind) -> Vec<EdgeMixture> {
+    pub fn mixture(&self, kind: CellKind) -> Mixture {
         let rows = self.rows(kind);
         let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
-        Tensor::stack(rows, 0).softmax(-1, Kind::Float).unbind(0)
+        let table = Tensor::stack(rows, 0).softmax(-1, Kind::Float);
+        let edges = |node| self.topology.edges().filter(|edge| edge.node == node).count() as i64;
+        Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>())
     }
 
     /// Turns gradients of the open rows on or off.

@@ -57,7 +57,7 @@ fn fixed_nodes<S: Space>(
 
 impl<S: Space> Model for Derived<S> {
     fn forward(&self, batch: &Batch, mode: Mode) -> Output {
-        self.network.forward(batch, |_: CellKind| Vec::new(), mode)
+        self.network.forward(batch, |_: CellKind| None, mode)
     }
 
     fn weights(&self) -> &Weights {

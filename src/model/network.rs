@@ -1,10 +1,11 @@
 //! Stem, stack of cells and head, for any space: what supernet and derived network have in common.
 
 use crate::batch::Batch;
-use crate::cell::{Cell, CellEdge, EdgeMixture};
+use crate::cell::{Cell, CellEdge, DropPath};
 use crate::model::ModelConfig;
 use crate::ops::Mode;
 use crate::space::{CellPlan, Head, Output, Space, Stem};
+use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::Path;
 use crate::topology::CellKind;
 
@@ -42,16 +43,18 @@ impl<S: Space> Network<S> {
         Self { space, stem, cells, head }
     }
 
-    /// Scores of a batch; `mixture` gives the weights of a kind's open edges.
-    pub fn forward(&self, batch: &Batch, mixture: impl Fn(CellKind) -> Vec<EdgeMixture>, mode: Mode) -> Output {
+    /// Scores of a batch; `mixture` gives the weights of a kind's edges, where any is open.
+    pub fn forward(&self, batch: &Batch, mixture: impl Fn(CellKind) -> Option<Mixture>, mode: Mode) -> Output {
         let mixtures: Vec<_> = self.space.name().kinds().iter().map(|&kind| (kind, mixture(kind))).collect();
+        let edges = self.cells.iter().map(|(_, cell)| cell.edges()).sum();
         let units = self.space.drop_path_units(batch);
+        let mut masks = DropPath::new(mode.drop_path(), units, edges, batch.target().device());
         let [mut before, mut last] = self.stem.forward(batch, mode);
         let mut outputs = vec![last.shallow_clone()];
         for (plan, cell) in &self.cells {
             let context = self.space.context(plan, &before, batch);
-            let weights = mixtures.iter().find(|(kind, _)| *kind == plan.kind).map_or(&[][..], |(_, found)| found);
-            let output = cell.forward(&[before, last.shallow_clone()], &context, weights, units, mode);
+            let mixture = mixtures.iter().find(|(kind, _)| *kind == plan.kind).and_then(|(_, found)| found.as_ref());
+            let output = cell.forward(&[before, last.shallow_clone()], &context, mixture, &mut masks, mode);
             before = std::mem::replace(&mut last, output);
             outputs.push(last.shallow_clone());
         }

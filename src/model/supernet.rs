@@ -72,7 +72,7 @@ fn mixed_nodes<S: Space>(
 
 impl<S: Space> Model for Supernet<S> {
     fn forward(&self, batch: &Batch, mode: Mode) -> Output {
-        self.network.forward(batch, |kind| self.alphas.mixture(kind), mode)
+        self.network.forward(batch, |kind| Some(self.alphas.mixture(kind)), mode)
     }
 
     fn weights(&self) -> &Weights {

@@ -7,10 +7,12 @@ mod optimizer;
 mod scaler;
 mod schedule;
 mod sgd;
+mod skip;
 
 pub use adam::Adam;
 pub use config::{AdamConfig, AlphaConfig, OptimizerKind, Schedule, WeightConfig};
 pub use optimizer::{Optimizer, clip};
-pub use scaler::{NonFinite, Scaler, Verdict};
+pub use scaler::{NonFinite, Scaler, ScalerState};
 pub use schedule::learning_rate;
 pub use sgd::Sgd;
+pub use skip::Skip;

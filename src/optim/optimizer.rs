@@ -1,6 +1,6 @@
 //! The optimizer of the weights, whichever the configuration names, with clipping before its step.
 
-use crate::optim::{Adam, AdamConfig, OptimizerKind, Sgd, WeightConfig};
+use crate::optim::{Adam, AdamConfig, OptimizerKind, Sgd, Skip, WeightConfig};
 use crate::tensor::parameters::Kept;
 use tch::{Kind, Tensor};
 
@@ -24,11 +24,11 @@ impl Optimizer {
         }
     }
 
-    /// Moves `flat` in place against `gradient`.
-    pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64) {
+    /// Moves `flat` in place against `gradient`, or nothing where `skip` says so.
+    pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64, skip: Option<&Skip>) {
         match self {
-            Self::Sgd(sgd) => sgd.step(flat, gradient, learning_rate),
-            Self::Adam(adam) => adam.step(flat, gradient, learning_rate),
+            Self::Sgd(sgd) => sgd.step(flat, gradient, learning_rate, skip),
+            Self::Adam(adam) => adam.step(flat, gradient, learning_rate, skip),
         }
     }
 
@@ -74,14 +74,13 @@ impl Optimizer {
 }
 
 /// Scales a flat gradient in place so that its norm is at most `greatest`, as PyTorch's `clip_grad_norm_`
-/// does; 0 turns clipping off. Gives the norm before.
-pub fn clip(gradient: &mut Tensor, greatest: f64) -> f64 {
-    let norm = gradient.norm_scalaropt_dtype(2, Kind::Float).double_value(&[]);
+/// does; 0 turns clipping off. Gives the norm before, fp32, 0-dimensional, on the device.
+pub fn clip(gradient: &mut Tensor, greatest: f64) -> Tensor {
+    let norm = gradient.norm_scalaropt_dtype(2, Kind::Float);
     if greatest > 0.0 {
-        let factor = greatest / (norm + 1e-6);
-        if factor < 1.0 {
-            *gradient *= factor;
-        }
+        let divisor = norm.to_kind(Kind::Double) + 1e-6;
+        let factor = divisor.full_like(greatest) / divisor;
+        *gradient *= factor.clamp_max(1.0).to_kind(Kind::Float);
     }
     norm
 }

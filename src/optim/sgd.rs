@@ -1,5 +1,6 @@
 //! Stochastic gradient descent with momentum and decay, as PyTorch's, on one flat tensor.
 
+use crate::optim::Skip;
 use crate::tensor::parameters::Kept;
 use tch::{Tensor, no_grad};
 
@@ -17,8 +18,14 @@ impl Sgd {
         Self { momentum, weight_decay, buffer: flat.zeros_like() }
     }
 
-    /// Moves `flat` in place against `gradient`, which it uses up.
-    pub fn step(&mut self, flat: &Tensor, mut gradient: Tensor, learning_rate: f64) {
+    /// Moves `flat` in place against `gradient`, which it uses up, or nothing where `skip` says so.
+    pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64, skip: Option<&Skip>) {
+        let Some(skip) = skip else { return self.moved(flat, gradient, learning_rate) };
+        let buffer = self.buffer.shallow_clone();
+        skip.around(&[flat, &buffer], || self.moved(flat, gradient, learning_rate));
+    }
+
+    fn moved(&mut self, flat: &Tensor, mut gradient: Tensor, learning_rate: f64) {
         no_grad(|| {
             if self.weight_decay != 0.0 {
                 gradient += flat * self.weight_decay;
@@ -33,7 +40,7 @@ impl Sgd {
     /// Moves `flat` as [`Self::step`] would, and keeps the buffer as it is.
     pub fn look_ahead(&self, flat: &Tensor, gradient: Tensor, learning_rate: f64) {
         let buffer = &self.buffer * self.momentum;
-        Self { buffer, momentum: 1.0, weight_decay: self.weight_decay }.step(flat, gradient, learning_rate);
+        Self { buffer, momentum: 1.0, weight_decay: self.weight_decay }.moved(flat, gradient, learning_rate);
     }
 
     /// Follows the weights when some of them leave.

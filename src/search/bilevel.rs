@@ -8,11 +8,11 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::model::{self, Learn, SearchModel, Shrunk};
 use crate::ops::Mode;
-use crate::optim::{Adam, AlphaConfig, NonFinite, Scaler, Verdict, WeightConfig};
+use crate::optim::{Adam, AlphaConfig, Scaler, WeightConfig, clip};
 use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
-use crate::step::{LossConfig, StepOutcome, WeightStep, finite, require_scale};
+use crate::step::{Checked, LossConfig, Outcome, StepOutcome, WeightStep};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -43,7 +43,7 @@ impl Bilevel {
         Self {
             weights: WeightStep::new(model, weights, precision, LossConfig::default()),
             adam: Adam::new(model.alphas().open().flat(), alphas.adam()),
-            alpha_scaler: Scaler::new(precision),
+            alpha_scaler: Scaler::new(precision, model.alphas().open().flat().device()),
             alpha_rate: alphas.learning_rate,
             order: AlphaOrder::First,
             task,
@@ -65,55 +65,52 @@ impl Bilevel {
         scalers
     }
 
-    /// Trains the open alphas on one batch; nothing happens when none is open. Says why where loss scaling skipped it.
+    /// Trains the open alphas on one batch; nothing happens when none is open. A gradient that is not finite moves
+    /// nothing, as in a step of the weights.
     ///
     /// # Errors
-    /// A gradient that is not a number.
+    /// Where the device does not have the precision.
     pub fn step_alphas(
         &mut self,
         model: &mut dyn SearchModel,
         batch: &Batch,
         ahead: &Ahead<'_>,
-    ) -> Result<Option<NonFinite>> {
+    ) -> Result<Option<Outcome>> {
         if model.alphas().open().count() == 0 {
             return Ok(None);
         }
-        let gradient = match self.order {
-            AlphaOrder::First => self.first_order(model, batch, ahead.key)?,
-            AlphaOrder::Second => Ok(second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead)?),
-        };
-        match gradient {
-            Err(cause) => require_scale(&self.alpha_scaler).map(|()| Some(cause)),
-            Ok(gradient) => {
-                finite("sum of the alphas' gradient", gradient.sum(tch::Kind::Double).double_value(&[]))?;
-                self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate);
-                Ok(None)
+        let measure = |gradient: &mut Tensor| clip(gradient, 0.0);
+        let (loss, gradient, checked) = match self.order {
+            AlphaOrder::First => {
+                let (loss, mut gradient) = self.first_order(model, batch, ahead.key)?;
+                let checked = Checked::new(&mut self.alpha_scaler, &mut gradient, measure);
+                (loss, gradient, checked)
             }
-        }
+            AlphaOrder::Second => {
+                let (loss, mut gradient) =
+                    second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead);
+                let checked = Checked::unscaled(&mut gradient, measure);
+                (loss, gradient, checked)
+            }
+        };
+        self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate, Some(&checked.skip));
+        Ok(Some(Outcome::new(&loss, checked)))
     }
 
-    /// The flat gradient at the weights as they are; where loss scaling skips the step, why.
-    fn first_order(
-        &mut self,
-        model: &mut dyn SearchModel,
-        batch: &Batch,
-        key: Key,
-    ) -> Result<std::result::Result<Tensor, NonFinite>> {
+    /// The loss, and its flat gradient times the loss scale, at the weights as they are.
+    fn first_order(&mut self, model: &mut dyn SearchModel, batch: &Batch, key: Key) -> Result<(Tensor, Tensor)> {
         model.learn(Learn::Alphas);
         key.seed_torch();
         let output = model::forward(model, batch, Mode::TRAINING, self.weights.precision)?;
         let loss = self.task.loss(&output.logits, batch.target());
-        let mut gradient = model.alphas().open().gradient(&self.alpha_scaler.scaled(&loss));
-        Ok(match self.alpha_scaler.unscale(&mut gradient) {
-            Verdict::Finite => Ok(gradient),
-            Verdict::Skip(cause) => Err(cause),
-        })
+        let gradient = model.alphas().open().gradient(&self.alpha_scaler.scaled(&loss));
+        Ok((loss, gradient))
     }
 
     /// Trains the weights on one batch.
     ///
     /// # Errors
-    /// A loss that is not a number.
+    /// Where the device does not have the precision.
     pub fn step_weights(
         &mut self,
         model: &mut dyn SearchModel,

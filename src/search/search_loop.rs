@@ -17,7 +17,7 @@ use crate::search::second_order::Ahead;
 use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
-use crate::step::{ScaleWatch, at_step, finite_pass};
+use crate::step::{Ledger, ScaleWatch, StepOutcome, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -156,31 +156,28 @@ impl<'a> Search<'a> {
         data: &SearchData,
         observer: &mut dyn Observer,
     ) -> Result<(Metrics, ScaleWatch)> {
-        let mut meter = self.settings.task.meter();
-        let mut scaling = ScaleWatch::new(&self.bilevel.scalers());
+        let &SearchSettings { task, seed, device, .. } = self.settings;
+        let mut tally = task.tally(device);
         let batches = data.train.epoch(&EpochPlan::training(self.key(epoch), batch_size, false));
         let steps = batches.len();
+        let mut ledger = Ledger::new(epoch, steps, &self.bilevel.scalers(), device);
         let alpha_batches = self.alpha_batches(epoch, batch_size, steps, data);
         for (step, (batch, alpha_batch)) in batches.zip(alpha_batches).enumerate() {
             let at = |error| at_step(error, epoch, step);
-            let (batch, alpha_batch) =
-                (batch?.to_device(self.settings.device), alpha_batch?.to_device(self.settings.device));
-            let key = |purpose| Key::new(self.settings.seed, purpose).at(epoch as u64, step as u64);
+            let (batch, alpha_batch) = (batch?.to_device(device), alpha_batch?.to_device(device));
+            let key = |purpose| Key::new(seed, purpose).at(epoch as u64, step as u64);
             let ahead = Ahead { batch: &batch, learning_rate: rate, key: key(Purpose::AlphaStep) };
-            let skipped = self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)?;
-            scaling.note(Learner::Alphas, &self.bilevel.alpha_scaler, skipped, (epoch, step + 1), observer)?;
-            key(Purpose::WeightStep).seed_torch();
-            let outcome = self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
-            let skipped = outcome.gradient_norm.err();
-            scaling.note(Learner::Weights, &self.bilevel.weights.scaler, skipped, (epoch, step + 1), observer)?;
-            // A step that loss scaling skipped may have had no scores.
-            if outcome.loss.is_finite() {
-                meter.add(&outcome.logits, &batch, outcome.loss);
+            if let Some(outcome) = self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)? {
+                ledger.note(step, Learner::Alphas, outcome);
             }
-            let (loss, loss_scale) = (outcome.loss, scaling.of_weights());
-            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss, loss_scale })?;
+            key(Purpose::WeightStep).seed_torch();
+            let StepOutcome { outcome, logits, loss } =
+                self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
+            tally.add_finite(&logits, &batch, &loss);
+            ledger.note(step, Learner::Weights, outcome);
+            ledger.end_step(step, observer)?;
         }
-        Ok((meter.metrics(), scaling))
+        Ok((tally.read().metrics(), ledger.into_scaling()))
     }
 
     fn alpha_batches(&self, epoch: usize, batch_size: usize, steps: usize, data: &SearchData) -> Batches {

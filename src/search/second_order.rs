@@ -8,11 +8,9 @@
 //! difference would be between two networks.
 
 use crate::batch::Batch;
-use crate::error::Result;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
 use crate::optim::Optimizer;
-use crate::step::finite;
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::random::Key;
@@ -32,18 +30,15 @@ pub struct Ahead<'a> {
     pub key: Key,
 }
 
-/// The flat gradient of the open alphas for the loss of `batch`. Running statistics move as in the published code: by
-/// the passes over the training batch, not by the one at w'.
-///
-/// # Errors
-/// A gradient that is not a number.
+/// The loss of `batch` at w', and the open alphas' flat gradient of it. Running statistics move as in the published
+/// code: by the passes over the training batch, not by the one at w'. Nothing waits for the device.
 pub fn gradient(
     model: &mut dyn SearchModel,
     task: Task,
     optimizer: &Optimizer,
     batch: &Batch,
     ahead: &Ahead<'_>,
-) -> Result<Tensor> {
+) -> (Tensor, Tensor) {
     let loss = |model: &dyn SearchModel, batch: &Batch| {
         ahead.key.seed_torch();
         task.loss(&model.forward(batch, Mode::TRAINING).logits, batch.target())
@@ -55,27 +50,28 @@ pub fn gradient(
     let statistics = model.weights().buffers.copies();
     model.learn(Learn::Both);
     let tables = [&model.weights().parameters, model.alphas().open()];
-    let [direction, mut gradient] = Parameters::gradients(&loss(model, batch), tables);
+    let validation = loss(model, batch);
+    let [direction, gradient] = Parameters::gradients(&validation, tables);
     model.weights().buffers.restore(&statistics);
     model.learn(Learn::Alphas);
-    let size = direction.norm_scalaropt_dtype(2, Kind::Float).double_value(&[]);
-    if size > 0.0 {
-        let epsilon = DIFFERENCE / size;
-        let beside = |step: f64| {
-            set(&model.weights().parameters, &saved);
-            move_along(&model.weights().parameters, &direction, step);
-            model.alphas().open().gradient(&loss(model, ahead.batch))
-        };
-        gradient -= (beside(epsilon) - beside(-epsilon)) * (ahead.learning_rate / (2.0 * epsilon));
-    }
+    // In fp64 as everything that a step multiplies by; 0 where there is no direction, so that nothing is NaN.
+    let size = direction.norm_scalaropt_dtype(2, Kind::Float).to_kind(Kind::Double);
+    let epsilon = (size.full_like(DIFFERENCE) / &size).masked_fill(&size.eq(0.0), 0.0);
+    let beside = |step: &Tensor| {
+        set(&model.weights().parameters, &saved);
+        move_along(&model.weights().parameters, &direction, step);
+        model.alphas().open().gradient(&loss(model, ahead.batch))
+    };
+    let factor = (size.full_like(ahead.learning_rate) / (&epsilon * 2.0)).masked_fill(&size.eq(0.0), 0.0);
+    let difference = beside(&epsilon) - beside(&epsilon.neg());
+    let gradient = gradient - difference * factor.to_kind(Kind::Float);
     set(&model.weights().parameters, &saved);
-    finite("norm of the weights' gradient after the virtual step", size)?;
-    Ok(gradient)
+    (validation, gradient)
 }
 
-/// Adds `step` times `direction` to the flat weights, in place.
-fn move_along(parameters: &Parameters, direction: &Tensor, step: f64) {
-    let step = Tensor::full([0_i64; 0], step, (Kind::Float, direction.device()));
+/// Adds `step`, 0-dimensional, times `direction` to the flat weights, in place.
+fn move_along(parameters: &Parameters, direction: &Tensor, step: &Tensor) {
+    let step = step.to_kind(Kind::Float);
     let _ = no_grad(|| parameters.flat().shallow_clone().addcmul_(direction, &step));
 }
 

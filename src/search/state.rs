@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::decision::{EdgeState, NONE};
 use crate::error::{Error, Result};
-use crate::optim::Scaler;
+use crate::optim::{Scaler, ScalerState};
 use crate::search::search_loop::Search;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ struct Counters {
     states: Vec<(CellKind, Vec<EdgeState>)>,
     optimizer_steps: i64,
     adam_steps: i64,
-    weight_scaler: Scaler,
-    alpha_scaler: Scaler,
+    weight_scaler: ScalerState,
+    alpha_scaler: ScalerState,
 }
 
 /// The whole state after an epoch.
@@ -33,8 +33,8 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
         states: alphas.kinds().into_iter().map(|kind| (kind, search.strategy.states(kind))).collect(),
         optimizer_steps: bilevel.weights.optimizer.steps(),
         adam_steps: bilevel.adam.steps(),
-        weight_scaler: bilevel.weights.scaler.clone(),
-        alpha_scaler: bilevel.alpha_scaler.clone(),
+        weight_scaler: bilevel.weights.scaler.state(),
+        alpha_scaler: bilevel.alpha_scaler.state(),
     };
     let state = serde_json::to_value(counters).expect("counters are plain data");
     let mut checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
@@ -68,8 +68,9 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
     checkpoint.copy_into(&bilevel.adam.state(), "adam.", origin)?;
     bilevel.weights.optimizer.set_steps(counters.optimizer_steps);
     bilevel.adam.set_steps(counters.adam_steps);
-    bilevel.weights.scaler = counters.weight_scaler;
-    bilevel.alpha_scaler = counters.alpha_scaler;
+    let scaler = |state: &ScalerState| Scaler::from_state(state, search.settings.device);
+    bilevel.weights.scaler = scaler(&counters.weight_scaler);
+    bilevel.alpha_scaler = scaler(&counters.alpha_scaler);
     search.next_epoch = counters.next_epoch;
     Ok(())
 }
@@ -142,7 +143,7 @@ mod tests {
         let (mut other, mut deciding) = (model(), decisions());
         let mut resumed = Search::new(&settings, &mut *other, &mut *deciding);
         restore(&mut resumed, &checkpoint, "checkpoint").unwrap();
-        let kept = |scaler: &Scaler| (scaler.scale(), scaler.clean_steps());
+        let kept = |scaler: &Scaler| (scaler.state().scale, scaler.state().clean_steps);
         assert_eq!(kept(&resumed.bilevel.weights.scaler), (32768.0, 3));
         assert_eq!(kept(&resumed.bilevel.alpha_scaler), (16384.0, 1));
     }

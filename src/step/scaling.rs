@@ -17,15 +17,15 @@ impl ScaleWatch {
         Self { reports: enabled.map(|(of, scaler)| report(*of, scaler)).collect() }
     }
 
-    /// Takes note of step `step` (from 1), which was skipped where `skipped` says why, and tells the observer where
-    /// the scale moved.
+    /// Takes note of step `step` (from 1), after which the scale is `scale` and which was skipped where `skipped` says
+    /// why, and tells the observer where the scale moved.
     ///
     /// # Errors
     /// The observer's.
     pub fn note(
         &mut self,
         of: Learner,
-        scaler: &Scaler,
+        scale: f64,
         skipped: Option<NonFinite>,
         (epoch, step): (usize, usize),
         observer: &mut dyn Observer,
@@ -34,10 +34,10 @@ impl ScaleWatch {
         match skipped {
             Some(NonFinite::Infinite) => report.skipped_inf += 1,
             Some(NonFinite::NotANumber) => report.skipped_nan += 1,
-            None if report.scale == scaler.scale() => return Ok(()),
+            None if report.scale == scale => return Ok(()),
             None => {}
         }
-        report.scale = scaler.scale();
+        report.scale = scale;
         observer.observe(&Event::LossScale { epoch, step, of, skipped, scale: report.scale })
     }
 
@@ -61,7 +61,7 @@ impl ScaleWatch {
 mod tests {
     use super::*;
     use crate::tensor::precision::Precision;
-    use tch::Tensor;
+    use tch::{Device, Tensor};
 
     /// Keeps what it is told.
     struct Ear(Vec<Event>);
@@ -75,14 +75,15 @@ mod tests {
 
     #[test]
     fn what_moves_a_scale_is_an_event_and_a_sum() {
-        let mut scalers = [Scaler::new(Precision::Fp16), Scaler::new(Precision::Fp16)];
+        let mut scalers = [(); 2].map(|()| Scaler::new(Precision::Fp16, Device::Cpu));
         let [weights, alphas] = &scalers;
         let mut watch = ScaleWatch::new(&[(Learner::Weights, weights), (Learner::Alphas, alphas)]);
         let mut ear = Ear(Vec::new());
         let series = [(0, Learner::Weights, 1.0), (0, Learner::Weights, f32::INFINITY), (1, Learner::Alphas, f32::NAN)];
         for (step, (which, of, value)) in series.into_iter().enumerate() {
-            let verdict = scalers[which].unscale(&mut Tensor::from_slice(&[value]));
-            watch.note(of, &scalers[which], verdict.skipped(), (4, step + 1), &mut ear).unwrap();
+            scalers[which].unscale(&mut Tensor::from_slice(&[value]));
+            let skipped = (!value.is_finite()).then(|| NonFinite::of_norm(value.into()));
+            watch.note(of, scalers[which].scale(), skipped, (4, step + 1), &mut ear).unwrap();
         }
         let event = |step, of, skipped| Event::LossScale { epoch: 4, step, of, skipped: Some(skipped), scale: 32768.0 };
         let expected =
@@ -95,12 +96,12 @@ mod tests {
 
     #[test]
     fn growth_is_an_event_too() {
-        let mut scaler = Scaler::new(Precision::Fp16);
+        let mut scaler = Scaler::new(Precision::Fp16, Device::Cpu);
         let mut watch = ScaleWatch::new(&[(Learner::Weights, &scaler)]);
         let mut ear = Ear(Vec::new());
         for step in 1..=2001 {
-            let verdict = scaler.unscale(&mut Tensor::from_slice(&[1.0_f32]));
-            watch.note(Learner::Weights, &scaler, verdict.skipped(), (0, step), &mut ear).unwrap();
+            scaler.unscale(&mut Tensor::from_slice(&[1.0_f32]));
+            watch.note(Learner::Weights, scaler.scale(), None, (0, step), &mut ear).unwrap();
         }
         let grown = Event::LossScale { epoch: 0, step: 2000, of: Learner::Weights, skipped: None, scale: 131_072.0 };
         assert_eq!(ear.0, [grown]);
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn without_scaling_there_is_nothing_to_tell() {
-        let scaler = Scaler::new(Precision::Bf16);
+        let scaler = Scaler::new(Precision::Bf16, Device::Cpu);
         let watch = ScaleWatch::new(&[(Learner::Weights, &scaler)]);
         assert_eq!((watch.of_weights(), watch.skipped_steps()), (None, 0));
         assert!(watch.into_reports().is_empty());

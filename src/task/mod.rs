@@ -5,16 +5,18 @@ mod classify;
 mod meter;
 mod multilabel;
 mod segment;
+mod tally;
 
 pub use classify::Confusion;
 pub use meter::{Meter, Scores, TOP_ACCURACY};
 pub use multilabel::{LabelCounts, LabelScores};
 pub use segment::Overlap;
+pub use tally::Tally;
 
 pub use crate::batch::IGNORED;
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 /// Loss and scores of one pass over a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,8 +98,8 @@ impl Task {
         }
     }
 
-    /// An empty meter.
-    pub fn meter(self) -> Meter {
-        Meter::new(self)
+    /// An empty tally of batches on `device`.
+    pub fn tally(self, device: Device) -> Tally {
+        Tally::new(self, device)
     }
 }

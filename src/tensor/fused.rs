@@ -34,8 +34,9 @@ pub(super) fn is_fused(x: &Tensor) -> bool {
     x.device() == Device::Cpu && !PLAIN.get()
 }
 
-/// What the bridge gave. It fails only as libtorch's own operators do, and like them with a panic that the
-/// program's outermost frame turns into an error.
+/// What the bridge gave. It fails only as libtorch's own operators do: its error unwinds, and the program's outermost
+/// frame gives it back.
+#[track_caller]
 pub(super) fn done<T>(result: Result<T>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
+    result.unwrap_or_else(|error| error.raise())
 }

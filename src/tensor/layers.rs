@@ -68,9 +68,19 @@ impl Linear {
     }
 
     /// The matrix's shares of the first and the second half of its inputs, (C_out, C_in / 2) each.
-    pub fn halves(&self) -> [Tensor; 2] {
+    fn halves(&self) -> [Tensor; 2] {
         let halves = self.weight().chunk(2, 1);
         <[Tensor; 2]>::try_from(halves).expect("two chunks of an even number of inputs")
+    }
+
+    /// Of pairs [x_i, x_j - x_i], the shares of x_i and of x_j in the map W = [U, V]: (U - V)·x + bias and V·x of every
+    /// row, (R, C_in / 2) → (R, C_out) each.
+    pub fn forward_edges(&self, x: &Tensor) -> [Tensor; 2] {
+        if !is_fused(x) {
+            return done(bridge::composed::edge_maps(x, &self.weight(), self.bias()));
+        }
+        let [own, other] = self.halves();
+        [linear(x, &(own - &other), self.bias()), linear(x, &other, None)]
     }
 
     /// What is added to every output, (C_out).
@@ -89,9 +99,13 @@ impl Linear {
         (own.view([clouds, points / clouds, outputs]) + repeated.unsqueeze(1)).view([points, outputs])
     }
 
-    /// The map of two inputs side by side, (R, C_in / 2) each, which are not joined for it.
+    /// The map of two inputs side by side, (R, C_in / 2) each; on a CPU they are not joined for it, elsewhere one product
+    /// is started sooner than two.
     pub fn forward_pair(&self, first: &Tensor, second: &Tensor) -> Tensor {
         debug_assert!(self.bias.is_none(), "maps of pairs have no bias");
+        if !is_fused(first) {
+            return Tensor::cat(&[first, second], 1).linear(&self.weight(), None::<&Tensor>);
+        }
         let [left, right] = self.halves();
         first.linear(&left, None::<&Tensor>).addmm(second, &right.transpose(0, 1))
     }
@@ -100,6 +114,11 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         counted(linear(x, &self.weight(), self.bias.as_ref()), self.weight.size()[1])
     }
+}
+
+/// The two columns of (R, 2), (R) each; one by one, each would have a gradient of the whole size.
+pub fn columns(pair: &Tensor) -> [Tensor; 2] {
+    <[Tensor; 2]>::try_from(pair.unbind(1)).expect("two columns")
 }
 
 /// Maximum over the points of each cloud: (B, N, C) → (B, C).
@@ -117,9 +136,7 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
 /// x with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
 /// [`SMALLEST_LENGTH`] where it is less.
 pub fn unit_length(x: &Tensor) -> Tensor {
-    let length = x.norm_scalaropt_dim_dtype(2, [1_i64].as_slice(), true, Kind::Float);
-    // The derivative of a product takes two passes less than that of a quotient.
-    x * length.clamp_min(SMALLEST_LENGTH).reciprocal().to_kind(x.kind())
+    done(bridge::composed::unit_length(x, SMALLEST_LENGTH))
 }
 
 /// ReLU(x) with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
@@ -155,6 +172,11 @@ impl BatchNorm {
             running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
             running_var: path.buffer("running_var", Tensor::ones([channels], options)),
         }
+    }
+
+    /// Whether it has neither scale nor shift.
+    pub fn is_plain(&self) -> bool {
+        self.affine.is_none()
     }
 
     /// The same layer as the bridge's kernels take it.

@@ -1,7 +1,9 @@
-//! The weighted sum of an edge's primitives, and what a primitive contributes to it.
+//! The weighted sum of primitives, and what a primitive contributes to it: edge by edge with the kernels of a CPU, for
+//! all edges of a node at once elsewhere.
 
-use crate::tensor::bridge;
-use crate::tensor::fused::{done, is_fused};
+use crate::tensor::bridge::composed::Place;
+use crate::tensor::bridge::{self, composed};
+use crate::tensor::fused::done;
 use crate::tensor::layers::BatchNorm;
 use tch::Tensor;
 
@@ -31,30 +33,100 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// The norm that is still to be applied, where all such norms can be one; the others are applied.
+    fn with_plain_norm(self) -> (Tensor, Option<bridge::norm::BatchNorm<'a>>) {
+        match self.norm {
+            Some((norm, training)) if norm.is_plain() => (self.features, Some(norm.in_bridge(training))),
+            _ => (self.finish(), None),
+        }
+    }
+
     fn in_bridge(&self) -> (&Tensor, Option<bridge::norm::BatchNorm<'_>>) {
         (&self.features, self.norm.map(|(norm, training)| norm.in_bridge(training)))
     }
 }
 
-/// Σ_k w_k·y_k for weights fp32 (K) and parts of one shape and type; a primitive without part adds nothing. The sum
-/// has the parts' type. Panics when no primitive has a part.
-pub fn mix<'a>(weights: &Tensor, parts: impl Iterator<Item = Option<Part<'a>>>) -> Tensor {
-    let present: Vec<(i64, Part)> = (0..).zip(parts).filter_map(|(k, part)| Some((k, part?))).collect();
-    if present.iter().all(|(_, part)| is_fused(&part.features)) {
-        let places: Vec<i64> = present.iter().map(|(k, _)| *k).collect();
-        let weights = weights.index_select(0, &Tensor::from_slice(&places));
-        return done(fused(&weights, &present));
-    }
-    // A 0-dimensional weight does not promote the half output that it scales.
-    let parts = present.into_iter().map(|(k, part)| part.finish() * weights.get(k));
-    parts.reduce(|sum, part| sum + part).expect("a space has a primitive besides none")
+/// The weights softmax(alpha) of all edges of a kind of cell.
+#[derive(Debug)]
+pub struct Mixture {
+    /// Edge by edge, fp32 (primitives).
+    edges: Vec<Tensor>,
+    /// Node by node, fp32 (edges of the node, primitives).
+    nodes: Vec<Tensor>,
 }
 
-fn fused(weights: &Tensor, present: &[(i64, Part<'_>)]) -> crate::error::Result<Tensor> {
-    if present.iter().any(|(_, part)| part.norm.is_some()) {
-        let parts: Vec<_> = present.iter().map(|(_, part)| part.in_bridge()).collect();
-        return bridge::norm_mix::norm_mix(Some(weights), &parts);
+impl Mixture {
+    /// From a table fp32 (edges, primitives) of nodes with so many edges.
+    pub fn new(table: &Tensor, edges_of_nodes: &[i64]) -> Self {
+        Self { edges: table.unbind(0), nodes: table.split_with_sizes(edges_of_nodes, 0) }
     }
-    let parts: Vec<&Tensor> = present.iter().map(|(_, part)| &part.features).collect();
-    bridge::mix::mix(weights, &parts)
+
+    /// The weights of every edge, (primitives) each.
+    pub fn edges(&self) -> &[Tensor] {
+        &self.edges
+    }
+}
+
+/// Σ_k w_k·y_k for the weights of an edge and parts of one shape and type; a primitive without part adds nothing. The
+/// sum has the parts' type. Panics when no primitive has a part.
+pub fn mix<'a>(mixture: &Mixture, edge: usize, parts: impl Iterator<Item = Option<Part<'a>>>) -> Tensor {
+    let (places, present): (Vec<i64>, Vec<Part>) = (0..).zip(parts).filter_map(|(k, part)| Some((k, part?))).unzip();
+    let weights = mixture.edges[edge].index_select(0, &Tensor::from_slice(&places));
+    let parts: Vec<_> = present.iter().map(Part::in_bridge).collect();
+    if parts.iter().any(|(_, norm)| norm.is_some()) {
+        return done(bridge::norm_mix::norm_mix(Some(&weights), &parts));
+    }
+    let features: Vec<&Tensor> = parts.iter().map(|(features, _)| *features).collect();
+    done(bridge::mix::mix(&weights, &features))
+}
+
+/// What the edges of a node bring, to be summed at once.
+#[derive(Default)]
+pub struct NodeSum<'a> {
+    parts: Vec<(Part<'a>, Place)>,
+}
+
+impl<'a> NodeSum<'a> {
+    /// Adds the primitives of the node's edge `edge`, each with its place among `primitives`.
+    pub fn add_mixed(&mut self, edge: usize, primitives: usize, parts: impl Iterator<Item = Option<Part<'a>>>) {
+        let first = (edge * primitives) as i64;
+        self.parts.extend((first..).zip(parts).filter_map(|(place, part)| Some((part?, Some(place)))));
+    }
+
+    /// Adds what has no weight.
+    pub fn add(&mut self, part: Part<'a>) {
+        self.parts.push((part, None));
+    }
+
+    /// The sum, with the weights of node `node`, where there are any. The type is the parts'. Panics without parts.
+    pub fn finish(self, mixture: Option<&Mixture>, node: usize) -> Tensor {
+        let Some(mixture) = mixture.filter(|_| self.parts.iter().any(|(_, place)| place.is_some())) else {
+            let parts = self.parts.into_iter().map(|(part, _)| part.finish());
+            return parts.reduce(|sum, part| sum + part).expect("a node has a part");
+        };
+        let (mut normed, mut normed_places, mut plain, mut plain_places) = (vec![], vec![], vec![], vec![]);
+        for (part, place) in self.parts {
+            match part.with_plain_norm() {
+                (features, Some(norm)) => {
+                    normed.push((features, norm));
+                    normed_places.push(place);
+                }
+                (features, None) => {
+                    plain.push(features);
+                    plain_places.push(place);
+                }
+            }
+        }
+        let table = &mixture.nodes[node];
+        let normed: Vec<_> = normed.iter().map(|(features, norm)| (features, norm.clone())).collect();
+        let of_norms = (!normed.is_empty()).then(|| done(composed::normed_sum(table, &normed, &normed_places)));
+        if let Some(sum) = &of_norms {
+            plain.push(sum.shallow_clone());
+            plain_places.push(None);
+        }
+        match &plain[..] {
+            [_] if of_norms.is_some() => plain.swap_remove(0),
+            _ => done(composed::weighted_sum(table, &plain.iter().collect::<Vec<_>>(), &plain_places)),
+        }
+    }
 }

@@ -4,16 +4,20 @@
 //! work, elsewhere plain tensor operations; both are the same function, which the tests of the kernels hold.
 
 use crate::tensor::bridge::autocast::Autocast;
+use crate::tensor::bridge::device::without_tf32;
 use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
 use crate::tensor::bridge::nearest::nearest_neighbours;
 use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
-use tch::{Kind, Tensor};
+use std::cell::{OnceCell, RefCell};
+use tch::{Device, Kind, Tensor};
 
-/// Distances that exist at a time on the tensor path; the kernel's blocks stay in the cache.
+/// Distances that exist at a time on the tensor path: on a GPU few, large blocks, because each is started by itself.
+/// (The kernel's blocks stay in the cache.)
 const BLOCK_BYTES: i64 = 64 << 20;
+const BLOCK_BYTES_ON_GPU: i64 = 512 << 20;
 
 /// The neighbours of every point of a batch of clouds.
 pub struct Neighbours {
@@ -21,14 +25,21 @@ pub struct Neighbours {
     pub rows: Tensor,
     /// Clouds B in the batch.
     pub clouds: i64,
+    /// The same without column 0, from the first tensor operation that asks.
+    others: OnceCell<Tensor>,
 }
 
 impl Neighbours {
+    /// Of row numbers int64 (R, k), the point itself first.
+    pub fn new(rows: Tensor, clouds: i64) -> Self {
+        Self { rows, clouds, others: OnceCell::new() }
+    }
+
     /// From indices inside each cloud, int64 (B, N, k), the point itself first.
     pub fn from_local(local: &Tensor) -> Self {
         let (clouds, points, k) = local.size3().expect("local indices are (B, N, k)");
-        let first = Tensor::arange(clouds, (Kind::Int64, local.device())).view([clouds, 1, 1]) * points;
-        Self { rows: (local + first).view([clouds * points, k]), clouds }
+        let rows = if clouds == 1 { local.contiguous() } else { local + first_rows(clouds, points, local.device()) };
+        Self::new(rows.view([clouds * points, k]), clouds)
     }
 
     /// The k·dilation nearest of every point by the features of `rows` (R, C), every dilation-th kept, the point
@@ -43,7 +54,7 @@ impl Neighbours {
         let _fp32 = done(Autocast::disabled(rows.device()));
         let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
         if is_fused(rows) {
-            return Self { rows: done(nearest_neighbours(&features, ranks)), clouds };
+            return Self::new(done(nearest_neighbours(&features, ranks)), clouds);
         }
         Self::from_local(&nearest_in_blocks(&features, ranks, points_per_block(&features)))
     }
@@ -70,7 +81,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_mean(x, &self.graph()));
         }
-        self.sum(x, OwnPoint::Kept) / self.k() as f64
+        self.gather(x, OwnPoint::Kept).mean_dim([1_i64].as_slice(), false, None)
     }
 
     /// Maximum over the neighbours, (R, C).
@@ -87,7 +98,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::attention(x, &AttentionScores { target, source }, &self.graph(), slope));
         }
-        let scores = target.unsqueeze(1) + source.index_select(0, &self.rows.view([-1])).view_as(&self.rows);
+        let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
         let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
         (self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
     }
@@ -110,20 +121,38 @@ impl Neighbours {
     }
 
     /// Features of the neighbours, (R, k, C), or (R, k - 1, C) without the point itself.
+    ///
+    /// As an embedding, because its gradient is one operator, sums in fp32 whatever the type, and does so in the same
+    /// order at every run; that of `index_select` adds up in the type of the features, in any order on a GPU.
     pub fn gather(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
         let rows = match itself {
-            OwnPoint::Kept => self.rows.shallow_clone(),
-            OwnPoint::Skipped => self.rows.narrow(1, 1, self.k() - 1),
+            OwnPoint::Kept => &self.rows,
+            OwnPoint::Skipped => self.others.get_or_init(|| self.rows.narrow(1, 1, self.k() - 1).contiguous()),
         };
-        let columns = rows.size()[1];
-        x.index_select(0, &rows.reshape([-1])).view([-1, columns, x.size()[1]])
+        Tensor::embedding(x, rows, -1, false, false)
     }
 }
 
-/// As many points of each cloud as keep the distances of a block within [`BLOCK_BYTES`], one at least.
+/// The first row of every cloud, int64 (B, 1, 1): the same at every search of a pass, so the last ones are kept.
+fn first_rows(clouds: i64, points: i64, device: Device) -> Tensor {
+    thread_local! {
+        static LAST: RefCell<Option<(i64, i64, Tensor)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some((of, size, first)) if (*of, *size, first.device()) == (clouds, points, device) => first.shallow_clone(),
+        _ => {
+            let first = Tensor::arange(clouds, (Kind::Int64, device)).view([clouds, 1, 1]) * points;
+            *last = Some((clouds, points, first.shallow_clone()));
+            first
+        }
+    })
+}
+
+/// As many points of each cloud as keep the distances of a block within that, one at least.
 fn points_per_block(x: &Tensor) -> i64 {
     let (clouds, points, _) = x.size3().expect("features are (B, N, C)");
-    (BLOCK_BYTES / (size_of::<f32>() as i64 * clouds * points)).max(1)
+    let bytes = if x.device().is_cuda() { BLOCK_BYTES_ON_GPU } else { BLOCK_BYTES };
+    (bytes / (size_of::<f32>() as i64 * clouds * points)).max(1)
 }
 
 /// The ranks of `k` neighbours, the point itself first: 0, `dilation`, 2 · `dilation`, ...
@@ -135,25 +164,34 @@ pub fn every(k: i64, dilation: i64) -> Vec<i64> {
 /// Distances exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it.
 pub fn nearest_in_blocks(x: &Tensor, ranks: &[i64], block: i64) -> Tensor {
     let wanted = ranks.iter().max().map_or(0, |last| last + 1);
-    let ranks = Tensor::from_slice(ranks).to_device(x.device());
     let points = x.size()[1];
-    let squares = (x * x).sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float);
-    let itself = Tensor::full([1], f64::NEG_INFINITY, (Kind::Float, x.device()));
+    let squares = (x * x).sum_dim_intlist([-1_i64].as_slice(), false, Kind::Float).unsqueeze(1);
     let starts = (0..points).step_by(usize::try_from(block).expect("a block has a point"));
     let nearest = starts.map(|start| {
         let length = block.min(points - start);
-        let distances = squared_distances(x, &squares, start, length);
-        distances.diagonal(start, 1, 2).copy_(&itself);
-        distances.topk(wanted, -1, false, true).1.index_select(2, &ranks)
+        let distances = distances(x, &squares, start, length);
+        let _ = distances.diagonal(start, 1, 2).fill_(f64::NEG_INFINITY);
+        at_ranks(&distances.topk(wanted, -1, false, true).1, ranks)
     });
-    Tensor::cat(&nearest.collect::<Vec<_>>(), 1)
+    let mut nearest: Vec<Tensor> = nearest.collect();
+    if nearest.len() == 1 { nearest.swap_remove(0) } else { Tensor::cat(&nearest, 1) }
 }
 
-/// |x|² - 2x·y + |y|² of `length` points of every cloud to all of its points: (B, N, C) → (B, length, N).
-fn squared_distances(x: &Tensor, squares: &Tensor, start: i64, length: i64) -> Tensor {
-    let mut distances = x.narrow(1, start, length).matmul(&x.transpose(1, 2));
-    distances *= -2.0;
-    distances += squares.narrow(1, start, length);
-    distances += squares.transpose(1, 2);
-    distances
+/// The columns of (B, N, last rank + 1) at these ranks: a slice where they are every d-th from 0, so that no list of
+/// them must reach the device.
+fn at_ranks(sorted: &Tensor, ranks: &[i64]) -> Tensor {
+    let step = ranks.get(1).map_or(1, |second| (second - ranks[0]).max(1));
+    if ranks.iter().zip(0..).all(|(&rank, position)| rank == position * step) {
+        return sorted.slice(2, 0, None, step);
+    }
+    let columns: Vec<Tensor> = ranks.iter().map(|&rank| sorted.select(2, rank)).collect();
+    Tensor::stack(&columns, 2)
+}
+
+/// |y|² - 2x·y of `length` points of every cloud to all of its points, (B, N, C) → (B, length, N): less |x|², which
+/// changes no order, the squares of their distances. Never in TF32, whatever other products are allowed.
+fn distances(x: &Tensor, squares: &Tensor, start: i64, length: i64) -> Tensor {
+    let own = x.narrow(1, start, length);
+    let _exact = done(without_tf32());
+    squares.baddbmm(&own, &x.transpose(1, 2), 1.0, -2.0)
 }

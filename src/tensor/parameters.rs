@@ -182,22 +182,24 @@ impl Parameters {
         tables.map(|table| table.join(&gradients.by_ref().take(table.entries.len()).collect::<Vec<_>>()))
     }
 
-    /// One flat tensor of one tensor per weight; a weight without a gradient gets zeros.
+    /// One flat tensor of one tensor per weight; a weight without a gradient gets zeros, and so does padding, all of
+    /// them views of one tensor.
     fn join(&self, gradients: &[Tensor]) -> Tensor {
-        let options = (Kind::Float, self.flat.device());
+        let missing = |entry: &Entry, defined: bool| padded(entry.len()) - if defined { entry.len() } else { 0 };
+        let all = || self.entries.iter().zip(gradients).map(|(entry, gradient)| (entry, gradient, gradient.defined()));
+        let most = all().map(|(entry, _, defined)| missing(entry, defined)).max().unwrap_or(0);
+        let zeros = Tensor::zeros([most], (Kind::Float, self.flat.device()));
         let mut parts = Vec::with_capacity(2 * gradients.len());
-        for (entry, gradient) in self.entries.iter().zip(gradients) {
-            let length = entry.len();
-            let defined = gradient.defined();
+        for (entry, gradient, defined) in all() {
             if defined {
                 parts.push(gradient.reshape([-1]));
             }
-            let missing = padded(length) - if defined { length } else { 0 };
+            let missing = missing(entry, defined);
             if missing > 0 {
-                parts.push(Tensor::zeros([missing], options));
+                parts.push(zeros.narrow(0, 0, missing));
             }
         }
-        if parts.is_empty() { Tensor::zeros([0], options) } else { Tensor::cat(&parts, 0) }
+        if parts.is_empty() { zeros } else { Tensor::cat(&parts, 0) }
     }
 
     /// Splits a flat tensor of this layout into one view per weight.

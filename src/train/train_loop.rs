@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::model::Model;
 use crate::ops::Mode;
-use crate::optim::{Scaler, WeightConfig, learning_rate};
+use crate::optim::{Scaler, ScalerState, WeightConfig, learning_rate};
 use crate::report::{EpochReport, Event, Learner, Observer};
-use crate::step::{LossConfig, ScaleWatch, WeightStep, at_step, finite_pass};
+use crate::step::{Ledger, LossConfig, ScaleWatch, StepOutcome, WeightStep, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -53,7 +53,7 @@ struct Counters {
     next_epoch: usize,
     best_score: Option<f64>,
     optimizer_steps: i64,
-    scaler: Scaler,
+    scaler: ScalerState,
 }
 
 /// A training under way.
@@ -84,7 +84,7 @@ impl<'a> Training<'a> {
         self.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
         checkpoint.copy_into(&self.step.optimizer.state(), "optimizer.", origin)?;
         self.step.optimizer.set_steps(counters.optimizer_steps);
-        self.step.scaler = counters.scaler;
+        self.step.scaler = Scaler::from_state(&counters.scaler, self.settings.device);
         self.next_epoch = counters.next_epoch;
         self.best_score = counters.best_score;
         Ok(())
@@ -145,28 +145,23 @@ impl<'a> Training<'a> {
     ) -> Result<(Metrics, ScaleWatch)> {
         let settings = self.settings;
         let drop_path = settings.train.drop_path * epoch as f64 / settings.train.epochs as f64;
-        let mut meter = settings.task.meter();
-        let mut scaling = ScaleWatch::new(&[(Learner::Weights, &self.step.scaler)]);
+        let mut tally = settings.task.tally(settings.device);
         let plan = EpochPlan::training(self.key(epoch), settings.train.batch, settings.train.drop_last);
         let batches = data.train.epoch(&plan);
         let steps = batches.len();
+        let mut ledger = Ledger::new(epoch, steps, &[(Learner::Weights, &self.step.scaler)], settings.device);
         for (step, batch) in batches.enumerate() {
             let batch = batch?.to_device(settings.device);
             Key::new(settings.seed, Purpose::WeightStep).at(epoch as u64, step as u64).seed_torch();
-            let outcome = self
+            let StepOutcome { outcome, logits, loss } = self
                 .step
                 .run(self.model, settings.task, &batch, Mode::Training { drop_path }, rate)
                 .map_err(|error| at_step(error, epoch, step))?;
-            let skipped = outcome.gradient_norm.err();
-            scaling.note(Learner::Weights, &self.step.scaler, skipped, (epoch, step + 1), observer)?;
-            // A step that loss scaling skipped may have had no scores.
-            if outcome.loss.is_finite() {
-                meter.add(&outcome.logits, &batch, outcome.loss);
-            }
-            let (loss, loss_scale) = (outcome.loss, scaling.of_weights());
-            observer.observe(&Event::Step { epoch, step: step + 1, steps, loss, loss_scale })?;
+            tally.add_finite(&logits, &batch, &loss);
+            ledger.note(step, Learner::Weights, outcome);
+            ledger.end_step(step, observer)?;
         }
-        Ok((meter.metrics(), scaling))
+        Ok((tally.read().metrics(), ledger.into_scaling()))
     }
 
     fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {
@@ -193,7 +188,7 @@ impl<'a> Training<'a> {
             next_epoch: self.next_epoch,
             best_score: self.best_score,
             optimizer_steps: self.step.optimizer.steps(),
-            scaler: self.step.scaler.clone(),
+            scaler: self.step.scaler.state(),
         };
         let state = serde_json::to_value(counters).expect("counters are plain data");
         let mut checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
@@ -245,6 +240,7 @@ mod tests {
         let mut other = model();
         let mut resumed = Training::new(&settings, &mut *other);
         resumed.restore(&checkpoint, "checkpoint").unwrap();
-        assert_eq!((resumed.step.scaler.scale(), resumed.step.scaler.clean_steps()), (32768.0, 2));
+        let ScalerState { scale, clean_steps, .. } = resumed.step.scaler.state();
+        assert_eq!((scale, clean_steps), (32768.0, 2));
     }
 }

@@ -144,7 +144,8 @@ fn bf16_is_near_fp32_and_its_losses_alphas_and_neighbours_are_fp32() {
     let (graph_before, mixture_before) = (graph(), supernet.alphas().mixture(CellKind::Normal));
     let _cast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
     assert_equal(&graph(), &graph_before);
-    for (cast, before) in supernet.alphas().mixture(CellKind::Normal).iter().zip(&mixture_before) {
+    let cast = supernet.alphas().mixture(CellKind::Normal);
+    for (cast, before) in cast.edges().iter().zip(mixture_before.edges()) {
         assert_eq!(cast.kind(), Kind::Float);
         assert_equal(cast, before);
     }
@@ -169,7 +170,7 @@ fn a_skipped_step_leaves_weights_and_momentum_and_halves_the_scale() {
         Key::new(1, Purpose::WeightStep).seed_torch();
         let outcome = step.run(model, TASK, batch, Mode::TRAINING, 0.1).unwrap();
         let flat = model.weights().parameters.flat().detach().copy();
-        (outcome.gradient_norm, flat, step.optimizer.state()[0].1.copy(), step.scaler.scale())
+        (outcome.outcome.read().gradient_norm, flat, step.optimizer.state()[0].1.copy(), step.scaler.scale())
     };
     let (norm, flat, momentum, scale) = run(&*model, &batch());
     assert!(norm.unwrap() > 0.0 && momentum.abs().max().double_value(&[]) > 0.0);
@@ -208,7 +209,7 @@ fn loss_scaling_does_not_change_a_clean_step() {
         let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, LossConfig::default());
         step.precision = Precision::Fp32;
         Key::new(1, Purpose::WeightStep).seed_torch();
-        let norm = step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().gradient_norm.unwrap();
+        let norm = step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().outcome.read().gradient_norm.unwrap();
         (norm, model.weights().parameters.flat().detach().copy())
     };
     // The scale is a power of two, so multiplying and dividing by it rounds nothing; were the norm taken before
@@ -226,7 +227,8 @@ fn without_loss_scaling_a_broken_gradient_is_an_error_and_moves_nothing() {
     let mut step = WeightStep::new(&*model, &WeightConfig::default(), Precision::Fp32, LossConfig::default());
     let Batch::Points(PointBatch { points, labels }) = batch() else { unreachable!("points") };
     let broken = Batch::Points(PointBatch { points: points * f64::from(f32::MAX) * 4.0, labels });
-    let error = step.run(&*model, TASK, &broken, Mode::TRAINING, 0.1).err().unwrap();
+    let outcome = step.run(&*model, TASK, &broken, Mode::TRAINING, 0.1).unwrap().outcome;
+    let error = outcome.read().check("").err().unwrap();
     assert!(error.to_string().starts_with("the gradient's norm is ") && error.exit_code() == 1, "{error}");
     assert_equal(model.weights().parameters.flat(), &before);
 }

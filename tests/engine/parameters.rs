@@ -66,9 +66,9 @@ fn what_stays_keeps_values_gradients_and_the_optimizers_state() {
     let flat = weights.parameters.flat();
     let gradient = weights.parameters.gradient(&leaves.iter().map(|leaf| leaf.square().sum(Kind::Float)).sum());
     let mut sgd = Sgd::new(flat, 0.9, 0.0);
-    sgd.step(flat, gradient.copy(), 0.0);
+    sgd.step(flat, gradient.copy(), 0.0, None);
     let mut adam = Adam::new(flat, AdamConfig { betas: (0.5, 0.999), epsilon: 1e-8, weight_decay: 0.0 });
-    adam.step(flat, gradient.copy(), 0.0);
+    adam.step(flat, gradient.copy(), 0.0, None);
     let momentum = sgd.state()[0].1.copy();
     let [mean, square] = [adam.state()[0].1.copy(), adam.state()[1].1.copy()];
 
@@ -87,7 +87,7 @@ fn what_stays_keeps_values_gradients_and_the_optimizers_state() {
     same(adam.state()[1].1, &square);
     same(&kept.apply(&gradient), &gradient);
     // Still views: an optimizer step on the flat tensor moves the layers.
-    sgd.step(weights.parameters.flat(), Tensor::zeros([32], (Kind::Float, Device::Cpu)), 1.0);
+    sgd.step(weights.parameters.flat(), Tensor::zeros([32], (Kind::Float, Device::Cpu)), 1.0, None);
     // Gradient 2w, momentum 0.9·2w, step w - 1.8w.
     assert!((numbers(&leaves[2])[5] + 0.8 * 37.0).abs() < 1e-4, "{}", numbers(&leaves[2])[5]);
 }

@@ -122,7 +122,7 @@ fn it_learns() {
     let mut losses = Vec::new();
     for number in 0..40 {
         Key::new(1, Purpose::WeightStep).at(0, number).seed_torch();
-        losses.push(step.run(&*model, TASK, &batch, Mode::TRAINING, 0.01).unwrap().loss);
+        losses.push(step.run(&*model, TASK, &batch, Mode::TRAINING, 0.01).unwrap().outcome.read().loss);
     }
     assert!(losses[39] < 0.5 * losses[0], "{losses:?}");
 }

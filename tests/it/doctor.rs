@@ -104,7 +104,8 @@ fn a_gpu_is_described_by_its_driver_also_where_libtorch_cannot_use_it() {
     imagined_driver(folder.path());
     let report = diagnosis(sgas(folder.path()).env("LD_LIBRARY_PATH", folder.path()), 0);
     let expected = serde_json::json!([{
-        "name": "Imagined GPU", "memory_bytes": 3_u64 << 30, "capability": "7.5", "tensor_cores": true, "bf16": false
+        "name": "Imagined GPU", "memory_bytes": 3_u64 << 30, "capability": "7.5", "tensor_cores": true, "bf16": false,
+        "served": null
     }]);
     assert_eq!(report["cuda"]["devices"], expected);
     assert_eq!(report["cuda"]["driver"], "12.4");

@@ -123,3 +123,16 @@ fn an_error_arrives_at_its_place_and_a_panic_ends_the_pass_with_an_error() {
     assert_eq!(is_ok(&pass(false)), [true, true, true, false, true, true]);
     assert_eq!(is_ok(&pass(true)), [true, true, true, false]);
 }
+
+#[test]
+fn a_panic_in_a_thread_keeps_its_message_and_its_place() {
+    sgas::panics::watch();
+    let loader = Loader::new(Arc::new(Broken { panics: true }), LoaderConfig { workers: 2, batches_ahead: 2 });
+    let plan = EpochPlan::evaluation(Key::new(0, Purpose::Order), 1);
+    let error = loader.epoch(&plan).find_map(std::result::Result::err).unwrap();
+    let text = error.to_string();
+    for part in ["internal error at ", "loader.rs:", "in the thread 'loader 1'", ": a panic in a thread"] {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+    assert_eq!(error.exit_code(), 1);
+}

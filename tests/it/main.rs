@@ -8,6 +8,7 @@ mod data;
 mod decisions;
 mod doctor;
 mod errors;
+mod failures;
 mod golden;
 mod graphs;
 mod image_kernels;

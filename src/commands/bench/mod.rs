@@ -311,5 +311,6 @@ fn global_words(global: &GlobalOptions, device: Device) -> Vec<String> {
     };
     let mut words = vec!["--quiet".to_owned(), format!("--device={device}")];
     words.extend(global.threads.map(|threads| format!("--threads={threads}")));
+    words.extend(global.deterministic.then(|| "--deterministic".to_owned()));
     words
 }

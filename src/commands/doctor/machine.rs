@@ -1,7 +1,9 @@
 //! What the machine is: the libtorch that is loaded, processor, memory, GPUs.
 
+use crate::commands::device::{get_cuda, without_kernels};
 use crate::error::Result;
 use crate::tensor::bridge::LIBTORCH_VERSION;
+use crate::tensor::bridge::architectures::{self, Architectures};
 use crate::tensor::bridge::machine::{self, Gpu};
 use serde::Serialize;
 use std::thread::available_parallelism;
@@ -46,6 +48,10 @@ pub(super) struct Memory {
 pub(super) struct Cuda {
     /// Why libtorch's CUDA part can't be loaded; `None` where it is.
     pub not_loaded: Option<String>,
+    /// The CUDA that libtorch's part was built with: `13.0`.
+    pub built_with: Option<String>,
+    /// The compute capabilities that libtorch has kernels for.
+    pub architectures: Option<String>,
     /// How many devices libtorch can use.
     pub usable_devices: usize,
     /// The newest CUDA that the driver serves.
@@ -66,16 +72,29 @@ pub(super) struct Device {
     pub tensor_cores: bool,
     /// bf16 and TF32 on the same units.
     pub bf16: bool,
+    /// Whether libtorch has kernels for it; absent where libtorch does not say.
+    pub served: Option<bool>,
+    /// Why not, and what to do.
+    #[serde(skip)]
+    pub refusal: Option<(String, &'static str)>,
+    /// How a libtorch with kernels for it comes to this program.
+    #[serde(skip)]
+    pub get_cuda: &'static str,
 }
 
-impl From<Gpu> for Device {
-    fn from(gpu: Gpu) -> Self {
+impl Device {
+    /// A GPU beside a libtorch that serves these architectures.
+    pub fn new(gpu: Gpu, architectures: Option<&Architectures>) -> Self {
+        let Gpu { name, memory_bytes, capability } = gpu;
         Self {
-            name: gpu.name,
-            memory_bytes: gpu.memory_bytes,
-            capability: gpu.capability.to_string(),
-            tensor_cores: gpu.capability.has_tensor_cores(),
-            bf16: gpu.capability.has_bf16(),
+            memory_bytes,
+            capability: capability.to_string(),
+            tensor_cores: capability.has_tensor_cores(),
+            bf16: capability.has_bf16(),
+            served: architectures.map(|architectures| architectures.serve(capability)),
+            refusal: architectures.and_then(|architectures| without_kernels(&name, capability, architectures)),
+            get_cuda: get_cuda(capability),
+            name,
         }
     }
 }
@@ -147,12 +166,17 @@ pub(super) fn cuda(not_loaded: Option<String>) -> Cuda {
     let driver = machine::driver();
     let count = driver.as_ref().map_or(0, |driver| driver.gpus);
     let usable = not_loaded.is_none() && tch::Cuda::is_available();
+    let config = if not_loaded.is_none() { machine::cuda_config().unwrap_or_default() } else { String::new() };
+    let architectures = Architectures::parse(&config);
+    let devices = (0..count).filter_map(|index| machine::gpu(index).ok());
     Cuda {
         not_loaded,
+        built_with: architectures::cuda_version(&config),
         usable_devices: if usable { usize::try_from(tch::Cuda::device_count()).unwrap_or(0) } else { 0 },
         driver: driver.as_ref().ok().map(|driver| cuda_version(driver.cuda_version)),
         no_driver: driver.err(),
-        devices: (0..count).filter_map(|index| machine::gpu(index).ok()).map(Device::from).collect(),
+        devices: devices.map(|gpu| Device::new(gpu, architectures.as_ref())).collect(),
+        architectures: architectures.map(|architectures| architectures.to_string()),
     }
 }
 

@@ -10,7 +10,6 @@ mod text;
 
 use super::{DoctorOptions, GlobalOptions, device, print};
 use crate::error::{Error, Result};
-use crate::tensor::bridge::device::load_cuda;
 use checks::Check;
 use machine::{Cuda, Libtorch, Memory, Processor};
 use places::{DataSet, RunRoot};
@@ -58,7 +57,7 @@ pub fn run(options: &DoctorOptions, global: &GlobalOptions, out: &mut dyn Write)
 
 fn examine(global: &GlobalOptions) -> Result<Report> {
     // Before all else that touches libtorch.
-    let loaded = load_cuda();
+    let loaded = device::load_or_restart();
     device::set_threads(global);
     let cuda = machine::cuda(loaded.err());
     let mut report = Report {

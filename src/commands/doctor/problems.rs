@@ -3,6 +3,7 @@
 use super::Report;
 use super::machine::Cuda;
 use crate::commands::DeviceChoice;
+use crate::commands::device::is_absent;
 use serde::Serialize;
 
 /// Something that is not as it should be.
@@ -13,10 +14,6 @@ pub(super) struct Problem {
     /// The job that was asked for can't be done.
     pub essential: bool,
 }
-
-/// How a libtorch with CUDA comes to this program.
-const GET_CUDA: &str = "`make setup-cuda` where sgas was built, or let LD_LIBRARY_PATH name the torch/lib folder of a \
-                        Python's torch 2.11 with CUDA";
 
 /// All problems. What is wrong with CUDA is essential only where `asked` names a CUDA device.
 pub(super) fn of(report: &Report, asked: DeviceChoice) -> Vec<Problem> {
@@ -60,6 +57,16 @@ fn same_release(one: &str, other: &str) -> bool {
 /// What keeps a GPU from being used, where there is one or one was asked for.
 fn of_cuda(cuda: &Cuda, asked: DeviceChoice) -> Option<(String, &'static str)> {
     let wanted = if let DeviceChoice::Cuda(index) = asked { index + 1 } else { cuda.devices.len() };
+    let asked_for = |index: usize| !matches!(asked, DeviceChoice::Cuda(wanted) if wanted != index);
+    let mut devices = cuda.devices.iter().enumerate().filter(|(index, _)| asked_for(*index));
+    if let Some((reason, hint)) = devices.find_map(|(_, device)| device.refusal.clone()) {
+        return Some((reason, hint));
+    }
+    if let Some(reason) = cuda.not_loaded.as_ref().filter(|reason| !is_absent(reason)) {
+        let hint =
+            "look at what LD_LIBRARY_PATH and LIBTORCH name: libtorch_cuda.so must be of the libtorch that is loaded";
+        return Some((format!("libtorch's CUDA part is here and can't be loaded: {reason}"), hint));
+    }
     if cuda.usable_devices >= wanted {
         return None;
     }
@@ -67,7 +74,8 @@ fn of_cuda(cuda: &Cuda, asked: DeviceChoice) -> Option<(String, &'static str)> {
         return Some((format!("no NVIDIA driver: {reason}"), "install NVIDIA's driver, or use --device cpu"));
     }
     if let Some(reason) = &cuda.not_loaded {
-        return Some((format!("a GPU is here, but libtorch's CUDA part can't be loaded: {reason}"), GET_CUDA));
+        let hint = cuda.devices.first().map_or("look at CUDA_VISIBLE_DEVICES", |device| device.get_cuda);
+        return Some((format!("a GPU is here, but libtorch's CUDA part can't be loaded: {reason}"), hint));
     }
     let driver = cuda.driver.as_deref().unwrap_or("an unknown CUDA");
     let what = format!(
@@ -86,21 +94,26 @@ fn of_cuda(cuda: &Cuda, asked: DeviceChoice) -> Option<(String, &'static str)> {
 mod tests {
     use super::*;
     use crate::commands::doctor::machine::Device;
+    use crate::tensor::bridge::architectures::Architectures;
+    use crate::tensor::bridge::machine::{Capability, Gpu};
+
+    const ABSENT: &str = "libtorch_cuda.so: cannot open shared object file: No such file or directory";
+
+    /// A GPU beside a libtorch for Turing and later.
+    fn gpu(major: i32, minor: i32) -> Device {
+        let gpu = Gpu { name: "GPU".to_owned(), memory_bytes: 1, capability: Capability { major, minor } };
+        Device::new(gpu, Architectures::parse("-gencode;arch=compute_75,code=sm_75").as_ref())
+    }
 
     fn cuda(devices: usize, usable_devices: usize) -> Cuda {
-        let gpu = || Device {
-            name: "GPU".to_owned(),
-            memory_bytes: 1,
-            capability: "7.5".to_owned(),
-            tensor_cores: true,
-            bf16: false,
-        };
         Cuda {
             not_loaded: None,
+            built_with: Some("13.0".to_owned()),
+            architectures: Some("7.5".to_owned()),
             usable_devices,
             driver: Some("12.4".to_owned()),
             no_driver: None,
-            devices: (0..devices).map(|_| gpu()).collect(),
+            devices: (0..devices).map(|_| gpu(7, 5)).collect(),
         }
     }
 
@@ -121,11 +134,34 @@ mod tests {
     #[test]
     fn a_gpu_that_cannot_be_used_is_told_with_what_to_do() {
         assert_eq!(of_cuda(&cuda(2, 2), DeviceChoice::Auto), None);
-        let unloaded = Cuda { not_loaded: Some("libtorch_cuda.so: absent".to_owned()), ..cuda(1, 0) };
+        let unloaded = Cuda { not_loaded: Some(ABSENT.to_owned()), ..cuda(1, 0) };
         let (what, hint) = of_cuda(&unloaded, DeviceChoice::Cpu).unwrap();
-        assert!(what.contains("libtorch_cuda.so: absent") && hint.contains("make setup-cuda"), "{what} {hint}");
+        assert!(what.contains(ABSENT) && hint.contains("make setup-cuda"), "{what} {hint}");
         let (what, _) = of_cuda(&cuda(1, 0), DeviceChoice::Auto).unwrap();
         assert!(what.contains("serves CUDA 12.4"), "{what}");
         assert!(of_cuda(&cuda(1, 1), DeviceChoice::Cuda(1)).is_some());
+    }
+
+    #[test]
+    fn a_gpu_without_kernels_is_told_with_the_libtorch_that_has_them() {
+        let volta = Cuda { devices: vec![gpu(7, 5), gpu(7, 0)], ..cuda(0, 2) };
+        for asked in [DeviceChoice::Auto, DeviceChoice::Cuda(1)] {
+            let (what, hint) = of_cuda(&volta, asked).unwrap();
+            assert!(what.contains("capability 7.0") && what.contains("kernels for 7.5 alone"), "{what}");
+            assert!(hint.contains("CUDA 12.6"), "{hint}");
+        }
+        assert_eq!(of_cuda(&volta, DeviceChoice::Cuda(0)), None);
+        let unloaded = Cuda { not_loaded: Some(ABSENT.to_owned()), ..cuda(0, 0) };
+        // Without libtorch's CUDA part nothing says what it serves.
+        let old = Cuda { devices: vec![Device { served: None, refusal: None, ..gpu(7, 0) }], ..unloaded };
+        assert!(of_cuda(&old, DeviceChoice::Auto).unwrap().1.contains("CUDA 12.6"));
+    }
+
+    #[test]
+    fn a_broken_cuda_part_is_told_also_without_a_gpu() {
+        let broken = Cuda { not_loaded: Some("its initialisation failed: twice".to_owned()), ..cuda(0, 0) };
+        assert!(of_cuda(&broken, DeviceChoice::Auto).unwrap().0.contains("its initialisation failed: twice"));
+        let absent = Cuda { not_loaded: Some(ABSENT.to_owned()), ..cuda(0, 0) };
+        assert_eq!(of_cuda(&absent, DeviceChoice::Auto), None);
     }
 }

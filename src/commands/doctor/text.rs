@@ -62,12 +62,16 @@ fn cuda(cuda: &Cuda) -> Vec<String> {
         None => format!("libtorch's CUDA part is loaded and can use {} devices", cuda.usable_devices),
         Some(reason) => format!("libtorch's CUDA part is not loaded: {reason}"),
     };
+    let kernels = cuda.architectures.as_ref().map(|architectures| {
+        let built_with = or_unknown(cuda.built_with.as_deref());
+        format!("it was built with CUDA {built_with}; it serves GPUs of compute capability {architectures}")
+    });
     let driver = match (&cuda.driver, &cuda.no_driver) {
         (Some(version), _) => format!("the driver serves CUDA {version}"),
         (None, reason) => format!("no NVIDIA driver: {}", or_unknown(reason.as_deref())),
     };
     let devices = cuda.devices.iter().enumerate().map(|(index, device)| self::device(index, device));
-    [part, driver].into_iter().chain(devices).collect()
+    std::iter::once(part).chain(kernels).chain([driver]).chain(devices).collect()
 }
 
 fn device(index: usize, device: &Device) -> String {
@@ -76,7 +80,9 @@ fn device(index: usize, device: &Device) -> String {
         (true, false) => "Tensor Cores: fp16 alone",
         _ => "no Tensor Cores",
     };
-    format!("cuda:{index} {}, {}, capability {}, {types}", device.name, gib(device.memory_bytes), device.capability)
+    let served = if device.served == Some(false) { "; not served by this libtorch" } else { "" };
+    let Device { name, memory_bytes, capability, .. } = device;
+    format!("cuda:{index} {name}, {}, capability {capability}, {types}{served}", gib(*memory_bytes))
 }
 
 /// One line per device.

@@ -2,7 +2,7 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::init::Init;
-use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear};
+use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, columns};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
@@ -37,7 +37,8 @@ impl Operation<Links> for GraphAttention {
         let vectors = Tensor::cat(&[&self.target, &self.source], 0).squeeze_dim(1);
         // Exponents need fp32.
         let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(Kind::Float);
-        let attended = links.attention(&hidden, &scores.select(1, 0), &scores.select(1, 1), LEAKY_SLOPE);
+        let [target, source] = columns(&scores);
+        let attended = links.attention(&hidden, &target, &source, LEAKY_SLOPE);
         self.tail.forward(attended, mode.is_training())
     }
 }

@@ -1,7 +1,7 @@
 //! `edge_conv` (Wang et al. 2019).
 
 use crate::ops::{Mode, Operation, State};
-use crate::tensor::layers::{Activation, Block, linear};
+use crate::tensor::layers::{Activation, Block};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -23,9 +23,7 @@ impl EdgeConvolution {
 
 impl Operation<Links> for EdgeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let [own, other] = self.block.linear.halves();
-        let target = linear(&state.features, &(own - &other), None);
-        let source = linear(&state.features, &other, None);
+        let [target, source] = self.block.linear.forward_edges(&state.features);
         links.normed_edge_maximum(&target, &source, &self.block.tail.norm, mode.is_training())
     }
 }

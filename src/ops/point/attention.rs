@@ -2,7 +2,7 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::init::Init;
-use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE};
+use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, columns};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
@@ -31,6 +31,7 @@ impl Operation<Neighbours> for GraphAttention {
         let attention = self.attention.view([2, -1]);
         // Exponents need fp32.
         let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(Kind::Float);
-        neighbours.attention(&hidden, &scores.select(1, 0), &scores.select(1, 1), LEAKY_SLOPE)
+        let [target, source] = columns(&scores);
+        neighbours.attention(&hidden, &target, &source, LEAKY_SLOPE)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
-use crate::tensor::layers::{Activation, Block, linear};
+use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -30,9 +30,7 @@ impl EdgeConvolution {
 
     /// Features of the points, (R, C) → (R, C_out).
     pub fn forward_rows(&self, x: &Tensor, neighbours: &Neighbours, training: bool) -> Tensor {
-        let [own, other] = self.block.linear.halves();
-        let target = linear(x, &(own - &other), self.block.linear.bias());
-        let source = linear(x, &other, None);
+        let [target, source] = self.block.linear.forward_edges(x);
         neighbours.normed_edge_maximum(&target, &source, self.itself, &self.block.tail.norm, training)
     }
 }

@@ -9,7 +9,6 @@
 #include <ATen/record_function.h>
 
 #include <cstring>
-#include <exception>
 
 namespace sgas {
 
@@ -19,8 +18,11 @@ inline char* copy_text(const char* text) noexcept {
   return copy != nullptr ? copy : strdup("out of memory");
 }
 
-// Runs `body`; null when it returned, else the text of what it threw (without libtorch's C++ backtrace). Profilers
-// see it by the name of the function that called this.
+// The text of the exception that is being handled; with libtorch's C++ stack where RUST_BACKTRACE asks for one.
+char* thrown_text() noexcept;
+
+// Runs `body`; null when it returned, else the text of what it threw. Profilers see it by the name of the function
+// that called this.
 template <class Body>
 char* guarded(Body&& body, const char* caller = __builtin_FUNCTION()) noexcept {
   try {
@@ -30,12 +32,8 @@ char* guarded(Body&& body, const char* caller = __builtin_FUNCTION()) noexcept {
     }
     body();
     return nullptr;
-  } catch (const c10::Error& error) {
-    return copy_text(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return copy_text(error.what());
   } catch (...) {
-    return copy_text("an exception of unknown type");
+    return thrown_text();
   }
 }
 

@@ -7,6 +7,9 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <stdexcept>
 
 namespace {
 
@@ -23,7 +26,25 @@ int half_code(at::ScalarType type) {
   return type == at::kBFloat16 ? 1 : 0;
 }
 
+// As Rust reads the variable: set, and not 0.
+bool wants_stack() {
+  const char* asked = std::getenv("RUST_BACKTRACE");
+  return asked != nullptr && std::strcmp(asked, "0") != 0;
+}
+
 }  // namespace
+
+char* sgas::thrown_text() noexcept {
+  try {
+    throw;
+  } catch (const c10::Error& error) {
+    return copy_text(wants_stack() ? error.what() : error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return copy_text(error.what());
+  } catch (...) {
+    return copy_text("an exception of unknown type");
+  }
+}
 
 extern "C" {
 
@@ -32,12 +53,22 @@ void sgas_free_text(char* text) {
 }
 
 // Global, so that the operators that libtorch_cuda registers find libtorch_cpu's symbols and ours find its.
-char* sgas_load_cuda() {
-  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr) {
-    return nullptr;
-  }
-  const char* reason = dlerror();
-  return sgas::copy_text(reason != nullptr ? reason : "libtorch_cuda.so did not load");
+//
+// An exception of the library's static initialisers comes out of dlopen, although dlopen is declared to throw none: a
+// plain call of it ends the program there. Called through a pointer that the compiler can't see through, it is caught
+// like any other. `broke_off` then is 1: glibc still holds its loader's lock, and another thread that loads a library
+// or looks up a symbol would wait for ever.
+char* sgas_load_cuda(int* broke_off) {
+  return sgas::guarded([&] {
+    void* (*volatile open)(const char*, int) = &dlopen;
+    *broke_off = 1;
+    void* const library = open("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+    *broke_off = 0;
+    if (library == nullptr) {
+      const char* reason = dlerror();
+      throw std::runtime_error(reason != nullptr ? reason : "libtorch_cuda.so did not load");
+    }
+  });
 }
 
 // Sets autocast of this thread and gives what it was.
@@ -73,6 +104,20 @@ char* sgas_allow_tf32(int allowed) {
   return sgas::guarded([&] {
     at::globalContext().setFloat32MatmulPrecision(allowed != 0 ? "high" : "highest");
     at::globalContext().setAllowTF32CuDNN(allowed != 0);
+  });
+}
+
+// From now on CUDA computes the same numbers in the same order at every run, or refuses with an error. cuBLAS reads the
+// variable when it starts; one that is set already stays. Memory that is not written yet is not filled for it: nothing
+// here reads such memory, and filling takes time.
+char* sgas_cuda_deterministic() {
+  return sgas::guarded([] {
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+    auto& context = at::globalContext();
+    context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(true);
+    context.setBenchmarkCuDNN(false);
   });
 }
 

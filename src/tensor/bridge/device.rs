@@ -8,29 +8,67 @@ use std::sync::OnceLock;
 use tch::Device;
 
 use super::{check, take_text};
-use crate::error::Result;
+use crate::error::{Result, first_line};
 
 unsafe extern "C" {
-    fn sgas_load_cuda() -> *mut c_char;
+    fn sgas_load_cuda(broke_off: *mut i32) -> *mut c_char;
+    fn sgas_cuda_deterministic() -> *mut c_char;
     fn sgas_allow_tf32(allowed: i32) -> *mut c_char;
     fn sgas_cuda_synchronize(index: i32) -> *mut c_char;
     fn sgas_cuda_peak_bytes(index: i32, out: *mut i64) -> *mut c_char;
     fn sgas_cuda_reset_peak(index: i32) -> *mut c_char;
 }
 
-/// Loads libtorch_cuda, once, with TF32 off; the error is the dynamic linker's reason.
+/// Where a process that was started again reads why CUDA stays out: see [`load_broke_off`].
+pub const WITHOUT_CUDA: &str = "SGAS_WITHOUT_CUDA";
+
+/// How loading libtorch_cuda ended.
+#[derive(Debug, Clone)]
+struct Load {
+    failure: Option<String>,
+    broke_off: bool,
+}
+
+/// Loads libtorch_cuda, once, with TF32 off; the error is the dynamic linker's reason, or what an initialiser of the
+/// library threw.
 ///
 /// Must come before anything else touches libtorch: it caches at first use whether CUDA is there (seeding and
 /// asking for devices are uses too), and then CUDA stays out for the life of the process.
 pub fn load_cuda() -> std::result::Result<(), String> {
-    static LOADED: OnceLock<Option<String>> = OnceLock::new();
-    let reason = LOADED.get_or_init(|| {
-        // SAFETY: takes nothing and returns a text as `take_text` wants it.
-        let reason = take_text(unsafe { sgas_load_cuda() });
+    load().failure.clone().map_or(Ok(()), Err)
+}
+
+/// True where an initialiser of libtorch_cuda threw. Half of the library is there then, and the lock of the system's
+/// loader is held for good: a process that goes on should start again with [`WITHOUT_CUDA`] set.
+pub fn load_broke_off() -> bool {
+    load().broke_off
+}
+
+fn load() -> &'static Load {
+    static LOADED: OnceLock<Load> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        if let Ok(reason) = std::env::var(WITHOUT_CUDA) {
+            return Load { failure: Some(reason), broke_off: false };
+        }
+        let mut broke_off = 0;
+        // SAFETY: the place outlives the call, which returns a text as `take_text` wants it.
+        let reason = take_text(unsafe { sgas_load_cuda(&raw mut broke_off) }).map(|text| first_line(&text));
+        let broke_off = broke_off != 0;
+        let reason = if broke_off { reason.map(|text| format!("its initialisation failed: {text}")) } else { reason };
         // cuDNN's default is TF32, and fp32 is to mean fp32.
-        reason.or_else(|| allow_tf32(false).err().map(|error| error.to_string()))
-    });
-    reason.clone().map_or(Ok(()), Err)
+        let failure = reason.or_else(|| allow_tf32(false).err().map(|error| error.to_string()));
+        Load { failure, broke_off }
+    })
+}
+
+/// From now on operators on CUDA give the same bits at every run, by slower algorithms where the usual ones don't; an
+/// operator that has none is an error. Must come before the first product of matrices, at which cuBLAS starts.
+///
+/// # Errors
+/// libtorch's.
+pub fn make_deterministic() -> Result<()> {
+    // SAFETY: takes nothing.
+    check(unsafe { sgas_cuda_deterministic() })
 }
 
 /// Lets CUDA multiply fp32 numbers by TF32, which sees 11 of their 24 bits, or forbids it.

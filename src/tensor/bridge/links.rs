@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
 use super::gather::AttentionScores;
+use super::device::upload;
 use super::norm::BatchNorm;
 use super::{some_tensors, tensors};
 use crate::error::Result;
@@ -95,7 +96,7 @@ impl LinkLists {
     /// On `device`.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
-        Self { tensors: self.tensors.each_ref().map(|tensor| tensor.to_device(device)) }
+        Self { tensors: self.tensors.each_ref().map(|tensor| upload(tensor, device)) }
     }
 
     /// Nodes N.
@@ -106,20 +107,6 @@ impl LinkLists {
     /// Links E.
     pub fn links(&self) -> i64 {
         self.tensors[1].size()[0]
-    }
-
-    /// The links into every node, int64 (N).
-    pub fn degrees(&self) -> Tensor {
-        let starts = self.tensors[0].to_kind(Kind::Int64);
-        starts.narrow(0, 1, self.nodes()) - starts.narrow(0, 0, self.nodes())
-    }
-
-    /// Source and target of every link, by target, int64 (E) each.
-    pub fn pairs(&self) -> [Tensor; 2] {
-        let sources = self.tensors[1].to_kind(Kind::Int64);
-        let nodes = Tensor::arange(self.nodes(), (Kind::Int64, sources.device()));
-        let targets = nodes.repeat_interleave_self_tensor(&self.degrees(), None, self.links());
-        [sources, targets]
     }
 
     /// The links from every node to itself, less one, fp32 (N).
@@ -133,6 +120,52 @@ impl LinkLists {
     }
 
     fn pointers(&self) -> [*const C_tensor; 7] {
+        self.tensors.each_ref().map(|tensor| tensor.as_ptr())
+    }
+}
+
+/// The links as operators of libtorch take them: int64.
+#[derive(Debug)]
+pub struct PlainLists {
+    /// In the order of the C side (`Lists` in composed_links.cpp).
+    tensors: [Tensor; 6],
+}
+
+impl PlainLists {
+    /// On the CPU.
+    pub fn new(adjacency: &Adjacency) -> Self {
+        let wide = |numbers: &[i32]| Tensor::from_slice(numbers).to_kind(Kind::Int64);
+        let targets: Vec<i32> =
+            (0..adjacency.nodes()).flat_map(|node| vec![node as i32; adjacency.sources_of(node).len()]).collect();
+        Self {
+            tensors: [
+                wide(adjacency.incoming()),
+                wide(adjacency.sources()),
+                wide(&targets),
+                wide(adjacency.outgoing()),
+                wide(adjacency.positions()),
+                wide(adjacency.targets()),
+            ],
+        }
+    }
+
+    /// On `device`.
+    #[must_use]
+    pub fn to_device(&self, device: Device) -> Self {
+        Self { tensors: self.tensors.each_ref().map(|tensor| upload(tensor, device)) }
+    }
+
+    /// Where the links into every node begin, and the last ones end, int64 (N + 1).
+    pub fn incoming(&self) -> &Tensor {
+        &self.tensors[0]
+    }
+
+    /// The source of every link, by target, int64 (E).
+    pub fn sources(&self) -> &Tensor {
+        &self.tensors[1]
+    }
+
+    pub(super) fn pointers(&self) -> [*const C_tensor; 6] {
         self.tensors.each_ref().map(|tensor| tensor.as_ptr())
     }
 }

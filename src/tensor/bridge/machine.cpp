@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
 
 #include <string>
@@ -36,6 +37,11 @@ extern "C" {
 // Version, compiler flags and kinds of processor, as the libtorch that is loaded tells them.
 char* sgas_libtorch_config(char** out) {
   return sgas::guarded([&] { *out = sgas::copy_text(at::show_config().c_str()); });
+}
+
+// What libtorch's CUDA part tells about its build: CUDA's version, and the architectures that it was compiled for.
+char* sgas_cuda_config(char** out) {
+  return sgas::guarded([&] { *out = sgas::copy_text(at::detail::getCUDAHooks().showConfig().c_str()); });
 }
 
 // The newest CUDA that the driver can serve, as 1000 · major + 10 · minor, and the number of its devices.

@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char};
 use std::fmt;
 
 use super::{check, take_text};
-use crate::error::Result;
+use crate::error::{Result, first_line};
 
 /// What the driver answers, or its own or the dynamic linker's reason why not.
 type Answer<T> = std::result::Result<T, String>;
@@ -17,6 +17,7 @@ const NAME_BYTES: usize = 256;
 
 unsafe extern "C" {
     fn sgas_libtorch_config(out: *mut *mut c_char) -> *mut c_char;
+    fn sgas_cuda_config(out: *mut *mut c_char) -> *mut c_char;
     fn sgas_driver(cuda_version: *mut i32, devices: *mut i32) -> *mut c_char;
     fn sgas_gpu(
         index: i32,
@@ -86,8 +87,19 @@ pub fn libtorch_config() -> Result<String> {
     Ok(take_text(text).unwrap_or_default())
 }
 
+/// What libtorch's CUDA part tells about its build.
+///
+/// # Errors
+/// A CUDA part that is not loaded.
+pub fn cuda_config() -> Result<String> {
+    let mut text = std::ptr::null_mut();
+    // SAFETY: as in `libtorch_config`.
+    check(unsafe { sgas_cuda_config(&raw mut text) })?;
+    Ok(take_text(text).unwrap_or_default())
+}
+
 fn answered(text: *mut c_char) -> Answer<()> {
-    take_text(text).map_or(Ok(()), Err)
+    take_text(text).map_or(Ok(()), |text| Err(first_line(&text)))
 }
 
 /// The driver of this machine.

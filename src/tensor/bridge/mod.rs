@@ -13,7 +13,9 @@ use torch_sys::C_tensor;
 
 use crate::error::{Error, Result};
 
+pub mod architectures;
 pub mod autocast;
+pub mod composed;
 pub mod depthwise;
 pub mod device;
 pub mod gather;
@@ -72,9 +74,10 @@ fn some_tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_
     Ok(places.map(|place| (!place.is_null()).then(|| unsafe { Tensor::from_ptr(place) })))
 }
 
-/// One tensor from a bridge function that can fail only as libtorch's own operators do: like tch's operators it
-/// panics with libtorch's text, and the program's outermost frame turns that into an error.
+/// One tensor from a bridge function that can fail only as libtorch's own operators do: its error unwinds, and the
+/// program's outermost frame gives it back.
+#[track_caller]
 fn check_tensor(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Tensor {
-    let [tensor] = tensors(call).unwrap_or_else(|error| panic!("{error}"));
+    let [tensor] = tensors(call).unwrap_or_else(|error| error.raise());
     tensor
 }

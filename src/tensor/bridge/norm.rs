@@ -35,7 +35,7 @@ unsafe extern "C" {
 }
 
 /// A batch norm's tensors, (C) each, and settings; the meaning is libtorch's `batch_norm`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BatchNorm<'a> {
     /// Scale; may be negative. Kernels before a maximum or behind a ReLU want one.
     pub weight: Option<&'a Tensor>,

@@ -32,7 +32,7 @@ fn search(case: &Case, precision: Precision) -> Vec<f64> {
         let ahead = Ahead { batch: &batch, learning_rate: case.rate, key: key(Purpose::AlphaStep) };
         bilevel.step_alphas(&mut *model, &alpha_batch, &ahead).unwrap();
         key(Purpose::WeightStep).seed_torch();
-        bilevel.step_weights(&mut *model, &batch, case.rate).unwrap().loss
+        bilevel.step_weights(&mut *model, &batch, case.rate).unwrap().outcome.read().loss
     };
     (0..STEPS).map(step).collect()
 }
@@ -43,7 +43,7 @@ fn train(case: &Case, precision: Precision) -> Vec<f64> {
     let step = |step| {
         let batch = case.batch(step);
         Key::new(SEED, Purpose::WeightStep).at(0, step).seed_torch();
-        weights.run(&*model, case.task, &batch, Mode::TRAINING, case.rate).unwrap().loss
+        weights.run(&*model, case.task, &batch, Mode::TRAINING, case.rate).unwrap().outcome.read().loss
     };
     (0..STEPS).map(step).collect()
 }

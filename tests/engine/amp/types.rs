@@ -182,7 +182,7 @@ fn gradients_reach_the_optimizers_in_fp32_and_so_does_their_state() {
         let gradient = model.weights().parameters.gradient(&loss);
         for kind in [OptimizerKind::Sgd, OptimizerKind::Adam] {
             let mut optimizer = Optimizer::new(&WeightConfig { optimizer: kind, ..WeightConfig::default() }, flat);
-            let (_, arrivals) = recorded(|| optimizer.step(flat, gradient.copy(), 0.01)).unwrap();
+            let (_, arrivals) = recorded(|| optimizer.step(flat, gradient.copy(), 0.01, None)).unwrap();
             assert!(!arrivals.is_empty());
             assert!(!arrivals.iter().any(|arrival| arrival.inputs.iter().any(is_half)), "{arrivals:?}");
             assert!(optimizer.state().iter().all(|(_, state)| state.kind() == Kind::Float));
@@ -229,7 +229,7 @@ fn the_list_sees_what_is_wrong() {
     let (_, arrivals) = recorded(|| {
         let flat = half(&[8]);
         let adam = AlphaConfig::default().adam();
-        Adam::new(&flat, adam).step(&flat, half(&[8]), 0.1);
+        Adam::new(&flat, adam).step(&flat, half(&[8]), 0.1, None);
     })
     .unwrap();
     assert!(arrivals.iter().any(|arrival| arrival.inputs.iter().any(is_half)));

@@ -183,7 +183,7 @@ fn run_bilevel(case: &Case) -> Results {
         let training = batch(case, &name("train_x"), &name("train_target"));
         let ahead = Ahead { batch: &training, learning_rate: rate, key: Key::new(0, Purpose::AlphaStep) };
         bilevel.step_alphas(&mut *model, &batch(case, &name("valid_x"), &name("valid_target")), &ahead).unwrap();
-        let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap();
+        let outcome = bilevel.step_weights(&mut *model, &training, rate).unwrap().outcome.read();
         outcomes.extend([outcome.loss as f32, outcome.gradient_norm.unwrap() as f32]);
         for &kind in space(case).kinds() {
             results.insert(name(&format!("alpha_{kind}")), Tensor::stack(model.alphas().rows(kind), 0));

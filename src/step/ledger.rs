@@ -1,0 +1,160 @@
+//! Steps of an epoch whose numbers are still on the device: read together, told as events, checked.
+
+use super::{Numbers, Outcome, ScaleWatch, at_step};
+use crate::error::Result;
+use crate::optim::Scaler;
+use crate::report::{Event, Learner, Observer};
+use std::time::{Duration, Instant};
+use tch::Device;
+
+/// On a GPU numbers are read when so many steps wait for it, or when so much time went by. Reading makes the program
+/// wait until the GPU has done all that it was given, so it must be rare; a bar wants to move all the same.
+const MOST_WAITING: usize = 64;
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// What happened in the steps of an epoch.
+pub struct Ledger {
+    epoch: usize,
+    steps: usize,
+    /// Step from 0, whose it is, its numbers.
+    waiting: Vec<(usize, Learner, Outcome)>,
+    scaling: ScaleWatch,
+    read_at: Instant,
+    /// Steps that may wait.
+    most: usize,
+}
+
+impl Ledger {
+    /// Of an epoch of so many steps, which begins with these scalers.
+    pub fn new(epoch: usize, steps: usize, scalers: &[(Learner, &Scaler)], device: Device) -> Self {
+        Self {
+            epoch,
+            steps,
+            waiting: Vec::new(),
+            scaling: ScaleWatch::new(scalers),
+            read_at: Instant::now(),
+            // On a processor numbers are there as soon as they are asked for.
+            most: if device.is_cuda() { MOST_WAITING } else { 1 },
+        }
+    }
+
+    /// Takes note of what step `step` (from 0) of `learner` came to.
+    pub fn note(&mut self, step: usize, learner: Learner, outcome: Outcome) {
+        self.waiting.push((step, learner, outcome));
+    }
+
+    /// Ends a step, the weights' outcome having been noted: reads what waits where it is time to, or where it was the
+    /// last.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn end_step(&mut self, step: usize, observer: &mut dyn Observer) -> Result<()> {
+        let of_weights = self.waiting.iter().filter(|(_, learner, _)| *learner == Learner::Weights).count();
+        let is_time = of_weights >= self.most || self.read_at.elapsed() >= LONGEST;
+        if is_time || step + 1 == self.steps { self.read(observer) } else { Ok(()) }
+    }
+
+    /// Reads all that waits, in order, and tells the observer of every step.
+    ///
+    /// # Errors
+    /// The first step with a loss or gradient that is not a number and was not skipped, or with a lost loss scale; the
+    /// observer's.
+    pub fn read(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let outcomes: Vec<&Outcome> = waiting.iter().map(|(_, _, outcome)| outcome).collect();
+        for ((step, learner, _), numbers) in waiting.iter().zip(Outcome::read_all(&outcomes)) {
+            self.tell(*step, *learner, numbers, observer)?;
+        }
+        self.read_at = Instant::now();
+        Ok(())
+    }
+
+    fn tell(&mut self, step: usize, learner: Learner, numbers: Numbers, observer: &mut dyn Observer) -> Result<()> {
+        let learned = match learner {
+            Learner::Weights => "",
+            Learner::Alphas => "alphas' ",
+        };
+        let Numbers { loss, gradient_norm, scale } =
+            numbers.check(learned).map_err(|error| at_step(error, self.epoch, step))?;
+        self.scaling.note(learner, scale, gradient_norm.err(), (self.epoch, step + 1), observer)?;
+        if learner == Learner::Alphas {
+            return Ok(());
+        }
+        let loss_scale = self.scaling.of_weights();
+        observer.observe(&Event::Step { epoch: self.epoch, step: step + 1, steps: self.steps, loss, loss_scale })
+    }
+
+    /// What loss scaling did.
+    pub fn into_scaling(self) -> ScaleWatch {
+        self.scaling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::Skip;
+    use crate::step::Checked;
+    use crate::tensor::precision::Precision;
+    use tch::Tensor;
+
+    struct Ear(Vec<Event>);
+
+    impl Observer for Ear {
+        fn observe(&mut self, event: &Event) -> Result<()> {
+            self.0.push(event.clone());
+            Ok(())
+        }
+    }
+
+    fn outcome(loss: f32, gradient: f32, scaler: &mut Scaler) -> Outcome {
+        let norm = |gradient: &mut Tensor| gradient.norm_scalaropt_dtype(2, tch::Kind::Float);
+        let checked = Checked::new(scaler, &mut Tensor::from_slice(&[gradient]), norm);
+        Outcome::new(&Tensor::from(loss), checked)
+    }
+
+    /// As on a GPU: nothing is read before it is time, and then everything in its order.
+    #[test]
+    fn what_waited_is_told_step_by_step() {
+        let mut scaler = Scaler::new(Precision::Fp16, Device::Cpu);
+        let mut ledger = Ledger::new(3, 3, &[(Learner::Weights, &scaler)], Device::Cuda(0));
+        let mut ear = Ear(Vec::new());
+        for (step, (loss, gradient)) in [(4.0, 1.0), (f32::INFINITY, f32::NAN), (2.0, 1.0)].into_iter().enumerate() {
+            assert_eq!(ear.0, []);
+            ledger.note(step, Learner::Weights, outcome(loss, gradient, &mut scaler));
+            ledger.end_step(step, &mut ear).unwrap();
+        }
+        let step = |step, loss, scale| Event::Step { epoch: 3, step, steps: 3, loss, loss_scale: Some(scale) };
+        let skipped = Some(crate::optim::NonFinite::NotANumber);
+        let scale = Event::LossScale { epoch: 3, step: 2, of: Learner::Weights, skipped, scale: 32768.0 };
+        let expected =
+            [step(1, 4.0, 65536.0), scale, step(2, f64::INFINITY, 32768.0), step(3, 2.0, 32768.0)];
+        assert_eq!(ear.0, expected);
+        assert_eq!(ledger.into_scaling().skipped_steps(), 1);
+    }
+
+    #[test]
+    fn the_first_step_that_is_no_number_is_the_error() {
+        let mut scaler = Scaler::new(Precision::Fp32, Device::Cpu);
+        let mut ledger = Ledger::new(0, 9, &[], Device::Cuda(0));
+        for (step, gradient) in [1.0, f32::NAN, f32::INFINITY].into_iter().enumerate() {
+            ledger.note(step, Learner::Alphas, outcome(1.0, gradient, &mut scaler));
+        }
+        let error = ledger.read(&mut Ear(Vec::new())).unwrap_err().to_string();
+        assert!(error.starts_with("epoch 0, step 1: the alphas' gradient's norm is NaN"), "{error}");
+    }
+
+    #[test]
+    fn a_lost_scale_is_an_error() {
+        let state = crate::optim::ScalerState { scale: 1e-4, clean_steps: 0, enabled: true };
+        let mut scaler = Scaler::from_state(&state, Device::Cpu);
+        let error = outcome(1.0, f32::INFINITY, &mut scaler).read().check("").unwrap_err();
+        assert!(error.to_string().contains("the loss scale fell to nothing"), "{error}");
+    }
+
+    #[test]
+    fn a_gradient_is_broken_where_its_norm_is_no_number() {
+        let flag = |norm: f32| Skip::broken(&Tensor::from(norm)).flag.double_value(&[]);
+        assert_eq!([1.0, 0.0, f32::MAX, f32::NAN, f32::INFINITY].map(flag), [0.0, 0.0, 0.0, 1.0, 1.0]);
+    }
+}

@@ -1,0 +1,171 @@
+//! Operations composed of libtorch's operators, with backward passes of our own, for devices without kernels of ours:
+//! fewer operators than autograd would need, because a GPU starts a kernel for each.
+//!
+//! They take fp32, bf16 and fp16 on any device. Under autocast products are computed in its type, all else in the type
+//! that comes. Wrong shapes are [`crate::error::Error::Torch`]. There is no second derivative: asking for one is an
+//! error, not a zero.
+
+use std::ffi::c_char;
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use super::links::PlainLists;
+use super::norm::BatchNorm;
+use super::tensors;
+use crate::error::Result;
+
+unsafe extern "C" {
+    fn sgas_composed_unit_length(out: *mut *mut C_tensor, x: *const C_tensor, smallest: f64) -> *mut c_char;
+    fn sgas_composed_edge_maps(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+    ) -> *mut c_char;
+    fn sgas_composed_weighted_sum(
+        out: *mut *mut C_tensor,
+        table: *const C_tensor,
+        parts: *const *const C_tensor,
+        places: *const i64,
+        count: i64,
+    ) -> *mut c_char;
+    fn sgas_composed_normed_sum(
+        out: *mut *mut C_tensor,
+        table: *const C_tensor,
+        parts: *const *const C_tensor,
+        statistics: *const *const C_tensor,
+        places: *const i64,
+        count: i64,
+        training: i32,
+        momentum: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn sgas_composed_link_sum(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        lists: *const *const C_tensor,
+    ) -> *mut c_char;
+    fn sgas_composed_link_pairs(
+        out: *mut *mut C_tensor,
+        target: *const C_tensor,
+        source: *const C_tensor,
+        lists: *const *const C_tensor,
+    ) -> *mut c_char;
+    fn sgas_composed_link_maximum(
+        out: *mut *mut C_tensor,
+        values: *const C_tensor,
+        lists: *const *const C_tensor,
+        empty: f64,
+    ) -> *mut c_char;
+    fn sgas_composed_link_attention(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        target: *const C_tensor,
+        source: *const C_tensor,
+        lists: *const *const C_tensor,
+        slope: f64,
+    ) -> *mut c_char;
+}
+
+/// x / max(|x|, `smallest`) of every row of `x` (R, C); lengths are fp32.
+pub fn unit_length(x: &Tensor, smallest: f64) -> Result<Tensor> {
+    // SAFETY: the tensor outlives the call.
+    let [out] = tensors(|out| unsafe { sgas_composed_unit_length(out, x.as_ptr(), smallest) })?;
+    Ok(out)
+}
+
+/// With `weight` [U, V] (C_out, 2·C_in), the maps (U − V)·x + `bias` and V·x of every row of `x` (R, C_in), (R, C_out)
+/// each.
+pub fn edge_maps(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
+    let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr());
+    // SAFETY: the tensors outlive the call, which gives two.
+    tensors(|out| unsafe { sgas_composed_edge_maps(out, x.as_ptr(), weight.as_ptr(), bias) })
+}
+
+/// Which weight a part of a sum has: its place in a flat table, none where it stands as it is. Parts with a weight are
+/// in the order of their places.
+pub type Place = Option<i64>;
+
+fn codes(places: &[Place]) -> Vec<i64> {
+    places.iter().map(|place| place.unwrap_or(-1)).collect()
+}
+
+/// Σ of `parts`, of one shape and type, each times its weight out of `table`, fp32.
+pub fn weighted_sum(table: &Tensor, parts: &[&Tensor], places: &[Place]) -> Result<Tensor> {
+    assert_eq!(parts.len(), places.len(), "every part has a place");
+    let (parts, places) = (pointers(parts), codes(places));
+    let count = i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX");
+    // SAFETY: the tensors outlive the call; `parts` and `places` hold `count` each.
+    let [out] = tensors(|out| unsafe {
+        sgas_composed_weighted_sum(out, table.as_ptr(), parts.as_ptr(), places.as_ptr(), count)
+    })?;
+    Ok(out)
+}
+
+/// The same of what norms make of the parts, (R, C) or (B, C, H, W). The norms have no scale and shift, and are all in
+/// the same mode.
+pub fn normed_sum(table: &Tensor, parts: &[(&Tensor, BatchNorm<'_>)], places: &[Place]) -> Result<Tensor> {
+    assert_eq!(parts.len(), places.len(), "every part has a place");
+    let features: Vec<&Tensor> = parts.iter().map(|(part, _)| *part).collect();
+    let means = parts.iter().map(|(_, norm)| norm.running_mean);
+    let statistics: Vec<&Tensor> = means.chain(parts.iter().map(|(_, norm)| norm.running_var)).collect();
+    let (features, statistics, places) = (pointers(&features), pointers(&statistics), codes(places));
+    let count = i64::try_from(features.len()).expect("a slice is shorter than i64::MAX");
+    let (_, norm) = parts.first().expect("a sum has a part");
+    let (training, momentum, epsilon) = (i32::from(norm.training), norm.momentum, norm.epsilon);
+    // SAFETY: the tensors outlive the call; `features` and `places` hold `count` each, `statistics` twice as many.
+    let [out] = tensors(|out| unsafe {
+        let (features, statistics) = (features.as_ptr(), statistics.as_ptr());
+        let table = table.as_ptr();
+        sgas_composed_normed_sum(out, table, features, statistics, places.as_ptr(), count, training, momentum, epsilon)
+    })?;
+    Ok(out)
+}
+
+/// Σ_j x_j over the links into every node: (N, C) in fp32 or fp64 → (N, C).
+pub fn link_sum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
+    let lists = links.pointers();
+    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    let [out] = tensors(|out| unsafe { sgas_composed_link_sum(out, x.as_ptr(), lists.as_ptr()) })?;
+    Ok(out)
+}
+
+/// target_i + source_j of every link, by target: (N, C) each → (E, C).
+pub fn link_pairs(target: &Tensor, source: &Tensor, links: &PlainLists) -> Result<Tensor> {
+    let lists = links.pointers();
+    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    let [out] = tensors(|out| unsafe {
+        sgas_composed_link_pairs(out, target.as_ptr(), source.as_ptr(), lists.as_ptr())
+    })?;
+    Ok(out)
+}
+
+/// The greatest of the values of the links (E, C) into every node, (N, C); `empty` for a node without.
+pub fn link_maximum(values: &Tensor, links: &PlainLists, empty: f64) -> Result<Tensor> {
+    let lists = links.pointers();
+    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    let [out] = tensors(|out| unsafe { sgas_composed_link_maximum(out, values.as_ptr(), lists.as_ptr(), empty) })?;
+    Ok(out)
+}
+
+/// One head of graph attention along links of which every node has one at least: (N, C) features and (N) scores, in
+/// fp32 or fp64.
+pub fn link_attention(
+    x: &Tensor,
+    target: &Tensor,
+    source: &Tensor,
+    links: &PlainLists,
+    slope: f64,
+) -> Result<Tensor> {
+    let lists = links.pointers();
+    let (x, target, source) = (x.as_ptr(), target.as_ptr(), source.as_ptr());
+    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    let [out] =
+        tensors(|out| unsafe { sgas_composed_link_attention(out, x, target, source, lists.as_ptr(), slope) })?;
+    Ok(out)
+}
+
+fn pointers(tensors: &[&Tensor]) -> Vec<*const C_tensor> {
+    tensors.iter().map(|tensor| tensor.as_ptr()).collect()
+}

@@ -1,0 +1,154 @@
+// Composed operations along the links of a graph: sums, sums of the two ends of every link, attention. Links are sorted
+// by target, and once more by source for the way back, so that every sum is a reduction over a segment: in one order at
+// every run, and without adding to the same place from several threads.
+#include "composed.h"
+
+#include <ATen/ops/segment_reduce.h>
+
+namespace sgas {
+namespace {
+
+// In the order of `PlainLists` in links.rs; int64 all.
+struct Lists {
+  at::Tensor incoming;   // (N + 1) where the links into every node begin
+  at::Tensor sources;    // (E) by target
+  at::Tensor targets;    // (E) by target
+  at::Tensor outgoing;   // (N + 1) where the links out of every node begin
+  at::Tensor positions;  // (E) by source, the places among those by target
+  at::Tensor receivers;  // (E) targets by source
+};
+
+Lists lists_of(const variable_list& saved, size_t first) {
+  return {saved[first],     saved[first + 1], saved[first + 2],
+          saved[first + 3], saved[first + 4], saved[first + 5]};
+}
+
+variable_list all(const Lists& lists, variable_list first = {}) {
+  first.insert(first.end(), {lists.incoming, lists.sources, lists.targets, lists.outgoing, lists.positions,
+                             lists.receivers});
+  return first;
+}
+
+at::Tensor reduced(const at::Tensor& values, const at::Tensor& offsets, const char* how, double empty) {
+  // The lists are sound by construction, and looking at them would wait for the device.
+  return at::segment_reduce(values, how, {}, {}, offsets, 0, true, empty);
+}
+
+at::Tensor sum(const at::Tensor& values, const at::Tensor& offsets) {
+  return reduced(values, offsets, "sum", 0);
+}
+
+// The gradient of x_source of every link, from that of the links: by source.
+at::Tensor to_sources(const at::Tensor& of_links, const Lists& lists) {
+  return sum(of_links.index_select(0, lists.positions), lists.outgoing);
+}
+
+// Σ_j x_j over the links into a node: (N, C) → (N, C).
+struct LinkSum : torch::autograd::Function<LinkSum> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const Lists& lists) {
+    ctx->save_for_backward(all(lists));
+    return sum(x.index_select(0, lists.sources), lists.incoming);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto lists = lists_of(ctx->get_saved_variables(), 0);
+    return {sum(grads[0].index_select(0, lists.receivers), lists.outgoing), {}};
+  }
+};
+
+// target_i + source_j of every link: (N, C) each → (E, C).
+struct LinkPairs : torch::autograd::Function<LinkPairs> {
+  static at::Tensor forward(
+      AutogradContext* ctx, const at::Tensor& target, const at::Tensor& source, const Lists& lists) {
+    ctx->save_for_backward(all(lists));
+    return target.index_select(0, lists.targets) + source.index_select(0, lists.sources);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto lists = lists_of(ctx->get_saved_variables(), 0);
+    // Sums of half numbers are made in fp32.
+    const auto wide = as_type(grads[0], at::kFloat);
+    const auto narrow = [&](const at::Tensor& sums) { return as_type(sums, grads[0].scalar_type()); };
+    return {narrow(sum(wide, lists.incoming)), narrow(to_sources(wide, lists)), {}};
+  }
+};
+
+// Σ_j w_ij·x_j with w_i = softmax_j(LeakyReLU(target_i + source_j)) over the links into a node: (N, C), (N) and (N) in
+// fp32.
+struct LinkAttention : torch::autograd::Function<LinkAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& target,
+                            const at::Tensor& source, const Lists& lists, double slope) {
+    const auto scores =
+        (target.index_select(0, lists.targets) + source.index_select(0, lists.sources)).unsqueeze(1);
+    const auto bent = at::leaky_relu(scores, slope);
+    const auto greatest = reduced(bent, lists.incoming, "max", 0).index_select(0, lists.targets);
+    const auto powers = (bent - greatest).exp_();
+    const auto weights = powers / sum(powers, lists.incoming).index_select(0, lists.targets);
+    const auto messages = x.index_select(0, lists.sources);
+    ctx->save_for_backward(all(lists, {scores, weights, messages}));
+    ctx->saved_data["slope"] = slope;
+    return sum(messages * weights, lists.incoming);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto saved = ctx->get_saved_variables();
+    const auto &scores = saved[0], &weights = saved[1], &messages = saved[2];
+    const auto lists = lists_of(saved, 3);
+    const auto grad = grads[0].index_select(0, lists.targets);
+    const auto grad_x = to_sources(grad * weights, lists);
+    const auto of_weights = (grad * messages).sum(1, true);
+    const auto weighed = of_weights * weights;
+    const auto mean = sum(weighed, lists.incoming).index_select(0, lists.targets);
+    const auto of_bent = at::addcmul(weighed, weights, mean, -1);
+    const auto of_scores = at::leaky_relu_backward(of_bent, scores, ctx->saved_data["slope"].toDouble(), false);
+    return {grad_x, sum(of_scores, lists.incoming).squeeze(1), to_sources(of_scores, lists).squeeze(1), {}, {}};
+  }
+};
+
+Lists checked(const at::Tensor* const* lists) {
+  return {*lists[0], *lists[1], *lists[2], *lists[3], *lists[4], *lists[5]};
+}
+
+}  // namespace
+}  // namespace sgas
+
+extern "C" {
+
+// `lists` points to six tensors.
+char* sgas_composed_link_sum(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* lists) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    sgas::give(out, sgas::LinkSum::apply(*x, sgas::checked(lists)));
+  });
+}
+
+char* sgas_composed_link_pairs(
+    at::Tensor** out, const at::Tensor* target, const at::Tensor* source, const at::Tensor* const* lists) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    sgas::give(out, sgas::LinkPairs::apply(*target, *source, sgas::checked(lists)));
+  });
+}
+
+// The greatest of the values of the links (E, C) into each node, `empty` where there are none; by libtorch's own
+// gradient, which shares itself out to equal ones.
+char* sgas_composed_link_maximum(
+    at::Tensor** out, const at::Tensor* values, const at::Tensor* const* lists, double empty) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    sgas::give(out, sgas::reduced(*values, sgas::checked(lists).incoming, "max", empty));
+  });
+}
+
+char* sgas_composed_link_attention(at::Tensor** out, const at::Tensor* x, const at::Tensor* target,
+                                   const at::Tensor* source, const at::Tensor* const* lists, double slope) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    sgas::give(out, sgas::LinkAttention::apply(*x, *target, *source, sgas::checked(lists), slope));
+  });
+}
+
+}  // extern "C"
