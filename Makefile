@@ -9,6 +9,10 @@ PREFIX ?= $(HOME)/.local
 CUDA ?=
 # Tests run side by side, one thread each.
 TEST_ENV := OMP_NUM_THREADS=1
+# The stand-in for CUDA: what it is compiled of, and the libtorch it is for.
+STAND_IN := target/stand-in/libtorch_cuda.so
+STAND_IN_OBJECTS := $(patsubst tests/cuda/stand_in/%.cpp,target/stand-in/%.o,$(wildcard tests/cuda/stand_in/*.cpp))
+LIBTORCH ?= $(CURDIR)/.libtorch/torch
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
 BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train resgcn28-train
@@ -42,6 +46,24 @@ test: setup ## run all tests, and list what was skipped and why
 	@mkdir -p target
 	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
+
+stand-in: setup ## build the stand-in for CUDA that tests compute on without a GPU (half a minute, once)
+	@$(MAKE) --no-print-directory -j2 $(STAND_IN)
+
+# Its version is no prerequisite by date: a libtorch that is unpacked anew has the dates of its makers.
+target/stand-in/version: FORCE
+	@mkdir -p $(@D)
+	@cat $(LIBTORCH)/build-version $(LIBTORCH)/version.py 2>/dev/null | cmp -s - $@ \
+		|| cat $(LIBTORCH)/build-version $(LIBTORCH)/version.py >$@ 2>/dev/null || true
+
+target/stand-in/%.o: tests/cuda/stand_in/%.cpp tests/cuda/stand_in/stand_in.h target/stand-in/version
+	$(CXX) -std=c++17 -O1 -Wall -Wextra -fPIC -DNDEBUG -D_GLIBCXX_USE_CXX11_ABI=1 -DGLOG_USE_GLOG_EXPORT \
+		-isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include -c $< -o $@
+
+$(STAND_IN): $(STAND_IN_OBJECTS)
+	$(CXX) -shared -o $@ $^ -L$(LIBTORCH)/lib -ltorch_cpu -lc10
+
+FORCE:
 
 test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py

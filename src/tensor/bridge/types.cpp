@@ -1,13 +1,10 @@
 // In which types numbers reach operators and kernels, and leave operators.
-#include "bridge.h"
+#include "recording.h"
 
 #include <map>
-#include <memory>
-#include <set>
 #include <sstream>
 #include <string>
 #include <tuple>
-#include <utility>
 
 namespace {
 
@@ -24,13 +21,10 @@ struct Frame : at::ObserverContext {
 // Backward, types of inputs and outputs, the kernel around (`-` for none), name.
 using Key = std::tuple<bool, std::string, std::string, std::string, std::string>;
 
-struct Record {
-  std::map<Key, int64_t> calls;
-  Frame* innermost = nullptr;
-  at::CallbackHandle callback = 0;
-};
+using Record = sgas::Record<std::map<Key, int64_t>, c10::DebugInfoKind::TEST_INFO_2>;
 
-thread_local std::unique_ptr<Record> record;
+// Of the calls on this thread.
+thread_local Frame* innermost = nullptr;
 
 void add_type(std::string& types, const at::Tensor& tensor) {
   if (tensor.defined() && at::isFloatingType(tensor.scalar_type())) {
@@ -65,39 +59,35 @@ std::string kernel_around(const Frame* frame) {
   return "-";
 }
 
-bool is_backward(const at::RecordFunction& function) {
-  static const char engine[] = "autograd::engine::";
-  return function.scope() == at::RecordScope::BACKWARD_FUNCTION ||
-         std::strncmp(function.name(), engine, sizeof engine - 1) == 0;
-}
-
 std::unique_ptr<at::ObserverContext> enter(const at::RecordFunction& function) {
-  if (!record) {
-    return nullptr;
-  }
   auto frame = std::make_unique<Frame>();
-  frame->outer = record->innermost;
+  frame->outer = innermost;
   frame->name = function.name();
   // Kernels and autograd's nodes come without their tensors.
   if (function.operator_name().has_value()) {
     frame->inputs = types_of(function.inputs());
   }
-  frame->backward = is_backward(function) || (frame->outer != nullptr && frame->outer->backward);
+  frame->backward = sgas::is_backward(function) || (frame->outer != nullptr && frame->outer->backward);
   if (frame->outer != nullptr && frame->outer->name == frame->name) {
     frame->outer->redispatched = true;
   }
-  record->innermost = frame.get();
+  innermost = frame.get();
   return frame;
+}
+
+void add(Key key) {
+  // The call that ends a record ends after it.
+  if (Record* record = Record::current(); record != nullptr) {
+    const std::lock_guard guard(record->lock);
+    ++record->contents[std::move(key)];
+  }
 }
 
 void leave(const at::RecordFunction& function, at::ObserverContext* context) {
   auto* frame = static_cast<Frame*>(context);
-  if (!record || frame == nullptr) {
-    return;
-  }
-  record->innermost = frame->outer;
+  innermost = frame->outer;
   if (!frame->redispatched && !frame->inputs.empty()) {
-    ++record->calls[{frame->backward, frame->inputs, types_of(function.outputs()), kernel_around(frame), frame->name}];
+    add({frame->backward, frame->inputs, types_of(function.outputs()), kernel_around(frame), frame->name});
   }
 }
 
@@ -106,14 +96,13 @@ void leave(const at::RecordFunction& function, at::ObserverContext* context) {
 namespace sgas {
 
 void note_type(const at::Tensor& tensor) {
-  if (!record || record->innermost == nullptr) {
+  if (innermost == nullptr) {
     return;
   }
   std::string type;
   add_type(type, tensor);
   if (!type.empty()) {
-    const Frame* frame = record->innermost;
-    ++record->calls[{frame->backward, type, "", kernel_around(frame), frame->name}];
+    add({innermost->backward, type, "", kernel_around(innermost), innermost->name});
   }
 }
 
@@ -122,28 +111,16 @@ void note_type(const at::Tensor& tensor) {
 extern "C" {
 
 char* sgas_types_start() {
-  return sgas::guarded([] {
-    TORCH_CHECK(!record, "this thread records types already");
-    auto fresh = std::make_unique<Record>();
-    fresh->callback = at::addThreadLocalCallback(
-        at::RecordFunctionCallback(enter, leave)
-            .needsInputs(true)
-            .needsOutputs(true)
-            .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
-    record = std::move(fresh);
-  });
+  return sgas::guarded(
+      [] { Record::start(at::RecordFunctionCallback(enter, leave).needsInputs(true).needsOutputs(true)); });
 }
 
 // A line per operator and types: 1 in backward passes and else 0, calls, types of the inputs and of the outputs and
 // the kernel around (`-` for none), name.
 char* sgas_types_stop(char** out) {
-  std::unique_ptr<Record> found;
   return sgas::guarded([&] {
-    TORCH_CHECK(record, "this thread does not record types");
-    found = std::move(record);
-    at::removeCallback(found->callback);
     std::ostringstream text;
-    for (const auto& [key, calls] : found->calls) {
+    for (const auto& [key, calls] : Record::stop()) {
       const auto& [backward, inputs, outputs, kernel, name] = key;
       text << backward << ' ' << calls << ' ' << inputs << ' ' << (outputs.empty() ? "-" : outputs) << ' ' << kernel
            << ' ' << name << '\n';
