@@ -19,6 +19,8 @@ PROGRAM, GOLDEN, ENGINE, STEPS = (os.environ.get(name, "") for name in ("SGAS", 
 BUDGET = {"first": 420, "more": 480}
 # Rows of the report's table of golden tensors; the archive has all.
 WORST = 40
+# Of the tests: waiting threads soon sleep, as the program's own do (src/threads.rs), or they stand in each other's way.
+CALM = {"GOMP_SPINCOUNT": "1000"}
 SYNTHETIC = ["--data", "synthetic"]
 # What is timed: name, words of `sgas bench`, and those of a size to try the script with.
 RECIPES = [
@@ -99,8 +101,7 @@ def proofs(visit, settings):
              engine_tests(settings, "Mixed precision: types", "amp::types")]
     table = visit.results / "golden.tsv"
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1"]
-    settings_of_tests = {"SGAS_TEST_DEVICE": settings.device, "SGAS_GOLDEN_TABLE": str(table)}
-    golden = Part("Golden files, one pass", words, settings_of_tests, is_test=True)
+    golden = Part("Golden files, one pass", words, {**of_tests(settings), "SGAS_GOLDEN_TABLE": str(table)}, is_test=True)
     chains = [tests, [golden], *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
     for part in (part for chain in chains for part in chain):
         part.environment.update(share)
@@ -109,8 +110,11 @@ def proofs(visit, settings):
 
 
 def engine_tests(settings, title, *words):
-    return once(title, [ENGINE, *words, "--test-threads=1", "--show-output"], is_test=True,
-                environment={"SGAS_TEST_DEVICE": settings.device})
+    return once(title, [ENGINE, *words, "--test-threads=1", "--show-output"], is_test=True, environment=of_tests(settings))
+
+
+def of_tests(settings):
+    return {"SGAS_TEST_DEVICE": settings.device, **CALM}
 
 
 def smoke(visit, settings, kind):
@@ -237,7 +241,7 @@ def more(visit, settings):
     comparisons(visit, settings)
     scaling(visit, settings)
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1", "--show-output"]
-    visit.run(Part("Golden files, in full", words, {"SGAS_TEST_DEVICE": settings.device}, limit=300, is_test=True))
+    visit.run(Part("Golden files, in full", words, of_tests(settings), limit=300, is_test=True))
 
 
 def epochs(visit, settings):
