@@ -20,7 +20,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-# The test stands alone, so that it can go to another machine with a package.
+# The test stands alone, so that it can go to another machine with a package. Nothing is left beside the scripts.
+sys.dont_write_bytecode = True
 from test_dist import needed_versions
 
 ROOT = Path(__file__).resolve().parent.parent
