@@ -13,13 +13,15 @@ TEST_ENV := OMP_NUM_THREADS=1
 STAND_IN := target/stand-in/libtorch_cuda.so
 STAND_IN_OBJECTS := $(patsubst tests/cuda/stand_in/%.cpp,target/stand-in/%.o,$(wildcard tests/cuda/stand_in/*.cpp))
 LIBTORCH ?= $(CURDIR)/.libtorch/torch
+ON_STAND_IN = SGAS_TEST_DEVICE=cuda LD_LIBRARY_PATH="$(CURDIR)/target/stand-in$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+	$(TEST_ENV) cargo test
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
 BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train resgcn28-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,10 +44,21 @@ dist: setup ## pack the program with its libtorch for other machines into dist/ 
 gpu-kit: setup ## pack what benches/gpu.sh needs on a machine with a GPU and torch 2.11, and without Rust, into dist/
 	@benches/gpu.sh pack
 
-test: setup ## run all tests, and list what was skipped and why
+test: setup stand-in ## run all tests but the long ones, and list what was skipped and why
 	@mkdir -p target
-	@bash -c 'set -o pipefail; $(TEST_ENV) cargo test -- --show-output 2>&1 | tee target/test.log'
+	@bash -c 'set -o pipefail; { $(TEST_ENV) cargo test --lib --test it --test engine --test tidy -- --show-output \
+		&& $(MAKE) --no-print-directory test-stand-in; } 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
+
+test-all: export SGAS_TEST_ALL = 1
+test-all: test ## the same with the long ones: learning in half precision and every recipe on the stand-in for CUDA
+
+# What `--device cuda` does, on the stand-in. Without the long tests: learning in half precision, five minutes.
+test-stand-in: stand-in
+	$(ON_STAND_IN) --test it -- golden_ --show-output
+	$(ON_STAND_IN) --test engine -- amp:: $(if $(SGAS_TEST_ALL),,--skip amp::learning) --show-output
+	$(if $(SGAS_TEST_ALL),,@echo 'skipped: amp::learning on the stand-in for CUDA; `make test-all` runs it')
+	$(ON_STAND_IN) --test cuda -- --show-output
 
 stand-in: setup ## build the stand-in for CUDA that tests compute on without a GPU (half a minute, once)
 	@$(MAKE) --no-print-directory -j2 $(STAND_IN)

@@ -77,6 +77,7 @@ mod tests {
         let global = |cudnn_benchmark| GlobalOptions {
             device: DeviceChoice::Auto,
             threads: Some(3),
+            deterministic: false,
             cudnn_benchmark,
             verbosity: Verbosity::Normal,
         };

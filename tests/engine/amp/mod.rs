@@ -3,6 +3,7 @@
 
 mod learning;
 mod losses;
+mod states;
 mod types;
 
 use super::turn;

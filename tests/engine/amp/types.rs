@@ -46,7 +46,7 @@ fn role(arrival: &Arrival) -> Option<Role> {
     }
 }
 
-fn is_half(kind: &Kind) -> bool {
+pub(super) fn is_half(kind: &Kind) -> bool {
     matches!(kind, Kind::Half | Kind::BFloat16)
 }
 
