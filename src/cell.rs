@@ -221,10 +221,12 @@ impl DropPath {
             return x;
         }
         let mask = self.drawn.pop().unwrap_or_else(|| self.draw(&[self.units], x.device()));
-        let mut shape = vec![1; x.dim()];
-        shape[0] = x.size()[0];
-        let rows = mask.unsqueeze(1).expand([self.units, shape[0] / self.units], false).reshape(shape);
-        let kind = x.kind();
-        x * rows.to_kind(kind)
+        // A unit's rows side by side, then all that belongs to each.
+        let size = x.size();
+        let apart: Vec<i64> = [self.units, -1].into_iter().chain(size[1..].iter().copied()).collect();
+        let mut shape = vec![1; apart.len()];
+        shape[0] = self.units;
+        let mask = mask.view(shape.as_slice()).to_kind(x.kind());
+        if size[0] == self.units { x * mask.squeeze_dim(1) } else { (x.view(apart.as_slice()) * mask).view(size.as_slice()) }
     }
 }

@@ -120,13 +120,12 @@ impl<'a> NodeSum<'a> {
         let table = &mixture.nodes[node];
         let normed: Vec<_> = normed.iter().map(|(features, norm)| (features, norm.clone())).collect();
         let of_norms = (!normed.is_empty()).then(|| done(composed::normed_sum(table, &normed, &normed_places)));
-        if let Some(sum) = &of_norms {
-            plain.push(sum.shallow_clone());
-            plain_places.push(None);
-        }
-        match &plain[..] {
-            [_] if of_norms.is_some() => plain.swap_remove(0),
-            _ => done(composed::weighted_sum(table, &plain.iter().collect::<Vec<_>>(), &plain_places)),
+        match of_norms {
+            Some(sum) if plain.is_empty() => sum,
+            base => {
+                let plain: Vec<&Tensor> = plain.iter().collect();
+                done(composed::weighted_sum(table, &plain, &plain_places, base.as_ref()))
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
         table: *const C_tensor,
         parts: *const *const C_tensor,
+        base: *const C_tensor,
         places: *const i64,
         count: i64,
     ) -> *mut c_char;
@@ -91,14 +92,15 @@ fn codes(places: &[Place]) -> Vec<i64> {
     places.iter().map(|place| place.unwrap_or(-1)).collect()
 }
 
-/// Σ of `parts`, of one shape and type, each times its weight out of `table`, fp32.
-pub fn weighted_sum(table: &Tensor, parts: &[&Tensor], places: &[Place]) -> Result<Tensor> {
+/// `base`, where there is one, and Σ of `parts`, of one shape and type, each times its weight out of `table`, fp32.
+pub fn weighted_sum(table: &Tensor, parts: &[&Tensor], places: &[Place], base: Option<&Tensor>) -> Result<Tensor> {
     assert_eq!(parts.len(), places.len(), "every part has a place");
     let (parts, places) = (pointers(parts), codes(places));
     let count = i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX");
     // SAFETY: the tensors outlive the call; `parts` and `places` hold `count` each.
     let [out] = tensors(|out| unsafe {
-        sgas_composed_weighted_sum(out, table.as_ptr(), parts.as_ptr(), places.as_ptr(), count)
+        let base = base.map_or(std::ptr::null(), |base| base.as_ptr());
+        sgas_composed_weighted_sum(out, table.as_ptr(), parts.as_ptr(), base, places.as_ptr(), count)
     })?;
     Ok(out)
 }

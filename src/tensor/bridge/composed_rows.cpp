@@ -37,7 +37,7 @@ struct UnitLength : torch::autograd::Function<UnitLength> {
 // With W = [U, V], (C_out, 2·C_in), the maps of a pair [x_i, x_j - x_i]: (U - V)·x_i + bias and V·x_j, of every row.
 struct EdgeMaps : torch::autograd::Function<EdgeMaps> {
   static variable_list forward(
-      AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+      AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
     const auto type = product_type(x);
     const NoAutocast no_autocast;
     const auto outputs = weight.size(0), inputs = weight.size(1) / 2;
@@ -47,10 +47,10 @@ struct EdgeMaps : torch::autograd::Function<EdgeMaps> {
     const auto both = rows.mm(maps.t());
     const auto target = both.narrow(1, 0, outputs), source = both.narrow(1, outputs, outputs);
     ctx->save_for_backward({rows, maps});
-    ctx->saved_data["biased"] = bias.defined();
+    ctx->saved_data["biased"] = bias.has_value();
     ctx->saved_data["x"] = static_cast<int64_t>(x.scalar_type());
     ctx->saved_data["w"] = static_cast<int64_t>(weight.scalar_type());
-    return {bias.defined() ? target + as_type(bias, type) : target, source};
+    return {bias.has_value() ? target + as_type(*bias, type) : target, source};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -94,7 +94,8 @@ char* sgas_composed_edge_maps(
     sgas::check_rows(*x);
     TORCH_CHECK(weight->dim() == 2 && weight->size(1) == 2 * x->size(1), "expected weights (C_out, ", 2 * x->size(1),
                 "), found ", weight->sizes());
-    auto both = sgas::EdgeMaps::apply(*x, *weight, bias != nullptr ? *bias : at::Tensor());
+    const auto given = bias != nullptr ? std::optional<at::Tensor>(*bias) : std::nullopt;
+    auto both = sgas::EdgeMaps::apply(*x, *weight, given);
     sgas::give(&out[0], std::move(both[0]));
     sgas::give(&out[1], std::move(both[1]));
   });

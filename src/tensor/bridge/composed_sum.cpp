@@ -31,14 +31,15 @@ std::vector<Run> runs_of(const std::vector<int64_t>& places) {
   return runs;
 }
 
-// The weights of the parts, (n) in fp32: 1 where there is none.
-at::Tensor gathered(const at::Tensor& table, const std::vector<int64_t>& places) {
+// The weights of the parts, each so many times, (n · times) in fp32: 1 where there is none.
+at::Tensor gathered(const at::Tensor& table, const std::vector<int64_t>& places, int64_t times = 1) {
   std::vector<at::Tensor> pieces;
-  const auto flat = table.view(-1);
+  const auto repeated = table.view({-1, 1}).expand({table.numel(), times});
   for (const auto& run : runs_of(places)) {
-    pieces.push_back(run.place < 0 ? at::ones({1}, flat.options()) : flat.narrow(0, run.place, run.count));
+    pieces.push_back(run.place < 0 ? at::ones({run.count, times}, table.options())
+                                   : repeated.narrow(0, run.place, run.count));
   }
-  return pieces.size() == 1 ? pieces[0] : at::cat(pieces);
+  return at::cat(pieces).view(-1);
 }
 
 // Parts as rows of all their numbers, (n, numbers), in the order in which images with their channels last lie.
@@ -65,20 +66,24 @@ at::Tensor unlay(const at::Tensor& x, bool channels_last) {
   return channels_last ? x.permute({0, 3, 1, 2}) : x;
 }
 
-// Σ_k w_k·x_k; places of the weights as above.
+// base + Σ_k w_k·x_k; places of the weights as above.
 struct WeightedSum : torch::autograd::Function<WeightedSum> {
-  static at::Tensor forward(
-      AutogradContext* ctx, const at::Tensor& table, at::TensorList parts, const std::vector<int64_t>& places) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, at::TensorList parts,
+                            const std::optional<at::Tensor>& base, const std::vector<int64_t>& places) {
     const NoAutocast no_autocast;
     const Stack stack(parts);
     const auto weights = gathered(table, places);
     const auto count = static_cast<int64_t>(parts.size());
     const auto narrow = as_type(weights, stack.tensor.scalar_type());
-    const auto sum = at::mv(stack.tensor.view({count, -1}).t(), narrow);
+    const auto columns = stack.tensor.view({count, -1}).t();
+    const auto sum = base.has_value()
+                         ? at::addmv(lay(*base, stack.channels_last).reshape(-1), columns, narrow)
+                         : at::mv(columns, narrow);
     ctx->save_for_backward({narrow, table.requires_grad() ? stack.tensor : at::Tensor()});
     ctx->saved_data["places"] = places;
     ctx->saved_data["table"] = table.sizes().vec();
     ctx->saved_data["channels_last"] = stack.channels_last;
+    ctx->saved_data["based"] = base.has_value();
     return unlay(sum.view(stack.tensor.sizes().slice(1)), stack.channels_last);
   }
 
@@ -88,7 +93,11 @@ struct WeightedSum : torch::autograd::Function<WeightedSum> {
     const bool channels_last = ctx->saved_data["channels_last"].toBool();
     const auto grad = lay(output_grads[0], channels_last).contiguous();
     const auto count = saved[0].size(0);
-    variable_list grads(count + 2);
+    // After the parts the base.
+    variable_list grads(count + 3);
+    if (ctx->saved_data["based"].toBool()) {
+      grads[count + 1] = output_grads[0];
+    }
     bool any = false;
     for (int64_t part = 0; part < count; ++part) {
       any = any || ctx->needs_input_grad(part + 1);
@@ -141,7 +150,7 @@ struct NormedSum : torch::autograd::Function<NormedSum> {
     const auto count = static_cast<int64_t>(parts.size());
     const auto channels = parts[0].size(1);
     const auto x = at::cat(parts, 1);
-    const auto scale = gathered(table, places).unsqueeze(1).expand({count, channels}).reshape(-1);
+    const auto scale = gathered(table, places, channels);
     const auto mean = at::cat(means), variance = at::cat(variances);
     const auto shift = at::zeros({count * channels}, scale.options());
     auto [y, saved_mean, saved_scale] =
@@ -216,13 +225,19 @@ void check_parts(const std::vector<at::Tensor>& parts) {
 
 extern "C" {
 
-// `parts` points to `count` tensors, `places` to as many places of weights in `table`.
+// `parts` points to `count` tensors, `places` to as many places of weights in `table`; `base` may be null.
 char* sgas_composed_weighted_sum(at::Tensor** out, const at::Tensor* table, const at::Tensor* const* parts,
-                                 const int64_t* places, int64_t count) {
+                                 const at::Tensor* base, const int64_t* places, int64_t count) {
   return sgas::guarded([&] {
-    const auto list = sgas::listed(parts, count);
+    auto list = sgas::listed(parts, count);
+    const auto given = base != nullptr ? std::optional<at::Tensor>(*base) : std::nullopt;
+    if (given.has_value()) {
+      list.push_back(*given);
+    }
     sgas::check_parts(list);
-    sgas::give(out, sgas::WeightedSum::apply(*table, at::TensorList(list), std::vector<int64_t>(places, places + count)));
+    list.resize(count);
+    sgas::give(out, sgas::WeightedSum::apply(*table, at::TensorList(list), given,
+                                             std::vector<int64_t>(places, places + count)));
   });
 }
 

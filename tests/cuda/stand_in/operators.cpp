@@ -321,13 +321,10 @@ Tensor& copy(Tensor& to, const Tensor& from, bool non_blocking) {
   return to;
 }
 
-// Work is done when it is given, so memory that is freed is free.
-void record_stream(Tensor&, c10::Stream) {}
-
 // Operators that CUDA computes by a kernel of its own, as the CPU does, but for which libtorch also has a way by other
 // operators, for devices that lack such a kernel.
 std::vector<std::string> with_kernels_of_their_own() {
-  std::vector<std::string> names = {"convolution", "convolution_backward"};
+  std::vector<std::string> names = {"convolution", "convolution_backward", "_foreach_copy_"};
   auto& dispatcher = c10::Dispatcher::singleton();
   for (const auto& name : dispatcher.getAllOpNames()) {
     const auto handle = dispatcher.findOp(name);
@@ -351,7 +348,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("empty.memory_format", &stand_in::empty);
   library.impl("empty_strided", &stand_in::empty_strided);
   library.impl("copy_", &stand_in::copy);
-  library.impl("record_stream", &stand_in::record_stream);
+  // Nothing runs beside anything else here, so no memory can be used again too early.
+  library.impl("record_stream", [](at::Tensor&, c10::Stream) {});
   for (const auto& name : stand_in::with_kernels_of_their_own()) {
     library.impl(name.c_str(), torch::CppFunction::makeFromBoxedFunction<&stand_in::compute_on_cpu>());
   }
