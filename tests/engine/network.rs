@@ -210,7 +210,8 @@ fn loss_scaling_does_not_change_a_clean_step() {
         let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, LossConfig::default());
         step.precision = Precision::Fp32;
         Key::new(1, Purpose::WeightStep).seed_torch();
-        let norm = step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().outcome.read().gradient_norm.unwrap();
+        let norm =
+            step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().outcome.read().gradient_norm.unwrap();
         (norm, model.weights().parameters.flat().detach().copy())
     };
     // The scale is a power of two, so multiplying and dividing by it rounds nothing; were the norm taken before

@@ -9,7 +9,7 @@ use sgas::step::{LossConfig, WeightStep};
 use sgas::tensor::bridge::autocast::Autocast;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// fp16's smallest number is 2^-24; the gradient of a product's output below, beyond it.
 const TINY: f64 = 1.0 / (1_i64 << 30) as f64;
@@ -115,9 +115,10 @@ fn first_taken(outcomes: impl Iterator<Item = Outcome>, start: &Tensor) -> (Opti
 fn an_update_that_half_loses_is_kept_by_the_optimizer() {
     // Half of the distance from 1 to the next number below is 2.4e-4 in fp16 and 2.0e-3 in bf16.
     let (rate, gradient, steps) = (1e-4, 1.0, 100);
-    let update = || Tensor::full([3], gradient, FLOAT);
+    let single = (Kind::Float, device());
+    let update = || Tensor::full([3], gradient, single);
     for half in [Kind::Half, Kind::BFloat16] {
-        let mut weights = Tensor::ones([3], (half, Device::Cpu));
+        let mut weights = Tensor::ones([3], (half, device()));
         for _ in 0..steps {
             weights -= update().to_kind(half) * rate;
         }
@@ -125,11 +126,11 @@ fn an_update_that_half_loses_is_kept_by_the_optimizer() {
     }
     let expected = 1.0 - rate * f64::from(steps);
     let near = |flat: &Tensor| numbers(flat).iter().all(|weight| (f64::from(*weight) - expected).abs() < 1e-5);
-    let flat = Tensor::ones([3], FLOAT);
+    let flat = Tensor::ones([3], single);
     let mut sgd = Sgd::new(&flat, 0.0, 0.0);
     (0..steps).for_each(|_| sgd.step(&flat, update(), rate, None));
     assert!(near(&flat), "{:?}", numbers(&flat));
-    let flat = Tensor::ones([3], FLOAT);
+    let flat = Tensor::ones([3], single);
     let mut adam = Adam::new(&flat, AdamConfig { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0 });
     (0..steps).for_each(|_| adam.step(&flat, update(), rate, None));
     assert!(near(&flat), "{:?}", numbers(&flat));

@@ -43,6 +43,11 @@ fn mixed() -> Vec<Precision> {
     if device().is_cuda() { vec![Precision::Bf16, Precision::Fp16] } else { vec![Precision::Bf16] }
 }
 
+/// Every kind of network in each of them.
+fn mixed_cases() -> Vec<(Case, Precision)> {
+    mixed().into_iter().flat_map(|precision| cases().map(|case| (case, precision))).collect()
+}
+
 /// A kind of network, what it learns, and how it is trained.
 struct Case {
     kind: NetworkKind,

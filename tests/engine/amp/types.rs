@@ -2,7 +2,7 @@
 //! casts, and at the kernels. In half precision every loss, softmax, search of neighbours, statistic of a norm,
 //! difference of second order and state of an optimizer must be fp32, and every other product must not.
 
-use super::{Case, SEED, cases, device, mixed, turn};
+use super::{Case, SEED, device, mixed_cases, turn};
 use sgas::model::NetworkKind;
 use sgas::ops::Mode;
 use sgas::optim::{Adam, AlphaConfig, Optimizer, OptimizerKind, WeightConfig};
@@ -66,7 +66,7 @@ fn holds(arrival: &Arrival, role: Role) -> bool {
 
 /// The distances between points are the only products of batches of matrices on clouds.
 fn is_distance(arrival: &Arrival) -> bool {
-    arrival.name == "aten::bmm" && !arrival.backward
+    ["aten::bmm", "aten::baddbmm"].contains(&arrival.name.as_str()) && !arrival.backward
 }
 
 /// What arrives in another type than the list says.
@@ -89,7 +89,7 @@ fn ahead(batch: &sgas::batch::Batch) -> Ahead<'_> {
 }
 
 /// What arrives in a step of the alphas and one of the weights.
-fn search(case: &Case, precision: Precision) -> Option<Vec<Arrival>> {
+pub(super) fn search(case: &Case, precision: Precision) -> Option<Vec<Arrival>> {
     let mut model = case.supernet()?;
     let mut bilevel = Bilevel::new(&*model, case.task, &WeightConfig::default(), &AlphaConfig::default(), precision);
     let batch = case.batch(0);
@@ -100,7 +100,7 @@ fn search(case: &Case, precision: Precision) -> Option<Vec<Arrival>> {
     Some(recorded(steps).unwrap().1)
 }
 
-fn train(case: &Case, precision: Precision) -> Vec<Arrival> {
+pub(super) fn train(case: &Case, precision: Precision) -> Vec<Arrival> {
     let model = case.network();
     let loss = LossConfig { auxiliary_weight: 0.4, label_smoothing: 0.1 };
     let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, loss);
@@ -121,26 +121,21 @@ fn assert_listed(what: &str, case: &Case, kernels: bool, arrivals: &[Arrival]) {
     if on_clouds {
         seen(Role::Neighbours, false);
     }
-    // CUDA's backward passes run on a thread of their own, which is not recorded.
-    if !device().is_cuda() {
-        seen(Role::Product, true);
-        seen(if kernels { Role::Kernel } else { Role::Norm }, true);
-    }
+    seen(Role::Product, true);
+    seen(if kernels { Role::Kernel } else { Role::Norm }, true);
 }
 
 #[test]
 fn in_half_precision_the_listed_computations_are_fp32_and_the_other_products_are_not() {
     let _turn = turn();
-    for (case, precision) in cases().iter().flat_map(|case| mixed().into_iter().map(move |precision| (case, precision)))
-    {
+    for (case, precision) in &mixed_cases() {
         for kernels in [true, false] {
-            if kernels && device().is_cuda() {
-                continue;
-            }
             let _path = (!kernels).then(TensorPath::enter);
             let named = |what: &str| format!("{what} of {:?} in {}, kernels {kernels}", case.kind, precision.name());
-            assert_listed(&named("training"), case, kernels, &train(case, precision));
-            if let Some(arrivals) = search(case, precision) {
+            // CUDA has no kernels of the bridge, but operations that it composes of libtorch's.
+            let kernels = kernels && !device().is_cuda();
+            assert_listed(&named("training"), case, kernels, &train(case, *precision));
+            if let Some(arrivals) = search(case, *precision) {
                 assert_listed(&named("search"), case, kernels, &arrivals);
                 // Of the alphas; on the kernels' path no other is libtorch's.
                 assert!(calls(&arrivals, Role::Softmax, false) >= 2, "{}", named("search"));
@@ -152,11 +147,10 @@ fn in_half_precision_the_listed_computations_are_fp32_and_the_other_products_are
 #[test]
 fn the_gradient_of_second_order_is_fp32_throughout() {
     let _turn = turn();
-    for case in cases() {
+    for (case, precision) in &mixed_cases() {
         let Some(mut model) = case.supernet() else { continue };
         let (weights, alphas) = (WeightConfig::default(), AlphaConfig::default());
-        let mut bilevel =
-            Bilevel::new(&*model, case.task, &weights, &alphas, Precision::Bf16).of_order(AlphaOrder::Second);
+        let mut bilevel = Bilevel::new(&*model, case.task, &weights, &alphas, *precision).of_order(AlphaOrder::Second);
         let batch = case.batch(0);
         let step = || bilevel.step_alphas(&mut *model, &batch, &ahead(&batch)).unwrap();
         let (_, arrivals) = recorded(step).unwrap();
@@ -169,12 +163,12 @@ fn the_gradient_of_second_order_is_fp32_throughout() {
 #[test]
 fn gradients_reach_the_optimizers_in_fp32_and_so_does_their_state() {
     let _turn = turn();
-    for case in cases() {
+    for (case, precision) in mixed_cases() {
         let model = case.network();
         let flat = model.weights().parameters.flat();
         let batch = case.batch(0);
-        let logits = sgas::model::forward(&*model, &batch, Mode::TRAINING, Precision::Bf16).unwrap().logits;
-        assert_eq!(logits.kind(), Kind::BFloat16);
+        let logits = sgas::model::forward(&*model, &batch, Mode::TRAINING, precision).unwrap().logits;
+        assert_eq!(logits.kind(), if precision == Precision::Bf16 { Kind::BFloat16 } else { Kind::Half });
         let loss = case.task.loss(&logits, batch.target());
         let leaves: Vec<&Tensor> = model.weights().parameters.iter().map(|(_, leaf)| leaf).collect();
         let gradients = Tensor::run_backward(&[&loss], &leaves, true, false);
