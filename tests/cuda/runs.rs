@@ -22,7 +22,9 @@ struct Kind {
 const POINTS: Kind = Kind {
     data: "--kind shapes --train 40 --test 20 --points 64",
     task: "points",
-    search: Some("--set data.points=48 --set model.channels=4 --set point.embedding=16 --set search.epochs=3 --batch 8"),
+    search: Some(
+        "--set data.points=48 --set model.channels=4 --set point.embedding=16 --set search.epochs=3 --batch 8",
+    ),
     train: "--set data.points=48 --set model.channels=4 --set point.embedding=16 --set train.epochs=3 --batch 8",
 };
 

@@ -3,7 +3,7 @@
 
 use super::{assert_equal, batch, cell, numbers, spec, turn};
 use sgas::batch::{Batch, PointBatch};
-use sgas::cell::{Cell, CellEdge, Content};
+use sgas::cell::{Cell, CellEdge, Content, DropPath};
 use sgas::genotype::SpaceName;
 use sgas::model::{self, Learn, Model, SearchModel};
 use sgas::ops::{Mode, Operation, State};
@@ -86,7 +86,8 @@ fn copied(is_identity: bool, units: i64, mode: Mode) -> Tensor {
     let edge = CellEdge { source: 0, content: Content::Fixed(Box::new(Copy { is_identity })) };
     let preprocess: [Box<dyn Operation<()>>; 2] = [true, true].map(|is_identity| Box::new(Copy { is_identity }) as _);
     let ones = || Tensor::ones([2 * units, 3], (Kind::Float, Device::Cpu));
-    Cell::new(preprocess, vec![vec![edge]], vec![2]).forward(&[ones(), ones()], &(), &[], units, mode)
+    let mut masks = DropPath::new(mode.drop_path(), units, 1, Device::Cpu);
+    Cell::new(preprocess, vec![vec![edge]], vec![2]).forward(&[ones(), ones()], &(), None, &mut masks, mode)
 }
 
 #[test]
@@ -209,7 +210,8 @@ fn loss_scaling_does_not_change_a_clean_step() {
         let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, LossConfig::default());
         step.precision = Precision::Fp32;
         Key::new(1, Purpose::WeightStep).seed_torch();
-        let norm = step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().outcome.read().gradient_norm.unwrap();
+        let norm =
+            step.run(&*model, TASK, &batch(), Mode::TRAINING, 0.1).unwrap().outcome.read().gradient_norm.unwrap();
         (norm, model.weights().parameters.flat().detach().copy())
     };
     // The scale is a power of two, so multiplying and dividing by it rounds nothing; were the norm taken before

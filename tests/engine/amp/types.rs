@@ -66,7 +66,7 @@ fn holds(arrival: &Arrival, role: Role) -> bool {
 
 /// The distances between points are the only products of batches of matrices on clouds.
 fn is_distance(arrival: &Arrival) -> bool {
-    arrival.name == "aten::bmm" && !arrival.backward
+    ["aten::bmm", "aten::baddbmm"].contains(&arrival.name.as_str()) && !arrival.backward
 }
 
 /// What arrives in another type than the list says.
