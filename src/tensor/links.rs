@@ -23,7 +23,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Links {
     lists: LinkLists,
     /// What the composed operations need, from the first one that does.
-    plain: OnceCell<Plain>,
+    plain: OnceCell<Box<Plain>>,
     /// Names a graph that comes again and again.
     name: Option<u64>,
 }
@@ -93,8 +93,10 @@ impl Links {
     /// The same links; memory is shared.
     #[must_use]
     pub fn share(&self) -> Self {
-        let plain =
-            self.plain.get().map_or_else(OnceCell::new, |plain| OnceCell::from(plain.map(Tensor::shallow_clone)));
+        let plain = self
+            .plain
+            .get()
+            .map_or_else(OnceCell::new, |plain| OnceCell::from(Box::new(plain.map(Tensor::shallow_clone))));
         Self { lists: self.lists.map(Tensor::shallow_clone), plain, name: self.name }
     }
 
@@ -106,7 +108,7 @@ impl Links {
         }
         let to_device = |tensor: &Tensor| upload(tensor, device);
         let moved = || {
-            let plain = OnceCell::from(self.plain().map(to_device));
+            let plain = OnceCell::from(Box::new(self.plain().map(to_device)));
             Self { lists: self.lists.map(to_device), plain, name: self.name }
         };
         let Some(name) = self.name.filter(|_| device.is_cuda()) else { return moved() };
@@ -175,7 +177,7 @@ impl Links {
     }
 
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| Plain::new(&self.lists))
+        self.plain.get_or_init(|| Box::new(Plain::new(&self.lists)))
     }
 }
 
