@@ -227,6 +227,10 @@ impl DropPath {
         let mut shape = vec![1; apart.len()];
         shape[0] = self.units;
         let mask = mask.view(shape.as_slice()).to_kind(x.kind());
-        if size[0] == self.units { x * mask.squeeze_dim(1) } else { (x.view(apart.as_slice()) * mask).view(size.as_slice()) }
+        if size[0] == self.units {
+            x * mask.squeeze_dim(1)
+        } else {
+            (x.view(apart.as_slice()) * mask).view(size.as_slice())
+        }
     }
 }

@@ -108,13 +108,7 @@ impl Scaler {
         }
         let mut found = Tensor::zeros([1], (Kind::Float, gradient.device()));
         gradient.internal_amp_non_finite_check_and_unscale(&mut found, &self.scale.reciprocal());
-        let _ = self.scale.internal_amp_update_scale_(
-            &mut self.clean_steps,
-            &found,
-            GROWTH,
-            BACKOFF,
-            self.growth_interval,
-        );
+        let _ = self.scale.internal_amp_update_scale_(&self.clean_steps, &found, GROWTH, BACKOFF, self.growth_interval);
         Some(Skip { flag: found.squeeze(), goes_on: true })
     }
 }

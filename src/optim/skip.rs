@@ -15,7 +15,7 @@ impl Skip {
     /// Of a gradient with this norm, 0-dimensional: skipped where it is not finite, and then the run ends.
     pub fn broken(norm: &Tensor) -> Self {
         // inf - inf and NaN - NaN are NaN, which equals nothing.
-        Self { flag: (norm - norm).ne(0.0).to_kind(Kind::Float), goes_on: false }
+        Self { flag: norm.g_sub(norm).ne(0.0).to_kind(Kind::Float), goes_on: false }
     }
 
     /// Makes a step, and brings `tensors` back to what they were where it is to be skipped. NaN that the step made

@@ -127,8 +127,7 @@ mod tests {
         let step = |step, loss, scale| Event::Step { epoch: 3, step, steps: 3, loss, loss_scale: Some(scale) };
         let skipped = Some(crate::optim::NonFinite::NotANumber);
         let scale = Event::LossScale { epoch: 3, step: 2, of: Learner::Weights, skipped, scale: 32768.0 };
-        let expected =
-            [step(1, 4.0, 65536.0), scale, step(2, f64::INFINITY, 32768.0), step(3, 2.0, 32768.0)];
+        let expected = [step(1, 4.0, 65536.0), scale, step(2, f64::INFINITY, 32768.0), step(3, 2.0, 32768.0)];
         assert_eq!(ear.0, expected);
         assert_eq!(ledger.into_scaling().skipped_steps(), 1);
     }

@@ -96,8 +96,7 @@ impl Numbers {
             Err(_) if self.scale >= SMALLEST_SCALE => {}
             Err(_) => {
                 let lost = "the loss scale fell to nothing: every gradient overflows in half precision";
-                return Err(Error::run(lost)
-                    .with_hint("lower weights.learning_rate, or use --amp bf16 or no --amp"));
+                return Err(Error::run(lost).with_hint("lower weights.learning_rate, or use --amp bf16 or no --amp"));
             }
             Ok(norm) => {
                 finite(&format!("{learned}gradient's norm"), norm)?;

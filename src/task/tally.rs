@@ -175,7 +175,10 @@ mod tests {
     use crate::batch::PointBatch;
 
     fn batch(labels: &[i64]) -> Batch {
-        Batch::Points(PointBatch { points: Tensor::zeros([1], tch::kind::FLOAT_CPU), labels: Tensor::from_slice(labels) })
+        Batch::Points(PointBatch {
+            points: Tensor::zeros([1], tch::kind::FLOAT_CPU),
+            labels: Tensor::from_slice(labels),
+        })
     }
 
     /// Logits that predict these classes of six.

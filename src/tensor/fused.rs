@@ -1,7 +1,8 @@
-//! Which way a computation takes: the bridge's fused kernels on a CPU, plain tensor operations elsewhere.
+//! Which way a computation takes: the bridge's fused kernels on a CPU, libtorch's operators elsewhere, single or
+//! composed.
 //!
-//! Both are the same function. Tests hold the plain path, which CUDA takes, against the golden files too: they
-//! switch the kernels off with [`TensorPath`].
+//! Both are the same function. Tests hold the second way, which CUDA takes, against the golden files too: they switch
+//! the kernels off with [`TensorPath`].
 
 use crate::error::Result;
 use std::cell::Cell;

@@ -23,7 +23,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Links {
     lists: LinkLists,
     /// What the composed operations need, from the first one that does.
-    plain: OnceCell<Plain>,
+    plain: OnceCell<Box<Plain>>,
     /// Names a graph that comes again and again.
     name: Option<u64>,
 }
@@ -42,8 +42,8 @@ struct Plain {
     unreached: Tensor,
     /// 1 less the links from every node to itself, fp32 (N, 1).
     missing: Tensor,
-    /// 1 / sqrt(links from others + 1), fp32 (N, 1), and its square.
-    roots: [Tensor; 2],
+    /// 1 / sqrt(links from others + 1), fp32 (N, 1).
+    root: Tensor,
 }
 
 impl Plain {
@@ -57,13 +57,12 @@ impl Plain {
         };
         let looped = Adjacency::new(stored.nodes(), &nodes.clone().flat_map(from_others).collect::<Vec<_>>());
         let unreached: Vec<bool> = nodes.map(|node| stored.sources_of(node).is_empty()).collect();
-        let root = lists.root().unsqueeze(1);
         Self {
             stored: PlainLists::new(&stored),
             looped: PlainLists::new(&looped),
             unreached: Tensor::from_slice(&unreached).unsqueeze(1),
             missing: lists.excess().neg().unsqueeze(1),
-            roots: [root.shallow_clone(), root.square()],
+            root: lists.root().unsqueeze(1),
         }
     }
 
@@ -73,7 +72,7 @@ impl Plain {
             looped: self.looped.map(&change),
             unreached: change(&self.unreached),
             missing: change(&self.missing),
-            roots: self.roots.each_ref().map(&change),
+            root: change(&self.root),
         }
     }
 }
@@ -94,7 +93,10 @@ impl Links {
     /// The same links; memory is shared.
     #[must_use]
     pub fn share(&self) -> Self {
-        let plain = self.plain.get().map_or_else(OnceCell::new, |plain| OnceCell::from(plain.map(Tensor::shallow_clone)));
+        let plain = self
+            .plain
+            .get()
+            .map_or_else(OnceCell::new, |plain| OnceCell::from(Box::new(plain.map(Tensor::shallow_clone))));
         Self { lists: self.lists.map(Tensor::shallow_clone), plain, name: self.name }
     }
 
@@ -106,7 +108,7 @@ impl Links {
         }
         let to_device = |tensor: &Tensor| upload(tensor, device);
         let moved = || {
-            let plain = OnceCell::from(self.plain().map(to_device));
+            let plain = OnceCell::from(Box::new(self.plain().map(to_device)));
             Self { lists: self.lists.map(to_device), plain, name: self.name }
         };
         let Some(name) = self.name.filter(|_| device.is_cuda()) else { return moved() };
@@ -134,13 +136,13 @@ impl Links {
     }
 
     fn plain_aggregate(&self, x: &Tensor, which: Aggregate) -> Tensor {
-        let Plain { stored, unreached, missing, roots: [root, share], .. } = self.plain();
+        let Plain { stored, unreached, missing, root, .. } = self.plain();
         let wide = widen(x);
         let as_wide = |factor: &Tensor| factor.to_kind(wide.kind());
         let sum = |x: &Tensor| done(composed::link_sum(x, stored));
         let aggregate = match which {
             Aggregate::Sum => sum(&wide),
-            Aggregate::Mean => sum(&wide).addcmul(&wide, &as_wide(missing)) * as_wide(share),
+            Aggregate::Mean => sum(&wide).addcmul(&wide, &as_wide(missing)) * as_wide(root).square(),
             Aggregate::NormalizedSum => {
                 let scaled = &wide * as_wide(root);
                 sum(&scaled).addcmul(&scaled, &as_wide(missing)) * as_wide(root)
@@ -175,13 +177,13 @@ impl Links {
     }
 
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| Plain::new(&self.lists))
+        self.plain.get_or_init(|| Box::new(Plain::new(&self.lists)))
     }
 }
 
-/// The greatest of the values of the links (E, C) into each node; whatever for one without.
+/// The greatest of the values of the links (E, C) into each node; -inf for one without.
 fn maximum(values: &Tensor, links: &PlainLists) -> Tensor {
-    done(composed::link_maximum(values, links, 0.0))
+    done(composed::link_maximum(values, links))
 }
 
 /// What sums are made in: fp64 as it is, all else as fp32.

@@ -73,7 +73,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_sum(x, &self.graph(), itself));
         }
-        self.gather(x, itself).sum_dim_intlist([1_i64].as_slice(), false, None)
+        summed(&self.gather(x, itself))
     }
 
     /// Mean over all neighbours, (R, C).
@@ -100,7 +100,7 @@ impl Neighbours {
         }
         let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
         let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
-        (self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)).sum_dim_intlist([1_i64].as_slice(), false, None)
+        summed(&(self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)))
     }
 
     /// Maximum over the neighbours j of norm(relu(target_i + source_j)); the norm's statistics run over all pairs
@@ -131,6 +131,13 @@ impl Neighbours {
         };
         Tensor::embedding(x, rows, -1, false, false)
     }
+}
+
+/// Sum over the neighbours, (R, k, C) → (R, C), of the same type; it is made in fp32. CUDA's autocast would put it out in
+/// fp32 too, and all that follows would be fp32.
+fn summed(x: &Tensor) -> Tensor {
+    let _as_they_come = done(Autocast::disabled(x.device()));
+    x.sum_dim_intlist([1_i64].as_slice(), false, None)
 }
 
 /// The first row of every cloud, int64 (B, 1, 1): the same at every search of a pass, so the last ones are kept.

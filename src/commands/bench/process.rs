@@ -75,6 +75,7 @@ mod tests {
         }
         assert!(!words(&BenchOptions::default(), Arithmetic::Fp32).iter().any(|word| word.contains("layout")));
         let global = |cudnn_benchmark| GlobalOptions {
+            deterministic: false,
             device: DeviceChoice::Auto,
             threads: Some(3),
             deterministic: false,

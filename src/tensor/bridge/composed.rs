@@ -57,7 +57,6 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
         values: *const C_tensor,
         lists: *const *const C_tensor,
-        empty: f64,
     ) -> *mut c_char;
     fn sgas_composed_link_attention(
         out: *mut *mut C_tensor,
@@ -137,34 +136,26 @@ pub fn link_sum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
 pub fn link_pairs(target: &Tensor, source: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
     // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
-    let [out] = tensors(|out| unsafe {
-        sgas_composed_link_pairs(out, target.as_ptr(), source.as_ptr(), lists.as_ptr())
-    })?;
+    let [out] =
+        tensors(|out| unsafe { sgas_composed_link_pairs(out, target.as_ptr(), source.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
 
-/// The greatest of the values of the links (E, C) into every node, (N, C); `empty` for a node without.
-pub fn link_maximum(values: &Tensor, links: &PlainLists, empty: f64) -> Result<Tensor> {
+/// The greatest of the values of the links (E, C) into every node, (N, C); -inf for a node without.
+pub fn link_maximum(values: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
     // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
-    let [out] = tensors(|out| unsafe { sgas_composed_link_maximum(out, values.as_ptr(), lists.as_ptr(), empty) })?;
+    let [out] = tensors(|out| unsafe { sgas_composed_link_maximum(out, values.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
 
 /// One head of graph attention along links of which every node has one at least: (N, C) features and (N) scores, in
 /// fp32 or fp64.
-pub fn link_attention(
-    x: &Tensor,
-    target: &Tensor,
-    source: &Tensor,
-    links: &PlainLists,
-    slope: f64,
-) -> Result<Tensor> {
+pub fn link_attention(x: &Tensor, target: &Tensor, source: &Tensor, links: &PlainLists, slope: f64) -> Result<Tensor> {
     let lists = links.pointers();
     let (x, target, source) = (x.as_ptr(), target.as_ptr(), source.as_ptr());
     // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
-    let [out] =
-        tensors(|out| unsafe { sgas_composed_link_attention(out, x, target, source, lists.as_ptr(), slope) })?;
+    let [out] = tensors(|out| unsafe { sgas_composed_link_attention(out, x, target, source, lists.as_ptr(), slope) })?;
     Ok(out)
 }
 

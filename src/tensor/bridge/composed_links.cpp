@@ -29,13 +29,14 @@ variable_list all(const Lists& lists, variable_list first = {}) {
   return first;
 }
 
-at::Tensor reduced(const at::Tensor& values, const at::Tensor& offsets, const char* how, double empty) {
-  // The lists are sound by construction, and looking at them would wait for the device.
-  return at::segment_reduce(values, how, {}, {}, offsets, 0, true, empty);
+// 0 or, of a maximum, -inf for a node without links. The lists are sound by construction, and to look at them would mean
+// waiting for the device.
+at::Tensor reduced(const at::Tensor& values, const at::Tensor& offsets, const char* how) {
+  return at::segment_reduce(values, how, {}, {}, offsets, 0, /*unsafe=*/true);
 }
 
 at::Tensor sum(const at::Tensor& values, const at::Tensor& offsets) {
-  return reduced(values, offsets, "sum", 0);
+  return reduced(values, offsets, "sum");
 }
 
 // The gradient of x_source of every link, from that of the links: by source.
@@ -75,6 +76,27 @@ struct LinkPairs : torch::autograd::Function<LinkPairs> {
   }
 };
 
+// The greatest of the values of the links (E, C) into each node, (N, C); -inf for one without. Equal ones share the
+// gradient. (libtorch's own gradient of this reduction was wrong on a CPU, seen in 2.11.)
+struct LinkMaximum : torch::autograd::Function<LinkMaximum> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& values, const Lists& lists) {
+    const auto greatest = reduced(values, lists.incoming, "max");
+    ctx->save_for_backward({values, greatest, lists.incoming, lists.targets});
+    return greatest;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto saved = ctx->get_saved_variables();
+    const auto &values = saved[0], &greatest = saved[1], &incoming = saved[2], &targets = saved[3];
+    const auto wide = as_type(grads[0], at::kFloat).scalar_type();
+    const auto are_greatest = values.eq(greatest.index_select(0, targets)).to(wide);
+    // At least 1, so that nothing is divided by 0 where there are no links.
+    const auto share = as_type(grads[0], wide) / sum(are_greatest, incoming).clamp_min_(1);
+    return {as_type(are_greatest * share.index_select(0, targets), values.scalar_type()), {}};
+  }
+};
+
 // Σ_j w_ij·x_j with w_i = softmax_j(LeakyReLU(target_i + source_j)) over the links into a node: (N, C), (N) and (N) in
 // fp32.
 struct LinkAttention : torch::autograd::Function<LinkAttention> {
@@ -83,7 +105,7 @@ struct LinkAttention : torch::autograd::Function<LinkAttention> {
     const auto scores =
         (target.index_select(0, lists.targets) + source.index_select(0, lists.sources)).unsqueeze(1);
     const auto bent = at::leaky_relu(scores, slope);
-    const auto greatest = reduced(bent, lists.incoming, "max", 0).index_select(0, lists.targets);
+    const auto greatest = reduced(bent, lists.incoming, "max").index_select(0, lists.targets);
     const auto powers = (bent - greatest).exp_();
     const auto weights = powers / sum(powers, lists.incoming).index_select(0, lists.targets);
     const auto messages = x.index_select(0, lists.sources);
@@ -133,13 +155,10 @@ char* sgas_composed_link_pairs(
   });
 }
 
-// The greatest of the values of the links (E, C) into each node, `empty` where there are none; by libtorch's own
-// gradient, which shares itself out to equal ones.
-char* sgas_composed_link_maximum(
-    at::Tensor** out, const at::Tensor* values, const at::Tensor* const* lists, double empty) {
+char* sgas_composed_link_maximum(at::Tensor** out, const at::Tensor* values, const at::Tensor* const* lists) {
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
-    sgas::give(out, sgas::reduced(*values, sgas::checked(lists).incoming, "max", empty));
+    sgas::give(out, sgas::LinkMaximum::apply(*values, sgas::checked(lists)));
   });
 }
 

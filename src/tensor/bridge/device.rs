@@ -131,7 +131,9 @@ pub fn are_products_exact() -> Result<bool> {
 pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
     match (tensor.device(), device) {
         // SAFETY: the tensor outlives the call.
-        (Device::Cpu, Device::Cuda(index)) => check_tensor(|out| unsafe { sgas_upload(out, tensor.as_ptr(), cuda_index(index)) }),
+        (Device::Cpu, Device::Cuda(index)) => {
+            check_tensor(|out| unsafe { sgas_upload(out, tensor.as_ptr(), cuda_index(index)) })
+        }
         _ => tensor.to_device(device),
     }
 }
