@@ -70,7 +70,7 @@ struct LinkPairs : torch::autograd::Function<LinkPairs> {
     check_first_order();
     const auto lists = lists_of(ctx->get_saved_variables(), 0);
     // Sums of half numbers are made in fp32.
-    const auto wide = as_type(grads[0], at::kFloat);
+    const auto wide = widen(grads[0]);
     const auto narrow = [&](const at::Tensor& sums) { return as_type(sums, grads[0].scalar_type()); };
     return {narrow(sum(wide, lists.incoming)), narrow(to_sources(wide, lists)), {}};
   }
@@ -89,10 +89,10 @@ struct LinkMaximum : torch::autograd::Function<LinkMaximum> {
     check_first_order();
     const auto saved = ctx->get_saved_variables();
     const auto &values = saved[0], &greatest = saved[1], &incoming = saved[2], &targets = saved[3];
-    const auto wide = as_type(grads[0], at::kFloat).scalar_type();
-    const auto are_greatest = values.eq(greatest.index_select(0, targets)).to(wide);
+    const auto grad = widen(grads[0]);
+    const auto are_greatest = values.eq(greatest.index_select(0, targets)).to(grad.scalar_type());
     // At least 1, so that nothing is divided by 0 where there are no links.
-    const auto share = as_type(grads[0], wide) / sum(are_greatest, incoming).clamp_min_(1);
+    const auto share = grad / sum(are_greatest, incoming).clamp_min_(1);
     return {as_type(are_greatest * share.index_select(0, targets), values.scalar_type()), {}};
   }
 };

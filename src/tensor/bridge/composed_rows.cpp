@@ -11,7 +11,7 @@ namespace {
 struct UnitLength : torch::autograd::Function<UnitLength> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, double smallest) {
     const NoAutocast no_autocast;
-    const auto length = at::norm(x, 2, {1}, true, as_type(x, at::kFloat).scalar_type());
+    const auto length = at::norm(x, 2, {1}, true, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
     const auto divisor = length.clamp_min(smallest);
     // The quotient of half and fp32 is fp32.
     const auto y = at::div(x, divisor);
