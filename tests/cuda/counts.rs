@@ -30,9 +30,9 @@ impl Counts {
     }
 }
 
-/// All counts of a process, in order; none where the file is not there, as on a GPU.
+/// All counts of a process, in order.
 pub fn read(path: &Path) -> Vec<Counts> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = std::fs::read_to_string(path).unwrap();
     let mut all = Vec::new();
     let mut current = Counts::default();
     for line in text.lines() {

@@ -9,6 +9,8 @@ mod runs;
 mod stand_in;
 
 use assert_cmd::Command;
+use sgas::tensor::bridge::device::load_cuda;
+use sgas::tensor::bridge::machine::cuda_config;
 use std::path::Path;
 
 /// True where there is a CUDA device, or its stand-in; else says why a test is skipped.
@@ -18,6 +20,19 @@ fn has_cuda() -> bool {
         println!("skipped: SGAS_TEST_DEVICE is not cuda; `make test` runs these tests on a stand-in for CUDA");
     }
     asked
+}
+
+/// True where that device is the stand-in, which fills memory, counts and checks; else says why a test is skipped.
+fn has_stand_in() -> bool {
+    if !has_cuda() {
+        return false;
+    }
+    load_cuda().expect("SGAS_TEST_DEVICE=cuda needs libtorch_cuda.so on the LD_LIBRARY_PATH");
+    let is_stand_in = cuda_config().unwrap().contains("stand-in");
+    if !is_stand_in {
+        println!("skipped: this is a GPU, and only its stand-in fills memory, counts and checks");
+    }
+    is_stand_in
 }
 
 /// True where the long tests are asked for too; else says how.

@@ -67,10 +67,10 @@ fn whole_way(kind: &Kind, precision: &str) {
     let line = format!("train --config smoke/train-{task} {data} {network} {} {amp} --out trained", kind.train);
     run(folder.path(), &line);
     assert_learned(&folder.path().join("trained"));
-    let report: Value = serde_json::from_str(&run(folder.path(), &format!("eval --run trained --json"))).unwrap();
+    let report: Value = serde_json::from_str(&run(folder.path(), "eval --run trained --json")).unwrap();
     assert!(report["loss"].as_f64().unwrap().is_finite() && report["samples"].as_u64() > Some(0), "{report}");
     run(folder.path(), &format!("data synth files {}", kind.data));
-    run(folder.path(), &format!("predict --run trained --input files --output predicted.csv"));
+    run(folder.path(), "predict --run trained --input files --output predicted.csv");
     assert!(folder.path().join("predicted.csv").exists());
 }
 

@@ -1,8 +1,8 @@
 //! The stand-in itself: it finds what a GPU would do wrong, and counts what a GPU would be given.
 
 use crate::counts::{Counts, read};
-use crate::has_cuda;
-use sgas::tensor::bridge::device::{load_cuda, synchronize};
+use crate::has_stand_in;
+use sgas::tensor::bridge::device::synchronize;
 use sgas::tensor::bridge::profile::profiled;
 use sgas::tensor::bridge::types::recorded;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,22 +11,13 @@ use tch::{Device, IndexOp, Kind, Tensor};
 
 const CUDA: Device = Device::Cuda(0);
 
-/// True where this process computes on the stand-in; on a GPU memory is not filled and nothing is counted.
-fn is_loaded() -> bool {
-    let asked = has_cuda();
-    if asked {
-        load_cuda().expect("SGAS_TEST_DEVICE=cuda needs libtorch_cuda.so on the LD_LIBRARY_PATH");
-    }
-    asked
-}
-
 fn ones(size: &[i64], device: Device) -> Tensor {
     Tensor::ones(size, (Kind::Float, device))
 }
 
 #[test]
 fn tensors_of_two_devices_do_not_meet() {
-    if !is_loaded() {
+    if !has_stand_in() {
         return;
     }
     for meet in [
@@ -46,7 +37,7 @@ fn tensors_of_two_devices_do_not_meet() {
 
 #[test]
 fn fresh_memory_is_not_a_number() {
-    if is_loaded() {
+    if has_stand_in() {
         let numbers = [Kind::Float, Kind::Half, Kind::BFloat16].map(|kind| Tensor::empty([3, 5], (kind, CUDA)));
         assert!(numbers.iter().all(|fresh| fresh.isnan().all().int64_value(&[]) == 1));
         assert_eq!(Tensor::empty([2], (Kind::Int64, CUDA)).sum(Kind::Int64).int64_value(&[]), -2);
@@ -55,7 +46,7 @@ fn fresh_memory_is_not_a_number() {
 
 #[test]
 fn views_share_memory_and_results_do_not() {
-    if is_loaded() {
+    if has_stand_in() {
         let whole = Tensor::zeros([4, 2], (Kind::Float, CUDA));
         let _ = whole.i(1).fill_(1.0);
         let _ = whole.view([8]).narrow(0, 6, 2).fill_(2.0);
@@ -67,7 +58,7 @@ fn views_share_memory_and_results_do_not() {
 /// Autograd computes a GPU's backward passes on a thread of its own: the records see it.
 #[test]
 fn backward_passes_are_recorded() {
-    if !is_loaded() {
+    if !has_stand_in() {
         return;
     }
     let step = || {
@@ -86,26 +77,26 @@ fn backward_passes_are_recorded() {
     assert_eq!(profiled(|| ()).unwrap().1, []);
 }
 
-/// What a process of its own counted, in which [`counted_steps`] ran.
-fn counted() -> Option<Vec<Counts>> {
+/// A test of this file that is to run in a process of its own, with other settings of the stand-in.
+fn alone(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("stand_in::{test}"), "--ignored", "--nocapture"]);
+    command
+}
+
+/// What [`counted_steps`] took.
+fn counted() -> Vec<Counts> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("counts");
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "stand_in::counted_steps", "--ignored", "--nocapture"]);
-    assert!(command.env("SGAS_STAND_IN_COUNTS", &path).status().unwrap().success());
-    let counts = read(&path);
-    if counts.is_empty() {
-        println!("skipped: operators are counted on the stand-in alone");
-        return None;
-    }
-    Some(counts)
+    assert!(alone("counted_steps").env("SGAS_STAND_IN_COUNTS", &path).output().unwrap().status.success());
+    read(&path)
 }
 
 /// Steps whose counts [`waits_are_told_from_what_goes_on_by_itself`] knows.
 #[test]
 #[ignore = "runs in a process of its own"]
 fn counted_steps() {
-    assert!(is_loaded());
+    assert!(has_stand_in());
     let host = ones(&[8, 3], Device::Cpu);
     let pinned = host.pin_memory(CUDA);
     assert!(pinned.is_pinned(CUDA) && !host.is_pinned(CUDA));
@@ -130,10 +121,10 @@ fn counted_steps() {
 
 #[test]
 fn waits_are_told_from_what_goes_on_by_itself() {
-    if !has_cuda() {
+    if !has_stand_in() {
         return;
     }
-    let Some(counts) = counted() else { return };
+    let counts = counted();
     // The first ends what was prepared, the last the process.
     let found: Vec<(u64, u64)> =
         counts[1..counts.len() - 1].iter().map(|counts| (counts.calls(), counts.stops())).collect();
@@ -141,4 +132,31 @@ fn waits_are_told_from_what_goes_on_by_itself() {
     // that lies scattered; a mask and the rows that it picks; a copy to the host; a sum and its number.
     assert_eq!(found, [(1, 0), (0, 0), (1, 1), (1, 1), (1, 0), (1, 1), (2, 1), (1, 1), (2, 1)]);
     assert_eq!(counts[2].views.values().sum::<u64>(), 2);
+}
+
+/// fp16 reaches to 65504.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn a_number_beyond_fp16() {
+    assert!(has_stand_in());
+    let large = Tensor::full([2], 1e6, (Kind::Float, CUDA));
+    assert_eq!(large.to_kind(Kind::BFloat16).isfinite().all().int64_value(&[]), 1);
+    drop(large.to_kind(Kind::Half));
+}
+
+#[test]
+fn the_first_operator_that_makes_infinity_is_named() {
+    if !has_stand_in() {
+        return;
+    }
+    let said = |check: Option<&str>| {
+        let mut command = alone("a_number_beyond_fp16");
+        command.env_remove("SGAS_STAND_IN_CHECK").envs(check.map(|value| ("SGAS_STAND_IN_CHECK", value)));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains("running 1 test"), "{text}");
+        text
+    };
+    assert!(!said(None).contains("made NaN or infinity"));
+    assert!(said(Some("1")).contains("aten::copy_ made NaN or infinity of finite numbers"));
 }

@@ -78,7 +78,6 @@ mod tests {
             deterministic: false,
             device: DeviceChoice::Auto,
             threads: Some(3),
-            deterministic: false,
             cudnn_benchmark,
             verbosity: Verbosity::Normal,
         };

@@ -4,6 +4,7 @@
 #include <ATen/Functions.h>
 #include <torch/csrc/autograd/function.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -67,6 +68,23 @@ bool is_half(const c10::IValue& value) {
   return value.isTensor() && half(value.toTensor());
 }
 
+// True in a backward pass for numbers of fp16: by those that are beyond it loss scaling finds its scale.
+bool may_overflow(const torch::jit::Stack& stack, size_t count) {
+  const auto begin = stack.end() - static_cast<std::ptrdiff_t>(count);
+  return torch::autograd::get_current_node() != nullptr && std::any_of(begin, stack.end(), is_half);
+}
+
+// Infinities that are masked afterwards: the greatest of no numbers, and a quotient by 0 in autograd's formula for norms.
+bool is_masked(const std::string& name) {
+  return name == "aten::segment_reduce" ||
+         (name == "aten::div.Tensor" && torch::autograd::get_current_node() != nullptr);
+}
+
+bool are_finite(const torch::jit::Stack& stack, size_t count) {
+  const auto begin = stack.end() - static_cast<std::ptrdiff_t>(count);
+  return std::all_of(begin, stack.end(), [](const c10::IValue& value) { return is_finite(value); });
+}
+
 }  // namespace
 
 void count(Cost cost, const std::string& name, int64_t bytes) {
@@ -76,8 +94,8 @@ void count(Cost cost, const std::string& name, int64_t bytes) {
   total.bytes += bytes;
 }
 
-// A line `at`, what they led up to, bytes held and the most that were held; then a line per operator: what it costs,
-// its name, calls, bytes that it read and wrote. Parted by tabs.
+// A line per operator: what it costs, its name, calls, bytes that it read and wrote. Then a line `at`: what they lead
+// up to, bytes held and the most that were held. Parted by tabs.
 void write_counts(const char* up_to) {
   static const char* const path = std::getenv("SGAS_STAND_IN_COUNTS");
   if (path == nullptr) {
@@ -107,26 +125,14 @@ int64_t bytes_of(const at::Tensor& tensor) {
   return elements * tensor.element_size();
 }
 
-// Two things are expected in backward passes alone: numbers beyond fp16, by which loss scaling finds its scale, and
-// quotients by 0, which autograd's formula for norms masks afterwards.
 FiniteCheck::FiniteCheck(const torch::jit::Stack& stack, size_t count, const std::string& name) : name(name) {
   static const bool is_wanted = std::getenv("SGAS_STAND_IN_CHECK") != nullptr;
-  if (!is_wanted) {
-    return;
-  }
-  const auto begin = stack.end() - static_cast<std::ptrdiff_t>(count);
-  const bool is_expected = torch::autograd::get_current_node() != nullptr &&
-                           (name == "aten::div.Tensor" || std::any_of(begin, stack.end(), is_half));
-  is_active = !is_expected && std::all_of(begin, stack.end(), [](const c10::IValue& value) { return is_finite(value); });
+  is_active = is_wanted && !may_overflow(stack, count) && !is_masked(name) && are_finite(stack, count);
 }
 
 void FiniteCheck::look_at_results(const torch::jit::Stack& stack, size_t count) const {
-  if (!is_active) {
-    return;
-  }
-  const auto begin = stack.end() - static_cast<std::ptrdiff_t>(count);
-  const bool finite = std::all_of(begin, stack.end(), [](const c10::IValue& value) { return is_finite(value); });
-  TORCH_CHECK(finite, name, " made NaN or infinity of finite numbers");
+  TORCH_CHECK(!is_active || may_overflow(stack, count) || are_finite(stack, count), name,
+              " made NaN or infinity of finite numbers");
 }
 
 }  // namespace stand_in

@@ -8,6 +8,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 #include <utility>
