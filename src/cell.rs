@@ -57,7 +57,7 @@ impl<C> Cell<C> {
         let mut states: Vec<State> = Vec::with_capacity(CELL_INPUTS + self.nodes.len());
         for (operation, input) in self.preprocess.iter().zip(inputs) {
             let features = operation.forward(&State::new(input.shallow_clone()), context, mode);
-            states.push(State::expecting(features, self.shares(states.len())));
+            states.push(self.state(states.len(), features));
         }
         let mut first_edge = 0;
         for (position, node) in self.nodes.iter().enumerate() {
@@ -67,7 +67,7 @@ impl<C> Cell<C> {
                 at_once(node, &states, context, mixture.map(|mixture| (mixture, position)), masks, mode)
             };
             first_edge += node.len();
-            states.push(State::expecting(sum, self.shares(states.len())));
+            states.push(self.state(states.len(), sum));
         }
         let outputs: Vec<&Tensor> = self.concat.iter().map(|&state| &states[state].features).collect();
         Tensor::cat(&outputs, 1)
@@ -78,17 +78,20 @@ impl<C> Cell<C> {
         self.nodes.iter().map(Vec::len).sum()
     }
 
-    /// What the operations on the edges from a state will ask it for.
-    fn shares(&self, source: usize) -> Vec<Shared> {
-        let mut shares = Vec::new();
-        for edge in self.nodes.iter().flatten().filter(|edge| edge.source == source) {
-            for share in edge.operations().flat_map(Operation::shares) {
-                if !shares.contains(share) {
-                    shares.push(*share);
-                }
+    /// A state with what the operations on the edges from it will ask it for.
+    fn state(&self, source: usize, features: Tensor) -> State<'_> {
+        let edges = self.nodes.iter().flatten().filter(|edge| edge.source == source);
+        let operations: Vec<&dyn Operation<C>> = edges.flat_map(CellEdge::operations).collect();
+        let mut shares: Vec<Shared> = Vec::new();
+        for share in operations.iter().flat_map(|operation| operation.shares()) {
+            if !shares.contains(share) {
+                shares.push(*share);
             }
         }
-        shares
+        // Where kernels of a CPU make them, maps are made one by one.
+        let together = !is_fused(&features);
+        let maps = operations.iter().filter(|_| together).flat_map(|operation| operation.maps()).collect();
+        State::expecting(features, shares, maps)
     }
 
     /// Keeps one primitive of a mixed edge and drops the others.

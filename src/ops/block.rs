@@ -1,6 +1,6 @@
 //! A block on every row, in the spaces of points and graphs: `conv_1x1`, and what brings a cell's inputs to its width.
 
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::layers::Block;
 use tch::Tensor;
 
@@ -9,6 +9,10 @@ pub struct RowBlock(pub Block);
 
 impl<C> Operation<C> for RowBlock {
     fn forward(&self, state: &State, _: &C, mode: Mode) -> Tensor {
-        self.0.forward(&state.features, mode.is_training())
+        state.block(&self.0, &state.features, mode.is_training())
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::of_block(Input::Features, &self.0)]
     }
 }

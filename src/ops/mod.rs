@@ -5,12 +5,13 @@ pub mod graph;
 pub mod image;
 pub mod point;
 mod skip;
+mod state;
 
 pub use block::RowBlock;
+pub use state::{Input, Map, State};
 
 use crate::tensor::links::Aggregate;
 use crate::tensor::mixture::Part;
-use std::cell::RefCell;
 use tch::Tensor;
 
 /// Training or evaluation, as layers see it.
@@ -60,55 +61,6 @@ pub enum Shared {
     Linked(Aggregate),
 }
 
-/// A state of a cell: its features, and what several operations compute of them, computed once.
-pub struct State {
-    /// The features, as the space lays them out (points and graphs: rows (R, C); images: (B, C, H, W), channels-last).
-    pub features: Tensor,
-    expected: Vec<Shared>,
-    shared: RefCell<Vec<(Shared, Tensor)>>,
-}
-
-impl State {
-    /// A state with nothing computed yet.
-    pub fn new(features: Tensor) -> Self {
-        Self::expecting(features, Vec::new())
-    }
-
-    /// The same, whose operations will ask for what is `expected`.
-    pub fn expecting(features: Tensor, expected: Vec<Shared>) -> Self {
-        Self { features, expected, shared: RefCell::default() }
-    }
-
-    /// What `compute` gives, from the first operation that asked for it.
-    pub fn shared(&self, what: Shared, compute: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-        self.shared_together(what, |features, _| vec![(what, compute(features))])
-    }
-
-    /// The same of what is cheaper to compute together: `compute` is told what the state's operations ask for, `what`
-    /// included, and gives that at least.
-    pub fn shared_together(
-        &self,
-        what: Shared,
-        compute: impl FnOnce(&Tensor, &[Shared]) -> Vec<(Shared, Tensor)>,
-    ) -> Tensor {
-        if let Some(tensor) = self.known(what) {
-            return tensor;
-        }
-        let mut wanted = self.expected.clone();
-        if !wanted.contains(&what) {
-            wanted.push(what);
-        }
-        let computed = compute(&self.features, &wanted);
-        self.shared.borrow_mut().extend(computed);
-        self.known(what).expect("what was asked for was computed")
-    }
-
-    fn known(&self, what: Shared) -> Option<Tensor> {
-        let shared = self.shared.borrow();
-        shared.iter().find(|(known, _)| *known == what).map(|(_, tensor)| tensor.shallow_clone())
-    }
-}
-
 /// A primitive with its weights. `C` is what it reads besides features: the space's context.
 pub trait Operation<C> {
     /// The new features of a node's edge.
@@ -122,6 +74,11 @@ pub trait Operation<C> {
     /// What it will ask its state for, where that is cheaper to compute together with what others ask for.
     fn shares(&self) -> &'static [Shared] {
         &[]
+    }
+
+    /// The linear maps of its state that it makes through the state, so that they can be made with those of others.
+    fn maps(&self) -> Vec<Map<'_>> {
+        Vec::new()
     }
 
     /// True for the identity, which drop path spares.

@@ -4,6 +4,7 @@
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
 
+use crate::tensor::bridge::composed::RowMaps;
 use crate::tensor::bridge::norm_mix::norm_mix;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::bridge::{self, norm};
@@ -77,7 +78,10 @@ impl Linear {
     /// row, (R, C_in / 2) → (R, C_out) each.
     pub fn forward_edges(&self, x: &Tensor) -> [Tensor; 2] {
         if !is_fused(x) {
-            return done(bridge::composed::edge_maps(x, &self.weight(), self.bias()));
+            let weight = self.weight();
+            let maps = RowMaps { pairs: vec![&weight], ..RowMaps::default() };
+            let [own, other] = done(maps.of(x)).pairs.swap_remove(0);
+            return [self.bias().map_or_else(|| own.shallow_clone(), |bias| &own + bias), other];
         }
         let [own, other] = self.halves();
         [linear(x, &(own - &other), self.bias()), linear(x, &other, None)]
@@ -264,6 +268,16 @@ impl ActivatedNorm {
     /// The norm's weights lie at `path`.
     pub fn new(path: &Path, channels: i64, activation: Activation) -> Self {
         Self { activation, norm: BatchNorm::new(path, channels) }
+    }
+
+    /// Whether the activation is ReLU.
+    pub fn is_rectified(&self) -> bool {
+        self.activation == Activation::Relu
+    }
+
+    /// The same of what the activation gave, where that is ReLU; else of what is to be activated.
+    pub fn after_relu(&self, x: &Tensor, training: bool) -> Tensor {
+        if self.is_rectified() { self.norm.forward(x, training) } else { self.forward(x.shallow_clone(), training) }
     }
 
     /// (R, C) → (R, C).

@@ -9,6 +9,7 @@ pub mod fused;
 pub mod init;
 pub mod layers;
 pub mod links;
+pub mod maps;
 pub mod mixture;
 pub mod multiply_adds;
 pub mod neighbours;

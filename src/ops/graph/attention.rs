@@ -1,6 +1,6 @@
 //! `gat` (Velickovic et al. 2018), one head.
 
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, columns};
 use crate::tensor::links::Links;
@@ -33,12 +33,16 @@ impl GraphAttention {
 
 impl Operation<Links> for GraphAttention {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let hidden = self.map.forward(&state.features);
+        let hidden = state.map(&self.map, &state.features);
         let vectors = Tensor::cat(&[&self.target, &self.source], 0).squeeze_dim(1);
         // Exponents need fp32.
         let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(Kind::Float);
         let [target, source] = columns(&scores);
         let attended = links.attention(&hidden, &target, &source, LEAKY_SLOPE);
         self.tail.forward(attended, mode.is_training())
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::plain(Input::Features, &self.map)]
     }
 }

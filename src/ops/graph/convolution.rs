@@ -1,7 +1,7 @@
 //! `semi_gcn` (Kipf and Welling 2017).
 
 use super::aggregate;
-use crate::ops::{Mode, Operation, Shared, State};
+use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::layers::{ActivatedNorm, Activation, Linear};
 use crate::tensor::links::{Aggregate, Links};
 use crate::tensor::parameters::Path;
@@ -26,10 +26,14 @@ impl GraphConvolution {
 impl Operation<Links> for GraphConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let sum = aggregate(state, links, Aggregate::NormalizedSum);
-        self.tail.forward(self.map.forward(&sum), mode.is_training())
+        self.tail.forward(state.map(&self.map, &sum), mode.is_training())
     }
 
     fn shares(&self) -> &'static [Shared] {
         &[Shared::Linked(Aggregate::NormalizedSum)]
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::plain(Input::Shared(Shared::Linked(Aggregate::NormalizedSum)), &self.map)]
     }
 }

@@ -1,7 +1,7 @@
 //! `mr_conv` (Li et al. 2019, DeepGCNs).
 
 use super::aggregate;
-use crate::ops::{Mode, Operation, Shared, State};
+use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::links::{Aggregate, Links};
 use crate::tensor::parameters::Path;
@@ -22,10 +22,14 @@ impl MaxRelativeConvolution {
 impl Operation<Links> for MaxRelativeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let relative = aggregate(state, links, Aggregate::RelativeMaximum);
-        self.block.forward_pair(&state.features, &relative, mode.is_training())
+        state.block_of_pair(&self.block, &relative, mode.is_training())
     }
 
     fn shares(&self) -> &'static [Shared] {
         &[Shared::Linked(Aggregate::RelativeMaximum)]
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::of_block(Input::Joined(Shared::Linked(Aggregate::RelativeMaximum)), &self.block)]
     }
 }

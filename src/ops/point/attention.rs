@@ -1,6 +1,6 @@
 //! `gat` (Velickovic et al. 2018), one head.
 
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, columns};
 use crate::tensor::neighbours::Neighbours;
@@ -26,12 +26,16 @@ impl GraphAttention {
 
 impl Operation<Neighbours> for GraphAttention {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let hidden = self.block.forward(&state.features, mode.is_training());
+        let hidden = state.block(&self.block, &state.features, mode.is_training());
         // (2, C): the target's half and the source's half.
         let attention = self.attention.view([2, -1]);
         // Exponents need fp32.
         let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(Kind::Float);
         let [target, source] = columns(&scores);
         neighbours.attention(&hidden, &target, &source, LEAKY_SLOPE)
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::of_block(Input::Features, &self.block)]
     }
 }

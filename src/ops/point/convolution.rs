@@ -1,7 +1,7 @@
 //! `semi_gcn` (Kipf and Welling 2017).
 
 use crate::ops::point::published::norm_output;
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
@@ -22,8 +22,12 @@ impl SemiGcn {
 
 impl Operation<Neighbours> for SemiGcn {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let hidden = self.block.forward(&state.features, mode.is_training());
+        let hidden = state.block(&self.block, &state.features, mode.is_training());
         let hidden = norm_output(hidden, neighbours.clouds);
         neighbours.mean(&hidden)
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::of_block(Input::Features, &self.block)]
     }
 }

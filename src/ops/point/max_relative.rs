@@ -1,6 +1,6 @@
 //! `mr_conv` (Li et al. 2019, DeepGCNs).
 
-use crate::ops::{Mode, Operation, Shared, State};
+use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
@@ -22,6 +22,10 @@ impl MaxRelativeConvolution {
 impl Operation<Neighbours> for MaxRelativeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let relative = state.shared(Shared::RelativeMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped) - x);
-        self.block.forward_pair(&state.features, &relative, mode.is_training())
+        state.block_of_pair(&self.block, &relative, mode.is_training())
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::of_block(Input::Joined(Shared::RelativeMaximum), &self.block)]
     }
 }

@@ -1,6 +1,6 @@
 //! `sage` (Hamilton et al. 2017, max aggregation) and `rel_sage`, which aggregates relative features.
 
-use crate::ops::{Mode, Operation, State};
+use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Linear, relu_unit_length};
 use crate::tensor::neighbours::Neighbours;
@@ -35,12 +35,16 @@ impl Sage {
 
 impl Operation<Neighbours> for Sage {
     fn forward(&self, state: &State, neighbours: &Neighbours, _: Mode) -> Tensor {
-        let mapped = self.message_map.forward(&state.features);
+        let mapped = state.map(&self.message_map, &state.features);
         let maximum = neighbours.maximum(&mapped, OwnPoint::Kept);
         let aggregated = match self.messages {
             Messages::Absolute => maximum,
             Messages::Relative => maximum - mapped,
         };
         relu_unit_length(&self.output_map.forward_pair(&state.features, &aggregated.relu()))
+    }
+
+    fn maps(&self) -> Vec<Map<'_>> {
+        vec![Map::plain(Input::Features, &self.message_map)]
     }
 }

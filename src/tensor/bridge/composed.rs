@@ -12,16 +12,18 @@ use torch_sys::C_tensor;
 
 use super::links::PlainLists;
 use super::norm::BatchNorm;
-use super::tensors;
+use super::{list_of_tensors, tensors};
 use crate::error::Result;
 
 unsafe extern "C" {
     fn sgas_composed_unit_length(out: *mut *mut C_tensor, x: *const C_tensor, smallest: f64) -> *mut c_char;
-    fn sgas_composed_edge_maps(
+    fn sgas_composed_row_maps(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
-        weight: *const C_tensor,
-        bias: *const C_tensor,
+        weights: *const *const C_tensor,
+        count: i64,
+        rectified: i64,
+        pairs: i64,
     ) -> *mut c_char;
     fn sgas_composed_weighted_sum(
         out: *mut *mut C_tensor,
@@ -75,12 +77,46 @@ pub fn unit_length(x: &Tensor, smallest: f64) -> Result<Tensor> {
     Ok(out)
 }
 
-/// With `weight` [U, V] (C_out, 2·C_in), the maps (U − V)·x + `bias` and V·x of every row of `x` (R, C_in), (R, C_out)
-/// each.
-pub fn edge_maps(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
-    let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr());
-    // SAFETY: the tensors outlive the call, which gives two.
-    tensors(|out| unsafe { sgas_composed_edge_maps(out, x.as_ptr(), weight.as_ptr(), bias) })
+/// The linear maps of rows `x` (R, C_in) by several weights, all to C_out channels, as one product.
+#[derive(Debug, Default)]
+pub struct RowMaps<'a> {
+    /// Weights W (C_out, C_in) of ReLU(W·x).
+    pub rectified: Vec<&'a Tensor>,
+    /// Weights W (C_out, C_in) of W·x.
+    pub plain: Vec<&'a Tensor>,
+    /// Weights [U, V] (C_out, 2·C_in) of pairs: (U − V)·x and V·x.
+    pub pairs: Vec<&'a Tensor>,
+}
+
+/// What [`RowMaps`] give, in the order of their weights, (R, C_out) each.
+#[derive(Debug)]
+pub struct MappedRows {
+    /// ReLU(W·x).
+    pub rectified: Vec<Tensor>,
+    /// W·x.
+    pub plain: Vec<Tensor>,
+    /// (U − V)·x and V·x.
+    pub pairs: Vec<[Tensor; 2]>,
+}
+
+impl RowMaps<'_> {
+    /// Of the rows `x`.
+    pub fn of(&self, x: &Tensor) -> Result<MappedRows> {
+        let [rectified, plain, pairs] = [&self.rectified, &self.plain, &self.pairs].map(Vec::len);
+        let weights = pointers(&[&self.rectified[..], &self.plain, &self.pairs].concat());
+        let [of_weights, of_rectified, of_pairs] = [weights.len(), rectified, pairs]
+            .map(|count| i64::try_from(count).expect("a list is shorter than i64::MAX"));
+        // SAFETY: the tensors outlive the call, `weights` holds as many as it says, and it gives one each and two for a
+        // pair.
+        let mut maps = list_of_tensors(weights.len() + pairs, |out| unsafe {
+            sgas_composed_row_maps(out, x.as_ptr(), weights.as_ptr(), of_weights, of_rectified, of_pairs)
+        })?
+        .into_iter();
+        let mut next = |count: usize| maps.by_ref().take(count).collect::<Vec<_>>();
+        let (rectified, plain, own, other) = (next(rectified), next(plain), next(pairs), next(pairs));
+        let pairs = own.into_iter().zip(other).map(|(own, other)| [own, other]).collect();
+        Ok(MappedRows { rectified, plain, pairs })
+    }
 }
 
 /// Which weight a part of a sum has: its place in a flat table, none where it stands as it is. Parts with a weight are

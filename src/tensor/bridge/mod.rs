@@ -67,6 +67,14 @@ fn tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char)
     Ok(some_tensors(call)?.map(|tensor| tensor.expect("a bridge function fills every place")))
 }
 
+/// The same from a function that gives as many as it is asked for.
+fn list_of_tensors(count: usize, call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<Vec<Tensor>> {
+    let mut places = vec![std::ptr::null_mut::<C_tensor>(); count];
+    check(call(places.as_mut_ptr()))?;
+    // SAFETY: a function that returned no text has put a tensor of its own into every place (`sgas::give`).
+    Ok(places.into_iter().map(|place| unsafe { Tensor::from_ptr(place) }).collect())
+}
+
 /// The same from a function that leaves places empty.
 fn some_tensors<const N: usize>(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<[Option<Tensor>; N]> {
     let mut places = [std::ptr::null_mut::<C_tensor>(); N];
