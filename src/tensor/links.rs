@@ -38,12 +38,10 @@ struct Plain {
     stored: PlainLists,
     /// The same with exactly one link from each node to itself.
     looped: PlainLists,
-    /// The nodes that no link leads into: bool (N, 1).
-    unreached: Tensor,
-    /// 1 less the links from every node to itself, fp32 (N, 1).
-    missing: Tensor,
     /// 1 / sqrt(links from others + 1), fp32 (N, 1).
     root: Tensor,
+    /// 1 / (links from others + 1), fp32 (N, 1).
+    share: Tensor,
 }
 
 impl Plain {
@@ -55,14 +53,12 @@ impl Plain {
             let others = stored.sources_of(node).iter().filter(move |source| **source as usize != node);
             others.map(move |&source| [source as u32, node as u32]).chain([[node as u32; 2]])
         };
-        let looped = Adjacency::new(stored.nodes(), &nodes.clone().flat_map(from_others).collect::<Vec<_>>());
-        let unreached: Vec<bool> = nodes.map(|node| stored.sources_of(node).is_empty()).collect();
+        let looped = Adjacency::new(stored.nodes(), &nodes.flat_map(from_others).collect::<Vec<_>>());
         Self {
             stored: PlainLists::new(&stored),
             looped: PlainLists::new(&looped),
-            unreached: Tensor::from_slice(&unreached).unsqueeze(1),
-            missing: lists.excess().neg().unsqueeze(1),
             root: lists.root().unsqueeze(1),
+            share: lists.root().square().unsqueeze(1),
         }
     }
 
@@ -70,9 +66,8 @@ impl Plain {
         Self {
             stored: self.stored.map(&change),
             looped: self.looped.map(&change),
-            unreached: change(&self.unreached),
-            missing: change(&self.missing),
             root: change(&self.root),
+            share: change(&self.share),
         }
     }
 }
@@ -136,21 +131,15 @@ impl Links {
     }
 
     fn plain_aggregate(&self, x: &Tensor, which: Aggregate) -> Tensor {
-        let Plain { stored, unreached, missing, root, .. } = self.plain();
+        let Plain { stored, looped, root, share } = self.plain();
         let wide = widen(x);
         let as_wide = |factor: &Tensor| factor.to_kind(wide.kind());
-        let sum = |x: &Tensor| done(composed::link_sum(x, stored));
+        let sum = |x: &Tensor, links| done(composed::link_sum(x, links));
         let aggregate = match which {
-            Aggregate::Sum => sum(&wide),
-            Aggregate::Mean => sum(&wide).addcmul(&wide, &as_wide(missing)) * as_wide(root).square(),
-            Aggregate::NormalizedSum => {
-                let scaled = &wide * as_wide(root);
-                sum(&scaled).addcmul(&scaled, &as_wide(missing)) * as_wide(root)
-            }
-            Aggregate::RelativeMaximum => {
-                let greatest = maximum(&wide.index_select(0, stored.sources()), stored);
-                (greatest - wide).masked_fill(unreached, 0.0)
-            }
+            Aggregate::Sum => sum(&wide, stored),
+            Aggregate::Mean => sum(&wide, looped) * as_wide(share),
+            Aggregate::NormalizedSum => sum(&(&wide * as_wide(root)), looped) * as_wide(root),
+            Aggregate::RelativeMaximum => done(composed::link_relative_maximum(&wide, stored)),
         };
         aggregate.to_kind(x.kind())
     }
@@ -171,19 +160,14 @@ impl Links {
         if is_fused(target) {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
-        let Plain { stored, unreached, .. } = self.plain();
+        let Plain { stored, .. } = self.plain();
         let edges = done(composed::link_pairs(target, source, stored)).relu();
-        maximum(&norm.forward(&edges, training), stored).masked_fill(unreached, 0.0)
+        done(composed::link_maximum(&norm.forward(&edges, training), stored))
     }
 
     fn plain(&self) -> &Plain {
         self.plain.get_or_init(|| Box::new(Plain::new(&self.lists)))
     }
-}
-
-/// The greatest of the values of the links (E, C) into each node; -inf for one without.
-fn maximum(values: &Tensor, links: &PlainLists) -> Tensor {
-    done(composed::link_maximum(values, links))
 }
 
 /// What sums are made in: fp64 as it is, all else as fp32.

@@ -60,6 +60,11 @@ unsafe extern "C" {
         values: *const C_tensor,
         lists: *const *const C_tensor,
     ) -> *mut c_char;
+    fn sgas_composed_link_relative_maximum(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        lists: *const *const C_tensor,
+    ) -> *mut c_char;
     fn sgas_composed_link_attention(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
@@ -163,7 +168,7 @@ pub fn normed_sum(table: &Tensor, parts: &[(&Tensor, BatchNorm<'_>)], places: &[
 /// Σ_j x_j over the links into every node: (N, C) in fp32 or fp64 → (N, C).
 pub fn link_sum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
-    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
     let [out] = tensors(|out| unsafe { sgas_composed_link_sum(out, x.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
@@ -171,17 +176,25 @@ pub fn link_sum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
 /// target_i + source_j of every link, by target: (N, C) each → (E, C).
 pub fn link_pairs(target: &Tensor, source: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
-    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
     let [out] =
         tensors(|out| unsafe { sgas_composed_link_pairs(out, target.as_ptr(), source.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
 
-/// The greatest of the values of the links (E, C) into every node, (N, C); -inf for a node without.
+/// The greatest of the values of the links (E, C) into every node, (N, C); 0 for a node without.
 pub fn link_maximum(values: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
-    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
     let [out] = tensors(|out| unsafe { sgas_composed_link_maximum(out, values.as_ptr(), lists.as_ptr()) })?;
+    Ok(out)
+}
+
+/// The greatest of x_j over the links into every node, less x_i, (N, C) in fp32 or fp64 → (N, C); 0 for a node without.
+pub fn link_relative_maximum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
+    let lists = links.pointers();
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    let [out] = tensors(|out| unsafe { sgas_composed_link_relative_maximum(out, x.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
 
@@ -190,7 +203,7 @@ pub fn link_maximum(values: &Tensor, links: &PlainLists) -> Result<Tensor> {
 pub fn link_attention(x: &Tensor, target: &Tensor, source: &Tensor, links: &PlainLists, slope: f64) -> Result<Tensor> {
     let lists = links.pointers();
     let (x, target, source) = (x.as_ptr(), target.as_ptr(), source.as_ptr());
-    // SAFETY: the tensors outlive the call, and `lists` holds the six that the function reads.
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
     let [out] = tensors(|out| unsafe { sgas_composed_link_attention(out, x, target, source, lists.as_ptr(), slope) })?;
     Ok(out)
 }

@@ -16,16 +16,17 @@ struct Lists {
   at::Tensor outgoing;   // (N + 1) where the links out of every node begin
   at::Tensor positions;  // (E) by source, the places among those by target
   at::Tensor receivers;  // (E) targets by source
+  at::Tensor unreached;  // bool (N, 1), the nodes that no link leads into; undefined where there is none
 };
 
 Lists lists_of(const variable_list& saved, size_t first) {
-  return {saved[first],     saved[first + 1], saved[first + 2],
-          saved[first + 3], saved[first + 4], saved[first + 5]};
+  return {saved[first],     saved[first + 1], saved[first + 2], saved[first + 3],
+          saved[first + 4], saved[first + 5], saved[first + 6]};
 }
 
 variable_list all(const Lists& lists, variable_list first = {}) {
   first.insert(first.end(), {lists.incoming, lists.sources, lists.targets, lists.outgoing, lists.positions,
-                             lists.receivers});
+                             lists.receivers, lists.unreached});
   return first;
 }
 
@@ -76,24 +77,54 @@ struct LinkPairs : torch::autograd::Function<LinkPairs> {
   }
 };
 
-// The greatest of the values of the links (E, C) into each node, (N, C); -inf for one without. Equal ones share the
-// gradient. (libtorch's own gradient of this reduction was wrong on a CPU, seen in 2.11.)
+// 0 instead of what nodes without links have.
+at::Tensor zeroed(const at::Tensor& of_nodes, const Lists& lists) {
+  return lists.unreached.defined() ? of_nodes.masked_fill_(lists.unreached, 0) : of_nodes;
+}
+
+// The gradient of the values of the links, (E, C) and `type`, from that of the greatest into each node, (N, C). Equal ones
+// share it. (libtorch's own gradient of this reduction was wrong on a CPU, seen in 2.11.)
+at::Tensor to_greatest(const at::Tensor& grad, const at::Tensor& values, const at::Tensor& greatest, const Lists& lists) {
+  const auto are_greatest = values.eq(greatest.index_select(0, lists.targets)).to(grad.scalar_type());
+  auto equals = sum(are_greatest, lists.incoming);
+  if (lists.unreached.defined()) {
+    // So that nothing is divided by 0; no link reads it.
+    equals.clamp_min_(1);
+  }
+  return are_greatest * (grad / equals).index_select(0, lists.targets);
+}
+
+// The greatest of the values of the links (E, C) into each node, (N, C); 0 for one without.
 struct LinkMaximum : torch::autograd::Function<LinkMaximum> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& values, const Lists& lists) {
-    const auto greatest = reduced(values, lists.incoming, "max");
-    ctx->save_for_backward({values, greatest, lists.incoming, lists.targets});
+    const auto greatest = zeroed(reduced(values, lists.incoming, "max"), lists);
+    ctx->save_for_backward(all(lists, {values, greatest}));
     return greatest;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     check_first_order();
     const auto saved = ctx->get_saved_variables();
-    const auto &values = saved[0], &greatest = saved[1], &incoming = saved[2], &targets = saved[3];
-    const auto grad = widen(grads[0]);
-    const auto are_greatest = values.eq(greatest.index_select(0, targets)).to(grad.scalar_type());
-    // At least 1, so that nothing is divided by 0 where there are no links.
-    const auto share = grad / sum(are_greatest, incoming).clamp_min_(1);
-    return {as_type(are_greatest * share.index_select(0, targets), values.scalar_type()), {}};
+    const auto of_links = to_greatest(widen(grads[0]), saved[0], saved[1], lists_of(saved, 2));
+    return {as_type(of_links, saved[0].scalar_type()), {}};
+  }
+};
+
+// The greatest of x_j over the links into a node, less x_i, (N, C) → (N, C); 0 for a node without.
+struct RelativeMaximum : torch::autograd::Function<RelativeMaximum> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const Lists& lists) {
+    const auto values = x.index_select(0, lists.sources);
+    const auto greatest = reduced(values, lists.incoming, "max");
+    ctx->save_for_backward(all(lists, {values, greatest}));
+    return zeroed(greatest - x, lists);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto saved = ctx->get_saved_variables();
+    const auto lists = lists_of(saved, 2);
+    const auto grad = lists.unreached.defined() ? grads[0].masked_fill(lists.unreached, 0) : grads[0];
+    return {to_sources(to_greatest(grad, saved[0], saved[1], lists), lists) - grad, {}};
   }
 };
 
@@ -131,7 +162,8 @@ struct LinkAttention : torch::autograd::Function<LinkAttention> {
 };
 
 Lists checked(const at::Tensor* const* lists) {
-  return {*lists[0], *lists[1], *lists[2], *lists[3], *lists[4], *lists[5]};
+  const auto unreached = lists[6] != nullptr ? *lists[6] : at::Tensor();
+  return {*lists[0], *lists[1], *lists[2], *lists[3], *lists[4], *lists[5], unreached};
 }
 
 }  // namespace
@@ -139,7 +171,7 @@ Lists checked(const at::Tensor* const* lists) {
 
 extern "C" {
 
-// `lists` points to six tensors.
+// `lists` points to seven tensors, the last of which may be null.
 char* sgas_composed_link_sum(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* lists) {
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
@@ -159,6 +191,13 @@ char* sgas_composed_link_maximum(at::Tensor** out, const at::Tensor* values, con
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
     sgas::give(out, sgas::LinkMaximum::apply(*values, sgas::checked(lists)));
+  });
+}
+
+char* sgas_composed_link_relative_maximum(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* lists) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    sgas::give(out, sgas::RelativeMaximum::apply(*x, sgas::checked(lists)));
   });
 }
 

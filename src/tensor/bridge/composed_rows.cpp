@@ -29,9 +29,10 @@ struct UnitLength : torch::autograd::Function<UnitLength> {
     const auto saved = ctx->get_saved_variables();
     const auto &y = saved[0], &divisor = saved[1];
     const auto grad = as_type(grads[0], y.scalar_type());
-    const auto product = (y * grad).sum(1, true);
-    const auto varies = divisor.gt(ctx->saved_data["smallest"].toDouble());
-    auto grad_x = at::addcmul(grad, y, product * varies, -1).div_(divisor);
+    const auto product = y.unsqueeze(1).bmm(grad.unsqueeze(2)).squeeze(2);
+    // 0 where the divisor is not greater than that.
+    const auto varying = at::threshold_backward(product, divisor, ctx->saved_data["smallest"].toDouble());
+    auto grad_x = at::addcmul(grad, y, varying, -1).div_(divisor);
     return {as_type(grad_x, static_cast<at::ScalarType>(ctx->saved_data["type"].toInt())), {}};
   }
 };

@@ -121,11 +121,6 @@ impl LinkLists {
         self.tensors[1].size()[0]
     }
 
-    /// The links from every node to itself, less one, fp32 (N).
-    pub fn excess(&self) -> &Tensor {
-        &self.tensors[5]
-    }
-
     /// 1 / sqrt(links from others + 1), fp32 (N).
     pub fn root(&self) -> &Tensor {
         &self.tensors[6]
@@ -141,6 +136,8 @@ impl LinkLists {
 pub struct PlainLists {
     /// In the order of the C side (`Lists` in composed_links.cpp).
     tensors: [Tensor; 6],
+    /// The nodes that no link leads into, bool (N, 1), where there are any.
+    unreached: Option<Tensor>,
 }
 
 impl PlainLists {
@@ -149,7 +146,9 @@ impl PlainLists {
         let wide = |numbers: &[i32]| Tensor::from_slice(numbers).to_kind(Kind::Int64);
         let targets: Vec<i32> =
             (0..adjacency.nodes()).flat_map(|node| vec![node as i32; adjacency.sources_of(node).len()]).collect();
+        let unreached: Vec<bool> = (0..adjacency.nodes()).map(|node| adjacency.sources_of(node).is_empty()).collect();
         Self {
+            unreached: unreached.contains(&true).then(|| Tensor::from_slice(&unreached).unsqueeze(1)),
             tensors: [
                 wide(adjacency.incoming()),
                 wide(adjacency.sources()),
@@ -164,21 +163,15 @@ impl PlainLists {
     /// The same with every tensor changed: moved, or its memory shared.
     #[must_use]
     pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self { tensors: self.tensors.each_ref().map(change) }
+        Self { unreached: self.unreached.as_ref().map(&change), tensors: self.tensors.each_ref().map(change) }
     }
 
-    /// Where the links into every node begin, and the last ones end, int64 (N + 1).
-    pub fn incoming(&self) -> &Tensor {
-        &self.tensors[0]
-    }
-
-    /// The source of every link, by target, int64 (E).
-    pub fn sources(&self) -> &Tensor {
-        &self.tensors[1]
-    }
-
-    pub(super) fn pointers(&self) -> [*const C_tensor; 6] {
-        self.tensors.each_ref().map(|tensor| tensor.as_ptr())
+    pub(super) fn pointers(&self) -> [*const C_tensor; 7] {
+        let mut pointers = [std::ptr::null(); 7];
+        for (pointer, tensor) in pointers.iter_mut().zip(self.tensors.iter().chain(&self.unreached)) {
+            *pointer = tensor.as_ptr();
+        }
+        pointers
     }
 }
 
