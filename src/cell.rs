@@ -178,16 +178,14 @@ fn at_once<C>(
             Content::Fixed(operation) if operation.is_identity() || masks.keeps_all() => {
                 sum.add(operation.part(state, context, mode));
             }
-            Content::Fixed(operation) => {
-                sum.add(Part::plain(masks.dropped(operation.forward(state, context, mode))));
-            }
+            Content::Fixed(operation) => sum.add_masked(operation.forward(state, context, mode)),
             Content::Mixed(operations) => {
                 sum.add_mixed(index, operations.len(), edge.parts(state, context, mode).into_iter());
             }
         }
     }
     let (mixture, position) = mixture.map_or((None, 0), |(mixture, position)| (Some(mixture), position));
-    sum.finish(mixture, position)
+    sum.finish(mixture, position, |count, kind| masks.next(count, kind))
 }
 
 /// Drop path: zeroes each unit of an edge's output with some probability and divides the kept ones by the keep rate. A
@@ -195,35 +193,45 @@ fn at_once<C>(
 pub struct DropPath {
     probability: f64,
     units: i64,
-    /// On a GPU the masks of all edges, drawn at once: fp32 (units) each, those that are left.
-    drawn: Vec<Tensor>,
+    device: Device,
+    /// Edges of the pass.
+    edges: usize,
+    /// Where they are used several at a time, the masks of all edges, (edges, units) in the type that was asked for last,
+    /// and how many were used.
+    drawn: Option<(Tensor, usize)>,
 }
 
 impl DropPath {
     /// Of a pass through `edges` edges.
     pub fn new(probability: f64, units: i64, edges: usize, device: Device) -> Self {
-        let mut masks = Self { probability, units, drawn: Vec::new() };
-        if probability > 0.0 && device.is_cuda() {
-            masks.drawn = masks.draw(&[edges as i64, units], device).unbind(0);
-        }
-        masks
+        Self { probability, units, edges, device, drawn: None }
     }
 
     fn keeps_all(&self) -> bool {
         self.probability == 0.0
     }
 
-    fn draw(&self, shape: &[i64], device: Device) -> Tensor {
+    /// fp32: 0, or 1 / the keep rate.
+    fn draw(&self, shape: &[i64]) -> Tensor {
         let keep = 1.0 - self.probability;
-        Tensor::empty(shape, (Kind::Float, device)).bernoulli_float_(keep) / keep
+        Tensor::empty(shape, (Kind::Float, self.device)).bernoulli_float_(keep) / keep
+    }
+
+    /// The masks of the next `count` edges, (count, units); all are drawn at the first call.
+    fn next(&mut self, count: usize, kind: Kind) -> Tensor {
+        let (masks, used) = self.drawn.take().unwrap_or_else(|| (self.draw(&[self.edges as i64, self.units]), 0));
+        let masks = masks.to_kind(kind);
+        let next = masks.narrow(0, used as i64, count as i64);
+        self.drawn = Some((masks, used + count));
+        next
     }
 
     /// What is left of an edge's output.
-    fn dropped(&mut self, x: Tensor) -> Tensor {
+    fn dropped(&self, x: Tensor) -> Tensor {
         if self.keeps_all() {
             return x;
         }
-        let mask = self.drawn.pop().unwrap_or_else(|| self.draw(&[self.units], x.device()));
+        let mask = self.draw(&[self.units]);
         // A unit's rows side by side, then all that belongs to each.
         let size = x.size();
         let apart: Vec<i64> = [self.units, -1].into_iter().chain(size[1..].iter().copied()).collect();

@@ -1,8 +1,7 @@
 //! A state of a cell, as the operations on its edges see it.
 
 use crate::ops::Shared;
-use crate::tensor::layers::{Block, Linear};
-use crate::tensor::maps::{MapKind, map_together};
+use crate::tensor::layers::{Block, Linear, map_together};
 use std::cell::RefCell;
 use tch::Tensor;
 
@@ -17,30 +16,24 @@ pub enum Input {
     Joined(Shared),
 }
 
-/// A linear map that an operation makes of its state. Elsewhere than on a CPU all that read the same are made by one
-/// product.
+/// A linear map without bias that an operation makes of its state. Elsewhere than on a CPU all that read the same are
+/// made by one product.
 #[derive(Clone, Copy)]
 pub struct Map<'a> {
     input: Input,
     linear: &'a Linear,
-    kind: MapKind,
+    rectified: bool,
 }
 
 impl<'a> Map<'a> {
     /// Of `input`.
     pub fn plain(input: Input, linear: &'a Linear) -> Self {
-        Self { input, linear, kind: MapKind::Plain }
-    }
-
-    /// Of the pairs [x_i, x_j - x_i] of features.
-    pub fn of_pairs(linear: &'a Linear) -> Self {
-        Self { input: Input::Features, linear, kind: MapKind::Pair }
+        Self { input, linear, rectified: false }
     }
 
     /// The first part of a block that reads `input`.
     pub fn of_block(input: Input, block: &'a Block) -> Self {
-        let kind = if block.tail.is_rectified() { MapKind::Rectified } else { MapKind::Plain };
-        Self { input, linear: &block.linear, kind }
+        Self { input, linear: &block.linear, rectified: block.tail.is_rectified() }
     }
 }
 
@@ -52,7 +45,7 @@ pub struct State<'a> {
     shared: RefCell<Vec<(Shared, Tensor)>>,
     maps: Vec<Map<'a>>,
     /// What the maps of these numbers gave.
-    mapped: RefCell<Vec<(usize, Vec<Tensor>)>>,
+    mapped: RefCell<Vec<(usize, Tensor)>>,
 }
 
 impl<'a> State<'a> {
@@ -98,53 +91,38 @@ impl<'a> State<'a> {
 
     /// The map of rows that are the map's input, (R, C_in) → (R, C_out).
     pub fn map(&self, linear: &Linear, rows: &Tensor) -> Tensor {
-        match self.joint(linear, |_| rows.shallow_clone()).as_deref() {
-            Some([mapped]) => mapped.shallow_clone(),
-            _ => linear.forward(rows),
-        }
-    }
-
-    /// The maps of both parts of the pairs of features (see [`Linear::forward_edges`]).
-    pub fn map_pairs(&self, linear: &Linear) -> [Tensor; 2] {
-        match self.joint(linear, Tensor::shallow_clone).as_deref() {
-            Some([own, other]) => [own.shallow_clone(), other.shallow_clone()],
-            _ => linear.forward_edges(&self.features),
-        }
+        self.joint(linear, |_| rows.shallow_clone()).unwrap_or_else(|| linear.forward(rows))
     }
 
     /// A block of rows that are its input.
     pub fn block(&self, block: &Block, rows: &Tensor, training: bool) -> Tensor {
-        match self.joint(&block.linear, |_| rows.shallow_clone()).as_deref() {
-            Some([mapped]) => block.tail.after_relu(mapped, training),
-            _ => block.forward(rows, training),
+        match self.joint(&block.linear, |_| rows.shallow_clone()) {
+            Some(mapped) => block.finish(mapped, training),
+            None => block.forward(rows, training),
         }
     }
 
     /// A block of the features and of what operations share, side by side.
     pub fn block_of_pair(&self, block: &Block, shared: &Tensor, training: bool) -> Tensor {
-        match self.joint(&block.linear, |features| Tensor::cat(&[features, shared], 1)).as_deref() {
-            Some([mapped]) => block.tail.after_relu(mapped, training),
-            _ => block.forward_pair(&self.features, shared, training),
+        match self.joint(&block.linear, |features| Tensor::cat(&[features, shared], 1)) {
+            Some(mapped) => block.finish(mapped, training),
+            None => block.forward_pair(&self.features, shared, training),
         }
     }
 
-    /// What the state's maps by `linear` give, where it was told of several that read the same.
-    fn joint(&self, linear: &Linear, rows: impl FnOnce(&Tensor) -> Tensor) -> Option<Vec<Tensor>> {
+    /// What the state's map by `linear` gives, where it was told of several that read the same.
+    fn joint(&self, linear: &Linear, rows: impl FnOnce(&Tensor) -> Tensor) -> Option<Tensor> {
         let number = self.maps.iter().position(|map| std::ptr::eq(map.linear, linear))?;
         let input = self.maps[number].input;
         let group: Vec<usize> = (0..self.maps.len()).filter(|&other| self.maps[other].input == input).collect();
         if group.len() < 2 {
             return None;
         }
-        let is_known = self.mapped.borrow().iter().any(|(known, _)| *known == number);
-        if !is_known {
-            let maps: Vec<_> = group.iter().map(|&map| (self.maps[map].kind, self.maps[map].linear)).collect();
-            let computed = map_together(&rows(&self.features), &maps);
-            self.mapped.borrow_mut().extend(group.into_iter().zip(computed));
-        }
-        // Nobody asks twice.
         let mut mapped = self.mapped.borrow_mut();
-        let place = mapped.iter().position(|(known, _)| *known == number).expect("a group holds all its maps");
-        Some(mapped.swap_remove(place).1)
+        if !mapped.iter().any(|(known, _)| *known == number) {
+            let maps: Vec<_> = group.iter().map(|&map| (self.maps[map].linear, self.maps[map].rectified)).collect();
+            mapped.extend(group.into_iter().zip(map_together(&rows(&self.features), &maps)));
+        }
+        mapped.iter().find(|(known, _)| *known == number).map(|(_, tensor)| tensor.shallow_clone())
     }
 }

@@ -4,10 +4,9 @@
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
 
-use crate::tensor::bridge::composed::RowMaps;
 use crate::tensor::bridge::norm_mix::norm_mix;
 use crate::tensor::bridge::operators::leaky_relu;
-use crate::tensor::bridge::{self, norm};
+use crate::tensor::bridge::{self, composed, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
@@ -74,14 +73,11 @@ impl Linear {
         <[Tensor; 2]>::try_from(halves).expect("two chunks of an even number of inputs")
     }
 
-    /// Of pairs [x_i, x_j - x_i], the shares of x_i and of x_j in the map W = [U, V]: (U - V)·x + bias and V·x of every
-    /// row, (R, C_in / 2) → (R, C_out) each.
+    /// Of pairs [x_i, x_j - x_i], the shares of x_i and of x_j in the map W = [U, V]: (U - V)·x and V·x of every row, with
+    /// the bias on one of them, (R, C_in / 2) → (R, C_out) each.
     pub fn forward_edges(&self, x: &Tensor) -> [Tensor; 2] {
         if !is_fused(x) {
-            let weight = self.weight();
-            let maps = RowMaps { pairs: vec![&weight], ..RowMaps::default() };
-            let [own, other] = done(maps.of(x)).pairs.swap_remove(0);
-            return [self.bias().map_or_else(|| own.shallow_clone(), |bias| &own + bias), other];
+            return done(composed::pair_maps(x, &self.weight(), self.bias()));
         }
         let [own, other] = self.halves();
         [linear(x, &(own - &other), self.bias()), linear(x, &other, None)]
@@ -108,7 +104,7 @@ impl Linear {
     pub fn forward_pair(&self, first: &Tensor, second: &Tensor) -> Tensor {
         debug_assert!(self.bias.is_none(), "maps of pairs have no bias");
         if !is_fused(first) {
-            return Tensor::cat(&[first, second], 1).linear(&self.weight(), None::<&Tensor>);
+            return self.forward(&Tensor::cat(&[first, second], 1));
         }
         let [left, right] = self.halves();
         first.linear(&left, None::<&Tensor>).addmm(second, &right.transpose(0, 1))
@@ -118,6 +114,20 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         counted(linear(x, &self.weight(), self.bias.as_ref()), self.weight.size()[1])
     }
+}
+
+/// What linear maps without bias give of the same rows (R, C_in), each with or without a ReLU behind it, as one product:
+/// (R, C_out) each. All have the same number of inputs and of outputs.
+pub fn map_together(rows: &Tensor, maps: &[(&Linear, bool)]) -> Vec<Tensor> {
+    debug_assert!(maps.iter().all(|(linear, _)| linear.bias.is_none()), "maps that are made together have no bias");
+    let mut order: Vec<usize> = (0..maps.len()).collect();
+    order.sort_by_key(|&map| !maps[map].1);
+    let weights: Vec<Tensor> = order.iter().map(|&map| maps[map].0.weight()).collect();
+    let rectified = maps.iter().filter(|(_, rectified)| *rectified).count();
+    let mapped = done(composed::row_maps(rows, &weights.iter().collect::<Vec<_>>(), rectified));
+    let mut mapped: Vec<_> = order.into_iter().zip(mapped).collect();
+    mapped.sort_by_key(|(map, _)| *map);
+    mapped.into_iter().map(|(_, tensor)| tensor).collect()
 }
 
 /// The two columns of (R, 2), (R) each; one by one, each would have a gradient of the whole size.
@@ -140,7 +150,7 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
 /// x with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
 /// [`SMALLEST_LENGTH`] where it is less.
 pub fn unit_length(x: &Tensor) -> Tensor {
-    done(bridge::composed::unit_length(x, SMALLEST_LENGTH))
+    done(composed::unit_length(x, SMALLEST_LENGTH))
 }
 
 /// ReLU(x) with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
@@ -275,11 +285,6 @@ impl ActivatedNorm {
         self.activation == Activation::Relu
     }
 
-    /// The same of what the activation gave, where that is ReLU; else of what is to be activated.
-    pub fn after_relu(&self, x: &Tensor, training: bool) -> Tensor {
-        if self.is_rectified() { self.norm.forward(x, training) } else { self.forward(x.shallow_clone(), training) }
-    }
-
     /// (R, C) → (R, C).
     pub fn forward(&self, x: Tensor, training: bool) -> Tensor {
         match self.activation.slope() {
@@ -321,7 +326,19 @@ impl Block {
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        if self.tail.is_rectified() && self.linear.bias.is_none() && !is_fused(x) {
+            let mapped = map_together(x, &[(&self.linear, true)]).swap_remove(0);
+            return self.finish(mapped, training);
+        }
         self.tail.forward(self.linear.forward(x), training)
+    }
+
+    /// What follows the map, where a map that is rectified was made with its ReLU.
+    pub fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
+        match self.tail.is_rectified() {
+            true => self.tail.norm.forward(&mapped, training),
+            false => self.tail.forward(mapped, training),
+        }
     }
 
     /// Two inputs side by side, the first the same for all points of a cloud: (B, C_1) and (R, C_2) → (R, C_out).
@@ -331,6 +348,9 @@ impl Block {
 
     /// Two inputs side by side, (R, C_in / 2) each → (R, C_out).
     pub fn forward_pair(&self, first: &Tensor, second: &Tensor, training: bool) -> Tensor {
+        if !is_fused(first) {
+            return self.forward(&Tensor::cat(&[first, second], 1), training);
+        }
         self.tail.forward(self.linear.forward_pair(first, second), training)
     }
 }

@@ -5,7 +5,7 @@ use crate::tensor::bridge::composed::Place;
 use crate::tensor::bridge::{self, composed};
 use crate::tensor::fused::done;
 use crate::tensor::layers::BatchNorm;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// What a primitive gives: features, and the batch norm that is still to be applied to them. Left to the sum, the
 /// norm's output need not be stored.
@@ -84,6 +84,8 @@ pub fn mix<'a>(mixture: &Mixture, edge: usize, parts: impl Iterator<Item = Optio
 #[derive(Default)]
 pub struct NodeSum<'a> {
     parts: Vec<(Part<'a>, Place)>,
+    /// What is left out unit by unit.
+    masked: Vec<Tensor>,
 }
 
 impl<'a> NodeSum<'a> {
@@ -98,12 +100,24 @@ impl<'a> NodeSum<'a> {
         self.parts.push((part, None));
     }
 
-    /// The sum, with the weights of node `node`, where there are any. The type is the parts'. Panics without parts.
-    pub fn finish(self, mixture: Option<&Mixture>, node: usize) -> Tensor {
+    /// Adds what a mask is put on, which no mixture does.
+    pub fn add_masked(&mut self, features: Tensor) {
+        self.masked.push(features);
+    }
+
+    /// The sum, with the weights of node `node`, where there are any; `masks` gives as many as it is asked for, (n, units)
+    /// in a type. The type is the parts'. Panics without parts.
+    pub fn finish(self, mixture: Option<&Mixture>, node: usize, masks: impl FnOnce(usize, Kind) -> Tensor) -> Tensor {
         let Some(mixture) = mixture.filter(|_| self.parts.iter().any(|(_, place)| place.is_some())) else {
-            let parts = self.parts.into_iter().map(|(part, _)| part.finish());
-            return parts.reduce(|sum, part| sum + part).expect("a node has a part");
+            let plain: Vec<Tensor> = self.parts.into_iter().map(|(part, _)| part.finish()).collect();
+            let Some(first) = self.masked.first() else {
+                return plain.into_iter().reduce(|sum, part| sum + part).expect("a node has a part");
+            };
+            let masks = masks(self.masked.len(), first.kind());
+            let [plain, masked] = [&plain, &self.masked].map(|parts| parts.iter().collect::<Vec<_>>());
+            return done(composed::masked_sum(&plain, &masked, &masks));
         };
+        assert!(self.masked.is_empty(), "an edge is open or masked");
         let (mut normed, mut normed_places, mut plain, mut plain_places) = (vec![], vec![], vec![], vec![]);
         for (part, place) in self.parts {
             match part.with_plain_norm() {

@@ -9,7 +9,6 @@ pub mod fused;
 pub mod init;
 pub mod layers;
 pub mod links;
-pub mod maps;
 pub mod mixture;
 pub mod multiply_adds;
 pub mod neighbours;

@@ -100,7 +100,7 @@ impl Neighbours {
         }
         let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
         let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
-        summed(&(self.gather(x, OwnPoint::Kept) * weights.unsqueeze(-1)))
+        weights.unsqueeze(1).bmm(&self.gather(x, OwnPoint::Kept)).squeeze_dim(1)
     }
 
     /// Maximum over the neighbours j of norm(relu(target_i + source_j)); the norm's statistics run over all pairs
@@ -168,11 +168,13 @@ pub fn every(k: i64, dilation: i64) -> Vec<i64> {
 }
 
 /// The points at `ranks` by plain tensor operations, as numbers within each cloud: (B, N, C) fp32 → int64 (B, N, k).
-/// Distances exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it.
+/// Distances exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it. They are
+/// never made in TF32, whatever other products are allowed.
 pub fn nearest_in_blocks(x: &Tensor, ranks: &[i64], block: i64) -> Tensor {
     let wanted = ranks.iter().max().map_or(0, |last| last + 1);
     let points = x.size()[1];
-    let squares = (x * x).sum_dim_intlist([-1_i64].as_slice(), false, Kind::Float).unsqueeze(1);
+    let _exact = done(without_tf32());
+    let squares = Tensor::linalg_vecdot(x, x, -1).unsqueeze(1);
     let starts = (0..points).step_by(usize::try_from(block).expect("a block has a point"));
     let nearest = starts.map(|start| {
         let length = block.min(points - start);
@@ -196,9 +198,8 @@ fn at_ranks(sorted: &Tensor, ranks: &[i64]) -> Tensor {
 }
 
 /// |y|² - 2x·y of `length` points of every cloud to all of its points, (B, N, C) → (B, length, N): less |x|², which
-/// changes no order, the squares of their distances. Never in TF32, whatever other products are allowed.
+/// changes no order, the squares of their distances.
 fn distances(x: &Tensor, squares: &Tensor, start: i64, length: i64) -> Tensor {
     let own = x.narrow(1, start, length);
-    let _exact = done(without_tf32());
     squares.baddbmm(&own, &x.transpose(1, 2), 1.0, -2.0)
 }

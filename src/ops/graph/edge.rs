@@ -1,6 +1,6 @@
 //! `edge_conv` (Wang et al. 2019).
 
-use crate::ops::{Map, Mode, Operation, State};
+use crate::ops::{Mode, Operation, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
@@ -23,11 +23,7 @@ impl EdgeConvolution {
 
 impl Operation<Links> for EdgeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let [target, source] = state.map_pairs(&self.block.linear);
+        let [target, source] = self.block.linear.forward_edges(&state.features);
         links.normed_edge_maximum(&target, &source, &self.block.tail.norm, mode.is_training())
-    }
-
-    fn maps(&self) -> Vec<Map<'_>> {
-        vec![Map::of_pairs(&self.block.linear)]
     }
 }

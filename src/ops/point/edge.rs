@@ -1,6 +1,6 @@
 //! `edge_conv` (Wang et al. 2019).
 
-use crate::ops::{Map, Mode, Operation, State};
+use crate::ops::{Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
@@ -30,20 +30,13 @@ impl EdgeConvolution {
 
     /// Features of the points, (R, C) → (R, C_out).
     pub fn forward_rows(&self, x: &Tensor, neighbours: &Neighbours, training: bool) -> Tensor {
-        self.convolve(&self.block.linear.forward_edges(x), neighbours, training)
-    }
-
-    fn convolve(&self, [target, source]: &[Tensor; 2], neighbours: &Neighbours, training: bool) -> Tensor {
-        neighbours.normed_edge_maximum(target, source, self.itself, &self.block.tail.norm, training)
+        let [target, source] = self.block.linear.forward_edges(x);
+        neighbours.normed_edge_maximum(&target, &source, self.itself, &self.block.tail.norm, training)
     }
 }
 
 impl Operation<Neighbours> for EdgeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        self.convolve(&state.map_pairs(&self.block.linear), neighbours, mode.is_training())
-    }
-
-    fn maps(&self) -> Vec<Map<'_>> {
-        vec![Map::of_pairs(&self.block.linear)]
+        self.forward_rows(&state.features, neighbours, mode.is_training())
     }
 }

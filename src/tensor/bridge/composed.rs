@@ -23,7 +23,12 @@ unsafe extern "C" {
         weights: *const *const C_tensor,
         count: i64,
         rectified: i64,
-        pairs: i64,
+    ) -> *mut c_char;
+    fn sgas_composed_pair_maps(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
     ) -> *mut c_char;
     fn sgas_composed_weighted_sum(
         out: *mut *mut C_tensor,
@@ -31,6 +36,12 @@ unsafe extern "C" {
         parts: *const *const C_tensor,
         base: *const C_tensor,
         places: *const i64,
+        count: i64,
+    ) -> *mut c_char;
+    fn sgas_composed_masked_sum(
+        out: *mut *mut C_tensor,
+        parts: *const *const C_tensor,
+        masks: *const C_tensor,
         count: i64,
     ) -> *mut c_char;
     fn sgas_composed_normed_sum(
@@ -82,46 +93,24 @@ pub fn unit_length(x: &Tensor, smallest: f64) -> Result<Tensor> {
     Ok(out)
 }
 
-/// The linear maps of rows `x` (R, C_in) by several weights, all to C_out channels, as one product.
-#[derive(Debug, Default)]
-pub struct RowMaps<'a> {
-    /// Weights W (C_out, C_in) of ReLU(W·x).
-    pub rectified: Vec<&'a Tensor>,
-    /// Weights W (C_out, C_in) of W·x.
-    pub plain: Vec<&'a Tensor>,
-    /// Weights [U, V] (C_out, 2·C_in) of pairs: (U − V)·x and V·x.
-    pub pairs: Vec<&'a Tensor>,
+/// The linear maps W·x of rows `x` (R, C_in) by several weights (C_out, C_in), as one product; of the first `rectified`
+/// of them ReLU(W·x). (R, C_out) each.
+pub fn row_maps(x: &Tensor, weights: &[&Tensor], rectified: usize) -> Result<Vec<Tensor>> {
+    assert!(rectified <= weights.len(), "as many are rectified as there are");
+    let pointers = pointers(weights);
+    let [count, rectified] =
+        [weights.len(), rectified].map(|count| i64::try_from(count).expect("a list is shorter than i64::MAX"));
+    // SAFETY: the tensors outlive the call, `pointers` holds `count` of them, and it gives as many.
+    list_of_tensors(weights.len(), |out| unsafe {
+        sgas_composed_row_maps(out, x.as_ptr(), pointers.as_ptr(), count, rectified)
+    })
 }
 
-/// What [`RowMaps`] give, in the order of their weights, (R, C_out) each.
-#[derive(Debug)]
-pub struct MappedRows {
-    /// ReLU(W·x).
-    pub rectified: Vec<Tensor>,
-    /// W·x.
-    pub plain: Vec<Tensor>,
-    /// (U − V)·x and V·x.
-    pub pairs: Vec<[Tensor; 2]>,
-}
-
-impl RowMaps<'_> {
-    /// Of the rows `x`.
-    pub fn of(&self, x: &Tensor) -> Result<MappedRows> {
-        let [rectified, plain, pairs] = [&self.rectified, &self.plain, &self.pairs].map(Vec::len);
-        let weights = pointers(&[&self.rectified[..], &self.plain, &self.pairs].concat());
-        let [of_weights, of_rectified, of_pairs] = [weights.len(), rectified, pairs]
-            .map(|count| i64::try_from(count).expect("a list is shorter than i64::MAX"));
-        // SAFETY: the tensors outlive the call, `weights` holds as many as it says, and it gives one each and two for a
-        // pair.
-        let mut maps = list_of_tensors(weights.len() + pairs, |out| unsafe {
-            sgas_composed_row_maps(out, x.as_ptr(), weights.as_ptr(), of_weights, of_rectified, of_pairs)
-        })?
-        .into_iter();
-        let mut next = |count: usize| maps.by_ref().take(count).collect::<Vec<_>>();
-        let (rectified, plain, own, other) = (next(rectified), next(plain), next(pairs), next(pairs));
-        let pairs = own.into_iter().zip(other).map(|(own, other)| [own, other]).collect();
-        Ok(MappedRows { rectified, plain, pairs })
-    }
+/// With `weight` [U, V] (C_out, 2·C_in), (U − V)·x and V·x + `bias` of every row of `x` (R, C_in), (R, C_out) each.
+pub fn pair_maps(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
+    let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr());
+    // SAFETY: the tensors outlive the call, which gives two.
+    tensors(|out| unsafe { sgas_composed_pair_maps(out, x.as_ptr(), weight.as_ptr(), bias) })
 }
 
 /// Which weight a part of a sum has: its place in a flat table, none where it stands as it is. Parts with a weight are
@@ -145,8 +134,19 @@ pub fn weighted_sum(table: &Tensor, parts: &[&Tensor], places: &[Place], base: O
     Ok(out)
 }
 
-/// The same of what norms make of the parts, (R, C) or (B, C, H, W). The norms have no scale and shift, and are all in
-/// the same mode.
+/// Σ of `plain` and of `masked`, all of one shape and type; of each of the latter every unit, a part of the first
+/// dimension, times its factor in `masks` (masked, units).
+pub fn masked_sum(plain: &[&Tensor], masked: &[&Tensor], masks: &Tensor) -> Result<Tensor> {
+    assert_eq!(masks.size()[0], masked.len() as i64, "every masked part has a mask");
+    let parts = pointers(&[plain, masked].concat());
+    let count = i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX");
+    // SAFETY: the tensors outlive the call, and `parts` holds `count` of them.
+    let [out] = tensors(|out| unsafe { sgas_composed_masked_sum(out, parts.as_ptr(), masks.as_ptr(), count) })?;
+    Ok(out)
+}
+
+/// Σ of what norms make of the parts, each times its weight as above, (R, C) or (B, C, H, W). The norms have no scale and
+/// shift, and are all in the same mode.
 pub fn normed_sum(table: &Tensor, parts: &[(&Tensor, BatchNorm<'_>)], places: &[Place]) -> Result<Tensor> {
     assert_eq!(parts.len(), places.len(), "every part has a place");
     let features: Vec<&Tensor> = parts.iter().map(|(part, _)| *part).collect();

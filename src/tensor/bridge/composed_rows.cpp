@@ -1,12 +1,35 @@
-// Composed operations on rows (R, C): brought to length 1, and several linear maps as one product.
+// Composed operations on rows (R, C): brought to length 1, and linear maps of them.
 #include "composed.h"
 
+#include <ATen/ops/_addmm_activation.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/threshold_backward.h>
 
+#include <map>
+#include <mutex>
+#include <tuple>
+
 namespace sgas {
 namespace {
+
+at::ScalarType type_of(AutogradContext* ctx, const char* name) {
+  return static_cast<at::ScalarType>(ctx->saved_data[name].toInt());
+}
+
+// (size) zeros that nobody writes to, made once; they are never freed, since CUDA may go first.
+at::Tensor zeros_of(int64_t size, const at::TensorOptions& options) {
+  static auto& known = *new std::map<std::tuple<int64_t, int64_t, int64_t, int64_t>, at::Tensor>;
+  static std::mutex turn;
+  const std::lock_guard<std::mutex> held(turn);
+  const auto device = options.device();
+  auto& zeros = known[{size, static_cast<int64_t>(device.type()), device.index(),
+                       static_cast<int64_t>(c10::typeMetaToScalarType(options.dtype()))}];
+  if (!zeros.defined()) {
+    zeros = at::zeros({size}, options);
+  }
+  return zeros;
+}
 
 // y = x / max(|x|, smallest). Lengths, and what divides by them, are fp32: in half the reciprocal of a small one is
 // infinite, and 0 times that is not a number.
@@ -33,40 +56,26 @@ struct UnitLength : torch::autograd::Function<UnitLength> {
     // 0 where the divisor is not greater than that.
     const auto varying = at::threshold_backward(product, divisor, ctx->saved_data["smallest"].toDouble());
     auto grad_x = at::addcmul(grad, y, varying, -1).div_(divisor);
-    return {as_type(grad_x, static_cast<at::ScalarType>(ctx->saved_data["type"].toInt())), {}};
+    return {as_type(grad_x, type_of(ctx, "type")), {}};
   }
 };
 
-// Linear maps of the same rows (R, C_in), all to C_out channels, as one product: first those that a ReLU follows, then
-// those that nothing follows, then those of pairs [x_i, x_j - x_i], whose weight [U, V], (C_out, 2·C_in), gives two maps,
-// (U - V)·x and V·x. Of n pairs the first maps come before the second ones.
+// Linear maps of the same rows (R, C_in), all to C_out channels, as one product; a ReLU follows the first of them.
 struct RowMaps : torch::autograd::Function<RowMaps> {
-  static variable_list forward(
-      AutogradContext* ctx, const at::Tensor& x, at::TensorList weights, int64_t rectified, int64_t pairs) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights, int64_t rectified) {
     const auto type = product_type(x);
     const NoAutocast no_autocast;
-    const auto inputs = x.size(1), outputs = weights[0].size(0);
-    const auto singles = static_cast<int64_t>(weights.size()) - pairs;
-    std::vector<at::Tensor> pieces(weights.begin(), weights.begin() + singles);
-    for (const auto half : {0, 1}) {
-      for (const auto& weight : weights.slice(singles)) {
-        pieces.push_back(weight.narrow(1, half * inputs, inputs));
-      }
-    }
-    const auto count = static_cast<int64_t>(pieces.size());
-    auto joined = at::cat(pieces).view({count, outputs, inputs});
-    if (pairs > 0) {
-      joined.narrow(0, singles, pairs).sub_(joined.narrow(0, singles + pairs, pairs));
-    }
-    const auto maps = as_type(joined, type);
+    const auto inputs = x.size(1), outputs = weights[0].size(0), count = static_cast<int64_t>(weights.size());
+    const auto maps = as_type(count == 1 ? weights[0] : at::cat(weights), type).view({count, outputs, inputs});
     const auto rows = as_type(x, type);
-    const auto mapped = rows.unsqueeze(0).expand({count, -1, -1}).bmm(maps.transpose(1, 2));
-    at::Tensor activated;
-    if (rectified > 0) {
-      activated = mapped.narrow(0, 0, rectified).relu_();
+    at::Tensor mapped;
+    if (count == 1 && rectified == 1) {
+      mapped = at::_addmm_activation(zeros_of(outputs, rows.options()), rows, maps[0].t()).unsqueeze(0);
+    } else {
+      mapped = rows.unsqueeze(0).expand({count, -1, -1}).bmm(maps.transpose(1, 2));
+      mapped.narrow(0, 0, rectified).relu_();
     }
-    ctx->save_for_backward({rows, maps, activated});
-    ctx->saved_data["pairs"] = pairs;
+    ctx->save_for_backward({rows, maps, mapped.narrow(0, 0, rectified)});
     ctx->saved_data["x"] = static_cast<int64_t>(x.scalar_type());
     ctx->saved_data["w"] = static_cast<int64_t>(weights[0].scalar_type());
     return mapped.unbind();
@@ -77,33 +86,67 @@ struct RowMaps : torch::autograd::Function<RowMaps> {
     const auto saved = ctx->get_saved_variables();
     const auto &rows = saved[0], &maps = saved[1], &activated = saved[2];
     const auto count = maps.size(0), outputs = maps.size(1), inputs = maps.size(2);
-    const auto pairs = ctx->saved_data["pairs"].toInt(), singles = count - 2 * pairs;
-    // (R, maps, C_out)
-    const auto joined = at::stack(output_grads, 1);
-    if (activated.defined()) {
+    // (R, count, C_out)
+    auto joined = count == 1 ? output_grads[0].unsqueeze(1) : at::stack(output_grads, 1);
+    if (activated.size(0) == count) {
+      joined = at::threshold_backward(joined, activated.transpose(0, 1), 0).contiguous();
+    } else if (activated.size(0) > 0) {
       auto through = joined.narrow(1, 0, activated.size(0));
       at::threshold_backward_out(through, through, activated.transpose(0, 1), 0);
     }
     const auto grad = joined.view({-1, count * outputs});
-    variable_list grads(1 + singles + pairs + 2);
+    variable_list grads(1 + count + 1);
     if (ctx->needs_input_grad(0)) {
-      grads[0] = as_type(grad.mm(maps.view({count * outputs, inputs})),
-                         static_cast<at::ScalarType>(ctx->saved_data["x"].toInt()));
+      grads[0] = as_type(grad.mm(maps.view({count * outputs, inputs})), type_of(ctx, "x"));
     }
     if (ctx->needs_input_grad(1)) {
-      const auto of_maps = as_type(grad.t().mm(rows), static_cast<at::ScalarType>(ctx->saved_data["w"].toInt()))
-                               .view({count, outputs, inputs});
-      for (int64_t map = 0; map < singles; ++map) {
-        grads[1 + map] = of_maps.select(0, map);
-      }
-      if (pairs > 0) {
-        of_maps.narrow(0, singles + pairs, pairs).sub_(of_maps.narrow(0, singles, pairs));
-      }
-      for (int64_t pair = singles; pair < singles + pairs; ++pair) {
-        grads[1 + pair] = at::cat({of_maps.select(0, pair), of_maps.select(0, pair + pairs)}, 1);
-      }
+      const auto of_maps = as_type(grad.t().mm(rows), type_of(ctx, "w")).split(outputs);
+      std::copy(of_maps.begin(), of_maps.end(), grads.begin() + 1);
     }
     return grads;
+  }
+};
+
+// With W = [U, V], (C_out, 2·C_in), the shares of both ends in the map of a pair [x_i, x_j - x_i]: (U - V)·x_i and
+// V·x_j + bias, of every row.
+struct PairMaps : torch::autograd::Function<PairMaps> {
+  static variable_list forward(
+      AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+    const auto type = product_type(x);
+    const NoAutocast no_autocast;
+    const auto inputs = x.size(1), outputs = weight.size(0);
+    const auto rows = as_type(x, type), narrow = as_type(weight, type);
+    // Both halves as they stand in the weight, (2, C_in, C_out).
+    const auto halves = narrow.view({outputs, 2, inputs}).permute({1, 2, 0});
+    const auto twice = rows.unsqueeze(0).expand({2, -1, -1});
+    // A bias of both goes out in the difference.
+    auto both = bias.has_value() ? at::baddbmm(as_type(*bias, type), twice, halves) : twice.bmm(halves);
+    both[0].sub_(both[1]);
+    ctx->save_for_backward({rows, narrow});
+    ctx->saved_data["biased"] = bias.has_value();
+    ctx->saved_data["x"] = static_cast<int64_t>(x.scalar_type());
+    ctx->saved_data["w"] = static_cast<int64_t>(weight.scalar_type());
+    return both.unbind();
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto saved = ctx->get_saved_variables();
+    const auto &rows = saved[0], &weight = saved[1];
+    const auto outputs = weight.size(0), inputs = rows.size(1);
+    // Row by row of the halves, which take turns in (2·C_out, C_in).
+    const auto grad = at::stack({grads[0], grads[1] - grads[0]}, 2).view({-1, 2 * outputs});
+    at::Tensor grad_x, grad_weight, grad_bias;
+    if (ctx->needs_input_grad(0)) {
+      grad_x = as_type(grad.mm(weight.view({2 * outputs, inputs})), type_of(ctx, "x"));
+    }
+    if (ctx->needs_input_grad(1)) {
+      grad_weight = as_type(grad.t().mm(rows), type_of(ctx, "w")).view({outputs, 2 * inputs});
+      if (ctx->saved_data["biased"].toBool()) {
+        grad_bias = grads[1].sum(0, false, type_of(ctx, "w"));
+      }
+    }
+    return {grad_x, grad_weight, grad_bias};
   }
 };
 
@@ -119,23 +162,36 @@ char* sgas_composed_unit_length(at::Tensor** out, const at::Tensor* x, double sm
   });
 }
 
-// `weights` points to `count` tensors, of which the last `pairs` have twice the inputs; gives `count + pairs` tensors.
-char* sgas_composed_row_maps(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* weights, int64_t count,
-                             int64_t rectified, int64_t pairs) {
+// `weights` points to `count` tensors; gives as many.
+char* sgas_composed_row_maps(
+    at::Tensor** out, const at::Tensor* x, const at::Tensor* const* weights, int64_t count, int64_t rectified) {
   return sgas::guarded([&] {
     sgas::check_rows(*x);
     std::vector<at::Tensor> list;
     for (int64_t index = 0; index < count; ++index) {
       const auto& weight = *weights[index];
-      const auto inputs = x->size(1) * (index < count - pairs ? 1 : 2);
-      TORCH_CHECK(weight.dim() == 2 && weight.size(1) == inputs && weight.size(0) == weights[0]->size(0),
-                  "expected weights (", weights[0]->size(0), ", ", inputs, "), found ", weight.sizes());
+      TORCH_CHECK(weight.dim() == 2 && weight.size(1) == x->size(1) && weight.size(0) == weights[0]->size(0),
+                  "expected weights (", weights[0]->size(0), ", ", x->size(1), "), found ", weight.sizes());
       list.push_back(weight);
     }
-    const auto maps = sgas::RowMaps::apply(*x, at::TensorList(list), rectified, pairs);
+    const auto maps = sgas::RowMaps::apply(*x, at::TensorList(list), rectified);
     for (size_t map = 0; map < maps.size(); ++map) {
       sgas::give(&out[map], at::Tensor(maps[map]));
     }
+  });
+}
+
+// Gives two tensors; `bias` may be null.
+char* sgas_composed_pair_maps(
+    at::Tensor** out, const at::Tensor* x, const at::Tensor* weight, const at::Tensor* bias) {
+  return sgas::guarded([&] {
+    sgas::check_rows(*x);
+    TORCH_CHECK(weight->dim() == 2 && weight->size(1) == 2 * x->size(1), "expected weights (C_out, ", 2 * x->size(1),
+                "), found ", weight->sizes());
+    const auto given = bias != nullptr ? std::optional<at::Tensor>(*bias) : std::nullopt;
+    auto both = sgas::PairMaps::apply(*x, *weight, given);
+    sgas::give(&out[0], std::move(both[0]));
+    sgas::give(&out[1], std::move(both[1]));
   });
 }
 

@@ -203,6 +203,67 @@ struct NormedSum : torch::autograd::Function<NormedSum> {
   }
 };
 
+// Σ_k x_k, of which the last ones are each zeroed and scaled unit by unit: `masks`, (n, units), has a factor for each of
+// them and each unit, a part of the first dimension.
+struct MaskedSum : torch::autograd::Function<MaskedSum> {
+  static at::Tensor forward(
+      AutogradContext* ctx, at::TensorList parts, const at::Tensor& masks, int64_t units) {
+    const NoAutocast no_autocast;
+    const auto masked = masks.size(0), plain = static_cast<int64_t>(parts.size()) - masked;
+    const bool channels_last = parts[0].dim() == 4 && parts[0].is_contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor sum;
+    for (int64_t part = 0; part < plain; ++part) {
+      const auto apart = by_unit(lay(parts[part], channels_last), units);
+      sum = sum.defined() ? sum + apart : apart;
+    }
+    const auto factors = as_type(masks, parts[0].scalar_type());
+    for (int64_t part = 0; part < masked; ++part) {
+      const auto apart = by_unit(lay(parts[plain + part], channels_last), units);
+      const auto factor = factors[part].view(ones_behind(units, apart.dim()));
+      sum = sum.defined() ? at::addcmul(sum, apart, factor) : apart * factor;
+    }
+    ctx->save_for_backward({factors});
+    ctx->saved_data["plain"] = plain;
+    ctx->saved_data["channels_last"] = channels_last;
+    return unlay(sum.view(lay(parts[0], channels_last).sizes()), channels_last);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& output_grads) {
+    check_first_order();
+    const auto factors = ctx->get_saved_variables()[0];
+    const auto masked = factors.size(0), units = factors.size(1), plain = ctx->saved_data["plain"].toInt();
+    const bool channels_last = ctx->saved_data["channels_last"].toBool();
+    const auto grad = lay(output_grads[0], channels_last).contiguous();
+    const auto apart = by_unit(grad, units);
+    auto shape = ones_behind(units, apart.dim());
+    shape.insert(shape.begin(), masked);
+    const auto scaled = (apart.unsqueeze(0) * factors.view(shape)).view(shape_of(masked, grad));
+    variable_list grads(plain + masked + 2);
+    std::fill_n(grads.begin(), plain, output_grads[0]);
+    for (int64_t part = 0; part < masked; ++part) {
+      grads[plain + part] = unlay(scaled[part], channels_last);
+    }
+    return grads;
+  }
+
+  // What belongs to a unit side by side behind it: as it is where a unit is one row or image.
+  static at::Tensor by_unit(const at::Tensor& x, int64_t units) {
+    return x.size(0) == units ? x : x.unflatten(0, {units, -1});
+  }
+
+  static std::vector<int64_t> ones_behind(int64_t units, int64_t dimensions) {
+    std::vector<int64_t> shape(dimensions, 1);
+    shape[0] = units;
+    return shape;
+  }
+
+  static std::vector<int64_t> shape_of(int64_t count, const at::Tensor& x) {
+    auto shape = x.sizes().vec();
+    shape.insert(shape.begin(), count);
+    return shape;
+  }
+};
+
 std::vector<at::Tensor> listed(const at::Tensor* const* tensors, int64_t count) {
   std::vector<at::Tensor> list;
   for (int64_t index = 0; index < count; ++index) {
@@ -238,6 +299,18 @@ char* sgas_composed_weighted_sum(at::Tensor** out, const at::Tensor* table, cons
     list.resize(count);
     sgas::give(out, sgas::WeightedSum::apply(*table, at::TensorList(list), given,
                                              std::vector<int64_t>(places, places + count)));
+  });
+}
+
+// `parts` points to `count` tensors, of which as many as `masks` has rows are masked, the last ones.
+char* sgas_composed_masked_sum(
+    at::Tensor** out, const at::Tensor* const* parts, const at::Tensor* masks, int64_t count) {
+  return sgas::guarded([&] {
+    const auto list = sgas::listed(parts, count);
+    sgas::check_parts(list);
+    TORCH_CHECK(masks->dim() == 2 && masks->size(0) <= count && list[0].size(0) % masks->size(1) == 0,
+                "expected masks of at most ", count, " tensors ", list[0].sizes(), ", found ", masks->sizes());
+    sgas::give(out, sgas::MaskedSum::apply(at::TensorList(list), *masks, masks->size(1)));
   });
 }
 
