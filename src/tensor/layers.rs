@@ -4,6 +4,7 @@
 //! Weights keep the reference's shapes and names: a 1×1 convolution is (C_out, C_in, 1, 1), and blocks are
 //! convolution → activation → batch norm, in that order, numbered as in the reference's `BasicConv`.
 
+pub use crate::tensor::bridge::composed::PreparedPair;
 use crate::tensor::bridge::norm_mix::norm_mix;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::bridge::{self, composed, norm};
@@ -74,13 +75,17 @@ impl Linear {
     }
 
     /// Of pairs [x_i, x_j - x_i], the shares of x_i and of x_j in the map W = [U, V]: (U - V)·x and V·x of every row, with
-    /// the bias on one of them, (R, C_in / 2) → (R, C_out) each.
-    pub fn forward_edges(&self, x: &Tensor) -> [Tensor; 2] {
+    /// the bias on one of them, (R, C_in / 2) → (R, C_out) each; and x for what else reads it, which spares the sum of two
+    /// gradients. `prepared` is this map's, where it has one (see [`prepare_pairs`]).
+    pub fn forward_edges(&self, x: &Tensor, prepared: Option<&PreparedPair>) -> [Tensor; 3] {
+        if let Some(prepared) = prepared {
+            return done(composed::prepared_pair_maps(x, prepared));
+        }
         if !is_fused(x) {
             return done(composed::pair_maps(x, &self.weight(), self.bias()));
         }
         let [own, other] = self.halves();
-        [linear(x, &(own - &other), self.bias()), linear(x, &other, None)]
+        [linear(x, &(own - &other), self.bias()), linear(x, &other, None), x.shallow_clone()]
     }
 
     /// What is added to every output, (C_out).
@@ -128,6 +133,17 @@ pub fn map_together(rows: &Tensor, maps: &[(&Linear, bool)]) -> Vec<Tensor> {
     let mut mapped: Vec<_> = order.into_iter().zip(mapped).collect();
     mapped.sort_by_key(|(map, _)| *map);
     mapped.into_iter().map(|(_, tensor)| tensor).collect()
+}
+
+/// Prepares maps of pairs, all of one size and with a bias, for rows like `x`: together, where that takes fewer operators
+/// than one by one. Empty where it does not.
+pub fn prepare_pairs(x: &Tensor, maps: &[&Linear]) -> Vec<PreparedPair> {
+    if is_fused(x) || maps.is_empty() {
+        return Vec::new();
+    }
+    let weights: Vec<Tensor> = maps.iter().map(|map| map.weight()).collect();
+    let biases: Vec<&Tensor> = maps.iter().map(|map| map.bias().expect("prepared maps have a bias")).collect();
+    done(composed::prepare_pairs(x, &weights.iter().collect::<Vec<_>>(), &biases))
 }
 
 /// The two columns of (R, 2), (R) each; one by one, each would have a gradient of the whole size.

@@ -137,7 +137,7 @@ impl Links {
         let sum = |x: &Tensor, links| done(composed::link_sum(x, links));
         let aggregate = match which {
             Aggregate::Sum => sum(&wide, stored),
-            Aggregate::Mean => sum(&wide, looped) * as_wide(share),
+            Aggregate::Mean => done(composed::link_mean(&wide, &as_wide(share), looped)),
             Aggregate::NormalizedSum => sum(&(&wide * as_wide(root)), looped) * as_wide(root),
             Aggregate::RelativeMaximum => done(composed::link_relative_maximum(&wide, stored)),
         };

@@ -174,7 +174,10 @@ pub fn nearest_in_blocks(x: &Tensor, ranks: &[i64], block: i64) -> Tensor {
     let wanted = ranks.iter().max().map_or(0, |last| last + 1);
     let points = x.size()[1];
     let _exact = done(without_tf32());
-    let squares = Tensor::linalg_vecdot(x, x, -1).unsqueeze(1);
+    // One product per point, (1, C) by (C, 1).
+    let (clouds, _, channels) = x.size3().expect("features are (B, N, C)");
+    let rows = x.reshape([-1, 1, channels]);
+    let squares = rows.bmm(&rows.transpose(1, 2)).view([clouds, 1, points]);
     let starts = (0..points).step_by(usize::try_from(block).expect("a block has a point"));
     let nearest = starts.map(|start| {
         let length = block.min(points - start);

@@ -12,7 +12,7 @@ use crate::ops::point::edge::EdgeConvolution;
 use crate::space::Output;
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::init::Init;
-use crate::tensor::layers::{Activation, Block, Linear, maximum_over_points};
+use crate::tensor::layers::{Activation, Block, Linear, maximum_over_points, prepare_pairs};
 use crate::tensor::neighbours::{Neighbours, every};
 use crate::tensor::parameters::{Path, Store, Weights};
 use tch::{Device, Kind, Tensor};
@@ -63,14 +63,20 @@ impl ResGcn {
     /// Features of the points (R, C_in) to those of every block, (R, blocks · channels).
     fn features(&self, rows: &Tensor, clouds: i64, training: bool) -> Tensor {
         let position = rows.narrow(1, 0, POSITION).contiguous();
+        let residual: Vec<&Linear> = self.convolutions[1..].iter().map(EdgeConvolution::map).collect();
+        let prepared = prepare_pairs(rows, &residual);
         let mut outputs: Vec<Tensor> = Vec::with_capacity(self.convolutions.len());
         for (block, convolution) in self.convolutions.iter().enumerate() {
             let (input, searched) = outputs.last().map_or((rows, &position), |last| (last, last));
             let neighbours = Neighbours::at_ranks(searched, clouds, &self.ranks(block, training));
-            let output = convolution.forward_rows(input, &neighbours, training);
+            let prepared = block.checked_sub(1).and_then(|residual| prepared.get(residual));
+            let [output, input] = convolution.forward_rows(input, prepared, &neighbours, training);
             // Sums over many blocks, in which the next one looks for neighbours: fp32 whatever the blocks compute in.
-            let output = output.to_kind(Kind::Float);
-            outputs.push(if block == 0 { output } else { output + input });
+            let output = if block == 0 { output.to_kind(Kind::Float) } else { output + &input };
+            if let Some(last) = outputs.last_mut() {
+                *last = input;
+            }
+            outputs.push(output);
         }
         Tensor::cat(&outputs, 1)
     }

@@ -2,7 +2,7 @@
 
 use crate::ops::{Mode, Operation, State};
 use crate::tensor::bridge::gather::OwnPoint;
-use crate::tensor::layers::{Activation, Block};
+use crate::tensor::layers::{Activation, Block, Linear, PreparedPair};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -28,15 +28,28 @@ impl EdgeConvolution {
         Self { block, itself }
     }
 
-    /// Features of the points, (R, C) → (R, C_out).
-    pub fn forward_rows(&self, x: &Tensor, neighbours: &Neighbours, training: bool) -> Tensor {
-        let [target, source] = self.block.linear.forward_edges(x);
-        neighbours.normed_edge_maximum(&target, &source, self.itself, &self.block.tail.norm, training)
+    /// The map of pairs.
+    pub fn map(&self) -> &Linear {
+        &self.block.linear
+    }
+
+    /// Features of the points, (R, C) → (R, C_out); and x for what else reads it. `prepared` is the map's, where it has
+    /// one.
+    pub fn forward_rows(
+        &self,
+        x: &Tensor,
+        prepared: Option<&PreparedPair>,
+        neighbours: &Neighbours,
+        training: bool,
+    ) -> [Tensor; 2] {
+        let [target, source, x] = self.block.linear.forward_edges(x, prepared);
+        [neighbours.normed_edge_maximum(&target, &source, self.itself, &self.block.tail.norm, training), x]
     }
 }
 
 impl Operation<Neighbours> for EdgeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        self.forward_rows(&state.features, neighbours, mode.is_training())
+        let [output, _] = self.forward_rows(&state.features, None, neighbours, mode.is_training());
+        output
     }
 }

@@ -29,6 +29,14 @@ unsafe extern "C" {
         x: *const C_tensor,
         weight: *const C_tensor,
         bias: *const C_tensor,
+        prepared: i32,
+    ) -> *mut c_char;
+    fn sgas_composed_prepared_pairs(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        weights: *const *const C_tensor,
+        biases: *const *const C_tensor,
+        count: i64,
     ) -> *mut c_char;
     fn sgas_composed_weighted_sum(
         out: *mut *mut C_tensor,
@@ -58,6 +66,7 @@ unsafe extern "C" {
     fn sgas_composed_link_sum(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
+        share: *const C_tensor,
         lists: *const *const C_tensor,
     ) -> *mut c_char;
     fn sgas_composed_link_pairs(
@@ -106,11 +115,43 @@ pub fn row_maps(x: &Tensor, weights: &[&Tensor], rectified: usize) -> Result<Vec
     })
 }
 
-/// With `weight` [U, V] (C_out, 2·C_in), (U − V)·x and V·x + `bias` of every row of `x` (R, C_in), (R, C_out) each.
-pub fn pair_maps(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 2]> {
+/// With `weight` [U, V] (C_out, 2·C_in), (U − V)·x and V·x + `bias` of every row of `x` (R, C_in), (R, C_out) each, and
+/// `x` itself: what else reads it should read that.
+pub fn pair_maps(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<[Tensor; 3]> {
+    pair_maps_by(x, weight, bias, false)
+}
+
+/// The same by a weight that is prepared, and by its bias.
+pub fn prepared_pair_maps(x: &Tensor, prepared: &PreparedPair) -> Result<[Tensor; 3]> {
+    pair_maps_by(x, &prepared.weight, Some(&prepared.bias), true)
+}
+
+fn pair_maps_by(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, prepared: bool) -> Result<[Tensor; 3]> {
     let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr());
-    // SAFETY: the tensors outlive the call, which gives two.
-    tensors(|out| unsafe { sgas_composed_pair_maps(out, x.as_ptr(), weight.as_ptr(), bias) })
+    // SAFETY: the tensors outlive the call, which gives three.
+    tensors(|out| unsafe { sgas_composed_pair_maps(out, x.as_ptr(), weight.as_ptr(), bias, i32::from(prepared)) })
+}
+
+/// What [`prepared_pair_maps`] take.
+#[derive(Debug)]
+pub struct PreparedPair {
+    /// [U − V, V], (C_out, 2·C_in), in the type of products.
+    weight: Tensor,
+    /// 0 and the bias, (2, C_out).
+    bias: Tensor,
+}
+
+/// Prepares weights [U, V] (C_out, 2·C_in) and biases (C_out), each of one shape, for products with `x`.
+pub fn prepare_pairs(x: &Tensor, weights: &[&Tensor], biases: &[&Tensor]) -> Result<Vec<PreparedPair>> {
+    assert_eq!(weights.len(), biases.len(), "every weight has a bias");
+    let (weights, biases) = (pointers(weights), pointers(biases));
+    let count = i64::try_from(weights.len()).expect("a list is shorter than i64::MAX");
+    // SAFETY: the tensors outlive the call, both lists hold `count`, and it gives twice as many.
+    let mut weights = list_of_tensors(2 * weights.len(), |out| unsafe {
+        sgas_composed_prepared_pairs(out, x.as_ptr(), weights.as_ptr(), biases.as_ptr(), count)
+    })?;
+    let biases = weights.split_off(weights.len() / 2);
+    Ok(weights.into_iter().zip(biases).map(|(weight, bias)| PreparedPair { weight, bias }).collect())
 }
 
 /// Which weight a part of a sum has: its place in a flat table, none where it stands as it is. Parts with a weight are
@@ -169,7 +210,16 @@ pub fn normed_sum(table: &Tensor, parts: &[(&Tensor, BatchNorm<'_>)], places: &[
 pub fn link_sum(x: &Tensor, links: &PlainLists) -> Result<Tensor> {
     let lists = links.pointers();
     // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
-    let [out] = tensors(|out| unsafe { sgas_composed_link_sum(out, x.as_ptr(), lists.as_ptr()) })?;
+    let [out] = tensors(|out| unsafe { sgas_composed_link_sum(out, x.as_ptr(), std::ptr::null(), lists.as_ptr()) })?;
+    Ok(out)
+}
+
+/// The mean of x_j over the links into every node, which has one at least: (N, C) in fp32 or fp64 → (N, C); `share`,
+/// (N, 1) in the same type, is 1 / the links into every node.
+pub fn link_mean(x: &Tensor, share: &Tensor, links: &PlainLists) -> Result<Tensor> {
+    let lists = links.pointers();
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    let [out] = tensors(|out| unsafe { sgas_composed_link_sum(out, x.as_ptr(), share.as_ptr(), lists.as_ptr()) })?;
     Ok(out)
 }
 

@@ -45,17 +45,21 @@ at::Tensor to_sources(const at::Tensor& of_links, const Lists& lists) {
   return sum(of_links.index_select(0, lists.positions), lists.outgoing);
 }
 
-// Σ_j x_j over the links into a node: (N, C) → (N, C).
+// Σ_j x_j over the links into a node, (N, C) → (N, C); with `share`, (N, 1), which is 1 / the links into every node, their
+// mean.
 struct LinkSum : torch::autograd::Function<LinkSum> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const Lists& lists) {
-    ctx->save_for_backward(all(lists));
-    return sum(x.index_select(0, lists.sources), lists.incoming);
+  static at::Tensor forward(
+      AutogradContext* ctx, const at::Tensor& x, const std::optional<at::Tensor>& share, const Lists& lists) {
+    ctx->save_for_backward(all(lists, {share.value_or(at::Tensor())}));
+    return reduced(x.index_select(0, lists.sources), lists.incoming, share.has_value() ? "mean" : "sum");
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     check_first_order();
-    const auto lists = lists_of(ctx->get_saved_variables(), 0);
-    return {sum(grads[0].index_select(0, lists.receivers), lists.outgoing), {}};
+    const auto saved = ctx->get_saved_variables();
+    const auto lists = lists_of(saved, 1);
+    const auto grad = saved[0].defined() ? grads[0] * saved[0] : grads[0];
+    return {sum(grad.index_select(0, lists.receivers), lists.outgoing), {}, {}};
   }
 };
 
@@ -85,7 +89,8 @@ at::Tensor zeroed(const at::Tensor& of_nodes, const Lists& lists) {
 // The gradient of the values of the links, (E, C) and `type`, from that of the greatest into each node, (N, C). Equal ones
 // share it. (libtorch's own gradient of this reduction was wrong on a CPU, seen in 2.11.)
 at::Tensor to_greatest(const at::Tensor& grad, const at::Tensor& values, const at::Tensor& greatest, const Lists& lists) {
-  const auto are_greatest = values.eq(greatest.index_select(0, lists.targets)).to(grad.scalar_type());
+  auto are_greatest = at::empty(values.sizes(), grad.options());
+  at::eq_out(are_greatest, values, greatest.index_select(0, lists.targets));
   auto equals = sum(are_greatest, lists.incoming);
   if (lists.unreached.defined()) {
     // So that nothing is divided by 0; no link reads it.
@@ -172,10 +177,13 @@ Lists checked(const at::Tensor* const* lists) {
 extern "C" {
 
 // `lists` points to seven tensors, the last of which may be null.
-char* sgas_composed_link_sum(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* lists) {
+// `share` may be null.
+char* sgas_composed_link_sum(
+    at::Tensor** out, const at::Tensor* x, const at::Tensor* share, const at::Tensor* const* lists) {
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
-    sgas::give(out, sgas::LinkSum::apply(*x, sgas::checked(lists)));
+    const auto given = share != nullptr ? std::optional<at::Tensor>(*share) : std::nullopt;
+    sgas::give(out, sgas::LinkSum::apply(*x, given, sgas::checked(lists)));
   });
 }
 

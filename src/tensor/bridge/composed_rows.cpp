@@ -108,10 +108,12 @@ struct RowMaps : torch::autograd::Function<RowMaps> {
 };
 
 // With W = [U, V], (C_out, 2·C_in), the shares of both ends in the map of a pair [x_i, x_j - x_i]: (U - V)·x_i and
-// V·x_j + bias, of every row.
+// V·x_j, of every row. A bias (1, C_out) comes with the second; of one (2, C_out) each has its own. Of a prepared weight,
+// [U - V, V], they are its halves' maps. The third output is x, so that the gradients of what reads it there too are added
+// within the product.
 struct PairMaps : torch::autograd::Function<PairMaps> {
-  static variable_list forward(
-      AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                               const std::optional<at::Tensor>& bias, bool prepared) {
     const auto type = product_type(x);
     const NoAutocast no_autocast;
     const auto inputs = x.size(1), outputs = weight.size(0);
@@ -119,34 +121,83 @@ struct PairMaps : torch::autograd::Function<PairMaps> {
     // Both halves as they stand in the weight, (2, C_in, C_out).
     const auto halves = narrow.view({outputs, 2, inputs}).permute({1, 2, 0});
     const auto twice = rows.unsqueeze(0).expand({2, -1, -1});
-    // A bias of both goes out in the difference.
-    auto both = bias.has_value() ? at::baddbmm(as_type(*bias, type), twice, halves) : twice.bmm(halves);
-    both[0].sub_(both[1]);
+    auto both = bias.has_value() ? at::baddbmm(as_type(*bias, type).unsqueeze(1), twice, halves) : twice.bmm(halves);
+    if (!prepared) {
+      // A bias of both goes out in the difference.
+      both[0].sub_(both[1]);
+    }
+    ctx->set_materialize_grads(false);
     ctx->save_for_backward({rows, narrow});
-    ctx->saved_data["biased"] = bias.has_value();
+    ctx->saved_data["prepared"] = prepared;
+    ctx->saved_data["biases"] = bias.has_value() ? bias->size(0) : 0;
     ctx->saved_data["x"] = static_cast<int64_t>(x.scalar_type());
     ctx->saved_data["w"] = static_cast<int64_t>(weight.scalar_type());
-    return both.unbind();
+    return {both[0], both[1], x};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     check_first_order();
     const auto saved = ctx->get_saved_variables();
-    const auto &rows = saved[0], &weight = saved[1];
-    const auto outputs = weight.size(0), inputs = rows.size(1);
+    const auto &rows = saved[0], &weight = saved[1], &passed = grads[2];
+    const auto outputs = weight.size(0), inputs = rows.size(1), biases = ctx->saved_data["biases"].toInt();
+    TORCH_CHECK(grads[0].defined() && grads[1].defined(), "both maps of pairs are used together");
+    const auto second = ctx->saved_data["prepared"].toBool() ? grads[1] : grads[1] - grads[0];
     // Row by row of the halves, which take turns in (2·C_out, C_in).
-    const auto grad = at::stack({grads[0], grads[1] - grads[0]}, 2).view({-1, 2 * outputs});
+    const auto grad = at::stack({grads[0], second}, 2).view({-1, 2 * outputs});
     at::Tensor grad_x, grad_weight, grad_bias;
     if (ctx->needs_input_grad(0)) {
-      grad_x = as_type(grad.mm(weight.view({2 * outputs, inputs})), type_of(ctx, "x"));
+      const auto halves = weight.view({2 * outputs, inputs});
+      if (passed.defined() && passed.scalar_type() == grad.scalar_type()) {
+        grad_x = passed.addmm(grad, halves);
+      } else {
+        grad_x = grad.mm(halves);
+        grad_x = passed.defined() ? passed + grad_x : as_type(grad_x, type_of(ctx, "x"));
+      }
     }
     if (ctx->needs_input_grad(1)) {
       grad_weight = as_type(grad.t().mm(rows), type_of(ctx, "w")).view({outputs, 2 * inputs});
-      if (ctx->saved_data["biased"].toBool()) {
-        grad_bias = grads[1].sum(0, false, type_of(ctx, "w"));
-      }
     }
-    return {grad_x, grad_weight, grad_bias};
+    if (biases == 1 && ctx->needs_input_grad(2)) {
+      grad_bias = grads[1].sum(0, true, type_of(ctx, "w"));
+    } else if (biases == 2 && ctx->needs_input_grad(2)) {
+      grad_bias = grad.sum(0, false, type_of(ctx, "w")).view({outputs, 2}).t();
+    }
+    return {grad_x, grad_weight, grad_bias, {}};
+  }
+};
+
+// Of n weights [U, V], (C_out, 2·C_in), as many prepared ones, [U - V, V], then of as many biases (C_out) as many of their
+// own, (2, C_out), of which the first is 0; all in the type of products. Prepared at once they take few operators.
+struct PreparedPairs : torch::autograd::Function<PreparedPairs> {
+  static variable_list forward(
+      AutogradContext* ctx, at::TensorList weights, at::TensorList biases, at::ScalarType type) {
+    const NoAutocast no_autocast;
+    const auto count = static_cast<int64_t>(weights.size());
+    const auto maps = at::stack(weights);
+    const auto halves = maps.view({count, maps.size(1), 2, maps.size(2) / 2});
+    halves.select(2, 0).sub_(halves.select(2, 1));
+    auto prepared = as_type(maps, type).unbind();
+    const auto own = at::stack(biases);
+    for (auto& bias : as_type(at::stack({at::zeros_like(own), own}, 1), type).unbind()) {
+      prepared.push_back(std::move(bias));
+    }
+    ctx->saved_data["w"] = static_cast<int64_t>(weights[0].scalar_type());
+    return prepared;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& output_grads) {
+    check_first_order();
+    const auto count = output_grads.size() / 2;
+    const at::TensorList grads(output_grads);
+    const auto of_maps = as_type(at::stack(grads.slice(0, count)), type_of(ctx, "w"));
+    const auto halves = of_maps.view({of_maps.size(0), of_maps.size(1), 2, of_maps.size(2) / 2});
+    halves.select(2, 1).sub_(halves.select(2, 0));
+    auto given = of_maps.unbind();
+    for (auto& grad : as_type(at::stack(grads.slice(count)).select(1, 1), type_of(ctx, "w")).unbind()) {
+      given.push_back(std::move(grad));
+    }
+    given.emplace_back();
+    return given;
   }
 };
 
@@ -181,17 +232,39 @@ char* sgas_composed_row_maps(
   });
 }
 
-// Gives two tensors; `bias` may be null.
+// Gives three tensors; `bias` may be null.
 char* sgas_composed_pair_maps(
-    at::Tensor** out, const at::Tensor* x, const at::Tensor* weight, const at::Tensor* bias) {
+    at::Tensor** out, const at::Tensor* x, const at::Tensor* weight, const at::Tensor* bias, int prepared) {
   return sgas::guarded([&] {
     sgas::check_rows(*x);
     TORCH_CHECK(weight->dim() == 2 && weight->size(1) == 2 * x->size(1), "expected weights (C_out, ", 2 * x->size(1),
                 "), found ", weight->sizes());
-    const auto given = bias != nullptr ? std::optional<at::Tensor>(*bias) : std::nullopt;
-    auto both = sgas::PairMaps::apply(*x, *weight, given);
-    sgas::give(&out[0], std::move(both[0]));
-    sgas::give(&out[1], std::move(both[1]));
+    auto given = std::optional<at::Tensor>();
+    if (bias != nullptr) {
+      given = bias->dim() == 1 ? bias->unsqueeze(0) : *bias;
+    }
+    const auto maps = sgas::PairMaps::apply(*x, *weight, given, prepared != 0);
+    for (size_t map = 0; map < maps.size(); ++map) {
+      sgas::give(&out[map], at::Tensor(maps[map]));
+    }
+  });
+}
+
+// `weights` and `biases` point to `count` tensors each, of one shape and of products on the device of `x`; gives
+// 2 · `count` tensors.
+char* sgas_composed_prepared_pairs(at::Tensor** out, const at::Tensor* x, const at::Tensor* const* weights,
+                                   const at::Tensor* const* biases, int64_t count) {
+  return sgas::guarded([&] {
+    std::vector<at::Tensor> maps, shifts;
+    for (int64_t index = 0; index < count; ++index) {
+      maps.push_back(*weights[index]);
+      shifts.push_back(*biases[index]);
+    }
+    const auto prepared =
+        sgas::PreparedPairs::apply(at::TensorList(maps), at::TensorList(shifts), sgas::product_type(*x));
+    for (size_t place = 0; place < prepared.size(); ++place) {
+      sgas::give(&out[place], at::Tensor(prepared[place]));
+    }
   });
 }
 

@@ -233,7 +233,7 @@ struct MaskedSum : torch::autograd::Function<MaskedSum> {
     const auto factors = ctx->get_saved_variables()[0];
     const auto masked = factors.size(0), units = factors.size(1), plain = ctx->saved_data["plain"].toInt();
     const bool channels_last = ctx->saved_data["channels_last"].toBool();
-    const auto grad = lay(output_grads[0], channels_last).contiguous();
+    const auto grad = lay(output_grads[0], channels_last);
     const auto apart = by_unit(grad, units);
     auto shape = ones_behind(units, apart.dim());
     shape.insert(shape.begin(), masked);
