@@ -48,7 +48,7 @@ impl<C> Cell<C> {
     /// are not open included, where any is open; `masks` is what drop path leaves of every edge (see [`DropPath`]).
     pub fn forward(
         &self,
-        inputs: &[Tensor; 2],
+        inputs: [&State<'_>; CELL_INPUTS],
         context: &C,
         mixture: Option<&Mixture>,
         masks: &mut DropPath,
@@ -56,7 +56,7 @@ impl<C> Cell<C> {
     ) -> Tensor {
         let mut states: Vec<State> = Vec::with_capacity(CELL_INPUTS + self.nodes.len());
         for (operation, input) in self.preprocess.iter().zip(inputs) {
-            let features = operation.forward(&State::new(input.shallow_clone()), context, mode);
+            let features = operation.forward(input, context, mode);
             states.push(self.state(states.len(), features));
         }
         let mut first_edge = 0;

@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::cell::{Cell, CellEdge, DropPath};
 use crate::model::ModelConfig;
-use crate::ops::Mode;
+use crate::ops::{Mode, State};
 use crate::space::{CellPlan, Head, Output, Space, Stem};
 use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::Path;
@@ -49,14 +49,15 @@ impl<S: Space> Network<S> {
         let edges = self.cells.iter().map(|(_, cell)| cell.edges()).sum();
         let units = self.space.drop_path_units(batch);
         let mut masks = DropPath::new(mode.drop_path(), units, edges, batch.target().device());
-        let [mut before, mut last] = self.stem.forward(batch, mode);
-        let mut outputs = vec![last.shallow_clone()];
+        // States, because two cells read each, and share what they make of it.
+        let [mut before, mut last] = self.stem.forward(batch, mode).map(State::new);
+        let mut outputs = vec![last.features.shallow_clone()];
         for (plan, cell) in &self.cells {
-            let context = self.space.context(plan, &before, batch);
+            let context = self.space.context(plan, &before.features, batch);
             let mixture = mixtures.iter().find(|(kind, _)| *kind == plan.kind).and_then(|(_, found)| found.as_ref());
-            let output = cell.forward(&[before, last.shallow_clone()], &context, mixture, &mut masks, mode);
-            before = std::mem::replace(&mut last, output);
-            outputs.push(last.shallow_clone());
+            let output = cell.forward([&before, &last], &context, mixture, &mut masks, mode);
+            outputs.push(output.shallow_clone());
+            before = std::mem::replace(&mut last, State::new(output));
         }
         self.head.forward(&outputs, batch, mode)
     }

@@ -87,7 +87,13 @@ fn copied(is_identity: bool, units: i64, mode: Mode) -> Tensor {
     let preprocess: [Box<dyn Operation<()>>; 2] = [true, true].map(|is_identity| Box::new(Copy { is_identity }) as _);
     let ones = || Tensor::ones([2 * units, 3], (Kind::Float, Device::Cpu));
     let mut masks = DropPath::new(mode.drop_path(), units, 1, Device::Cpu);
-    Cell::new(preprocess, vec![vec![edge]], vec![2]).forward(&[ones(), ones()], &(), None, &mut masks, mode)
+    Cell::new(preprocess, vec![vec![edge]], vec![2]).forward(
+        [&State::new(ones()), &State::new(ones())],
+        &(),
+        None,
+        &mut masks,
+        mode,
+    )
 }
 
 #[test]

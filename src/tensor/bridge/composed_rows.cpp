@@ -6,29 +6,11 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/threshold_backward.h>
 
-#include <map>
-#include <mutex>
-#include <tuple>
-
 namespace sgas {
 namespace {
 
 at::ScalarType type_of(AutogradContext* ctx, const char* name) {
   return static_cast<at::ScalarType>(ctx->saved_data[name].toInt());
-}
-
-// (size) zeros that nobody writes to, made once; they are never freed, since CUDA may go first.
-at::Tensor zeros_of(int64_t size, const at::TensorOptions& options) {
-  static auto& known = *new std::map<std::tuple<int64_t, int64_t, int64_t, int64_t>, at::Tensor>;
-  static std::mutex turn;
-  const std::lock_guard<std::mutex> held(turn);
-  const auto device = options.device();
-  auto& zeros = known[{size, static_cast<int64_t>(device.type()), device.index(),
-                       static_cast<int64_t>(c10::typeMetaToScalarType(options.dtype()))}];
-  if (!zeros.defined()) {
-    zeros = at::zeros({size}, options);
-  }
-  return zeros;
 }
 
 // y = x / max(|x|, smallest). Lengths, and what divides by them, are fp32: in half the reciprocal of a small one is

@@ -1,7 +1,6 @@
 // The sum that a node of a cell is: of the parts on all its edges, some behind a batch norm, some times a weight.
 #include "composed.h"
 
-#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_batch_norm_backward.h>
@@ -140,6 +139,25 @@ struct WeightedSum : torch::autograd::Function<WeightedSum> {
   }
 };
 
+// The tensors (C) as one, (n · C), which shares their memory: they are moved into it where they do not lie so yet.
+at::Tensor side_by_side(at::TensorList tensors) {
+  const auto channels = tensors[0].numel();
+  const auto first = tensors[0].storage_offset();
+  bool is_joined = true;
+  for (size_t index = 0; index < tensors.size(); ++index) {
+    is_joined = is_joined && tensors[index].is_alias_of(tensors[0]) &&
+                tensors[index].storage_offset() == first + static_cast<int64_t>(index) * channels;
+  }
+  if (is_joined) {
+    return tensors[0].as_strided({static_cast<int64_t>(tensors.size()) * channels}, {1});
+  }
+  const auto joined = at::cat(tensors);
+  for (size_t index = 0; index < tensors.size(); ++index) {
+    tensors[index].set_data(joined.narrow(0, static_cast<int64_t>(index) * channels, channels));
+  }
+  return joined;
+}
+
 // Σ_k w_k·norm(x_k) of norms without scale and shift, all in training or none: one batch norm over the channels of all
 // parts side by side, whose scale is the parts' weights. `statistics` are the running mean and variance of every norm.
 struct NormedSum : torch::autograd::Function<NormedSum> {
@@ -151,14 +169,10 @@ struct NormedSum : torch::autograd::Function<NormedSum> {
     const auto channels = parts[0].size(1);
     const auto x = at::cat(parts, 1);
     const auto scale = gathered(table, places, channels);
-    const auto mean = at::cat(means), variance = at::cat(variances);
-    const auto shift = at::zeros({count * channels}, scale.options());
+    const auto mean = side_by_side(means), variance = side_by_side(variances);
+    const auto shift = zeros_of(count * channels, scale.options());
     auto [y, saved_mean, saved_scale] =
         at::native_batch_norm(x, scale, shift, mean, variance, training, momentum, epsilon);
-    if (training) {
-      at::_foreach_copy_(means, mean.split(channels));
-      at::_foreach_copy_(variances, variance.split(channels));
-    }
     ctx->save_for_backward({x, scale, mean, variance, saved_mean, saved_scale});
     ctx->saved_data["places"] = places;
     ctx->saved_data["table"] = table.sizes().vec();
