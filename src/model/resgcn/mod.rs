@@ -72,7 +72,8 @@ impl ResGcn {
             let prepared = block.checked_sub(1).and_then(|residual| prepared.get(residual));
             let [output, input] = convolution.forward_rows(input, prepared, &neighbours, training);
             // Sums over many blocks, in which the next one looks for neighbours: fp32 whatever the blocks compute in.
-            let output = if block == 0 { output.to_kind(Kind::Float) } else { output + &input };
+            let output = output.to_kind(Kind::Float);
+            let output = if block == 0 { output } else { output + &input };
             if let Some(last) = outputs.last_mut() {
                 *last = input;
             }

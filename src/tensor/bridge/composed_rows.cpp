@@ -34,7 +34,7 @@ struct UnitLength : torch::autograd::Function<UnitLength> {
     const auto saved = ctx->get_saved_variables();
     const auto &y = saved[0], &divisor = saved[1];
     const auto grad = as_type(grads[0], y.scalar_type());
-    const auto product = y.unsqueeze(1).bmm(grad.unsqueeze(2)).squeeze(2);
+    const auto product = (y * grad).sum(1, true);
     // 0 where the divisor is not greater than that.
     const auto varying = at::threshold_backward(product, divisor, ctx->saved_data["smallest"].toDouble());
     auto grad_x = at::addcmul(grad, y, varying, -1).div_(divisor);
@@ -132,8 +132,8 @@ struct PairMaps : torch::autograd::Function<PairMaps> {
       if (passed.defined() && passed.scalar_type() == grad.scalar_type()) {
         grad_x = passed.addmm(grad, halves);
       } else {
-        grad_x = grad.mm(halves);
-        grad_x = passed.defined() ? passed + grad_x : as_type(grad_x, type_of(ctx, "x"));
+        grad_x = as_type(grad.mm(halves), type_of(ctx, "x"));
+        grad_x = passed.defined() ? grad_x.add_(passed) : grad_x;
       }
     }
     if (ctx->needs_input_grad(1)) {

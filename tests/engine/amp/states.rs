@@ -90,8 +90,9 @@ fn every_primitive_keeps_half_precision() {
 
 /// Takes half precision and fp32, and gives fp32: what follows would be computed in fp32 too.
 fn promotes(arrival: &Arrival) -> bool {
-    // Norms take fp32 statistics beside half features, copies cast, and sums are given the place of their result.
-    let mixes = !["batch_norm", "copy", "sum"].iter().any(|word| arrival.name.contains(word));
+    // Norms take fp32 statistics beside half features, copies cast, and sums and comparisons are given the place of their
+    // result.
+    let mixes = !["batch_norm", "copy", "sum", "::eq"].iter().any(|word| arrival.name.contains(word));
     let has = |kinds: &[Kind], wanted: fn(&Kind) -> bool| kinds.iter().any(wanted);
     mixes
         && arrival.within.is_none()

@@ -64,15 +64,24 @@ fn holds(arrival: &Arrival, role: Role) -> bool {
     }
 }
 
-/// The distances between points are the only products of batches of matrices on clouds.
+/// The distances between points: outside of composed operations the only sums of this kind on clouds.
 fn is_distance(arrival: &Arrival) -> bool {
-    ["aten::bmm", "aten::baddbmm"].contains(&arrival.name.as_str()) && !arrival.backward
+    arrival.name == "aten::baddbmm" && arrival.within.is_none() && !arrival.backward
+}
+
+/// On clouds the squares that distances are made of, and sums of attention; as distances take the squares, their types
+/// are checked there.
+fn is_square_or_attention(arrival: &Arrival) -> bool {
+    arrival.name == "aten::bmm" && arrival.within.is_none() && !arrival.backward
 }
 
 /// What arrives in another type than the list says.
 fn offences(arrivals: &[Arrival], on_clouds: bool) -> Vec<String> {
     let wrong = |arrival: &&Arrival| match role(arrival) {
         Some(Role::Product) if on_clouds && is_distance(arrival) => !holds(arrival, Role::Neighbours),
+        Some(role) if on_clouds && is_square_or_attention(arrival) => {
+            !holds(arrival, Role::Neighbours) && !holds(arrival, role)
+        }
         Some(role) => !holds(arrival, role),
         None => false,
     };
@@ -218,7 +227,9 @@ fn the_list_sees_what_is_wrong() {
     assert!(!found(&|| drop(single(&[4, 4]).mm(&single(&[4, 4])))).is_empty());
     let small = || layers::linear(&single(&[4, 4]), &single(&[4, 4]), None);
     assert!(!found(&|| drop(small())).is_empty());
-    assert!(!found(&|| drop(half(&[1, 4, 4]).bmm(&half(&[1, 4, 4])))).is_empty());
+    let distances = |of: &dyn Fn(&[i64]) -> Tensor| of(&[1, 1, 4]).baddbmm(&of(&[1, 4, 4]), &of(&[1, 4, 4]), 1.0, -2.0);
+    assert!(!found(&|| drop(distances(&half))).is_empty());
+    assert_eq!(found(&|| drop(distances(&single))), Vec::<String>::new());
     assert_eq!(found(&|| drop(Neighbours::nearest(&half(&[32, 3]), 1, 4, 2))), Vec::<String>::new());
     let (_, arrivals) = recorded(|| {
         let flat = half(&[8]);
