@@ -84,8 +84,11 @@ pub trait Model {
 /// # Errors
 /// Where the device has no such precision.
 pub fn forward(model: &dyn Model, batch: &Batch, mode: Mode, precision: Precision) -> Result<Output> {
-    let device = model.weights().parameters.flat().device();
+    let parameters = &model.weights().parameters;
+    let device = parameters.flat().device();
     let _cast = precision.autocast(device)?;
+    // Kernels of a CPU read the weights as they are.
+    let _factors = precision.half().filter(|_| device.is_cuda()).map(|kind| parameters.factors_in(kind));
     Ok(model.forward(batch, mode))
 }
 

@@ -6,7 +6,7 @@ use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::layers::linear;
 use crate::tensor::multiply_adds::counted;
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Factor, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Tensor;
 
@@ -52,7 +52,7 @@ impl Window {
 
 /// A convolution without bias.
 pub struct Convolution {
-    weight: Tensor,
+    weight: Factor,
     window: Window,
     groups: i64,
 }
@@ -76,7 +76,7 @@ impl Convolution {
     fn grouped(path: &Path, [inputs, outputs]: [i64; 2], window: Window, groups: i64) -> Self {
         let [height, width] = window.kernel;
         let shape = [outputs, inputs / groups, height, width];
-        let weight = path.weight("weight", &shape, Init::fan_in(shape[1..].iter().product()));
+        let weight = path.factor("weight", &shape, Init::fan_in(shape[1..].iter().product()));
         Self { weight, window, groups }
     }
 
@@ -88,18 +88,18 @@ impl Convolution {
     fn convolve(&self, x: &Tensor) -> Tensor {
         let Window { kernel, stride, padding, dilation } = self.window;
         if self.groups == 1 && kernel == [1, 1] && is_fused(x) {
-            return pointwise(x, &self.weight, stride[0]);
+            return pointwise(x, &self.weight.tensor(), stride[0]);
         }
         if self.groups > 1 && is_fused(x) {
-            return done(depthwise(x, &self.weight, self.steps(), false));
+            return done(depthwise(x, &self.weight.tensor(), self.steps(), false));
         }
-        x.conv2d(&self.weight, None::<&Tensor>, stride, padding, [dilation; 2], self.groups)
+        x.conv2d(&self.weight.tensor(), None::<&Tensor>, stride, padding, [dilation; 2], self.groups)
     }
 
     /// The same of max(x, 0), which the kernels need not store.
     pub fn forward_rectified(&self, x: &Tensor) -> Tensor {
         if self.groups > 1 && is_fused(x) {
-            return counted(done(depthwise(x, &self.weight, self.steps(), true)), self.multiply_adds());
+            return counted(done(depthwise(x, &self.weight.tensor(), self.steps(), true)), self.multiply_adds());
         }
         self.forward(&x.relu())
     }

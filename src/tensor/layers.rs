@@ -11,7 +11,7 @@ use crate::tensor::bridge::{self, composed, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Factor, Path};
 use tch::{Device, Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.
@@ -31,8 +31,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
 
 /// A linear map of rows, often a 1×1 convolution of the reference.
 pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weight: Factor,
+    bias: Option<Factor>,
 }
 
 impl Linear {
@@ -48,24 +48,24 @@ impl Linear {
 
     /// A linear layer without bias whose weight is a matrix that starts from Glorot's distribution.
     pub fn glorot(path: &Path, inputs: i64, outputs: i64) -> Self {
-        Self { weight: path.weight("weight", &[outputs, inputs], Init::glorot(inputs, outputs)), bias: None }
+        Self { weight: path.factor("weight", &[outputs, inputs], Init::glorot(inputs, outputs)), bias: None }
     }
 
     /// A 1×1 convolution whose weight and, where it has one, bias start from these distributions.
     pub fn starting(path: &Path, inputs: i64, outputs: i64, weight: Init, bias: Option<Init>) -> Self {
-        let weight = path.weight("weight", &[outputs, inputs, 1, 1], weight);
-        Self { weight, bias: bias.map(|init| path.weight("bias", &[outputs], init)) }
+        let weight = path.factor("weight", &[outputs, inputs, 1, 1], weight);
+        Self { weight, bias: bias.map(|init| path.factor("bias", &[outputs], init)) }
     }
 
     fn shaped(path: &Path, shape: &[i64], bias: bool) -> Self {
         let init = Init::fan_in(shape[1]);
-        let weight = path.weight("weight", shape, init);
-        Self { weight, bias: bias.then(|| path.weight("bias", &shape[..1], init)) }
+        let weight = path.factor("weight", shape, init);
+        Self { weight, bias: bias.then(|| path.factor("bias", &shape[..1], init)) }
     }
 
     /// The weight as a matrix (C_out, C_in).
     pub fn weight(&self) -> Tensor {
-        self.weight.flatten(1, -1)
+        self.weight.tensor().flatten(1, -1)
     }
 
     /// The matrix's shares of the first and the second half of its inputs, (C_out, C_in / 2) each.
@@ -82,15 +82,15 @@ impl Linear {
             return done(composed::prepared_pair_maps(x, prepared));
         }
         if !is_fused(x) {
-            return done(composed::pair_maps(x, &self.weight(), self.bias()));
+            return done(composed::pair_maps(x, &self.weight(), self.bias().as_ref()));
         }
         let [own, other] = self.halves();
-        [linear(x, &(own - &other), self.bias()), linear(x, &other, None), x.shallow_clone()]
+        [linear(x, &(own - &other), self.bias().as_ref()), linear(x, &other, None), x.shallow_clone()]
     }
 
     /// What is added to every output, (C_out).
-    pub fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+    pub fn bias(&self) -> Option<Tensor> {
+        self.bias.as_ref().map(Factor::tensor)
     }
 
     /// The map of two inputs side by side, of which the first is the same for all points of a cloud: (B, C_1) and
@@ -98,7 +98,7 @@ impl Linear {
     pub fn forward_repeated(&self, of_cloud: &Tensor, rows: &Tensor) -> Tensor {
         let weight = self.weight();
         let (clouds, channels) = of_cloud.size2().expect("features of clouds are (B, C)");
-        let repeated = linear(of_cloud, &weight.narrow(1, 0, channels), self.bias.as_ref());
+        let repeated = linear(of_cloud, &weight.narrow(1, 0, channels), self.bias().as_ref());
         let own = linear(rows, &weight.narrow(1, channels, weight.size()[1] - channels), None);
         let (points, outputs) = own.size2().expect("rows are (R, C)");
         (own.view([clouds, points / clouds, outputs]) + repeated.unsqueeze(1)).view([points, outputs])
@@ -117,7 +117,7 @@ impl Linear {
 
     /// (R, C_in) → (R, C_out).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        counted(linear(x, &self.weight(), self.bias.as_ref()), self.weight.size()[1])
+        counted(linear(x, &self.weight(), self.bias().as_ref()), self.weight.size()[1])
     }
 }
 
@@ -142,8 +142,9 @@ pub fn prepare_pairs(x: &Tensor, maps: &[&Linear]) -> Vec<PreparedPair> {
         return Vec::new();
     }
     let weights: Vec<Tensor> = maps.iter().map(|map| map.weight()).collect();
-    let biases: Vec<&Tensor> = maps.iter().map(|map| map.bias().expect("prepared maps have a bias")).collect();
-    done(composed::prepare_pairs(x, &weights.iter().collect::<Vec<_>>(), &biases))
+    let biases: Vec<Tensor> = maps.iter().map(|map| map.bias().expect("prepared maps have a bias")).collect();
+    let [weights, biases] = [&weights, &biases].map(|tensors| tensors.iter().collect::<Vec<_>>());
+    done(composed::prepare_pairs(x, &weights, &biases))
 }
 
 /// The two columns of (R, 2), (R) each; one by one, each would have a gradient of the whole size.

@@ -7,8 +7,13 @@
 //! never counted and, having no gradient, stays zero. When primitives leave the network,
 //! [`Parameters::retain`] closes the gaps, and the [`Kept`] that it returns does the same to any other flat
 //! tensor (momentum, Adam's moments).
+//!
+//! What only products read, a layer holds as a [`Factor`]: in half precision on a GPU all of them are cast at once
+//! ([`Parameters::factors_in`]), where autocast would cast, and cast a gradient back, layer by layer.
 
 use crate::error::{Error, Result};
+use crate::tensor::bridge::composed;
+use crate::tensor::fused::done;
 use crate::tensor::init::Init;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,9 +29,31 @@ pub struct Store {
     device: Device,
 }
 
+/// A trained tensor that only products read.
+#[derive(Debug)]
+pub struct Factor {
+    leaf: Tensor,
+    copy: Copy,
+}
+
+/// The copy in half precision, while there is one.
+type Copy = Rc<RefCell<Option<Tensor>>>;
+
+impl Factor {
+    /// The tensor for a product: the copy in half precision, while there is one.
+    pub fn tensor(&self) -> Tensor {
+        self.copy.borrow().as_ref().unwrap_or(&self.leaf).shallow_clone()
+    }
+
+    /// Its shape.
+    pub fn size(&self) -> Vec<i64> {
+        self.leaf.size()
+    }
+}
+
 #[derive(Default)]
 struct Content {
-    weights: Vec<(String, Tensor)>,
+    weights: Vec<Leaf>,
     buffers: Vec<(String, Tensor)>,
 }
 
@@ -36,6 +63,13 @@ pub struct Path {
     content: Rc<RefCell<Content>>,
     device: Device,
     prefix: String,
+}
+
+struct Leaf {
+    name: String,
+    tensor: Tensor,
+    /// Of a factor.
+    copy: Option<Copy>,
 }
 
 impl Store {
@@ -52,7 +86,7 @@ impl Store {
     /// Lays all weights into one flat tensor; the layers' own tensors become views of it.
     pub fn finish(self) -> (Parameters, Buffers) {
         let content = std::mem::take(&mut *self.content.borrow_mut());
-        let parameters = Parameters::new(content.weights, self.device);
+        let parameters = Parameters::of(content.weights, self.device);
         (parameters, Buffers { entries: content.buffers })
     }
 }
@@ -67,8 +101,19 @@ impl Path {
 
     /// A trained tensor of this shape; the caller keeps the returned leaf.
     pub fn weight(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        self.leaf(name, shape, init, None)
+    }
+
+    /// The same of one that only products read.
+    pub fn factor(&self, name: &str, shape: &[i64], init: Init) -> Factor {
+        let copy = Copy::default();
+        Factor { leaf: self.leaf(name, shape, init, Some(Rc::clone(&copy))), copy }
+    }
+
+    fn leaf(&self, name: &str, shape: &[i64], init: Init, copy: Option<Copy>) -> Tensor {
         let tensor = init.tensor(shape, self.device).set_requires_grad(true);
-        self.content.borrow_mut().weights.push((self.sub(name).prefix, tensor.shallow_clone()));
+        let leaf = Leaf { name: self.sub(name).prefix, tensor: tensor.shallow_clone(), copy };
+        self.content.borrow_mut().weights.push(leaf);
         tensor
     }
 
@@ -86,14 +131,13 @@ impl Path {
 }
 
 struct Entry {
-    name: String,
-    tensor: Tensor,
+    leaf: Leaf,
     offset: i64,
 }
 
 impl Entry {
     fn len(&self) -> i64 {
-        numel(&self.tensor)
+        numel(&self.leaf.tensor)
     }
 }
 
@@ -119,11 +163,15 @@ impl Kept {
 impl Parameters {
     /// Lays leaves into one flat tensor on `device`.
     pub fn new(leaves: Vec<(String, Tensor)>, device: Device) -> Self {
+        Self::of(leaves.into_iter().map(|(name, tensor)| Leaf { name, tensor, copy: None }).collect(), device)
+    }
+
+    fn of(leaves: Vec<Leaf>, device: Device) -> Self {
         let mut offset = 0;
         let entries: Vec<Entry> = leaves
             .into_iter()
-            .map(|(name, tensor)| {
-                let entry = Entry { name, tensor, offset };
+            .map(|leaf| {
+                let entry = Entry { leaf, offset };
                 offset += padded(entry.len());
                 entry
             })
@@ -138,9 +186,9 @@ impl Parameters {
     fn fill_flat(&mut self) {
         no_grad(|| {
             for entry in &mut self.entries {
-                let mut view = self.flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size());
-                view.copy_(&entry.tensor);
-                entry.tensor.set_data(&view);
+                let mut view = self.flat.narrow(0, entry.offset, entry.len()).view_(entry.leaf.tensor.size());
+                view.copy_(&entry.leaf.tensor);
+                entry.leaf.tensor.set_data(&view);
             }
         });
     }
@@ -157,15 +205,28 @@ impl Parameters {
 
     /// Names and tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.tensor))
+        self.entries.iter().map(|entry| (entry.leaf.name.as_str(), &entry.leaf.tensor))
     }
 
     /// Turns gradients on or off.
     pub fn set_trainable(&mut self, trainable: bool) {
         for entry in &self.entries {
             // The leaf is shared with its layer; setting the flag on a clone sets it there.
-            let _ = entry.tensor.set_requires_grad(trainable);
+            let _ = entry.leaf.tensor.set_requires_grad(trainable);
         }
+    }
+
+    /// While the guard lives, products read copies of the factors in this type, which are made here, all at once. The
+    /// gradients of the copies reach the factors in fp32, all at once too.
+    pub fn factors_in(&self, kind: Kind) -> FactorsInHalf<'_> {
+        let factors = || self.entries.iter().filter_map(|entry| Some((entry, entry.leaf.copy.as_ref()?)));
+        let (leaves, offsets): (Vec<&Tensor>, Vec<i64>) =
+            factors().map(|(entry, _)| (&entry.leaf.tensor, entry.offset)).unzip();
+        let copies = done(composed::copies(&self.flat, &leaves, &offsets, kind));
+        for ((_, place), copy) in factors().zip(copies) {
+            *place.borrow_mut() = Some(copy);
+        }
+        FactorsInHalf(self)
     }
 
     /// Gradient of `loss` for all weights, flat with zero padding.
@@ -177,7 +238,7 @@ impl Parameters {
     /// Gradients of `loss` for several tables in one backward pass, each flat with zero padding.
     pub fn gradients<const N: usize>(loss: &Tensor, tables: [&Self; N]) -> [Tensor; N] {
         let leaves: Vec<&Tensor> =
-            tables.iter().flat_map(|table| table.entries.iter().map(|entry| &entry.tensor)).collect();
+            tables.iter().flat_map(|table| table.entries.iter().map(|entry| &entry.leaf.tensor)).collect();
         let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false).into_iter();
         tables.map(|table| table.join(&gradients.by_ref().take(table.entries.len()).collect::<Vec<_>>()))
     }
@@ -204,9 +265,10 @@ impl Parameters {
 
     /// Splits a flat tensor of this layout into one view per weight.
     pub fn split<'a>(&'a self, flat: &'a Tensor) -> impl Iterator<Item = (&'a str, Tensor)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.name.as_str(), flat.narrow(0, entry.offset, entry.len()).view_(entry.tensor.size())))
+        self.entries.iter().map(|entry| {
+            let view = flat.narrow(0, entry.offset, entry.len()).view_(entry.leaf.tensor.size());
+            (entry.leaf.name.as_str(), view)
+        })
     }
 
     /// Keeps the weights whose name passes; memory of the others is freed.
@@ -214,14 +276,26 @@ impl Parameters {
         let mut ranges = Vec::new();
         let mut leaves = Vec::new();
         for entry in self.entries.drain(..) {
-            if keep(&entry.name) {
+            if keep(&entry.leaf.name) {
                 ranges.push((entry.offset, padded(entry.len())));
-                leaves.push((entry.name, entry.tensor));
+                leaves.push(entry.leaf);
             }
         }
         let device = self.flat.device();
-        *self = Self::new(leaves, device);
+        *self = Self::of(leaves, device);
         Kept { ranges }
+    }
+}
+
+/// Products read copies of the factors while it lives.
+#[must_use = "the copies go where the guard is dropped"]
+pub struct FactorsInHalf<'a>(&'a Parameters);
+
+impl Drop for FactorsInHalf<'_> {
+    fn drop(&mut self) {
+        for copy in self.0.entries.iter().filter_map(|entry| entry.leaf.copy.as_ref()) {
+            *copy.borrow_mut() = None;
+        }
     }
 }
 

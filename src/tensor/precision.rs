@@ -28,19 +28,23 @@ impl Precision {
         }
     }
 
+    /// The type of products, where it is not fp32.
+    pub fn half(self) -> Option<Kind> {
+        match self {
+            Self::Fp32 => None,
+            Self::Bf16 => Some(Kind::BFloat16),
+            Self::Fp16 => Some(Kind::Half),
+        }
+    }
+
     /// Casts to this precision on `device` while the guard lives.
     ///
     /// # Errors
     /// fp16 on a CPU.
     pub fn autocast(self, device: Device) -> Result<Option<Autocast>> {
-        let kind = match self {
-            Self::Fp32 => return Ok(None),
-            Self::Bf16 => Kind::BFloat16,
-            Self::Fp16 if device.is_cuda() => Kind::Half,
-            Self::Fp16 => {
-                return Err(Error::usage("--amp fp16 needs a CUDA device").with_hint("use --amp bf16 on a CPU"));
-            }
-        };
-        Autocast::enter(device, kind).map(Some)
+        if self == Self::Fp16 && !device.is_cuda() {
+            return Err(Error::usage("--amp fp16 needs a CUDA device").with_hint("use --amp bf16 on a CPU"));
+        }
+        self.half().map(|kind| Autocast::enter(device, kind)).transpose()
     }
 }

@@ -93,6 +93,45 @@ fn what_stays_keeps_values_gradients_and_the_optimizers_state() {
 }
 
 #[test]
+fn products_read_half_copies_while_asked_and_the_factors_get_fp32_gradients() {
+    let store = Store::new(Device::Cpu);
+    let root = store.root();
+    let shift = root.weight("shift", &[5], Init::Ones);
+    let factors = ["a", "b", "unused"].map(|name| root.factor(name, &[3, 5], Init::kaiming(5)));
+    let (mut parameters, _) = store.finish();
+    let x = Tensor::randn([7, 5], (Kind::Float, Device::Cpu));
+    // Each copy is read once, and by two products.
+    let loss = |read: &dyn Fn(usize) -> Tensor| {
+        let [a, b] = [0, 1].map(|factor| read(factor).to_kind(Kind::Float));
+        let x = &x + &shift;
+        (x.matmul(&a.transpose(0, 1)).square() + x.matmul(&b.transpose(0, 1)) * x.matmul(&a.transpose(0, 1)))
+            .sum(Kind::Float)
+    };
+    let leaf = |parameters: &sgas::tensor::parameters::Parameters, factor: usize| {
+        parameters.iter().nth(factor + 1).unwrap().1.shallow_clone()
+    };
+    let expected = loss(&|factor| leaf(&parameters, factor).to_kind(Kind::BFloat16));
+    let expected = [expected.detach(), parameters.gradient(&expected)];
+    {
+        let _copies = parameters.factors_in(Kind::BFloat16);
+        assert!(factors.iter().all(|factor| factor.tensor().kind() == Kind::BFloat16));
+        let found = loss(&|factor| factors[factor].tensor());
+        assert_equal(&found.detach(), &expected[0]);
+        let gradient = parameters.gradient(&found);
+        assert_eq!(gradient.kind(), Kind::Float);
+        assert_equal(&gradient, &expected[1]);
+    }
+    assert!(factors.iter().all(|factor| factor.tensor().kind() == Kind::Float));
+    // Where nothing learns, copies hang on nothing; and they follow what leaves.
+    let _ = parameters.retain(|name| name != "unused");
+    parameters.set_trainable(false);
+    let _copies = parameters.factors_in(Kind::BFloat16);
+    assert!(!factors[0].tensor().requires_grad());
+    assert_equal(&factors[1].tensor(), &leaf(&parameters, 1).to_kind(Kind::BFloat16));
+    assert_eq!(factors[2].tensor().kind(), Kind::Float);
+}
+
+#[test]
 fn nothing_may_stay() {
     let (mut weights, _) = weights();
     let kept = weights.parameters.retain(|_| false);

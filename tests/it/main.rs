@@ -4,6 +4,7 @@ mod bench;
 mod bridge;
 mod cli;
 mod cloud_files;
+mod composed;
 mod data;
 mod decisions;
 mod doctor;

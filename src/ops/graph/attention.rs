@@ -4,15 +4,15 @@ use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, columns};
 use crate::tensor::links::Links;
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Factor, Path};
 use tch::{Kind, Tensor};
 
 /// z_i = sum over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the node itself
 /// included once; y = norm(relu(z)).
 pub struct GraphAttention {
     map: Linear,
-    target: Tensor,
-    source: Tensor,
+    target: Factor,
+    source: Factor,
     tail: ActivatedNorm,
 }
 
@@ -21,7 +21,7 @@ impl GraphAttention {
     pub fn new(path: &Path, channels: i64) -> Self {
         let gconv = path.sub("gconv");
         // Glorot over the last two dimensions, 1 and C.
-        let vector = |name| gconv.weight(name, &[1, 1, channels], Init::glorot(1, channels));
+        let vector = |name| gconv.factor(name, &[1, 1, channels], Init::glorot(1, channels));
         Self {
             source: vector("att_src"),
             target: vector("att_dst"),
@@ -34,7 +34,7 @@ impl GraphAttention {
 impl Operation<Links> for GraphAttention {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let hidden = state.map(&self.map, &state.features);
-        let vectors = Tensor::cat(&[&self.target, &self.source], 0).squeeze_dim(1);
+        let vectors = Tensor::cat(&[self.target.tensor(), self.source.tensor()], 0).squeeze_dim(1);
         // Exponents need fp32.
         let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(Kind::Float);
         let [target, source] = columns(&scores);

@@ -5,7 +5,7 @@ use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{Activation, Block, unit_length};
 use crate::tensor::links::{Aggregate, Links};
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Factor, Path};
 use tch::Tensor;
 
 /// What a source sends.
@@ -21,14 +21,14 @@ pub enum Messages {
 pub struct Sage {
     messages: Messages,
     /// V, (C, C), inputs first.
-    message_map: Tensor,
+    message_map: Factor,
     block: Block,
 }
 
 impl Sage {
     /// At `path` (`weight`, `nn.body...`).
     pub fn new(path: &Path, channels: i64, messages: Messages) -> Self {
-        let message_map = path.weight("weight", &[channels, channels], Init::fan_in(channels));
+        let message_map = path.factor("weight", &[channels, channels], Init::fan_in(channels));
         let block = Block::matrix(&path.sub("nn"), 2 * channels, channels, Activation::Relu);
         Self { messages, message_map, block }
     }
@@ -41,7 +41,11 @@ impl Operation<Links> for Sage {
             Messages::Absolute => mean,
             Messages::Relative => mean - &state.features,
         };
-        unit_length(&self.block.forward_pair(&state.features, &mean.matmul(&self.message_map), mode.is_training()))
+        unit_length(&self.block.forward_pair(
+            &state.features,
+            &mean.matmul(&self.message_map.tensor()),
+            mode.is_training(),
+        ))
     }
 
     fn shares(&self) -> &'static [Shared] {

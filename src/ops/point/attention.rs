@@ -4,14 +4,14 @@ use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, columns};
 use crate::tensor::neighbours::Neighbours;
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Factor, Path};
 use tch::{Kind, Tensor};
 
 /// y_i = sum over j of w_ij·h(x_j), w_i = softmax over j of LeakyReLU(a·[h(x_i), h(x_j)]), the point itself
 /// included. The product with a splits into one score per point as target and one as source.
 pub struct GraphAttention {
     block: Block,
-    attention: Tensor,
+    attention: Factor,
 }
 
 impl GraphAttention {
@@ -20,7 +20,7 @@ impl GraphAttention {
         let block = Block::new(&path.sub("nn"), channels, channels, Activation::Relu, false);
         // Glorot over the last two dimensions, which are 1 and 1.
         let init = Init::Uniform { bound: 3.0_f64.sqrt() };
-        Self { block, attention: path.weight("att", &[1, 2 * channels, 1, 1], init) }
+        Self { block, attention: path.factor("att", &[1, 2 * channels, 1, 1], init) }
     }
 }
 
@@ -28,7 +28,7 @@ impl Operation<Neighbours> for GraphAttention {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let hidden = state.block(&self.block, &state.features, mode.is_training());
         // (2, C): the target's half and the source's half.
-        let attention = self.attention.view([2, -1]);
+        let attention = self.attention.tensor().view([2, -1]);
         // Exponents need fp32.
         let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(Kind::Float);
         let [target, source] = columns(&scores);

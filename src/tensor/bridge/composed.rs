@@ -7,7 +7,7 @@
 
 use std::ffi::c_char;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use torch_sys::C_tensor;
 
 use super::links::PlainLists;
@@ -16,6 +16,14 @@ use super::{list_of_tensors, tensors};
 use crate::error::Result;
 
 unsafe extern "C" {
+    fn sgas_composed_copies(
+        out: *mut *mut C_tensor,
+        flat: *const C_tensor,
+        leaves: *const *const C_tensor,
+        offsets: *const i64,
+        count: i64,
+        half: i32,
+    ) -> *mut c_char;
     fn sgas_composed_unit_length(out: *mut *mut C_tensor, x: *const C_tensor, smallest: f64) -> *mut c_char;
     fn sgas_composed_row_maps(
         out: *mut *mut C_tensor,
@@ -93,6 +101,19 @@ unsafe extern "C" {
         lists: *const *const C_tensor,
         slope: f64,
     ) -> *mut c_char;
+}
+
+/// Copies in `kind` ([`Kind::Half`] or [`Kind::BFloat16`]) of `leaves`, which are views of `flat` (fp32) from `offsets`
+/// on; their gradients reach the leaves in fp32.
+pub fn copies(flat: &Tensor, leaves: &[&Tensor], offsets: &[i64], kind: Kind) -> Result<Vec<Tensor>> {
+    assert_eq!(leaves.len(), offsets.len(), "every leaf has an offset");
+    assert!(matches!(kind, Kind::Half | Kind::BFloat16), "copies are in half precision");
+    let (leaves, half) = (pointers(leaves), i32::from(kind == Kind::BFloat16));
+    let count = i64::try_from(leaves.len()).expect("a list is shorter than i64::MAX");
+    // SAFETY: the tensors outlive the call, both lists hold `count`, and it gives as many.
+    list_of_tensors(leaves.len(), |out| unsafe {
+        sgas_composed_copies(out, flat.as_ptr(), leaves.as_ptr(), offsets.as_ptr(), count, half)
+    })
 }
 
 /// x / max(|x|, `smallest`) of every row of `x` (R, C); lengths are fp32.

@@ -13,6 +13,47 @@ at::ScalarType type_of(AutogradContext* ctx, const char* name) {
   return static_cast<at::ScalarType>(ctx->saved_data[name].toInt());
 }
 
+// Copies of leaves in half precision, made of the flat tensor, (numbers), of which they are views; backward all their
+// gradients are widened at once.
+struct Copies : torch::autograd::Function<Copies> {
+  static variable_list forward(AutogradContext* ctx, at::TensorList leaves, const at::Tensor& flat,
+                               const std::vector<int64_t>& offsets, at::ScalarType type) {
+    const NoAutocast no_autocast;
+    const auto narrow = flat.to(type);
+    variable_list copies;
+    for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+      const auto range = narrow.narrow(0, offsets[leaf], leaves[leaf].numel());
+      copies.push_back(range.view(leaves[leaf].sizes()));
+    }
+    ctx->set_materialize_grads(false);
+    return copies;
+  }
+
+  static variable_list backward(AutogradContext*, const variable_list& grads) {
+    check_first_order();
+    std::vector<at::Tensor> given;
+    std::vector<int64_t> lengths;
+    for (const auto& grad : grads) {
+      if (grad.defined()) {
+        given.push_back(grad.reshape({-1}));
+        lengths.push_back(grad.numel());
+      }
+    }
+    variable_list wide(grads.size() + 3);
+    if (given.empty()) {
+      return wide;
+    }
+    const auto parts = at::cat(given).to(at::kFloat).split_with_sizes(lengths);
+    auto part = parts.begin();
+    for (size_t leaf = 0; leaf < grads.size(); ++leaf) {
+      if (grads[leaf].defined()) {
+        wide[leaf] = (part++)->view(grads[leaf].sizes());
+      }
+    }
+    return wide;
+  }
+};
+
 // y = x / max(|x|, smallest). Lengths, and what divides by them, are fp32: in half the reciprocal of a small one is
 // infinite, and 0 times that is not a number.
 struct UnitLength : torch::autograd::Function<UnitLength> {
@@ -187,6 +228,23 @@ struct PreparedPairs : torch::autograd::Function<PreparedPairs> {
 }  // namespace sgas
 
 extern "C" {
+
+// `leaves` and `offsets` point to `count` each; gives as many tensors, fp16 or, with 1, bf16.
+char* sgas_composed_copies(at::Tensor** out, const at::Tensor* flat, const at::Tensor* const* leaves,
+                           const int64_t* offsets, int64_t count, int half) {
+  return sgas::guarded([&] {
+    std::vector<at::Tensor> list;
+    for (int64_t leaf = 0; leaf < count; ++leaf) {
+      list.push_back(*leaves[leaf]);
+    }
+    const auto copies =
+        sgas::Copies::apply(at::TensorList(list), *flat, std::vector<int64_t>(offsets, offsets + count),
+                            half != 0 ? at::kBFloat16 : at::kHalf);
+    for (size_t copy = 0; copy < copies.size(); ++copy) {
+      sgas::give(&out[copy], at::Tensor(copies[copy]));
+    }
+  });
+}
 
 char* sgas_composed_unit_length(at::Tensor** out, const at::Tensor* x, double smallest) {
   return sgas::guarded([&] {
