@@ -120,3 +120,15 @@ pub fn at_step(error: Error, epoch: usize, step: usize) -> Error {
         other => other,
     }
 }
+
+/// Keeps what it is told.
+#[cfg(test)]
+struct Ear(Vec<crate::report::Event>);
+
+#[cfg(test)]
+impl crate::report::Observer for Ear {
+    fn observe(&mut self, event: &crate::report::Event) -> Result<()> {
+        self.0.push(event.clone());
+        Ok(())
+    }
+}

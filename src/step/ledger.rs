@@ -95,17 +95,9 @@ mod tests {
     use super::*;
     use crate::optim::Skip;
     use crate::step::Checked;
+    use crate::step::Ear;
     use crate::tensor::precision::Precision;
     use tch::Tensor;
-
-    struct Ear(Vec<Event>);
-
-    impl Observer for Ear {
-        fn observe(&mut self, event: &Event) -> Result<()> {
-            self.0.push(event.clone());
-            Ok(())
-        }
-    }
 
     fn outcome(loss: f32, gradient: f32, scaler: &mut Scaler) -> Outcome {
         let norm = |gradient: &mut Tensor| gradient.norm_scalaropt_dtype(2, tch::Kind::Float);

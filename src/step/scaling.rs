@@ -60,18 +60,9 @@ impl ScaleWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::Ear;
     use crate::tensor::precision::Precision;
     use tch::{Device, Tensor};
-
-    /// Keeps what it is told.
-    struct Ear(Vec<Event>);
-
-    impl Observer for Ear {
-        fn observe(&mut self, event: &Event) -> Result<()> {
-            self.0.push(event.clone());
-            Ok(())
-        }
-    }
 
     #[test]
     fn what_moves_a_scale_is_an_event_and_a_sum() {

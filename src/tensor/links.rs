@@ -133,12 +133,17 @@ impl Links {
     fn plain_aggregate(&self, x: &Tensor, which: Aggregate) -> Tensor {
         let Plain { stored, looped, root, share } = self.plain();
         let wide = widen(x);
-        let as_wide = |factor: &Tensor| factor.to_kind(wide.kind());
+        // In fp64 of the whole number that the degree is.
+        let in_double = |exponent: f64| share.to_kind(Kind::Double).reciprocal().round().pow_tensor_scalar(exponent);
+        let [root, share] = match wide.kind() {
+            Kind::Double => [in_double(-0.5), in_double(-1.0)],
+            _ => [root.shallow_clone(), share.shallow_clone()],
+        };
         let sum = |x: &Tensor, links| done(composed::link_sum(x, links));
         let aggregate = match which {
             Aggregate::Sum => sum(&wide, stored),
-            Aggregate::Mean => done(composed::link_mean(&wide, &as_wide(share), looped)),
-            Aggregate::NormalizedSum => sum(&(&wide * as_wide(root)), looped) * as_wide(root),
+            Aggregate::Mean => done(composed::link_mean(&wide, &share, looped)),
+            Aggregate::NormalizedSum => sum(&(&wide * &root), looped) * &root,
             Aggregate::RelativeMaximum => done(composed::link_relative_maximum(&wide, stored)),
         };
         aggregate.to_kind(x.kind())

@@ -105,9 +105,8 @@ fn aggregates_are_what_they_are_defined_to_be() {
         for which in Aggregate::ALL {
             let expected = defined(which, &rows(&x), &sources);
             let expected = Tensor::from_slice2(&expected);
-            // Roots of degrees are fp32.
-            close(&aggregate(&links, &x, which), &expected, 1e-6, &format!("{which:?} by the kernel"));
-            close(&plainly(|| aggregate(&links, &x, which)), &expected, 1e-6, &format!("{which:?} plainly"));
+            close(&aggregate(&links, &x, which), &expected, DOUBLE, &format!("{which:?} by the kernel"));
+            close(&plainly(|| aggregate(&links, &x, which)), &expected, DOUBLE, &format!("{which:?} plainly"));
         }
     }
 }

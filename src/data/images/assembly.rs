@@ -3,10 +3,13 @@
 //!
 //! What is random was drawn per image before ([`Placement`]), so that an image does not depend on its batch.
 
-use tch::{Kind, Tensor};
+use std::sync::{Mutex, PoisonError};
+
+use tch::{Device, Kind, Tensor};
 
 use super::config::ImageDataConfig;
 use crate::error::Result;
+use crate::tensor::bridge::device::upload;
 
 /// Black pixels around an image before it is cropped.
 pub(super) const PADDING: i64 = 4;
@@ -60,6 +63,22 @@ impl From<&ImageDataConfig> for Finish {
     }
 }
 
+impl Finish {
+    /// Mean and deviation, fp32 (3), on a device: the same for every batch, so the last ones are kept.
+    fn constants(&self, device: Device) -> Result<[Tensor; 2]> {
+        static LAST: Mutex<Option<([[f32; 3]; 2], Tensor)>> = Mutex::new(None);
+        let numbers = [self.mean, self.deviation];
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = last.as_ref().is_some_and(|(of, known)| *of == numbers && known.device() == device);
+        if !is_known {
+            let table = Tensor::f_from_slice(numbers.as_flattened())?.f_view([2, 3])?;
+            *last = Some((numbers, upload(&table, device)));
+        }
+        let (_, table) = last.as_ref().expect("was just kept");
+        Ok([table.f_select(0, 0)?, table.f_select(0, 1)?])
+    }
+}
+
 /// The batch of these images, fp32 (B, 3, S, S) with the channels last in memory, out of bytes (N, S, S, 3) on the
 /// same device.
 ///
@@ -68,7 +87,7 @@ impl From<&ImageDataConfig> for Finish {
 pub(super) fn assemble(bytes: &Tensor, placements: &[Placement], finish: &Finish) -> Result<Tensor> {
     let device = bytes.device();
     let parameters: Vec<i64> = placements.iter().flat_map(|one| one.parameters(finish.cutout)).collect();
-    let parameters = Tensor::f_from_slice(&parameters)?.f_view([-1, PARAMETERS as i64])?.f_to_device(device)?;
+    let parameters = upload(&Tensor::f_from_slice(&parameters)?.f_view([-1, PARAMETERS as i64])?, device);
     let [picture, top, left, flip, cut_row, cut_column] =
         std::array::from_fn(|number| parameters.narrow(1, number as i64, 1));
     let side = bytes.size()[1];
@@ -77,10 +96,10 @@ pub(super) fn assemble(bytes: &Tensor, placements: &[Placement], finish: &Finish
     // A flip reads the columns from the other end.
     let columns = &axis + flip * (side - 1 - &axis * 2_i64) + left - PADDING;
     let colours = gather(bytes, &picture, &rows, &columns)?;
-    let to_device = |numbers: [f32; 3]| Tensor::f_from_slice(&numbers)?.f_to_device(device);
+    let [mean, deviation] = finish.constants(device)?;
     let mut values = colours.f_to_kind(Kind::Float)?;
-    let _ = values.f_divide_scalar_(255.0)?.f_sub_(&to_device(finish.mean)?)?;
-    let _ = values.f_divide_(&to_device(finish.deviation)?)?;
+    let _ = values.f_divide_scalar_(255.0)?.f_sub_(&mean)?;
+    let _ = values.f_divide_(&deviation)?;
     if placements.iter().any(|placement| placement.cut.is_some()) {
         let half = finish.cutout / 2;
         let near = |middle: &Tensor| (&axis - middle).ge(-half).logical_and(&(&axis - middle).lt(half));

@@ -37,6 +37,7 @@ use super::source::Source;
 use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
+use crate::tensor::bridge::device::upload;
 use crate::tensor::random::{Key, Purpose};
 
 pub(super) use decode::{is_picture, known_extensions};
@@ -112,7 +113,7 @@ impl Images {
             ..*placement
         };
         let placements: Vec<Placement> = images.iter().enumerate().map(place).collect();
-        let bytes = bytes.f_to_device(self.preparation.device)?;
+        let bytes = upload(&bytes, self.preparation.device);
         self.finish(&bytes, &placements, images.iter().map(|(_, label)| *label))
     }
 
@@ -138,7 +139,7 @@ impl Images {
     fn finish(&self, bytes: &Tensor, placements: &[Placement], labels: impl Iterator<Item = usize>) -> Result<Batch> {
         let labels: Vec<i64> = labels.map(|label| label as i64).collect();
         let images = assemble(bytes, placements, &self.preparation.finish)?;
-        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.preparation.device)?;
+        let labels = upload(&Tensor::f_from_slice(&labels)?, self.preparation.device);
         Ok(Batch::Images(ImageBatch { images, labels }))
     }
 }

@@ -13,6 +13,11 @@
 namespace sgas {
 namespace {
 
+// 1 / sqrt(degree) in a type; in fp64 of the whole number that the degree is.
+at::Tensor root_in(const at::Tensor& root, at::ScalarType type) {
+  return type == at::kDouble ? root.to(type).pow(-2).round().rsqrt() : as_type(root, type);
+}
+
 enum Aggregate : size_t { sum, mean, normalised, relative_maximum, aggregates };
 
 template <class T>
@@ -204,7 +209,7 @@ struct Aggregation : torch::autograd::Function<Aggregation> {
       best = at::empty(x.sizes(), x.options().dtype(at::kInt));
     }
     const auto excess = as_type(links.excess, x.scalar_type());
-    const auto root = as_type(links.root, x.scalar_type());
+    const auto root = root_in(links.root, x.scalar_type());
     by_type(x, [&](auto zero) {
       using T = decltype(zero);
       const AggregateForward<T> kernel{Lists(links), x.size(1), x.const_data_ptr<T>(), excess.const_data_ptr<T>(),
@@ -242,7 +247,7 @@ struct Aggregation : torch::autograd::Function<Aggregation> {
       return {{}, {}, {}, {}};
     }
     const auto excess = as_type(links.excess, like.scalar_type());
-    const auto root = as_type(links.root, like.scalar_type());
+    const auto root = root_in(links.root, like.scalar_type());
     auto plain = grad[sum];
     if (grad[mean].defined()) {
       const auto share = grad[mean] * (root * root).unsqueeze(1);
