@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use sgas::commands::bench::measure::peak_process_memory;
 use sgas::error::Result;
-use sgas::tensor::bridge::gather::{
-    AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum, gather_weighted_sum,
-};
+use sgas::tensor::bridge::gather::{AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum};
 use sgas::tensor::bridge::linear::linear;
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
@@ -91,12 +89,6 @@ fn gathers(clouds: i64, points: i64, k: i64, channels: i64) -> Result<()> {
         |x| select(&x[0], 1).max_dim(1, false).0,
     );
     compare("gather_sum", &[features()], |x| gather_sum(&x[0], &graph, own).expect("a sum"), |x| sum(select(&x[0], 1)));
-    compare(
-        "gather_weighted_sum",
-        &[features(), Tensor::rand([rows, k], FLOAT)],
-        |x| gather_weighted_sum(&x[0], &x[1], &graph).expect("a sum"),
-        |x| sum(select(&x[0], 0) * x[1].unsqueeze(2)),
-    );
     compare(
         "attention",
         &[features(), Tensor::randn([rows], FLOAT), Tensor::randn([rows], FLOAT)],

@@ -56,6 +56,14 @@ pub enum Error {
     /// and its C++ stack.
     #[error("libtorch: {}", first_line(.0))]
     Torch(String),
+    /// Another error, and where in a run it came up.
+    #[error("{place}: {source}")]
+    At {
+        /// Epoch and step.
+        place: String,
+        /// What happened.
+        source: Box<Self>,
+    },
 }
 
 /// `std::result::Result` with [`Error`].
@@ -90,11 +98,20 @@ impl Error {
     /// Adds what to do about it; of no effect on errors of the operating system and of libtorch.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
-        match &mut self {
-            Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => *hint = Some(text.into()),
-            Self::Read { .. } | Self::Write { .. } | Self::Torch(_) => {}
+        let mut error = &mut self;
+        while let Self::At { source, .. } = error {
+            error = source;
+        }
+        if let Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } = error {
+            *hint = Some(text.into());
         }
         self
+    }
+
+    /// Adds where in a run it came up; hint and exit code stay.
+    #[must_use]
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Self::At { place: place.into(), source: Box::new(self) }
     }
 
     /// What to do about it.
@@ -102,6 +119,7 @@ impl Error {
         match self {
             Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => hint.as_deref(),
             Self::Torch(text) => hint_of_torch(text),
+            Self::At { source, .. } => source.hint(),
             Self::Read { .. } | Self::Write { .. } => None,
         }
     }
@@ -118,6 +136,7 @@ impl Error {
         match self {
             Self::Usage { .. } | Self::Invalid { .. } | Self::Read { .. } => 2,
             Self::Write { .. } | Self::Run { .. } | Self::Torch(_) => 1,
+            Self::At { source, .. } => source.exit_code(),
         }
     }
 }
@@ -160,6 +179,20 @@ mod tests {
         assert_eq!(Error::invalid("f", "a", "b").exit_code(), 2);
         assert_eq!(Error::run("x").exit_code(), 1);
         assert_eq!(Error::Torch("x".into()).exit_code(), 1);
+    }
+
+    #[test]
+    fn a_place_is_added_to_any_error() {
+        let at = |error: Error| error.at("epoch 3, step 5");
+        for error in
+            [Error::run("x").with_hint("y"), Error::invalid("f", "a", "b"), Error::Torch("out of memory".into())]
+        {
+            let (text, hint, code) = (error.to_string(), error.hint().map(str::to_owned), error.exit_code());
+            let placed = at(error);
+            assert_eq!(placed.to_string(), format!("epoch 3, step 5: {text}"));
+            assert_eq!((placed.hint().map(str::to_owned), placed.exit_code()), (hint, code));
+        }
+        assert_eq!(at(Error::run("x")).with_hint("y").hint(), Some("y"));
     }
 
     #[test]

@@ -118,6 +118,7 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 fn whole(error: &Error) -> String {
     match error {
         Error::Torch(text) => format!("libtorch: {}", text.trim()),
+        Error::At { place, source } => format!("{place}: {}", whole(source)),
         other => other.to_string(),
     }
 }

@@ -106,19 +106,13 @@ pub fn finite(what: &str, value: f64) -> Result<f64> {
 /// # Errors
 /// A loss that is inf or NaN, with the epoch: the weights are lost.
 pub fn finite_pass(metrics: Metrics, pass: &str, epoch: usize) -> Result<Metrics> {
-    match finite(&format!("{pass} loss"), metrics.loss) {
-        Ok(_) => Ok(metrics),
-        Err(Error::Run { message, hint }) => Err(Error::Run { message: format!("epoch {epoch}: {message}"), hint }),
-        Err(other) => Err(other),
-    }
+    finite(&format!("{pass} loss"), metrics.loss).map_err(|error| error.at(format!("epoch {epoch}")))?;
+    Ok(metrics)
 }
 
 /// Says where a run failed.
 pub fn at_step(error: Error, epoch: usize, step: usize) -> Error {
-    match error {
-        Error::Run { message, hint } => Error::Run { message: format!("epoch {epoch}, step {step}: {message}"), hint },
-        other => other,
-    }
+    error.at(format!("epoch {epoch}, step {step}"))
 }
 
 /// Keeps what it is told.

@@ -166,12 +166,6 @@ impl Loader {
         self.start(jobs.collect())
     }
 
-    /// The random batch of the key's epoch and step, made at once.
-    pub fn random_batch(&self, key: Key, batch_size: usize) -> Result<Batch> {
-        let job = self.random_job(key, batch_size);
-        self.samples.batch(&job.indices, job.access)
-    }
-
     /// The step's own stream gives the samples and a seed for their augmentation: a sample that comes again at
     /// another step of the epoch is augmented anew.
     fn random_job(&self, key: Key, batch_size: usize) -> Job {

@@ -102,22 +102,9 @@ impl GreedyDecision {
         &state.expect("the kinds of a search's cells are named when it begins").states
     }
 
-    /// How many edges of a kind are not decided yet.
-    ///
-    /// # Panics
-    /// For a kind that was not named in [`Self::new`].
-    pub fn open_edges(&self, kind: CellKind) -> usize {
-        self.states(kind).iter().filter(|&&state| state == EdgeState::Open).count()
-    }
-
     /// In how many epochs something was decided, however many kinds took part: what the batch grows by.
     pub fn deciding_epochs(&self) -> usize {
         self.deciding_epochs
-    }
-
-    /// Whether no kind has an open edge.
-    pub fn is_finished(&self) -> bool {
-        self.kinds.iter().all(|state| !state.states.contains(&EdgeState::Open))
     }
 
     fn kind_mut(&mut self, kind: CellKind) -> &mut KindState {

@@ -51,11 +51,14 @@ impl Adjacency {
         Self { incoming, sources, outgoing, targets, positions }
     }
 
-    /// Graphs side by side, as one graph without links between them.
+    /// Graphs side by side, as one graph without links between them. Panics beyond 2³¹ − 1 nodes or links in all.
     pub fn join(parts: &[&Self]) -> Self {
         if let [only] = parts {
             return (*only).clone();
         }
+        let [nodes, links] =
+            [Self::nodes, Self::links].map(|count| parts.iter().map(|part| count(part)).sum::<usize>());
+        assert!(i32::try_from(nodes.max(links)).is_ok(), "a batch of graphs has less than 2^31 nodes and links");
         let mut joined = Self::new(0, &[]);
         for part in parts {
             let (nodes, links) = (joined.nodes() as i32, joined.links() as i32);

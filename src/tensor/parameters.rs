@@ -13,6 +13,7 @@
 
 use crate::error::{Error, Result};
 use crate::tensor::bridge::composed;
+use crate::tensor::bridge::operators::share_version;
 use crate::tensor::fused::done;
 use crate::tensor::init::Init;
 use std::cell::RefCell;
@@ -189,6 +190,7 @@ impl Parameters {
                 let mut view = self.flat.narrow(0, entry.offset, entry.len()).view_(entry.leaf.tensor.size());
                 view.copy_(&entry.leaf.tensor);
                 entry.leaf.tensor.set_data(&view);
+                done(share_version(&entry.leaf.tensor, &self.flat));
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use super::{assert_equal, numbers};
 use sgas::optim::{Adam, AdamConfig, Sgd};
+use sgas::panics::as_errors;
 use sgas::tensor::init::Init;
 use sgas::tensor::parameters::{Store, Weights};
 use std::collections::BTreeMap;
@@ -57,6 +58,25 @@ fn padding_is_zero_gets_no_gradient_and_is_not_counted() {
     assert_eq!(gradient, expected);
     let used: i64 = weights.parameters.flat().count_nonzero(None).int64_value(&[]);
     assert_eq!(used, weights.parameters.count() as i64, "ones are weights, zeros are padding");
+}
+
+#[test]
+fn a_backward_pass_after_an_update_of_what_it_needs_is_an_error() {
+    let (mut weights, leaves) = weights();
+    for round in 0..2 {
+        let loss = leaves[0].square().sum(Kind::Float) + leaves[2].sum(Kind::Float);
+        let flat = weights.parameters.flat();
+        Sgd::new(flat, 0.0, 0.0).step(flat, flat.ones_like(), 0.5, None);
+        let gradient = as_errors(|| Ok(weights.parameters.gradient(&loss)));
+        let error = gradient.unwrap_err().to_string();
+        assert!(error.contains("modified by an inplace operation"), "{error}");
+        // What the pass computes anew is right again, and so it is after weights have left.
+        let gradient = weights.parameters.gradient(&leaves[0].square().sum(Kind::Float));
+        assert_equal(&gradient.narrow(0, 0, 3), &(&leaves[0] * 2.0).detach());
+        if round == 0 {
+            let _ = weights.parameters.retain(|name| !name.starts_with("b."));
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::gather::{
-    AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_mean, gather_sum, gather_weighted_sum,
+    AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_mean, gather_sum,
 };
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
@@ -203,17 +203,6 @@ fn weighted(h: &Tensor, weights: &Tensor, neighbours: &Tensor) -> Tensor {
 }
 
 #[test]
-fn gather_weighted_sum_equals_select_and_product() {
-    for case in cases() {
-        let (graph, neighbours) = (case.0.graph(), &case.0.neighbours);
-        let weights = case.0.random(&neighbours.size());
-        let kernel = |x: &[Tensor]| gather_weighted_sum(&x[0], &x[1], &graph).unwrap();
-        let oracle = |x: &[Tensor]| weighted(&x[0], &x[1], neighbours);
-        agree("gather_weighted_sum", &case, &[case.0.features(), weights], &kernel, &oracle);
-    }
-}
-
-#[test]
 fn attention_equals_softmax_of_leaky_relu() {
     for case in cases() {
         let (graph, neighbours) = (case.0.graph(), &case.0.neighbours);
@@ -384,6 +373,29 @@ fn not_a_number_is_passed_on() {
     assert!(found.double_value(&[0, 2]).is_nan() && found.double_value(&[0, 1]).is_finite());
 }
 
+/// In training the norm's statistics hand it on to all points.
+#[test]
+fn not_a_number_is_passed_on_in_evaluation_whichever_neighbour_it_is() {
+    let case = Case::new(1, 70, 5, 16, Kind::Float);
+    let x = case.features();
+    let is_broken = |row: i64| row % 7 == 3;
+    (0..70).filter(|row| is_broken(*row)).for_each(|row| drop(x.i((row, ..)).fill_(f64::NAN)));
+    // Positive, negative and zero weights.
+    let weight = Tensor::arange(16, (Kind::Float, CPU)) - 7.0;
+    let statistics = running(&weight);
+    let norm = norm(&weight, &weight, &statistics, false);
+    let own = x.full_like(0.5);
+    let found = edge_max_norm(&own, &x, &case.graph(), OwnPoint::Skipped, &norm).unwrap();
+    let neighbours = Vec::<Vec<i64>>::try_from(&case.neighbours).unwrap();
+    let broken = |row: &Vec<i64>| (0..4).filter(|place| is_broken(row[place + 1])).collect::<Vec<_>>();
+    let places: Vec<Vec<usize>> = neighbours.iter().map(broken).collect();
+    assert!((0..4).all(|place| places.contains(&vec![place])), "{places:?}");
+    for (point, places) in places.iter().enumerate() {
+        let number = |channel| found.double_value(&[point as i64, channel]);
+        assert!((0..16).all(|channel| number(channel).is_nan() != places.is_empty()), "point {point}: {places:?}");
+    }
+}
+
 #[test]
 fn wrong_arguments_come_back_as_errors() {
     let case = Case::new(2, 20, 5, 16, Kind::Float);
@@ -407,7 +419,6 @@ fn wrong_arguments_come_back_as_errors() {
     let alone = case.neighbours.narrow(1, 0, 1).contiguous();
     let graph = Neighbourhood { neighbours: &alone, clouds: 2 };
     assert!(gather_max(&x, &graph, OwnPoint::Skipped).is_err(), "a point without any neighbour");
-    assert!(gather_weighted_sum(&x, &x, &case.graph()).is_err(), "weights of another shape");
     assert!(mix(&x.i((0, ..2)), &[&x]).is_err(), "more weights than tensors");
     assert!(mix(&x.i((0, ..0)), &[]).is_err(), "nothing to mix");
     let parameters = Tensor::ones([3], (Kind::Float, CPU));

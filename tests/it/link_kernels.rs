@@ -283,6 +283,33 @@ fn not_a_number_is_passed_on() {
     }
 }
 
+/// In training the norm's statistics hand it on to all nodes.
+#[test]
+fn not_a_number_is_passed_on_in_evaluation_whichever_link_brings_it() {
+    let list = links_of(9, 30, 1);
+    let (links, sources) = (adjacent(9, &list), sources(9, &list));
+    let store = Store::new(Device::Cpu);
+    let norm = BatchNorm::new(&store.root(), 16);
+    let x = random(&[9, 16], 5).to_kind(Kind::Float);
+    let _ = x.i((2, ..)).fill_(f64::NAN);
+    let own = x.full_like(0.5);
+    let [stored, _] = &sources;
+    let mut places = Vec::new();
+    for found in [
+        links.normed_edge_maximum(&own, &x, &norm, false),
+        plainly(|| links.normed_edge_maximum(&own, &x, &norm, false)),
+    ] {
+        for (node, mut from) in stored.clone().into_iter().enumerate() {
+            from.sort_unstable();
+            let place = from.iter().position(|source| *source == 2);
+            places.extend(place);
+            let number = |channel| found.double_value(&[node as i64, channel]);
+            assert!((0..16).all(|channel| number(channel).is_nan() == place.is_some()), "node {node}: {from:?}");
+        }
+    }
+    assert!(places.contains(&0) && places.iter().any(|place| *place > 0), "{places:?}");
+}
+
 #[test]
 fn features_of_other_nodes_are_refused() {
     let links = adjacent(9, &links_of(9, 20, 1));

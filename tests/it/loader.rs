@@ -54,8 +54,8 @@ fn alpha_batches_are_fresh_at_every_step_and_repeatable() {
         let mut sorted = labels.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..10).flat_map(|label| [label; 4]).collect::<Vec<_>>(), "a sample twice in one batch");
-        let single = points_of(loader(&data, 1).random_batch(key.at(2, i as u64), 40).unwrap());
-        assert_eq!(points, &numbers(&single.points), "step {i} made alone");
+        let (alone, _) = contents(loader(&data, 1).random_batches(key.at(2, i as u64), 40, 1)).swap_remove(0);
+        assert_eq!(points, &alone, "step {i} made alone");
         assert!(ahead[..i].iter().all(|(earlier, _)| earlier != points), "step {i} repeats another");
     }
 }

@@ -1,5 +1,5 @@
-// Sums over the neighbours of a point with a weight per pair: given ones, or one head of graph attention
-// (Velickovic et al., 2018). Of the pairs only numbers, (R, k), are stored, no features.
+// One head of graph attention (Velickovic et al., 2018): sums over the neighbours of a point with a weight per pair. Of
+// the pairs only numbers, (R, k), are stored, no features.
 #include "kernels.h"
 
 #include <ATen/ops/empty.h>
@@ -103,30 +103,6 @@ struct ScoresBackward {
   }
 };
 
-struct GatherWeightedSum : torch::autograd::Function<GatherWeightedSum> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& weights,
-                            const at::Tensor& neighbours, int64_t clouds) {
-    ctx->save_for_backward({h, weights, neighbours});
-    ctx->saved_data["clouds"] = clouds;
-    return sum_forward(h, weights, neighbourhood(neighbours, clouds, false));
-  }
-
-  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    check_first_order();
-    const auto saved = ctx->get_saved_variables();
-    const auto list = neighbourhood(saved[2], ctx->saved_data["clouds"].toInt(), false);
-    const auto grad = grads[0].contiguous();
-    at::Tensor grad_h, grad_weights;
-    if (ctx->needs_input_grad(0)) {
-      grad_h = sum_backward(grad, saved[1], list);
-    }
-    if (ctx->needs_input_grad(1)) {
-      grad_weights = pair_products(grad, saved[0], list);
-    }
-    return {grad_h, grad_weights, {}, {}};
-  }
-};
-
 at::Tensor attention_weights(
     const at::Tensor& target, const at::Tensor& source, double slope, const Neighbourhood& list) {
   auto weights = at::empty({list.rows(), list.k}, target.options());
@@ -181,21 +157,6 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace sgas
 
 extern "C" {
-
-char* sgas_gather_weighted_sum(at::Tensor** out, const at::Tensor* h, const at::Tensor* weights,
-                               const at::Tensor* neighbours, int64_t clouds) {
-  return sgas::guarded([&] {
-    sgas::check_cpu({h, weights, neighbours});
-    sgas::check_rows(*h);
-    sgas::checked_neighbourhood(*h, *neighbours, clouds, false);
-    TORCH_CHECK(weights->sizes() == neighbours->sizes(), "expected weights as ", neighbours->sizes(), ", found ",
-                weights->sizes());
-    const auto wide = sgas::widen(*h);
-    const auto wide_weights = weights->to(wide.scalar_type()).contiguous();
-    const auto result = sgas::GatherWeightedSum::apply(wide, wide_weights, *neighbours, clouds);
-    sgas::give(out, sgas::as_type(result, h->scalar_type()));
-  });
-}
 
 char* sgas_attention(at::Tensor** out, const at::Tensor* h, const at::Tensor* target, const at::Tensor* source,
                      const at::Tensor* neighbours, int64_t clouds, double slope) {

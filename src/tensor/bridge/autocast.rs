@@ -21,7 +21,6 @@ unsafe extern "C" {
         half_before: *mut i32,
     ) -> *mut c_char;
     fn sgas_autocast_leave(device: i32, enabled_before: i32, half_before: i32) -> *mut c_char;
-    fn sgas_autocast_clear_cache() -> *mut c_char;
 }
 
 /// Autocast is set as asked while this lives, and as it was before afterwards.
@@ -73,10 +72,4 @@ impl Drop for Autocast {
         let outcome = check(unsafe { sgas_autocast_leave(self.device, self.enabled_before, self.half_before) });
         debug_assert!(outcome.is_ok(), "{outcome:?}");
     }
-}
-
-/// Drops the half copies of the weights that autocast keeps, for weights that changed inside a guard.
-pub fn clear_autocast_cache() -> Result<()> {
-    // SAFETY: takes nothing.
-    check(unsafe { sgas_autocast_clear_cache() })
 }

@@ -98,10 +98,6 @@ char* sgas_autocast_leave(int device, int enabled_before, int half_before) {
   });
 }
 
-char* sgas_autocast_clear_cache() {
-  return sgas::guarded([] { at::autocast::clear_cache(); });
-}
-
 // TF32: products and convolutions of fp32 numbers see 11 of their 24 bits. cuDNN does it unless it is told not to.
 char* sgas_allow_tf32(int allowed) {
   return sgas::guarded([&] {

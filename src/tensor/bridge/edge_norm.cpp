@@ -46,6 +46,9 @@ struct EdgeForward {
           if constexpr (Training) {
             sum += value - offset;
             squares += (value - offset) * (value - offset);
+          } else {
+            // In training the sums hand on what is not a number.
+            best = value != value ? value : best;
           }
         }
         V::store(selected + point * channels + channel, best);

@@ -31,13 +31,6 @@ unsafe extern "C" {
         skip_self: i32,
         factor: f64,
     ) -> *mut c_char;
-    fn sgas_gather_weighted_sum(
-        out: *mut *mut C_tensor,
-        h: *const C_tensor,
-        weights: *const C_tensor,
-        neighbours: *const C_tensor,
-        clouds: i64,
-    ) -> *mut c_char;
     fn sgas_attention(
         out: *mut *mut C_tensor,
         h: *const C_tensor,
@@ -97,16 +90,6 @@ fn scaled_sum(x: &Tensor, graph: &Neighbourhood, own: OwnPoint, factor: f64) -> 
     // SAFETY: the tensors outlive the call.
     let [out] = tensors(|out| unsafe {
         sgas_gather_sum(out, x.as_ptr(), neighbours.as_ptr(), *clouds, own.skipped(), factor)
-    })?;
-    Ok(out)
-}
-
-/// Σ_j w_ij h_j over all k neighbours, (R, C), with `weights` (R, k); gradients go to both.
-pub fn gather_weighted_sum(h: &Tensor, weights: &Tensor, graph: &Neighbourhood) -> Result<Tensor> {
-    let Neighbourhood { neighbours, clouds } = graph;
-    // SAFETY: the tensors outlive the call.
-    let [out] = tensors(|out| unsafe {
-        sgas_gather_weighted_sum(out, h.as_ptr(), weights.as_ptr(), neighbours.as_ptr(), *clouds)
     })?;
     Ok(out)
 }

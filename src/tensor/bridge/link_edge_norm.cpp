@@ -56,7 +56,11 @@ struct LinkEdgeForward {
         auto here = V::all(first);
         for (int64_t link = first; link < last; ++link) {
           const auto value = V::relu(own + V::load(b + list.sources[link] * channels + channel));
-          const auto better = direction * value > direction * chosen;
+          auto better = direction * value > direction * chosen;
+          if constexpr (!Training) {
+            // What is not a number stays; in training the sums hand it on.
+            better |= value != value;
+          }
           found = better ? here : found;
           chosen = better ? value : chosen;
           here += 1;
