@@ -34,6 +34,7 @@ pub use inputs::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
 pub use kind::SampleKind;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
+pub use points::check_points;
 pub use points::survey::{Bounds, Column, ShapeContent};
 pub use points::synthetic::SyntheticConfig;
 pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};

@@ -83,6 +83,8 @@ fn recipes_that_do_not_fit_are_refused_before_anything_is_measured() {
         ("--task s3dis --search", "whose network is ResGCN"),
         ("--task modelnet40 --model resgcn", "--model resgcn"),
         ("--task modelnet40 --genotype Cri2_PPI_Best", "graph"),
+        ("--task s3dis --model resgcn --set data.points=64", "data.points: expected at least 432"),
+        ("--task modelnet10 --search --set data.points=8", "data.points: expected at least"),
         ("--config no-such-size", "no configuration"),
         ("--task modelnet40 --output no/such/folder.json", "--output"),
     ] {

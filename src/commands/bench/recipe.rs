@@ -4,7 +4,7 @@ use super::samples::Samples;
 use super::workload::Workload;
 use crate::commands::{ModelName, SearchOptions, TrainOptions, cell, dataset};
 use crate::config::{RunConfig, SearchRun, TrainRun, embedded, tasks};
-use crate::data::{SampleKind, SetName, Targets};
+use crate::data::{SampleKind, SetName, Targets, check_points};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{self, Architecture, NetworkKind};
@@ -63,15 +63,18 @@ impl Recipe {
     /// The search that is asked for.
     ///
     /// # Errors
-    /// See [`SearchOptions::resolve`].
+    /// See [`SearchOptions::resolve`]; fewer points of a cloud than the network takes.
     pub fn search(options: &SearchOptions) -> Result<Self> {
-        options.resolve().map(|run| Self::Search(Box::new(run)))
+        let run = options.resolve()?;
+        check_samples(&run)?;
+        Ok(Self::Search(Box::new(run)))
     }
 
     /// The training that is asked for; of cells without a named one, that of a published cell.
     ///
     /// # Errors
-    /// See [`TrainOptions::resolve`]; a cell that is not there or of another network.
+    /// See [`TrainOptions::resolve`]; a cell that is not there or of another network; fewer points of a cloud than the
+    /// network takes.
     pub fn train(options: &TrainOptions) -> Result<Self> {
         let cell = options.genotype.as_deref().map(cell::load).transpose()?;
         let fallback = match (&cell, options.model) {
@@ -80,6 +83,7 @@ impl Recipe {
             (None, None) => None,
         };
         let run = options.resolve(fallback.map(|network| tasks::of_network(network).name))?;
+        check_samples(&run)?;
         let (architecture, name) = match (cell, run.network_kind()) {
             (Some(cell), network) => {
                 cell.require(network)?;
@@ -178,6 +182,13 @@ fn samples(run: &impl RunConfig) -> Samples {
         SampleKind::Shapes | SampleKind::Scenes => Samples::Clouds { points: data.points as i64, channels },
         SampleKind::Pictures => Samples::Images { side: data.images.size as i64 },
         SampleKind::Graphs => Samples::Graphs { nodes: PPI_GRAPH.0, links: PPI_GRAPH.1, features: channels },
+    }
+}
+
+fn check_samples(run: &impl RunConfig) -> Result<()> {
+    match samples(run) {
+        Samples::Clouds { .. } => check_points(run.common().data, run.minimum_points()),
+        Samples::Images { .. } | Samples::Graphs { .. } => Ok(()),
     }
 }
 

@@ -147,9 +147,11 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
 }
 
+/// Whether a network takes the clouds of this configuration.
+///
 /// # Errors
 /// Fewer points per cloud than the network takes.
-pub(super) fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
+pub fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
     if config.points >= minimum_points {
         return Ok(());
     }
