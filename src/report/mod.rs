@@ -16,6 +16,7 @@ use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// One whole epoch of a search or a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,8 +45,47 @@ pub struct EpochReport {
     /// What loss scaling did in this epoch, for each that it scales; empty where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scaling: Vec<ScalingReport>,
+    /// The gradients of this epoch's steps, of each that learns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gradients: Vec<GradientReport>,
     /// Wall time of the epoch, validation included, in seconds.
     pub seconds: f64,
+    /// Where that time went.
+    #[serde(default)]
+    pub phases: Phases,
+}
+
+/// Wall time of an epoch's phases in seconds, as the program sees it: on a GPU a step takes as long as it is handed over,
+/// and every 64 steps until they are done. What is missing of the whole is bookkeeping.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Phases {
+    /// Waiting for batches.
+    pub data: f64,
+    /// Steps of the alphas; 0 in retraining.
+    pub alphas: f64,
+    /// Steps of the weights, and reading what steps came to.
+    pub weights: f64,
+    /// Passes without gradient over validation and test samples.
+    pub validation: f64,
+}
+
+/// Runs it, and adds its wall time to `seconds`.
+pub fn timed<T>(seconds: &mut f64, run: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let result = run();
+    *seconds += begun.elapsed().as_secs_f64();
+    result
+}
+
+/// The norms of an epoch's gradients, before clipping; steps that loss scaling skipped have none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GradientReport {
+    /// Of what.
+    pub of: Learner,
+    /// Mean over the steps.
+    pub mean: f64,
+    /// The greatest of a step.
+    pub greatest: f64,
 }
 
 /// What a step trains.
@@ -213,7 +253,9 @@ mod tests {
             parameters: 100,
             skipped_steps: 0,
             scaling: Vec::new(),
+            gradients: Vec::new(),
             seconds: 2.0,
+            phases: Phases::default(),
         }
     }
 

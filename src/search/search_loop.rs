@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::model::SearchModel;
 use crate::optim::{AlphaConfig, WeightConfig, learning_rate};
-use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Observer};
+use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Observer, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
 use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
-use crate::step::{Ledger, ScaleWatch, StepOutcome, at_step, finite_pass};
+use crate::step::{Ledger, StepOutcome, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -116,8 +116,10 @@ impl<'a> Search<'a> {
         let begun = Instant::now();
         let batch_size = self.batch_size();
         let rate = learning_rate(&self.settings.weights, epoch, self.epochs());
-        let (train, scaling) = self.train(epoch, batch_size, rate, data, observer)?;
-        let validation = self.validate(epoch, batch_size, data)?;
+        let (train, mut ledger) = self.train(epoch, batch_size, rate, data, observer)?;
+        let validation = timed(&mut ledger.phases.validation, || self.validate(epoch, batch_size, data))?;
+        let phases = ledger.phases;
+        let (scaling, gradients) = ledger.into_reports();
         let decided = self.decide(epoch, observer)?;
         observer.observe(&Event::Epoch(EpochReport {
             epoch,
@@ -131,7 +133,9 @@ impl<'a> Search<'a> {
             parameters: self.model.weights().parameters.count(),
             skipped_steps: scaling.skipped_steps(),
             scaling: scaling.into_reports(),
+            gradients,
             seconds: begun.elapsed().as_secs_f64(),
+            phases,
         }))?;
         decided.iter().try_for_each(|decision| observer.observe(&Event::Decision(decision.clone())))
     }
@@ -155,29 +159,34 @@ impl<'a> Search<'a> {
         rate: f64,
         data: &SearchData,
         observer: &mut dyn Observer,
-    ) -> Result<(Metrics, ScaleWatch)> {
+    ) -> Result<(Metrics, Ledger)> {
         let &SearchSettings { task, seed, device, .. } = self.settings;
         let mut tally = task.tally(device);
         let batches = data.train.epoch(&EpochPlan::training(self.key(epoch), batch_size, false));
         let steps = batches.len();
         let mut ledger = Ledger::new(epoch, steps, &self.bilevel.scalers(), device);
-        let alpha_batches = self.alpha_batches(epoch, batch_size, steps, data);
-        for (step, (batch, alpha_batch)) in batches.zip(alpha_batches).enumerate() {
+        let mut batches = batches.zip(self.alpha_batches(epoch, batch_size, steps, data)).enumerate();
+        while let Some((step, (batch, alpha_batch))) = timed(&mut ledger.phases.data, || batches.next()) {
             let at = |error| at_step(error, epoch, step);
             let (batch, alpha_batch) = (batch?.to_device(device), alpha_batch?.to_device(device));
             let key = |purpose| Key::new(seed, purpose).at(epoch as u64, step as u64);
             let ahead = Ahead { batch: &batch, learning_rate: rate, key: key(Purpose::AlphaStep) };
-            if let Some(outcome) = self.bilevel.step_alphas(self.model, &alpha_batch, &ahead).map_err(at)? {
+            let alphas =
+                timed(&mut ledger.phases.alphas, || self.bilevel.step_alphas(self.model, &alpha_batch, &ahead));
+            if let Some(outcome) = alphas.map_err(at)? {
                 ledger.note(step, Learner::Alphas, outcome);
             }
+            let begun = Instant::now();
             key(Purpose::WeightStep).seed_torch();
             let StepOutcome { outcome, logits, loss } =
                 self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
             tally.add_finite(&logits, &batch, &loss);
             ledger.note(step, Learner::Weights, outcome);
             ledger.end_step(step, observer)?;
+            ledger.phases.weights += begun.elapsed().as_secs_f64();
         }
-        Ok((tally.read().metrics(), ledger.into_scaling()))
+        let metrics = timed(&mut ledger.phases.weights, || tally.read().metrics());
+        Ok((metrics, ledger))
     }
 
     fn alpha_batches(&self, epoch: usize, batch_size: usize, steps: usize, data: &SearchData) -> Batches {

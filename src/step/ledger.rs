@@ -3,7 +3,7 @@
 use super::{Numbers, Outcome, ScaleWatch, at_step};
 use crate::error::Result;
 use crate::optim::Scaler;
-use crate::report::{Event, Learner, Observer};
+use crate::report::{Event, GradientReport, Learner, Observer, Phases};
 use std::time::{Duration, Instant};
 use tch::Device;
 
@@ -14,11 +14,15 @@ const LONGEST: Duration = Duration::from_millis(500);
 
 /// What happened in the steps of an epoch.
 pub struct Ledger {
+    /// Where the epoch's time went so far.
+    pub phases: Phases,
     epoch: usize,
     steps: usize,
     /// Step from 0, whose it is, its numbers.
     waiting: Vec<(usize, Learner, Outcome)>,
     scaling: ScaleWatch,
+    /// Of each that learns: steps, the sum of their gradients' norms, and the greatest.
+    norms: Vec<(Learner, usize, f64, f64)>,
     read_at: Instant,
     /// Steps that may wait.
     most: usize,
@@ -28,10 +32,12 @@ impl Ledger {
     /// Of an epoch of so many steps, which begins with these scalers.
     pub fn new(epoch: usize, steps: usize, scalers: &[(Learner, &Scaler)], device: Device) -> Self {
         Self {
+            phases: Phases::default(),
             epoch,
             steps,
             waiting: Vec::new(),
             scaling: ScaleWatch::new(scalers),
+            norms: Vec::new(),
             read_at: Instant::now(),
             // On a processor numbers are there as soon as they are asked for.
             most: if device.is_cuda() { MOST_WAITING } else { 1 },
@@ -77,6 +83,9 @@ impl Ledger {
         let Numbers { loss, gradient_norm, scale } =
             numbers.check(learned).map_err(|error| at_step(error, self.epoch, step))?;
         self.scaling.note(learner, scale, gradient_norm.err(), (self.epoch, step + 1), observer)?;
+        if let Ok(norm) = gradient_norm {
+            self.add_norm(learner, norm);
+        }
         if learner == Learner::Alphas {
             return Ok(());
         }
@@ -84,9 +93,20 @@ impl Ledger {
         observer.observe(&Event::Step { epoch: self.epoch, step: step + 1, steps: self.steps, loss, loss_scale })
     }
 
-    /// What loss scaling did.
-    pub fn into_scaling(self) -> ScaleWatch {
-        self.scaling
+    fn add_norm(&mut self, learner: Learner, norm: f64) {
+        let known = self.norms.iter_mut().find(|(known, ..)| *known == learner);
+        match known {
+            Some((_, steps, sum, greatest)) => {
+                (*steps, *sum, *greatest) = (*steps + 1, *sum + norm, greatest.max(norm));
+            }
+            None => self.norms.push((learner, 1, norm, norm)),
+        }
+    }
+
+    /// What loss scaling did, and the gradients.
+    pub fn into_reports(self) -> (ScaleWatch, Vec<GradientReport>) {
+        let report = |(of, steps, sum, greatest)| GradientReport { of, mean: sum / steps as f64, greatest };
+        (self.scaling, self.norms.into_iter().map(report).collect())
     }
 }
 
@@ -121,7 +141,12 @@ mod tests {
         let scale = Event::LossScale { epoch: 3, step: 2, of: Learner::Weights, skipped, scale: 32768.0 };
         let expected = [step(1, 4.0, 65536.0), scale, step(2, f64::INFINITY, 32768.0), step(3, 2.0, 32768.0)];
         assert_eq!(ear.0, expected);
-        assert_eq!(ledger.into_scaling().skipped_steps(), 1);
+        let (scaling, gradients) = ledger.into_reports();
+        assert_eq!(scaling.skipped_steps(), 1);
+        // Gradients of 1 at the scales of their steps; the skipped step has none.
+        let norms = [1.0 / 65536.0, 1.0 / 32768.0];
+        let mean = (norms[0] + norms[1]) / 2.0;
+        assert_eq!(gradients, [GradientReport { of: Learner::Weights, mean, greatest: norms[1] }]);
     }
 
     #[test]

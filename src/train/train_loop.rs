@@ -8,8 +8,8 @@ use crate::eval::evaluate;
 use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, ScalerState, WeightConfig, learning_rate};
-use crate::report::{EpochReport, Event, Learner, Observer};
-use crate::step::{Ledger, LossConfig, ScaleWatch, StepOutcome, WeightStep, at_step, finite_pass};
+use crate::report::{EpochReport, Event, Learner, Observer, timed};
+use crate::step::{Ledger, LossConfig, StepOutcome, WeightStep, at_step, finite_pass};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -119,20 +119,29 @@ impl<'a> Training<'a> {
         let begun = Instant::now();
         let settings = self.settings;
         let rate = learning_rate(&settings.weights, epoch, settings.train.epochs);
-        let (train, scaling) = self.train(epoch, rate, data, observer)?;
+        let (train, mut ledger) = self.train(epoch, rate, data, observer)?;
+        let mut pass = |name, data: &Option<Loader>| {
+            let run = |data| timed(&mut ledger.phases.validation, || self.evaluate(epoch, name, data));
+            data.as_ref().map(run).transpose()
+        };
+        let (validation, test) = (pass("validation", &data.validation)?, pass("test", &data.test)?);
+        let phases = ledger.phases;
+        let (scaling, gradients) = ledger.into_reports();
         Ok(EpochReport {
             epoch,
             epochs: settings.train.epochs,
             learning_rate: rate,
             batch_size: settings.train.batch,
             train,
-            validation: data.validation.as_ref().map(|data| self.evaluate(epoch, "validation", data)).transpose()?,
-            test: data.test.as_ref().map(|data| self.evaluate(epoch, "test", data)).transpose()?,
+            validation,
+            test,
             open_edges: None,
             parameters: self.model.weights().parameters.count(),
             skipped_steps: scaling.skipped_steps(),
             scaling: scaling.into_reports(),
+            gradients,
             seconds: begun.elapsed().as_secs_f64(),
+            phases,
         })
     }
 
@@ -142,7 +151,7 @@ impl<'a> Training<'a> {
         rate: f64,
         data: &TrainData,
         observer: &mut dyn Observer,
-    ) -> Result<(Metrics, ScaleWatch)> {
+    ) -> Result<(Metrics, Ledger)> {
         let settings = self.settings;
         let drop_path = settings.train.drop_path * epoch as f64 / settings.train.epochs as f64;
         let mut tally = settings.task.tally(settings.device);
@@ -150,7 +159,9 @@ impl<'a> Training<'a> {
         let batches = data.train.epoch(&plan);
         let steps = batches.len();
         let mut ledger = Ledger::new(epoch, steps, &[(Learner::Weights, &self.step.scaler)], settings.device);
-        for (step, batch) in batches.enumerate() {
+        let mut batches = batches.enumerate();
+        while let Some((step, batch)) = timed(&mut ledger.phases.data, || batches.next()) {
+            let begun = Instant::now();
             let batch = batch?.to_device(settings.device);
             Key::new(settings.seed, Purpose::WeightStep).at(epoch as u64, step as u64).seed_torch();
             let StepOutcome { outcome, logits, loss } = self
@@ -160,8 +171,10 @@ impl<'a> Training<'a> {
             tally.add_finite(&logits, &batch, &loss);
             ledger.note(step, Learner::Weights, outcome);
             ledger.end_step(step, observer)?;
+            ledger.phases.weights += begun.elapsed().as_secs_f64();
         }
-        Ok((tally.read().metrics(), ledger.into_scaling()))
+        let metrics = timed(&mut ledger.phases.weights, || tally.read().metrics());
+        Ok((metrics, ledger))
     }
 
     fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {

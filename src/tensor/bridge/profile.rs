@@ -41,8 +41,13 @@ fn operator(line: &str) -> Option<Operator> {
 }
 
 /// A kernel's name without what C++ puts around it: `sgas_gather_max` and
-/// `torch::autograd::CppNode<sgas::(anonymous namespace)::GatherMax>` are both `gather_max`.
+/// `torch::autograd::CppNode<sgas::(anonymous namespace)::GatherMax>` are both `gather_max`. What autograd's engine does
+/// around each node of a graph has one name.
 pub(super) fn plain(name: &str) -> String {
+    const ENGINE: &str = "autograd::engine::evaluate_function";
+    if name.starts_with(ENGINE) {
+        return ENGINE.to_owned();
+    }
     if let Some(kernel) = name.strip_prefix("sgas_") {
         return kernel.to_owned();
     }
@@ -72,5 +77,7 @@ mod tests {
         assert_eq!(plain("sgas_gather_max"), "gather_max");
         assert_eq!(plain("torch::autograd::CppNode<sgas::(anonymous namespace)::GatherMax>"), "gather_max");
         assert_eq!(plain("aten::mm"), "aten::mm");
+        let around = "autograd::engine::evaluate_function: torch::autograd::CppNode<sgas::(anonymous namespace)::Mix>";
+        assert_eq!(plain(around), "autograd::engine::evaluate_function");
     }
 }

@@ -12,7 +12,7 @@ mod train;
 use crate::cli::sgas;
 use assert_cmd::Command;
 use sgas::report::log::events;
-use sgas::report::{AlphaReport, DecisionReport, EpochReport, Event};
+use sgas::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Phases};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -69,6 +69,17 @@ fn epochs(run: &Path) -> Vec<EpochReport> {
     events(run).unwrap().into_iter().filter_map(epoch).collect()
 }
 
+/// Norms of the gradients of all that learned in an epoch, and phases that fit into its time.
+fn check_costs(epoch: &EpochReport, learners: &[Learner]) {
+    let of: Vec<Learner> = epoch.gradients.iter().map(|gradients| gradients.of).collect();
+    assert_eq!(of, learners, "{epoch:?}");
+    assert!(epoch.gradients.iter().all(|norms| norms.mean > 0.0 && norms.mean <= norms.greatest), "{epoch:?}");
+    let Phases { data, alphas, weights, validation } = epoch.phases;
+    assert!(alphas > 0.0 || !learners.contains(&Learner::Alphas), "{epoch:?}");
+    assert!(data > 0.0 && weights > 0.0 && validation > 0.0, "{epoch:?}");
+    assert!(data + alphas + weights + validation <= epoch.seconds, "{epoch:?}");
+}
+
 /// The decisions of a run, in order.
 fn decisions(run: &Path) -> Vec<DecisionReport> {
     let decision = |event| if let Event::Decision(report) = event { Some(report) } else { None };
@@ -85,7 +96,7 @@ fn alphas(run: &Path) -> Vec<AlphaReport> {
 fn told(run: &Path) -> Vec<Event> {
     let timeless = |event| match event {
         Event::Started { .. } => None,
-        Event::Epoch(report) => Some(Event::Epoch(EpochReport { seconds: 0.0, ..report })),
+        Event::Epoch(report) => Some(Event::Epoch(EpochReport { seconds: 0.0, phases: Phases::default(), ..report })),
         Event::Finished { .. } => Some(Event::Finished { seconds: 0.0 }),
         other => Some(other),
     };

@@ -1,12 +1,12 @@
 //! Searches: the run folder, the decisions in it, repeatability, the other strategies.
 
-use super::{alphas, assert_equal_runs, decisions, epochs, output, results, search, told};
+use super::{alphas, assert_equal_runs, check_costs, decisions, epochs, output, results, search, told};
 use crate::cli::sgas;
 use sgas::config::{self, SearchRun};
 use sgas::decision::{EdgeState, softmax};
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::report::log::events;
-use sgas::report::{DecisionReport, Event};
+use sgas::report::{DecisionReport, Event, Learner};
 use sgas::topology::{CellKind, Topology};
 use std::path::Path;
 
@@ -64,6 +64,9 @@ fn metrics_shrink_and_batches_grow_with_every_decision() {
         assert_eq!((epoch.epoch, epoch.epochs, epoch.skipped_steps), (number, EPOCHS, 0));
         assert_eq!(epoch.batch_size, 8 + 4 * number.min(DECISIONS), "the epoch after a decision is the first to grow");
         assert!(epoch.train.loss.is_finite() && epoch.validation.as_ref().unwrap().loss.is_finite());
+        let learners =
+            if open[..number].contains(&0) { &[Learner::Weights][..] } else { &[Learner::Alphas, Learner::Weights] };
+        check_costs(epoch, learners);
     }
     let Event::Started { parameters, .. } = events(&run).unwrap()[0] else { panic!("a run begins with `started`") };
     let sizes: Vec<usize> = std::iter::once(parameters).chain(epochs.iter().map(|epoch| epoch.parameters)).collect();

@@ -1,12 +1,12 @@
 //! Trainings and their evaluation.
 
-use super::{assert_equal_runs, epochs, output, results, search, train};
+use super::{assert_equal_runs, check_costs, epochs, output, results, search, train};
 use crate::cli::sgas;
 use serde_json::Value;
 use sgas::checkpoint::Checkpoint;
 use sgas::genotype::Genotype;
-use sgas::report::Event;
 use sgas::report::log::events;
+use sgas::report::{Event, Learner};
 use std::path::Path;
 use tch::Kind;
 
@@ -48,6 +48,7 @@ fn a_training_leaves_weights_and_scores_and_is_evaluated_by_them() {
     let told = epochs(&run);
     assert_eq!(told.len(), 4);
     assert!(told.iter().all(|epoch| epoch.validation.is_some() && epoch.test.is_none() && epoch.open_edges.is_none()));
+    told.iter().for_each(|epoch| check_costs(epoch, &[Learner::Weights]));
     assert!(matches!(events(&run).unwrap().last(), Some(Event::Finished { .. })));
     let weights = Checkpoint::load(&run.join("weights-last.safetensors")).unwrap();
     let trained = weights.tensors.iter().filter(|(name, _)| !name.contains("running_"));
