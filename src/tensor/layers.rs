@@ -352,9 +352,10 @@ impl Block {
 
     /// What follows the map, where a map that is rectified was made with its ReLU.
     pub fn finish(&self, mapped: Tensor, training: bool) -> Tensor {
-        match self.tail.is_rectified() {
-            true => self.tail.norm.forward(&mapped, training),
-            false => self.tail.forward(mapped, training),
+        if self.tail.is_rectified() {
+            self.tail.norm.forward(&mapped, training)
+        } else {
+            self.tail.forward(mapped, training)
         }
     }
 

@@ -34,11 +34,11 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Factor {
     leaf: Tensor,
-    copy: Copy,
+    copy: HalfCopy,
 }
 
 /// The copy in half precision, while there is one.
-type Copy = Rc<RefCell<Option<Tensor>>>;
+type HalfCopy = Rc<RefCell<Option<Tensor>>>;
 
 impl Factor {
     /// The tensor for a product: the copy in half precision, while there is one.
@@ -70,7 +70,7 @@ struct Leaf {
     name: String,
     tensor: Tensor,
     /// Of a factor.
-    copy: Option<Copy>,
+    copy: Option<HalfCopy>,
 }
 
 impl Store {
@@ -107,11 +107,11 @@ impl Path {
 
     /// The same of one that only products read.
     pub fn factor(&self, name: &str, shape: &[i64], init: Init) -> Factor {
-        let copy = Copy::default();
+        let copy = HalfCopy::default();
         Factor { leaf: self.leaf(name, shape, init, Some(Rc::clone(&copy))), copy }
     }
 
-    fn leaf(&self, name: &str, shape: &[i64], init: Init, copy: Option<Copy>) -> Tensor {
+    fn leaf(&self, name: &str, shape: &[i64], init: Init, copy: Option<HalfCopy>) -> Tensor {
         let tensor = init.tensor(shape, self.device).set_requires_grad(true);
         let leaf = Leaf { name: self.sub(name).prefix, tensor: tensor.shallow_clone(), copy };
         self.content.borrow_mut().weights.push(leaf);

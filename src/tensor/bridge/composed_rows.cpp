@@ -96,7 +96,9 @@ struct RowMaps : torch::autograd::Function<RowMaps> {
       mapped = at::_addmm_activation(zeros_of(outputs, rows.options()), rows, maps[0].t()).unsqueeze(0);
     } else {
       mapped = rows.unsqueeze(0).expand({count, -1, -1}).bmm(maps.transpose(1, 2));
-      mapped.narrow(0, 0, rectified).relu_();
+      if (rectified > 0) {
+        mapped.narrow(0, 0, rectified).relu_();
+      }
     }
     ctx->save_for_backward({rows, maps, mapped.narrow(0, 0, rectified)});
     ctx->saved_data["x"] = static_cast<int64_t>(x.scalar_type());

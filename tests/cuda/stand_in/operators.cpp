@@ -325,7 +325,7 @@ Tensor& copy(Tensor& to, const Tensor& from, bool non_blocking) {
 // Operators that CUDA computes by a kernel of its own, as the CPU does, but for which libtorch also has a way by other
 // operators, for devices that lack such a kernel.
 std::vector<std::string> with_kernels_of_their_own() {
-  std::vector<std::string> names = {"convolution", "convolution_backward", "_foreach_copy_"};
+  std::vector<std::string> names = {"convolution", "convolution_backward"};
   auto& dispatcher = c10::Dispatcher::singleton();
   for (const auto& name : dispatcher.getAllOpNames()) {
     const auto handle = dispatcher.findOp(name);
