@@ -69,12 +69,13 @@ target/stand-in/version: FORCE
 	@cat $(LIBTORCH)/build-version $(LIBTORCH)/version.py 2>/dev/null | cmp -s - $@ \
 		|| cat $(LIBTORCH)/build-version $(LIBTORCH)/version.py >$@ 2>/dev/null || true
 
-target/stand-in/%.o: tests/cuda/stand_in/%.cpp tests/cuda/stand_in/stand_in.h target/stand-in/version
+target/stand-in/%.o: tests/cuda/stand_in/%.cpp $(wildcard tests/cuda/stand_in/*.h src/tensor/bridge/native/*) target/stand-in/version
 	$(CXX) -std=c++17 -O1 -Wall -Wextra -fPIC -DNDEBUG -D_GLIBCXX_USE_CXX11_ABI=1 -DGLOG_USE_GLOG_EXPORT \
 		-isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include -c $< -o $@
 
 $(STAND_IN): $(STAND_IN_OBJECTS)
 	$(CXX) -shared -o $@ $^ -L$(LIBTORCH)/lib -ltorch_cpu -lc10
+	ln -sf $(@F) $(@D)/libcaffe2_nvrtc.so
 
 FORCE:
 

@@ -1,6 +1,7 @@
 //! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head; on CUDA
 //! the other layout can be chosen, to be timed.
 
+use crate::tensor::bridge::composed;
 use crate::tensor::bridge::depthwise::{Steps, depthwise};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
@@ -131,4 +132,12 @@ pub fn channels_last(images: &Tensor) -> Tensor {
         return images.contiguous();
     }
     images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// The mean over 3×3 pixels, of those inside the image, at every `stride`-th: (B, C, H, W).
+pub fn mean_pool(x: &Tensor, stride: i64) -> Tensor {
+    if x.device().is_cuda() {
+        return done(composed::mean_pool(x, stride));
+    }
+    x.avg_pool2d([3, 3], [stride; 2], [1, 1], false, false, None)
 }

@@ -30,9 +30,14 @@ impl Drop for TensorPath {
     }
 }
 
-/// True where a kernel takes a tensor.
+/// True where kernels are switched off.
+pub fn is_plain() -> bool {
+    PLAIN.get()
+}
+
+/// True where a kernel of the bridge takes a tensor; those of a GPU: [`crate::tensor::native`].
 pub fn is_fused(x: &Tensor) -> bool {
-    x.device() == Device::Cpu && !PLAIN.get()
+    x.device() == Device::Cpu && !is_plain()
 }
 
 /// What the bridge gave. It fails only as libtorch's own operators do: its error unwinds, and the program's outermost

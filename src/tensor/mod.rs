@@ -11,6 +11,8 @@ pub mod layers;
 pub mod links;
 pub mod mixture;
 pub mod multiply_adds;
+pub mod native;
+pub mod nearest;
 pub mod neighbours;
 pub mod parameters;
 pub mod precision;

@@ -1,23 +1,21 @@
 //! Dilated k-nearest-neighbour graphs over points or features, and gathers along them (REFERENCE section 5).
 //!
 //! Features are rows (R, C) with R = B·N; neighbours are row numbers. On a CPU the bridge's fused kernels do the
-//! work, elsewhere plain tensor operations; both are the same function, which the tests of the kernels hold.
+//! work, elsewhere plain tensor operations, of which kernels of ours for CUDA take the dearest; all are the same function,
+//! which the tests of the kernels hold.
 
 use crate::tensor::bridge::autocast::Autocast;
-use crate::tensor::bridge::device::without_tf32;
 use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
+use crate::tensor::bridge::native::{self as kernels, Transposed};
 use crate::tensor::bridge::nearest::nearest_neighbours;
 use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::native;
+use crate::tensor::nearest::{every, nearest_in_blocks, points_per_block};
 use std::cell::{OnceCell, RefCell};
 use tch::{Device, Kind, Tensor};
-
-/// Distances that exist at a time on the tensor path: on a GPU few, large blocks, because each is started by itself.
-/// (The kernel's blocks stay in the cache.)
-const BLOCK_BYTES: i64 = 64 << 20;
-const BLOCK_BYTES_ON_GPU: i64 = 512 << 20;
 
 /// The neighbours of every point of a batch of clouds.
 pub struct Neighbours {
@@ -27,12 +25,14 @@ pub struct Neighbours {
     pub clouds: i64,
     /// The same without column 0, from the first tensor operation that asks.
     others: OnceCell<Tensor>,
+    /// Both the other way round, from the first gradient that a kernel will take.
+    transposed: [OnceCell<Transposed>; 2],
 }
 
 impl Neighbours {
     /// Of row numbers int64 (R, k), the point itself first.
     pub fn new(rows: Tensor, clouds: i64) -> Self {
-        Self { rows, clouds, others: OnceCell::new() }
+        Self { rows, clouds, others: OnceCell::new(), transposed: [const { OnceCell::new() }; 2] }
     }
 
     /// From indices inside each cloud, int64 (B, N, k), the point itself first.
@@ -56,7 +56,11 @@ impl Neighbours {
         if is_fused(rows) {
             return Self::new(done(nearest_neighbours(&features, ranks)), clouds);
         }
-        Self::from_local(&nearest_in_blocks(&features, ranks, points_per_block(&features)))
+        let block = points_per_block(&features);
+        if native::serves(&features) && kernels::selects(features.size()[1], ranks) {
+            return Self::new(done(native::nearest(&features, ranks, block)), clouds);
+        }
+        Self::from_local(&nearest_in_blocks(&features, ranks, block))
     }
 
     /// Neighbours per point, itself included.
@@ -129,6 +133,11 @@ impl Neighbours {
             OwnPoint::Kept => &self.rows,
             OwnPoint::Skipped => self.others.get_or_init(|| self.rows.narrow(1, 1, self.k() - 1).contiguous()),
         };
+        if native::serves(x) {
+            let transposed = &self.transposed[usize::from(itself == OwnPoint::Kept)];
+            let transposed = x.requires_grad().then(|| transposed.get_or_init(|| Transposed::of(rows, x.size()[0])));
+            return done(kernels::gather(x, rows, transposed));
+        }
         Tensor::embedding(x, rows, -1, false, false)
     }
 }
@@ -153,56 +162,4 @@ fn first_rows(clouds: i64, points: i64, device: Device) -> Tensor {
             first
         }
     })
-}
-
-/// As many points of each cloud as keep the distances of a block within that, one at least.
-fn points_per_block(x: &Tensor) -> i64 {
-    let (clouds, points, _) = x.size3().expect("features are (B, N, C)");
-    let bytes = if x.device().is_cuda() { BLOCK_BYTES_ON_GPU } else { BLOCK_BYTES };
-    (bytes / (size_of::<f32>() as i64 * clouds * points)).max(1)
-}
-
-/// The ranks of `k` neighbours, the point itself first: 0, `dilation`, 2 · `dilation`, ...
-pub fn every(k: i64, dilation: i64) -> Vec<i64> {
-    (0..k).map(|position| position * dilation).collect()
-}
-
-/// The points at `ranks` by plain tensor operations, as numbers within each cloud: (B, N, C) fp32 → int64 (B, N, k).
-/// Distances exist for `block` points of every cloud at a time, (B, block, N); the result does not depend on it. They are
-/// never made in TF32, whatever other products are allowed.
-pub fn nearest_in_blocks(x: &Tensor, ranks: &[i64], block: i64) -> Tensor {
-    let wanted = ranks.iter().max().map_or(0, |last| last + 1);
-    let points = x.size()[1];
-    let _exact = done(without_tf32());
-    // One product per point, (1, C) by (C, 1).
-    let (clouds, _, channels) = x.size3().expect("features are (B, N, C)");
-    let rows = x.reshape([-1, 1, channels]);
-    let squares = rows.bmm(&rows.transpose(1, 2)).view([clouds, 1, points]);
-    let starts = (0..points).step_by(usize::try_from(block).expect("a block has a point"));
-    let nearest = starts.map(|start| {
-        let length = block.min(points - start);
-        let distances = distances(x, &squares, start, length);
-        let _ = distances.diagonal(start, 1, 2).fill_(f64::NEG_INFINITY);
-        at_ranks(&distances.topk(wanted, -1, false, true).1, ranks)
-    });
-    let mut nearest: Vec<Tensor> = nearest.collect();
-    if nearest.len() == 1 { nearest.swap_remove(0) } else { Tensor::cat(&nearest, 1) }
-}
-
-/// The columns of (B, N, last rank + 1) at these ranks: a slice where they are every d-th from 0, so that no list of
-/// them must reach the device.
-fn at_ranks(sorted: &Tensor, ranks: &[i64]) -> Tensor {
-    let step = ranks.get(1).map_or(1, |second| (second - ranks[0]).max(1));
-    if ranks.iter().zip(0..).all(|(&rank, position)| rank == position * step) {
-        return sorted.slice(2, 0, None, step);
-    }
-    let columns: Vec<Tensor> = ranks.iter().map(|&rank| sorted.select(2, rank)).collect();
-    Tensor::stack(&columns, 2)
-}
-
-/// |y|² - 2x·y of `length` points of every cloud to all of its points, (B, N, C) → (B, length, N): less |x|², which
-/// changes no order, the squares of their distances.
-fn distances(x: &Tensor, squares: &Tensor, start: i64, length: i64) -> Tensor {
-    let own = x.narrow(1, start, length);
-    squares.baddbmm(&own, &x.transpose(1, 2), 1.0, -2.0)
 }

@@ -3,7 +3,7 @@
 
 use crate::kernels::{DOUBLE, close, evaluated, random};
 use sgas::tensor::bridge::composed::{
-    masked_sum, normed_sum, pair_maps, prepare_pairs, prepared_pair_maps, row_maps, unit_length, weighted_sum,
+    masked_sum, mean_pool, normed_sum, pair_maps, prepare_pairs, prepared_pair_maps, row_maps, unit_length, weighted_sum,
 };
 use sgas::tensor::bridge::norm::BatchNorm;
 use tch::{Device, Kind, Tensor};
@@ -179,4 +179,15 @@ fn lengths_that_are_too_small_are_constants() {
         &inputs[0] / length.clamp_min(2.0)
     };
     agree("rows longer and shorter than the smallest length", &[&[40, 4]], &found, &expected);
+}
+
+#[test]
+fn mean_pools_and_their_gradients_are_libtorchs() {
+    let shapes: [&[i64]; 3] = [&[2, 3, 8, 8], &[1, 5, 7, 9], &[2, 1, 1, 3]];
+    for (shape, stride) in shapes.into_iter().flat_map(|shape| [1, 2].map(|stride| (shape, stride))) {
+        let channels_last = |x: &Tensor| x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+        let expected = |inputs: &[Tensor]| inputs[0].avg_pool2d([3, 3], [stride; 2], [1, 1], false, false, None);
+        agree("planes", &[shape], &|inputs| mean_pool(&inputs[0], stride).unwrap(), &expected);
+        agree("channels last", &[shape], &|inputs| mean_pool(&channels_last(&inputs[0]), stride).unwrap(), &expected);
+    }
 }

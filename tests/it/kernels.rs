@@ -13,7 +13,7 @@ use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use sgas::tensor::bridge::operators::leaky_relu;
 use sgas::tensor::bridge::unit_length::relu_unit_length;
-use sgas::tensor::neighbours::every;
+use sgas::tensor::nearest::every;
 use tch::{Device, IndexOp, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;

@@ -4,7 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::memory::metered;
 use sgas::tensor::fused::TensorPath;
-use sgas::tensor::neighbours::{Neighbours, every, nearest_in_blocks};
+use sgas::tensor::nearest::{every, nearest_in_blocks};
+use sgas::tensor::neighbours::Neighbours;
 use tch::{IndexOp, Kind, Tensor};
 
 /// Multiples of 1/16 up to 1, so that distances are exact however a product is blocked, and many are equal.

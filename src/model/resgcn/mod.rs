@@ -13,7 +13,8 @@ use crate::space::Output;
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::init::Init;
 use crate::tensor::layers::{Activation, Block, Linear, maximum_over_points, prepare_pairs};
-use crate::tensor::neighbours::{Neighbours, every};
+use crate::tensor::nearest::every;
+use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::{Path, Store, Weights};
 use tch::{Device, Kind, Tensor};
 

@@ -2,6 +2,7 @@
 
 use crate::ops::image::Build;
 use crate::ops::{Mode, Operation, Shared, State};
+use crate::tensor::convolution::mean_pool;
 use crate::tensor::layers::BatchNorm;
 use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
@@ -48,12 +49,11 @@ impl Operation<()> for Pool {
 impl PoolKind {
     /// Computed once for all edges that read the state.
     fn pooled(self, state: &State, stride: i64) -> Tensor {
-        let (kernel, stride, padding) = ([3, 3], [stride; 2], [1, 1]);
         match self {
             Self::Maximum => {
-                state.shared(Shared::MaximumPool, |x| x.max_pool2d(kernel, stride, padding, [1, 1], false))
+                state.shared(Shared::MaximumPool, |x| x.max_pool2d([3, 3], [stride; 2], [1, 1], [1, 1], false))
             }
-            Self::Mean => state.shared(Shared::MeanPool, |x| x.avg_pool2d(kernel, stride, padding, false, false, None)),
+            Self::Mean => state.shared(Shared::MeanPool, |x| mean_pool(x, stride)),
         }
     }
 }

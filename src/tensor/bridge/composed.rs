@@ -25,6 +25,7 @@ unsafe extern "C" {
         half: i32,
     ) -> *mut c_char;
     fn sgas_composed_unit_length(out: *mut *mut C_tensor, x: *const C_tensor, smallest: f64) -> *mut c_char;
+    fn sgas_composed_mean_pool(out: *mut *mut C_tensor, x: *const C_tensor, stride: i64) -> *mut c_char;
     fn sgas_composed_row_maps(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
@@ -120,6 +121,13 @@ pub fn copies(flat: &Tensor, leaves: &[&Tensor], offsets: &[i64], kind: Kind) ->
 pub fn unit_length(x: &Tensor, smallest: f64) -> Result<Tensor> {
     // SAFETY: the tensor outlives the call.
     let [out] = tensors(|out| unsafe { sgas_composed_unit_length(out, x.as_ptr(), smallest) })?;
+    Ok(out)
+}
+
+/// The mean over 3×3 pixels, of those inside the image, at every `stride`-th: (B, C, H, W).
+pub fn mean_pool(x: &Tensor, stride: i64) -> Result<Tensor> {
+    // SAFETY: the tensor outlives the call.
+    let [out] = tensors(|out| unsafe { sgas_composed_mean_pool(out, x.as_ptr(), stride) })?;
     Ok(out)
 }
 

@@ -24,6 +24,7 @@ pub mod links;
 pub mod machine;
 pub mod memory;
 pub mod mix;
+pub mod native;
 pub mod nearest;
 pub mod norm;
 pub mod norm_mix;

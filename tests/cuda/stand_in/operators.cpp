@@ -240,6 +240,20 @@ class UsualLayout {
   }
 };
 
+// CUDA's kernel gives wrong numbers here, and no error (libtorch 2.11, pytorch/pytorch#188344).
+void refuse_what_cuda_gets_wrong(const std::string& name, c10::ArrayRef<c10::IValue> arguments) {
+  if (name != "avg_pool2d_backward") {
+    return;
+  }
+  const Tensor& input = arguments[1].toTensor();
+  bool is_padded = false;
+  for (const int64_t rows : arguments[4].toIntVector()) {
+    is_padded |= rows > 0;
+  }
+  TORCH_CHECK(!is_padded || input.suggest_memory_format() != at::MemoryFormat::ChannelsLast,
+              "CUDA's gradient of a padded mean pool is wrong where images lie channels-last");
+}
+
 // True where the results are views of arguments.
 bool is_view(const c10::FunctionSchema& schema) {
   const auto& results = schema.returns();
@@ -263,6 +277,7 @@ void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet, Stac
               "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! (", name,
               ")");
   const bool is_waiting = waits(schema, plain_name, torch::jit::last(*stack, argument_count), call);
+  refuse_what_cuda_gets_wrong(plain_name, torch::jit::last(*stack, argument_count));
   const FiniteCheck check(*stack, argument_count, name);
   const UsualLayout layout(plain_name, *stack, argument_count);
   handle.redispatchBoxed(on_cpu, stack);

@@ -4,6 +4,7 @@
 //
 // device.cpp: memory, pinned host memory, streams, events, and what libtorch asks of a device
 // operators.cpp: every operator, computed by the CPU's kernel over the same memory
+// driver.cpp: kernels of the program, run by the executor (executor.h)
 // counts.cpp: what was called, and a check of what came out
 //
 // Variables of the environment:

@@ -1,0 +1,125 @@
+//! Kernels of ours for CUDA, which the driver is given at run time: gathers along neighbour graphs, and the nearest
+//! points. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+use super::{check, tensors};
+use crate::error::Result;
+
+/// The kernels' source, after what it needs of the device.
+const SOURCE: &str = concat!(include_str!("native/device.h"), include_str!("native/points.cu"));
+
+unsafe extern "C" {
+    fn sgas_native_load(source: *const c_char, device: i32) -> *mut c_char;
+    fn sgas_native_gather(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        rows: *const C_tensor,
+        pairs: *const C_tensor,
+        first: *const C_tensor,
+    ) -> *mut c_char;
+    fn sgas_native_sum_pairs(
+        out: *mut *mut C_tensor,
+        of_pairs: *const C_tensor,
+        pairs: *const C_tensor,
+        first: *const C_tensor,
+        rows: i64,
+    ) -> *mut c_char;
+    fn sgas_native_selects(points: i64, wanted: i64, ranks: i64) -> i32;
+    fn sgas_native_nearest(
+        out: *mut C_tensor,
+        product: *const C_tensor,
+        squares: *const C_tensor,
+        start: i64,
+        ranks: *const i64,
+        count: i64,
+    ) -> *mut c_char;
+}
+
+/// Compiles the kernels for the GPU `cuda:index` and loads them.
+///
+/// # Errors
+/// Where NVRTC or the driver is missing, or does not take them.
+pub fn load(index: usize) -> Result<()> {
+    let source = CString::new(SOURCE).expect("sources hold no zero byte");
+    let index = i32::try_from(index).expect("a GPU's number is small");
+    // SAFETY: the text outlives the call.
+    check(unsafe { sgas_native_load(source.as_ptr(), index) })
+}
+
+/// The source, for what compiles it elsewhere.
+pub fn source() -> &'static str {
+    SOURCE
+}
+
+/// Of a list of rows, where each is named: pairs are the list's places.
+#[derive(Debug)]
+pub struct Transposed {
+    /// The places in the list, by the row that they name, int64.
+    pub pairs: Tensor,
+    /// Where those of every row begin, and the last ends, int64 (rows + 1).
+    pub first: Tensor,
+}
+
+impl Transposed {
+    /// Of numbers of `count` rows, int64 in any shape. Of one row the places come in their order.
+    pub fn of(rows: &Tensor, count: i64) -> Self {
+        let (sorted, pairs) = rows.flatten(0, -1).to_kind(Kind::Int).sort_stable(true, 0, false);
+        let bounds = numbers(count + 1, rows.device());
+        Self { pairs, first: bounds.searchsorted(&sorted, false, false, "left", None::<&Tensor>) }
+    }
+}
+
+/// 0, 1, ... in int32: a network asks for the same at every step, so the last ones of a thread are kept.
+fn numbers(count: i64, device: Device) -> Tensor {
+    thread_local! {
+        static LAST: RefCell<Option<Tensor>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some(numbers) if (numbers.size()[0], numbers.device()) == (count, device) => numbers.shallow_clone(),
+        _ => last.insert(Tensor::arange(count, (Kind::Int, device))).shallow_clone(),
+    })
+}
+
+/// `x` (R, C) at `rows` int64 (...), (..., C); with a gradient where `transposed` is given, which is that of `rows`: it is
+/// summed in fp32, always in the same order.
+pub fn gather(x: &Tensor, rows: &Tensor, transposed: Option<&Transposed>) -> Result<Tensor> {
+    let [pairs, first] = match transposed {
+        Some(Transposed { pairs, first }) => [pairs.as_ptr(), first.as_ptr()],
+        None => [std::ptr::null(); 2],
+    };
+    // SAFETY: the tensors outlive the call.
+    let [out] = tensors(|out| unsafe { sgas_native_gather(out, x.as_ptr(), rows.as_ptr(), pairs, first) })?;
+    Ok(out)
+}
+
+/// The gradient of [`gather`]: the sums of `of_pairs` (..., C) over the places that name each of `rows` rows, (rows, C).
+pub fn sum_pairs(of_pairs: &Tensor, transposed: &Transposed, rows: i64) -> Result<Tensor> {
+    let Transposed { pairs, first } = transposed;
+    // SAFETY: the tensors outlive the call.
+    let [out] =
+        tensors(|out| unsafe { sgas_native_sum_pairs(out, of_pairs.as_ptr(), pairs.as_ptr(), first.as_ptr(), rows) })?;
+    Ok(out)
+}
+
+/// Whether [`nearest`] takes clouds of so many points and these ranks.
+pub fn selects(points: i64, ranks: &[i64]) -> bool {
+    let wanted = ranks.iter().max().map_or(0, |last| last + 1);
+    // SAFETY: plain numbers.
+    unsafe { sgas_native_selects(points, wanted, ranks.len() as i64) != 0 }
+}
+
+/// Of the points of every cloud from `start` on, the rows of the nearest at `ranks`, into the same rows of `out` int64
+/// (B·N, ranks). A point's distance from another is `squares` (B, N) of the other less twice `product` (B, points, N) of
+/// both, fp32; the point itself is the first, and of equal distances the lower row comes first.
+pub fn nearest(out: &mut Tensor, product: &Tensor, squares: &Tensor, start: i64, ranks: &[i64]) -> Result<()> {
+    // SAFETY: the tensors outlive the call, and `ranks` holds as many as it is told.
+    check(unsafe {
+        let count = ranks.len() as i64;
+        sgas_native_nearest(out.as_mut_ptr(), product.as_ptr(), squares.as_ptr(), start, ranks.as_ptr(), count)
+    })
+}

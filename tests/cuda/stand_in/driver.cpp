@@ -1,0 +1,160 @@
+// What the program asks of NVRTC and of CUDA's driver, which it finds through libcaffe2_nvrtc.so: here another name of
+// this library. Kernels are not compiled when they are given; they are the program's own, compiled in here, and run by
+// the executor.
+#include "executor.h"
+#include "stand_in.h"
+
+#include <c10/util/Half.h>
+
+#include <cstring>
+#include <tuple>
+
+inline float half_to_float(unsigned short bits) {
+  return c10::detail::fp16_ieee_to_fp32_value(bits);
+}
+
+inline unsigned short float_to_half(float value) {
+  return c10::detail::fp16_ieee_from_fp32_value(value);
+}
+
+#include "../../../src/tensor/bridge/native/points.cu"
+
+namespace stand_in {
+namespace {
+
+// A kernel with the values that its launch was given the places of.
+template <class... Arguments>
+class Kernel {
+ public:
+  template <void (*kernel)(Arguments...)>
+  static void run(unsigned blocks, unsigned threads, size_t shared, void** places) {
+    auto values = values_at(places, std::index_sequence_for<Arguments...>());
+    executor::run(blocks, threads, shared, [](void* given) {
+      std::apply(*kernel, *static_cast<std::tuple<Arguments...>*>(given));
+    }, &values);
+  }
+
+ private:
+  template <size_t... index>
+  static std::tuple<Arguments...> values_at(void** places, std::index_sequence<index...>) {
+    return {*static_cast<Arguments*>(places[index])...};
+  }
+};
+
+template <class... Arguments>
+Kernel<Arguments...> kernel_type(void (*)(Arguments...));
+
+struct Entry {
+  const char* name;
+  void (*run)(unsigned blocks, unsigned threads, size_t shared, void** places);
+};
+
+#define ENTRY(name) {#name, &decltype(kernel_type(&name))::run<&name>}
+
+const Entry entries[] = {
+    ENTRY(sgas_gather_16),     ENTRY(sgas_gather_8),      ENTRY(sgas_gather_4),      ENTRY(sgas_gather_2),
+    ENTRY(sgas_sum_pairs_fp32), ENTRY(sgas_sum_pairs_fp16), ENTRY(sgas_sum_pairs_bf16), ENTRY(sgas_nearest),
+};
+
+// Of what CUDA has many of: any error.
+constexpr int failed = 1;
+
+}  // namespace
+}  // namespace stand_in
+
+extern "C" {
+
+int nvrtcVersion(int* major, int* minor) {
+  *major = 13;
+  *minor = 0;
+  return 0;
+}
+
+int nvrtcCreateProgram(void** program, const char* source, const char*, int, const char* const*, const char* const*) {
+  // What is given must be what is compiled in here, as far as its names tell.
+  for (const auto& entry : stand_in::entries) {
+    if (std::strstr(source, entry.name) == nullptr) {
+      return stand_in::failed;
+    }
+  }
+  *program = const_cast<char*>("program");
+  return 0;
+}
+
+int nvrtcCompileProgram(void*, int count, const char* const* options) {
+  return count > 0 && std::strcmp(options[0], "--gpu-architecture=sm_90") == 0 ? 0 : stand_in::failed;
+}
+
+int nvrtcGetProgramLogSize(void*, size_t* size) {
+  *size = 1;
+  return 0;
+}
+
+int nvrtcGetProgramLog(void*, char* log) {
+  *log = '\0';
+  return 0;
+}
+
+int nvrtcGetCUBINSize(void*, size_t* size) {
+  *size = 1;
+  return 0;
+}
+
+int nvrtcGetCUBIN(void*, char* code) {
+  *code = 'k';
+  return 0;
+}
+
+int nvrtcDestroyProgram(void**) {
+  return 0;
+}
+
+const char* nvrtcGetErrorString(int) {
+  return "the stand-in for NVRTC was given another source than its own";
+}
+
+int cuDeviceGet(int* handle, int) {
+  *handle = 0;
+  return 0;
+}
+
+// Compute capability 9.0; nothing else is asked.
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  constexpr int capability_major = 75, capability_minor = 76;
+  *value = attribute == capability_major ? 9 : 0;
+  return attribute == capability_major || attribute == capability_minor ? 0 : stand_in::failed;
+}
+
+int cuModuleLoadData(void** module, const void* code) {
+  *module = const_cast<char*>("module");
+  return *static_cast<const char*>(code) == 'k' ? 0 : stand_in::failed;
+}
+
+int cuModuleGetFunction(void** function, void*, const char* name) {
+  for (const auto& entry : stand_in::entries) {
+    if (std::strcmp(entry.name, name) == 0) {
+      *function = const_cast<stand_in::Entry*>(&entry);
+      return 0;
+    }
+  }
+  return stand_in::failed;
+}
+
+int cuLaunchKernel(void* function, unsigned blocks, unsigned rows, unsigned layers, unsigned threads, unsigned, unsigned,
+                   unsigned shared, void*, void** places, void**) {
+  constexpr unsigned most_threads = 1024, most_shared = 48u << 10;
+  if (blocks == 0 || rows != 1 || layers != 1 || threads == 0 || threads > most_threads || shared > most_shared) {
+    return stand_in::failed;
+  }
+  const auto* entry = static_cast<const stand_in::Entry*>(function);
+  stand_in::count(stand_in::Cost::operation, std::string("kernel ") + entry->name, 0);
+  entry->run(blocks, threads, shared, places);
+  return 0;
+}
+
+int cuGetErrorString(int, const char** text) {
+  *text = "the stand-in for CUDA's driver was asked for what it has not";
+  return 0;
+}
+
+}  // extern "C"

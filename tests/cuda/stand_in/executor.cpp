@@ -1,0 +1,161 @@
+// Fibers: each has a stack of its own, and gives way at barriers alone. They are made once, by libc's contexts, and take
+// turns by its long jumps, which ask nothing of the kernel of the system.
+#include "executor.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <vector>
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+namespace executor {
+
+Dimension thread{0}, block{0}, threads{0}, blocks{0};
+
+namespace {
+
+constexpr size_t stack_bytes = size_t{64} << 10;
+constexpr unsigned warp = 32;
+
+struct Fiber {
+  jmp_buf place;
+  std::unique_ptr<char[]> stack{new char[stack_bytes]};
+  bool is_done = true;
+  // The line of the barrier that it waits at.
+  int line = 0;
+  // What it gave to its warp, by turns, so that nobody writes over what another has not read.
+  uint32_t given[2] = {0, 0};
+  unsigned gifts = 0;
+};
+
+// All of them, for ever: the end of the program is not theirs.
+auto& fibers = *new std::vector<std::unique_ptr<Fiber>>;
+std::vector<char>& memory = *new std::vector<char>;
+jmp_buf scheduler;
+void (*task)(void*) = nullptr;
+void* task_argument = nullptr;
+
+[[noreturn]] void fail(const char* what, int line) {
+  std::fprintf(stderr, "the stand-in for CUDA ran a kernel that %s (line %d)\n", what, line);
+  std::abort();
+}
+
+Fiber& current() {
+  return *fibers[thread.x];
+}
+
+void give_way() {
+  if (_setjmp(current().place) == 0) {
+    _longjmp(scheduler, 1);
+  }
+}
+
+// One block's task after the other.
+void live() {
+  while (true) {
+    give_way();
+    task(task_argument);
+    current().is_done = true;
+  }
+}
+
+void resume(unsigned number) {
+  thread.x = number;
+  if (_setjmp(scheduler) == 0) {
+    _longjmp(fibers[number]->place, 1);
+  }
+}
+
+void make_fibers(unsigned count) {
+  while (fibers.size() < count) {
+    thread.x = static_cast<unsigned>(fibers.size());
+    fibers.push_back(std::make_unique<Fiber>());
+    ucontext_t begin;
+    getcontext(&begin);
+    begin.uc_stack.ss_sp = fibers.back()->stack.get();
+    begin.uc_stack.ss_size = stack_bytes;
+    begin.uc_link = nullptr;
+    makecontext(&begin, live, 0);
+    if (_setjmp(scheduler) == 0) {
+      setcontext(&begin);
+    }
+  }
+}
+
+// From one barrier to the next, until all threads are done.
+void run_block(std::vector<unsigned>& order, std::minstd_rand& random) {
+  std::fill(memory.begin(), memory.end(), static_cast<char>(0xff));
+  for (const unsigned number : order) {
+    auto& fiber = *fibers[number];
+    fiber.is_done = false;
+    fiber.gifts = 0;
+  }
+  size_t done = 0;
+  while (done < order.size()) {
+    std::shuffle(order.begin(), order.end(), random);
+    done = 0;
+    for (const unsigned number : order) {
+      resume(number);
+      done += fibers[number]->is_done ? 1 : 0;
+    }
+    const auto& first = *fibers[order.front()];
+    for (const unsigned number : order) {
+      const auto& fiber = *fibers[number];
+      if (fiber.is_done != first.is_done) {
+        fail("ends in some threads where others wait for them", fiber.is_done ? first.line : fiber.line);
+      }
+      if (!fiber.is_done && fiber.line != first.line) {
+        fail("has threads that wait at different barriers", fiber.line);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void* shared_memory() {
+  return memory.data();
+}
+
+void wait_for_block(int line) {
+  current().line = line;
+  give_way();
+}
+
+uint32_t exchange(uint32_t value, int distance, int line) {
+  auto& own = current();
+  const unsigned turn = own.gifts++ % 2;
+  own.given[turn] = value;
+  const unsigned number = thread.x;
+  const unsigned other = number ^ static_cast<unsigned>(distance);
+  if (other / warp != number / warp || other >= threads.x) {
+    fail("exchanges numbers beyond a warp", line);
+  }
+  wait_for_block(line);
+  return fibers[other]->given[turn];
+}
+
+void run(unsigned block_count, unsigned thread_count, size_t shared_bytes, void (*body)(void*), void* argument) {
+  static std::mutex turn;
+  const std::lock_guard<std::mutex> held(turn);
+  make_fibers(thread_count);
+  task = body;
+  task_argument = argument;
+  blocks.x = block_count;
+  threads.x = thread_count;
+  memory.resize(shared_bytes);
+  std::minstd_rand random(1);
+  std::vector<unsigned> order(thread_count);
+  for (unsigned number = 0; number < thread_count; ++number) {
+    order[number] = number;
+  }
+  for (block.x = 0; block.x < block_count; ++block.x) {
+    run_block(order, random);
+  }
+}
+
+}  // namespace executor
