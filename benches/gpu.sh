@@ -28,7 +28,8 @@
 #   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch)
 #   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part (epochs and golden files in
 #                                  full may take longer)
-#   SGAS_WARMUP=3 SGAS_REPEATS=10  steps of a timing
+#   SGAS_WARMUP=3 SGAS_REPEATS=10 SGAS_ROUNDS=2  steps of a timing, and rounds of one beside the published code
+#   SGAS_GROUPS=proofs,throughput  groups of parts to run instead of a call's own (the end of gpu_parts.py names all)
 #   SGAS_SIDE_BY_SIDE=5            proofs that run at a time; by default one for every three cores, at most five
 #   SGAS_SIZES=small               sizes to try the script with, also on a GPU; SGAS_MICRO_DIVISOR=64 is then the
 #                                  divisor of batches of single operators

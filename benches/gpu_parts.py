@@ -33,6 +33,8 @@ RECIPES = [
 ]
 # Of which a step is traced.
 TRACED = ["ResGCN-28 training", "CIFAR-10 search", "ModelNet10 search", "CIFAR-10 training"]
+# Those that have neighbours to find.
+OF_POINTS = ["ResGCN-28 training", "ModelNet10 search", "ModelNet40 training"]
 # The image networks, timed with the other layout and with cuDNN's benchmark mode.
 SWITCHED = ["CIFAR-10 search", "CIFAR-10 training"]
 SWITCHES = [("nchw", []), ("channels-last", ["--cudnn-benchmark"]), ("nchw", ["--cudnn-benchmark"])]
@@ -81,16 +83,11 @@ def precision_words(kind):
 # --- the first call -------------------------------------------------------------------------------------------------
 
 
-def first(visit, settings):
+def machine(visit, settings):
     visit.run(once("What the machine is", [PROGRAM, "doctor", "--device", settings.device]))
-    proofs(visit, settings)
-    for name, *_ in RECIPES:
-        throughput(visit, settings, name)
-    visit.add_section("Throughput", throughput_summary(visit.results))
-    for name in TRACED:
-        trace(visit, settings, name)
-    micro(visit, settings)
-    switches(visit, settings)
+
+
+def rest(visit, settings):
     visit.run(engine_tests(settings, "Mixed precision: the rest", "amp::", "--skip", "amp::losses", "--skip", "amp::types"))
 
 
@@ -152,7 +149,13 @@ def golden_summary(table):
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in failed + compared[:WORST]])
 
 
-def throughput(visit, settings, name):
+def throughput(visit, settings):
+    for name, *_ in RECIPES:
+        throughput_of(visit, settings, name)
+    visit.add_section("Throughput", throughput_summary(visit.results))
+
+
+def throughput_of(visit, settings, name):
     output = visit.results / f"bench-{slug(name)}.json"
     words = [PROGRAM, "bench", *settings.recipe(name), "--device", settings.device]
     again = [*words, "--warmup", "0", "--repeats", "1"]
@@ -175,6 +178,26 @@ def throughput_summary(results):
         what = f"{name}, {recipe['samples']}" if recipe else name
         lines.append(f"| {what} | {recipe.get('batch', '')} | {' | '.join(numbers)} | {ratio} |")
     return "\n".join(lines)
+
+
+def without(visit, settings):
+    """What kernels of sgas and CUDA graphs bring: the same recipes without them."""
+    rows = []
+    plain = {"SGAS_NATIVE": "off"}
+    for name, *_ in RECIPES:
+        rows.append((name, "on", "on", of_bench(visit.results / f"bench-{slug(name)}.json", settings.half)))
+        for kernels, environment in [("on", {}), *([("off", plain)] if name in OF_POINTS else [])]:
+            words = ["--device", settings.device, "--no-cuda-graphs", *settings.counts]
+            title = f"A {name} without CUDA graphs{'' if kernels == 'on' else ' and kernels of sgas'}, {settings.half}"
+            found = measured(visit, title, settings.recipe(name), settings.half, words, environment)
+            rows.append((name, kernels, "off", found))
+    visit.add_section("With and without sgas's own kernels and CUDA graphs", step_table(
+        [f"recipe, {settings.half}", "kernels", "graphs"], rows))
+
+
+def traces(visit, settings):
+    for name in TRACED:
+        trace(visit, settings, name)
 
 
 def trace(visit, settings, name):
@@ -218,9 +241,9 @@ def of_bench(path, kind):
     return next((row for recipe in recipes for row in recipe["rows"] if row["precision"] == kind), {})
 
 
-def measured(visit, title, recipe, kind, words):
+def measured(visit, title, recipe, kind, words, environment=None):
     """One precision in one process, as `sgas bench` calls itself; nothing where it failed."""
-    passed = visit.run(Part(title, [PROGRAM, "bench", "--only", kind, *recipe, *words]))
+    passed = visit.run(Part(title, [PROGRAM, "bench", "--only", kind, *recipe, *words], environment or {}))
     return json.loads(text_of(visit.log_of[title])) if passed else {}
 
 
@@ -236,10 +259,7 @@ def step_table(heads, rows):
 # --- the second call ------------------------------------------------------------------------------------------------
 
 
-def more(visit, settings):
-    epochs(visit, settings)
-    comparisons(visit, settings)
-    scaling(visit, settings)
+def golden_in_full(visit, settings):
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1", "--show-output"]
     visit.run(Part("Golden files, in full", words, of_tests(settings), limit=300, is_test=True))
 
@@ -285,7 +305,7 @@ def comparisons(visit, settings):
 def beside(visit, settings, shape, kind, words):
     visit.run(Part(f"A step of {shape} beside the published code, {kind}", [
         PYTHON, HERE / "compare.py", "--python", PYTHON, "--ours", STEPS, "--device", settings.device, "--precision", kind,
-        "--out", visit.results, "--rounds", "2", *settings.counts, *words, shape], shown=True))
+        "--out", visit.results, "--rounds", os.environ.get("SGAS_ROUNDS", "2"), *settings.counts, *words, shape], shown=True))
 
 
 def scaling(visit, settings):
@@ -301,6 +321,26 @@ def scaling(visit, settings):
     visit.add_section("Threads of the processor", step_table(["recipe", "threads"], rows))
 
 
+# By name: what a call does, and what SGAS_GROUPS may ask for instead.
+GROUPS = {
+    "machine": machine, "proofs": proofs, "throughput": throughput, "without": without, "traces": traces, "micro": micro,
+    "switches": switches, "amp": rest, "epochs": epochs, "comparisons": comparisons, "scaling": scaling,
+    "golden": golden_in_full,
+}
+CALLS = {
+    "first": ["machine", "proofs", "throughput", "without", "traces", "micro", "switches", "amp"],
+    "more": ["epochs", "comparisons", "scaling", "golden"],
+}
+
+
+def groups_of(call):
+    names = os.environ.get("SGAS_GROUPS", "").split(",") if os.environ.get("SGAS_GROUPS") else CALLS[call]
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown:
+        sys.exit(f"error: SGAS_GROUPS: no group {unknown[0]}\nhint: there are {', '.join(GROUPS)}")
+    return [GROUPS[name] for name in names]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("call", choices=["first", "more"])
@@ -308,14 +348,15 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], required=True)
     parser.add_argument("--started", type=float, required=True)
     args = parser.parse_args()
-    settings = Settings(args.device)
+    settings, groups = Settings(args.device), groups_of(args.call)
     try_out = args.device == "cpu" or settings.small
     title = "Results on a GPU" if not try_out else f"A try of benches/gpu.sh ({args.device}), whose numbers say nothing"
     budget, limit = (float(os.environ.get(name) or default) for name, default in
                      (("SGAS_BUDGET", BUDGET[args.call]), ("SGAS_LIMIT", 90)))
     visit = Visit(title, os.environ.get("SGAS_CONDITIONS", ""), args.report.absolute(), args.device, budget, limit,
                   args.started)
-    {"first": first, "more": more}[args.call](visit, settings)
+    for group in groups:
+        group(visit, settings)
     visit.write()
     return visit.close()
 

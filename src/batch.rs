@@ -72,6 +72,28 @@ impl Batch {
         }
     }
 
+    /// All its tensors, where it has nothing else.
+    pub fn tensors(&self) -> Option<[&Tensor; 2]> {
+        match self {
+            Self::Points(batch) => Some([&batch.points, &batch.labels]),
+            Self::Images(batch) => Some([&batch.images, &batch.labels]),
+            Self::Graphs(_) => None,
+        }
+    }
+
+    /// The same batch in memory of its own, where it has tensors alone.
+    pub fn copied(&self) -> Option<Self> {
+        match self {
+            Self::Points(batch) => {
+                Some(Self::Points(PointBatch { points: batch.points.copy(), labels: batch.labels.copy() }))
+            }
+            Self::Images(batch) => {
+                Some(Self::Images(ImageBatch { images: batch.images.copy(), labels: batch.labels.copy() }))
+            }
+            Self::Graphs(_) => None,
+        }
+    }
+
     /// The same batch on `device`; nothing waits for it to get there.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {

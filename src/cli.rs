@@ -59,6 +59,10 @@ struct GlobalArguments {
     /// longer repeatable to the bit
     #[arg(long, global = true)]
     cudnn_benchmark: bool,
+    /// On CUDA, launch the kernels of every step one by one, instead of recording the passes over images and clouds once
+    /// as CUDA graphs; takes less memory and more time
+    #[arg(long, global = true)]
+    no_cuda_graphs: bool,
     /// Log more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
@@ -313,8 +317,8 @@ impl From<GlobalArguments> for GlobalOptions {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
-        let GlobalArguments { device, deterministic, cudnn_benchmark, .. } = typed;
-        Self { device, threads: typed.threads.map(size), deterministic, cudnn_benchmark, verbosity }
+        let GlobalArguments { device, deterministic, cudnn_benchmark, no_cuda_graphs, .. } = typed;
+        Self { device, threads: typed.threads.map(size), deterministic, cudnn_benchmark, no_cuda_graphs, verbosity }
     }
 }
 

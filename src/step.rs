@@ -3,10 +3,12 @@
 
 mod ledger;
 mod outcome;
+mod recorded;
 mod scaling;
 
 pub use ledger::Ledger;
 pub use outcome::{Checked, Numbers, Outcome};
+pub use recorded::{Pass, Recorder, never_record};
 pub use scaling::ScaleWatch;
 
 use crate::batch::Batch;
@@ -38,6 +40,7 @@ pub struct WeightStep {
     /// How its loss is made.
     pub loss: LossConfig,
     clip: f64,
+    recorder: Recorder,
 }
 
 /// What a step of the weights came to.
@@ -60,6 +63,7 @@ impl WeightStep {
             precision,
             loss,
             clip: config.clip,
+            recorder: Recorder::default(),
         }
     }
 
@@ -76,18 +80,22 @@ impl WeightStep {
         mode: Mode,
         learning_rate: f64,
     ) -> Result<StepOutcome> {
-        let output = model::forward(model, batch, mode, self.precision)?;
-        let LossConfig { auxiliary_weight, label_smoothing } = self.loss;
-        let mut loss = task.training_loss(&output.logits, batch.target(), label_smoothing);
-        if let Some(auxiliary) = &output.auxiliary {
-            loss += task.training_loss(auxiliary, batch.target(), label_smoothing) * auxiliary_weight;
-        }
         let parameters = &model.weights().parameters;
-        let mut gradient = parameters.gradient(&self.scaler.scaled(&loss));
+        let Self { scaler, precision, loss, recorder, .. } = self;
+        let LossConfig { auxiliary_weight, label_smoothing } = *loss;
+        let pass = |batch: &Batch| {
+            let output = model::forward(model, batch, mode, *precision)?;
+            let mut loss = task.training_loss(&output.logits, batch.target(), label_smoothing);
+            if let Some(auxiliary) = &output.auxiliary {
+                loss += task.training_loss(auxiliary, batch.target(), label_smoothing) * auxiliary_weight;
+            }
+            let gradient = parameters.gradient(&scaler.scaled(&loss));
+            Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
+        };
+        let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
         let checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
         self.optimizer.step(parameters.flat(), gradient, learning_rate, Some(&checked.skip));
-        let loss = loss.detach();
-        Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits: output.logits.detach(), loss })
+        Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss })
     }
 }
 

@@ -103,6 +103,7 @@ fn prepare(options: &Options) -> Result<Device> {
         threads,
         deterministic: false,
         cudnn_benchmark: false,
+        no_cuda_graphs: false,
         verbosity: Verbosity::Quiet,
     })
 }

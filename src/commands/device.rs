@@ -3,6 +3,7 @@
 use super::{AmpChoice, DeviceChoice, GlobalOptions};
 use crate::error::{Error, Result};
 use crate::restart;
+use crate::step::never_record;
 use crate::tensor::bridge::architectures::{self, Architectures};
 use crate::tensor::bridge::device::{WITHOUT_CUDA, load_broke_off, load_cuda, make_deterministic};
 use crate::tensor::bridge::machine::{self, Capability, Gpu};
@@ -36,6 +37,9 @@ pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     }
     if global.cudnn_benchmark {
         choose_by_trial(device);
+    }
+    if global.no_cuda_graphs {
+        never_record();
     }
     Ok(device)
 }

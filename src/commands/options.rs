@@ -15,6 +15,8 @@ pub struct GlobalOptions {
     pub deterministic: bool,
     /// Let cuDNN try its algorithms for every new shape.
     pub cudnn_benchmark: bool,
+    /// Do not record steps as CUDA graphs.
+    pub no_cuda_graphs: bool,
     /// How much is told on standard error.
     pub verbosity: Verbosity,
 }

@@ -12,7 +12,7 @@ use crate::optim::{Adam, AlphaConfig, Scaler, WeightConfig, clip};
 use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
-use crate::step::{Checked, LossConfig, Outcome, StepOutcome, WeightStep};
+use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, StepOutcome, WeightStep};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -29,6 +29,7 @@ pub struct Bilevel {
     alpha_rate: f64,
     order: AlphaOrder,
     task: Task,
+    recorder: Recorder,
 }
 
 impl Bilevel {
@@ -47,6 +48,7 @@ impl Bilevel {
             alpha_rate: alphas.learning_rate,
             order: AlphaOrder::First,
             task,
+            recorder: Recorder::default(),
         }
     }
 
@@ -101,9 +103,16 @@ impl Bilevel {
     fn first_order(&mut self, model: &mut dyn SearchModel, batch: &Batch, key: Key) -> Result<(Tensor, Tensor)> {
         model.learn(Learn::Alphas);
         key.seed_torch();
-        let output = model::forward(model, batch, Mode::TRAINING, self.weights.precision)?;
-        let loss = self.task.loss(&output.logits, batch.target());
-        let gradient = model.alphas().open().gradient(&self.alpha_scaler.scaled(&loss));
+        let model = &*model;
+        let Self { recorder, weights, task, alpha_scaler, .. } = self;
+        let open = model.alphas().open();
+        let pass = |batch: &Batch| {
+            let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
+            let loss = task.loss(&output.logits, batch.target());
+            let gradient = open.gradient(&alpha_scaler.scaled(&loss));
+            Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
+        };
+        let Pass { loss, gradient, .. } = recorder.run(model, open.flat(), batch, Mode::TRAINING, pass)?;
         Ok((loss, gradient))
     }
 

@@ -135,7 +135,8 @@ impl Neighbours {
         };
         if native::serves(x) {
             let transposed = &self.transposed[usize::from(itself == OwnPoint::Kept)];
-            let transposed = x.requires_grad().then(|| transposed.get_or_init(|| Transposed::of(rows, x.size()[0])));
+            let transposed =
+                x.requires_grad().then(|| transposed.get_or_init(|| done(Transposed::of(rows, self.clouds))));
             return done(kernels::gather(x, rows, transposed));
         }
         Tensor::embedding(x, rows, -1, false, false)
@@ -149,17 +150,19 @@ fn summed(x: &Tensor) -> Tensor {
     x.sum_dim_intlist([1_i64].as_slice(), false, None)
 }
 
-/// The first row of every cloud, int64 (B, 1, 1): the same at every search of a pass, so the last ones are kept.
+/// The first row of every cloud, int64 (B, 1, 1). They are the same at every search of a run, and kept for good: what was
+/// recorded as a CUDA graph goes on reading them.
 fn first_rows(clouds: i64, points: i64, device: Device) -> Tensor {
     thread_local! {
-        static LAST: RefCell<Option<(i64, i64, Tensor)>> = const { RefCell::new(None) };
+        static KNOWN: RefCell<Vec<(i64, i64, Tensor)>> = const { RefCell::new(Vec::new()) };
     }
-    LAST.with_borrow_mut(|last| match last {
-        Some((of, size, first)) if (*of, *size, first.device()) == (clouds, points, device) => first.shallow_clone(),
-        _ => {
-            let first = Tensor::arange(clouds, (Kind::Int64, device)).view([clouds, 1, 1]) * points;
-            *last = Some((clouds, points, first.shallow_clone()));
-            first
+    KNOWN.with_borrow_mut(|known| {
+        let same = known.iter().find(|(of, size, first)| (*of, *size, first.device()) == (clouds, points, device));
+        if let Some((_, _, first)) = same {
+            return first.shallow_clone();
         }
+        let first = Tensor::arange(clouds, (Kind::Int64, device)).view([clouds, 1, 1]) * points;
+        known.push((clouds, points, first.shallow_clone()));
+        first
     })
 }

@@ -61,7 +61,7 @@ fn gathers_give_what_libtorch_gives() {
     if !has_kernels() {
         return;
     }
-    for (clouds, points, k, channels) in [(1, 1, 1, 3), (2, 37, 5, 1), (3, 50, 9, 32), (1, 64, 16, 6), (2, 33, 3, 8)] {
+    for (clouds, points, k, channels) in [(1, 1, 1, 3), (2, 37, 5, 1), (3, 50, 9, 32), (1, 64, 16, 6), (2, 300, 4, 8), (1, 520, 9, 4)] {
         let graph = picked(clouds, points, k, 3);
         for kind in KINDS {
             for itself in [OwnPoint::Kept, OwnPoint::Skipped] {

@@ -58,6 +58,7 @@ fn global_words(global: &GlobalOptions, device: Device) -> Vec<String> {
     words.extend(global.threads.map(|threads| format!("--threads={threads}")));
     words.extend(global.deterministic.then(|| "--deterministic".to_owned()));
     words.extend(global.cudnn_benchmark.then(|| "--cudnn-benchmark".to_owned()));
+    words.extend(global.no_cuda_graphs.then(|| "--no-cuda-graphs".to_owned()));
     words
 }
 
@@ -74,15 +75,16 @@ mod tests {
             assert!(told.iter().any(|found| found == word), "{word} in {told:?}");
         }
         assert!(!words(&BenchOptions::default(), Arithmetic::Fp32).iter().any(|word| word.contains("layout")));
-        let global = |cudnn_benchmark| GlobalOptions {
+        let global = |asked| GlobalOptions {
             deterministic: false,
             device: DeviceChoice::Auto,
             threads: Some(3),
-            cudnn_benchmark,
+            cudnn_benchmark: asked,
+            no_cuda_graphs: asked,
             verbosity: Verbosity::Normal,
         };
         let told = global_words(&global(true), Device::Cuda(1));
-        assert_eq!(told, ["--quiet", "--device=cuda:1", "--threads=3", "--cudnn-benchmark"]);
+        assert_eq!(told, ["--quiet", "--device=cuda:1", "--threads=3", "--cudnn-benchmark", "--no-cuda-graphs"]);
         assert!(!global_words(&global(false), Device::Cpu).iter().any(|word| word.contains("cudnn")));
     }
 }

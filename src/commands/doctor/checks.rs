@@ -1,8 +1,9 @@
 //! Small computations whose results are whole numbers, exact in every type and on every device.
 
 use super::machine::Cuda;
-use crate::error::{Result, first_line};
+use crate::error::{Error, Result, first_line};
 use crate::tensor::fused::TensorPath;
+use crate::tensor::native;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::random::{Key, Purpose};
 use rand::RngExt;
@@ -46,12 +47,17 @@ fn of_device(device: Device) -> Vec<Check> {
             Err(error) => Some(first_line(&error.to_string())),
         },
     };
-    vec![
+    let mut checks = vec![
         check("fp32 product", product(device, Kind::Float)),
         check("fp16 product", product(device, Kind::Half)),
         check("bf16 product", product(device, Kind::BFloat16)),
         check("neighbours", neighbours(device)),
-    ]
+    ];
+    if let Device::Cuda(index) = device {
+        let state = native::state(index).clone().map_err(Error::Torch);
+        checks.push(check("sgas's own kernels", state.map(|()| true)));
+    }
+    checks
 }
 
 /// Whether a product of two matrices in this type is exact.

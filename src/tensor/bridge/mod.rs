@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 
 pub mod architectures;
 pub mod autocast;
+pub mod capture;
 pub mod composed;
 pub mod depthwise;
 pub mod device;

@@ -1,10 +1,9 @@
 //! Kernels of ours for CUDA, which the driver is given at run time: gathers along neighbour graphs, and the nearest
 //! points. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
 
-use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 use super::{check, tensors};
@@ -22,6 +21,7 @@ unsafe extern "C" {
         pairs: *const C_tensor,
         first: *const C_tensor,
     ) -> *mut c_char;
+    fn sgas_native_transposed(out: *mut *mut C_tensor, rows: *const C_tensor, clouds: i64) -> *mut c_char;
     fn sgas_native_sum_pairs(
         out: *mut *mut C_tensor,
         of_pairs: *const C_tensor,
@@ -66,23 +66,13 @@ pub struct Transposed {
 }
 
 impl Transposed {
-    /// Of numbers of `count` rows, int64 in any shape. Of one row the places come in their order.
-    pub fn of(rows: &Tensor, count: i64) -> Self {
-        let (sorted, pairs) = rows.flatten(0, -1).to_kind(Kind::Int).sort_stable(true, 0, false);
-        let bounds = numbers(count + 1, rows.device());
-        Self { pairs, first: bounds.searchsorted(&sorted, false, false, "left", None::<&Tensor>) }
+    /// Of numbers of rows, int64 (R, k), `k` for each of the R rows of `clouds` clouds of equal size, all of them of the
+    /// row's own cloud. Of one row the places come in their order.
+    pub fn of(rows: &Tensor, clouds: i64) -> Result<Self> {
+        // SAFETY: the tensor outlives the call, which gives two.
+        let [pairs, first] = tensors(|out| unsafe { sgas_native_transposed(out, rows.as_ptr(), clouds) })?;
+        Ok(Self { pairs, first })
     }
-}
-
-/// 0, 1, ... in int32: a network asks for the same at every step, so the last ones of a thread are kept.
-fn numbers(count: i64, device: Device) -> Tensor {
-    thread_local! {
-        static LAST: RefCell<Option<Tensor>> = const { RefCell::new(None) };
-    }
-    LAST.with_borrow_mut(|last| match last {
-        Some(numbers) if (numbers.size()[0], numbers.device()) == (count, device) => numbers.shallow_clone(),
-        _ => last.insert(Tensor::arange(count, (Kind::Int, device))).shallow_clone(),
-    })
 }
 
 /// `x` (R, C) at `rows` int64 (...), (..., C); with a gradient where `transposed` is given, which is that of `rows`: it is

@@ -2,7 +2,8 @@
 #include "composed.h"
 #include "native.h"
 
-#include <limits>
+#include <array>
+#include <string>
 
 namespace sgas {
 namespace {
@@ -50,6 +51,33 @@ at::Tensor gathered(const at::Tensor& x, const at::Tensor& rows) {
   const auto kernel = "sgas_gather_" + std::to_string(unit);
   native::launch(kernel.c_str(), x, a_thread_each(units), {&from, &numbers, &to, &units, &width});
   return out;
+}
+
+// As the kernel has them.
+constexpr int rows_of_block = 128;
+constexpr int transposing = 256;
+
+// Of numbers of rows, (R, k) for R rows of clouds of equal size, and of the same cloud each: the places that name a row,
+// (R * k), row after row, and where those of each row begin, (R + 1).
+std::array<at::Tensor, 2> transposed(const at::Tensor& rows, int64_t clouds) {
+  TORCH_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kLong && rows.is_contiguous() && rows.is_cuda(),
+              "numbers of rows are int64 (R, k), side by side, on a GPU");
+  TORCH_CHECK(clouds > 0 && rows.size(0) % clouds == 0, rows.size(0), " rows are not those of ", clouds, " clouds");
+  counted(rows.numel());
+  std::array<at::Tensor, 2> lists{at::empty({rows.numel()}, rows.options()), at::empty({rows.size(0) + 1}, rows.options())};
+  if (rows.numel() == 0) {
+    lists[1].zero_();
+    return lists;
+  }
+  const int64_t points = rows.size(0) / clouds, ranges = (points + rows_of_block - 1) / rows_of_block;
+  const int sizes[4] = {static_cast<int>(clouds), static_cast<int>(points), static_cast<int>(rows.size(1)),
+                        static_cast<int>(ranges)};
+  const void* const from = rows.const_data_ptr();
+  void* const pairs = lists[0].mutable_data_ptr();
+  void* const first = lists[1].mutable_data_ptr();
+  native::launch("sgas_transpose", rows, {clouds * ranges, transposing},
+                 {&from, &pairs, &first, &sizes[0], &sizes[1], &sizes[2], &sizes[3]});
+  return lists;
 }
 
 const char* sum_kernel(at::ScalarType type) {
@@ -169,6 +197,15 @@ char* sgas_native_gather(
       return;
     }
     sgas::give(out, sgas::NativeGather::apply(*x, *rows, *pairs, *first));
+  });
+}
+
+char* sgas_native_transposed(at::Tensor** out, const at::Tensor* rows, int64_t clouds) {
+  return sgas::guarded([&] {
+    const at::NoGradGuard no_grad;
+    auto lists = sgas::transposed(*rows, clouds);
+    sgas::give(&out[0], std::move(lists[0]));
+    sgas::give(&out[1], std::move(lists[1]));
   });
 }
 

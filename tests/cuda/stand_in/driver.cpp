@@ -52,8 +52,9 @@ struct Entry {
 #define ENTRY(name) {#name, &decltype(kernel_type(&name))::run<&name>}
 
 const Entry entries[] = {
-    ENTRY(sgas_gather_16),     ENTRY(sgas_gather_8),      ENTRY(sgas_gather_4),      ENTRY(sgas_gather_2),
-    ENTRY(sgas_sum_pairs_fp32), ENTRY(sgas_sum_pairs_fp16), ENTRY(sgas_sum_pairs_bf16), ENTRY(sgas_nearest),
+    ENTRY(sgas_gather_16),      ENTRY(sgas_gather_8),       ENTRY(sgas_gather_4),
+    ENTRY(sgas_gather_2),       ENTRY(sgas_transpose),      ENTRY(sgas_sum_pairs_fp32),
+    ENTRY(sgas_sum_pairs_fp16), ENTRY(sgas_sum_pairs_bf16), ENTRY(sgas_nearest),
 };
 
 // Of what CUDA has many of: any error.

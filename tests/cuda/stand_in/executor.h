@@ -15,6 +15,8 @@
 #define __global__
 #define __shared__ static
 #define SGAS_SHARED(type, name) type* const name = static_cast<type*>(executor::shared_memory())
+#define SGAS_UNROLL
+#define SGAS_UNROLL_BY_4
 
 struct uint2 {
   unsigned x, y;

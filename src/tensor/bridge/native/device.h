@@ -1,5 +1,7 @@
 // What the kernels need beside CUDA's language; NVRTC reads it before them.
 #define SGAS_SHARED(type, name) extern __shared__ type name[]
+#define SGAS_UNROLL _Pragma("unroll")
+#define SGAS_UNROLL_BY_4 _Pragma("unroll 4")
 
 __device__ inline float half_to_float(unsigned short bits) {
   float value;
