@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::bridge::device::without_tf32;
-use crate::tensor::bridge::native::{self, Transposed};
+use crate::tensor::bridge::native::{self, List, Transposed};
 use crate::tensor::fused::is_plain;
 use crate::tensor::nearest::{blocks, every, nearest_in_blocks, squares};
 use std::sync::OnceLock;
@@ -12,12 +12,14 @@ use tch::{Device, Kind, Tensor};
 
 /// `off` keeps the kernels out.
 pub const SWITCH: &str = "SGAS_NATIVE";
+/// The types that kernels take.
+const KINDS: [Kind; 3] = [Kind::Float, Kind::Half, Kind::BFloat16];
 /// GPUs of one machine that are told apart.
 const MOST_GPUS: usize = 64;
 
 /// Whether kernels take a tensor.
 pub fn serves(x: &Tensor) -> bool {
-    matches!(x.kind(), Kind::Float | Kind::Half | Kind::BFloat16)
+    KINDS.contains(&x.kind())
         && !is_plain()
         && matches!(x.device(), Device::Cuda(index) if state(index).is_ok())
 }
@@ -40,26 +42,40 @@ pub fn state(index: usize) -> &'static std::result::Result<(), String> {
     })
 }
 
-/// The rows of the points at `ranks`, as [`nearest_in_blocks`] finds them: (B, N, C) fp32 → int64 (B·N, k).
+/// The rows of the points at `ranks`, as [`nearest_in_blocks`] finds them: (B, N, C) in any type → int64 (B·N, k).
+/// Distances are fp32.
 pub fn nearest(x: &Tensor, ranks: &[i64], block: i64) -> Result<Tensor> {
     let (clouds, points, _) = x.size3().expect("features are (B, N, C)");
     let _exact = without_tf32()?;
-    let (squares, transposed) = (squares(x), x.transpose(1, 2));
+    let wide = x.to_kind(Kind::Float);
+    let squares = squares(&wide);
+    let factors = if widens_products(x) { x } else { &wide };
+    let transposed = factors.transpose(1, 2);
     let mut rows = Tensor::empty([clouds * points, ranks.len() as i64], (Kind::Int64, x.device()));
     for (start, length) in blocks(points, block) {
-        let product = x.narrow(1, start, length).bmm(&transposed);
+        let own = factors.narrow(1, start, length);
+        let product = if factors.kind() == Kind::Float {
+            own.bmm(&transposed)
+        } else {
+            own.f_bmm_dtype(&transposed, Kind::Float)?
+        };
         native::nearest(&mut rows, &product, &squares, start, ranks)?;
     }
     Ok(rows)
 }
 
+/// Whether products of half numbers can be given in fp32: they are exact, and Tensor Cores make them.
+fn widens_products(x: &Tensor) -> bool {
+    static WIDENS: OnceLock<bool> = OnceLock::new();
+    let tried = || x.narrow(1, 0, 1).f_bmm_dtype(&x.transpose(1, 2), Kind::Float).is_ok();
+    x.kind() != Kind::Float && *WIDENS.get_or_init(tried)
+}
+
 /// An error where a kernel gives on a GPU other numbers than libtorch's operators.
 fn try_out(device: Device) -> Result<()> {
     let _as_they_come = Autocast::disabled(device)?;
-    tch::no_grad(|| {
-        try_nearest(device)?;
-        [Kind::Float, Kind::Half, Kind::BFloat16].iter().try_for_each(|&kind| try_gathers(device, kind))
-    })
+    tch::no_grad(|| try_nearest(device))?;
+    tch::with_grad(|| KINDS.iter().try_for_each(|&kind| try_lists(device, kind)))
 }
 
 /// Numbers without a pattern, the same at every call; nothing is drawn, which would change what comes after.
@@ -72,36 +88,58 @@ fn try_nearest(device: Device) -> Result<()> {
     let (clouds, points) = (2, 77);
     let features = numbers(&[clouds, points, 6], device);
     let first = Tensor::arange(clouds, (Kind::Int64, device)).view([clouds, 1, 1]) * points;
-    for ranks in [every(5, 1), every(4, 9), vec![0, 3, 70]] {
-        let found = nearest(&features, &ranks, 40)?;
-        let expected = (nearest_in_blocks(&features, &ranks, points) + &first).view_as(&found);
-        // Where two distances are equal but for rounding, either may come first.
-        let share = found.eq_tensor(&expected).to_kind(Kind::Float).mean(None);
-        agreed(share.double_value(&[]) > 0.99, "nearest points", Kind::Float)?;
+    for kind in KINDS {
+        for ranks in [every(5, 1), every(4, 9), vec![0, 3, 70]] {
+            let features = features.to_kind(kind);
+            let found = nearest(&features, &ranks, 40)?;
+            let expected = nearest_in_blocks(&features.to_kind(Kind::Float), &ranks, points);
+            // Where two distances are equal but for rounding, either may come first.
+            let is_equal = found.eq_tensor(&(expected + &first).view_as(&found));
+            agreed(is_equal.to_kind(Kind::Float).mean(None).double_value(&[]) > 0.95, "nearest points", kind)?;
+        }
     }
     Ok(())
 }
 
-fn try_gathers(device: Device, kind: Kind) -> Result<()> {
-    let rows = 37;
-    let picked = (numbers(&[rows, 5], device).abs() * rows as f64).to_kind(Kind::Int64).clamp(0, rows - 1);
+fn try_lists(device: Device, kind: Kind) -> Result<()> {
+    let (rows, k) = (37, 5);
+    let picked = (numbers(&[rows, k], device).abs() * rows as f64).to_kind(Kind::Int64).clamp(0, rows - 1);
+    let flat = picked.flatten(0, 1);
     let transposed = Transposed::of(&picked, 1)?;
+    let list = List { rows: &picked, transposed: Some(&transposed) };
+    let weights = numbers(&[rows, k], device);
     for channels in [1, 2, 4, 8, 33] {
-        let x = numbers(&[rows, channels], device).to_kind(kind);
-        let gathered = native::gather(&x, &picked, None)?;
-        let expected = x.index_select(0, &picked.flatten(0, 1)).view_as(&gathered);
-        agreed(gathered.equal(&expected), "gathers", kind)?;
+        let x = numbers(&[rows, channels], device).to_kind(kind).set_requires_grad(true);
+        let gathered = tch::no_grad(|| x.index_select(0, &flat).view([rows, k, channels]));
+        agreed(native::gather(&x, &list)?.equal(&gathered), "gathers", kind)?;
 
-        let of_pairs = numbers(&[rows * 5, channels], device).to_kind(kind);
-        let sums = native::sum_pairs(&of_pairs, &transposed, rows)?.to_kind(Kind::Double);
-        let wide = of_pairs.to_kind(Kind::Double);
-        let expected = Tensor::zeros([rows, channels], (Kind::Double, device)).index_add(0, &picked.flatten(0, 1), &wide);
-        let difference = (&sums - &expected).abs().max().double_value(&[]);
-        // The sum is rounded to its type, of which bf16 is the coarsest.
-        let tolerance = if kind == Kind::Float { 1e-5 } else { 1e-2 } * expected.abs().max().double_value(&[]);
-        agreed(difference <= tolerance, "sums over pairs", kind)?;
+        let wide = x.detach().to_kind(Kind::Double).set_requires_grad(true);
+        let of_pairs = || wide.index_select(0, &flat).view([rows, k, channels]);
+        let wide_weights = weights.to_kind(Kind::Double).unsqueeze(2);
+        let sum = |pairs: Tensor| pairs.sum_dim_intlist([1_i64].as_slice(), false, None);
+        let probe = numbers(&[rows, channels], device).to_kind(kind);
+        for (what, found, expected) in [
+            ("gathers", native::gather(&x, &list)?.mean_dim([1_i64].as_slice(), false, None) * k as f64, sum(of_pairs())),
+            ("sums", native::neighbour_sum(&x, None, &list, 0.5)?, sum(of_pairs()) * 0.5),
+            ("weighted sums", native::neighbour_sum(&x, Some(&weights), &list, 1.0)?, sum(of_pairs() * wide_weights)),
+            ("maxima", native::neighbour_maximum(&x, &list)?, of_pairs().max_dim(1, false).0),
+        ] {
+            close(&found, &expected, what, kind)?;
+            let gradient = |y: &Tensor, x: &Tensor| {
+                let loss = (y * probe.to_kind(y.kind())).sum(None);
+                Tensor::run_backward(&[loss], &[x], false, false).swap_remove(0)
+            };
+            close(&gradient(&found, &x), &gradient(&expected, &wide), &format!("gradients of {what}"), kind)?;
+        }
     }
     Ok(())
+}
+
+/// Sums of some numbers, each rounded to the type, of which bf16 is the coarsest.
+fn close(found: &Tensor, expected: &Tensor, what: &str, kind: Kind) -> Result<()> {
+    let difference = (found.to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
+    let tolerance = if kind == Kind::Float { 1e-5 } else { 2e-2 } * expected.abs().max().double_value(&[]);
+    agreed(difference <= tolerance, what, kind)
 }
 
 fn agreed(is_equal: bool, what: &str, kind: Kind) -> Result<()> {

@@ -6,7 +6,7 @@
 
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::bridge::gather::{self, AttentionScores, Neighbourhood, OwnPoint};
-use crate::tensor::bridge::native::{self as kernels, Transposed};
+use crate::tensor::bridge::native::{self as kernels, List, MOST_NEIGHBOURS, Transposed};
 use crate::tensor::bridge::nearest::nearest_neighbours;
 use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
@@ -52,13 +52,14 @@ impl Neighbours {
     /// itself. Computed in fp32 without gradient.
     pub fn at_ranks(rows: &Tensor, clouds: i64, ranks: &[i64]) -> Self {
         let _fp32 = done(Autocast::disabled(rows.device()));
-        let features = rows.detach().to_kind(Kind::Float).view([clouds, -1, rows.size()[1]]);
+        let as_they_are = rows.detach().view([clouds, -1, rows.size()[1]]);
+        let block = points_per_block(&as_they_are);
+        if native::serves(rows) && kernels::selects(as_they_are.size()[1], ranks) {
+            return Self::new(done(native::nearest(&as_they_are, ranks, block)), clouds);
+        }
+        let features = as_they_are.to_kind(Kind::Float);
         if is_fused(rows) {
             return Self::new(done(nearest_neighbours(&features, ranks)), clouds);
-        }
-        let block = points_per_block(&features);
-        if native::serves(&features) && kernels::selects(features.size()[1], ranks) {
-            return Self::new(done(native::nearest(&features, ranks, block)), clouds);
         }
         Self::from_local(&nearest_in_blocks(&features, ranks, block))
     }
@@ -77,6 +78,9 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_sum(x, &self.graph(), itself));
         }
+        if native::serves(x) {
+            return done(kernels::neighbour_sum(x, None, &self.list(x, itself), 1.0));
+        }
         summed(&self.gather(x, itself))
     }
 
@@ -85,6 +89,9 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_mean(x, &self.graph()));
         }
+        if native::serves(x) {
+            return done(kernels::neighbour_sum(x, None, &self.list(x, OwnPoint::Kept), 1.0 / self.k() as f64));
+        }
         self.gather(x, OwnPoint::Kept).mean_dim([1_i64].as_slice(), false, None)
     }
 
@@ -92,6 +99,9 @@ impl Neighbours {
     pub fn maximum(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
         if is_fused(x) {
             return done(gather::gather_max(x, &self.graph(), itself));
+        }
+        if native::serves(x) && self.k() <= MOST_NEIGHBOURS {
+            return done(kernels::neighbour_maximum(x, &self.list(x, itself)));
         }
         self.gather(x, itself).max_dim(1, false).0
     }
@@ -103,8 +113,11 @@ impl Neighbours {
             return done(gather::attention(x, &AttentionScores { target, source }, &self.graph(), slope));
         }
         let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
-        let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float).to_kind(x.kind());
-        weights.unsqueeze(1).bmm(&self.gather(x, OwnPoint::Kept)).squeeze_dim(1)
+        let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float);
+        if native::serves(x) {
+            return done(kernels::neighbour_sum(x, Some(&weights), &self.list(x, OwnPoint::Kept), 1.0));
+        }
+        weights.to_kind(x.kind()).unsqueeze(1).bmm(&self.gather(x, OwnPoint::Kept)).squeeze_dim(1)
     }
 
     /// Maximum over the neighbours j of norm(relu(target_i + source_j)); the norm's statistics run over all pairs
@@ -129,17 +142,25 @@ impl Neighbours {
     /// As an embedding, because its gradient is one operator, sums in fp32 whatever the type, and does so in the same
     /// order at every run; that of `index_select` adds up in the type of the features, in any order on a GPU.
     pub fn gather(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
-        let rows = match itself {
+        if native::serves(x) {
+            return done(kernels::gather(x, &self.list(x, itself)));
+        }
+        Tensor::embedding(x, self.rows_of(itself), -1, false, false)
+    }
+
+    fn rows_of(&self, itself: OwnPoint) -> &Tensor {
+        match itself {
             OwnPoint::Kept => &self.rows,
             OwnPoint::Skipped => self.others.get_or_init(|| self.rows.narrow(1, 1, self.k() - 1).contiguous()),
-        };
-        if native::serves(x) {
-            let transposed = &self.transposed[usize::from(itself == OwnPoint::Kept)];
-            let transposed =
-                x.requires_grad().then(|| transposed.get_or_init(|| done(Transposed::of(rows, self.clouds))));
-            return done(kernels::gather(x, rows, transposed));
         }
-        Tensor::embedding(x, rows, -1, false, false)
+    }
+
+    /// As kernels take it for `x`.
+    fn list(&self, x: &Tensor, itself: OwnPoint) -> List<'_> {
+        let rows = self.rows_of(itself);
+        let transposed = &self.transposed[usize::from(itself == OwnPoint::Kept)];
+        let transposed = || transposed.get_or_init(|| done(Transposed::of(rows, self.clouds)));
+        List { rows, transposed: x.requires_grad().then(transposed) }
     }
 }
 

@@ -10,7 +10,13 @@ use super::{check, tensors};
 use crate::error::Result;
 
 /// The kernels' source, after what it needs of the device.
-const SOURCE: &str = concat!(include_str!("native/device.h"), include_str!("native/points.cu"));
+const SOURCE: &str = concat!(
+    include_str!("native/device.h"),
+    include_str!("native/numbers.h"),
+    include_str!("native/lists.cu"),
+    include_str!("native/neighbours.cu"),
+    include_str!("native/nearest.cu"),
+);
 
 unsafe extern "C" {
     fn sgas_native_load(source: *const c_char, device: i32) -> *mut c_char;
@@ -28,6 +34,22 @@ unsafe extern "C" {
         pairs: *const C_tensor,
         first: *const C_tensor,
         rows: i64,
+    ) -> *mut c_char;
+    fn sgas_native_neighbour_sum(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        weights: *const C_tensor,
+        rows: *const C_tensor,
+        pairs: *const C_tensor,
+        first: *const C_tensor,
+        factor: f64,
+    ) -> *mut c_char;
+    fn sgas_native_neighbour_maximum(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        rows: *const C_tensor,
+        pairs: *const C_tensor,
+        first: *const C_tensor,
     ) -> *mut c_char;
     fn sgas_native_selects(points: i64, wanted: i64, ranks: i64) -> i32;
     fn sgas_native_nearest(
@@ -75,15 +97,51 @@ impl Transposed {
     }
 }
 
-/// `x` (R, C) at `rows` int64 (...), (..., C); with a gradient where `transposed` is given, which is that of `rows`: it is
-/// summed in fp32, always in the same order.
-pub fn gather(x: &Tensor, rows: &Tensor, transposed: Option<&Transposed>) -> Result<Tensor> {
-    let [pairs, first] = match transposed {
-        Some(Transposed { pairs, first }) => [pairs.as_ptr(), first.as_ptr()],
-        None => [std::ptr::null(); 2],
-    };
+/// Neighbours of every row, int64 (R, k), and the same transposed where a gradient is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    /// Numbers of rows.
+    pub rows: &'a Tensor,
+    /// Of [`Self::rows`].
+    pub transposed: Option<&'a Transposed>,
+}
+
+impl List<'_> {
+    /// The pairs of each row and where they begin; null where no gradient is wanted.
+    fn pointers(&self) -> [*const C_tensor; 2] {
+        self.transposed.map_or([std::ptr::null(); 2], |Transposed { pairs, first }| [pairs.as_ptr(), first.as_ptr()])
+    }
+}
+
+/// `x` (R, C) at the rows of a list, (R, k, C). The gradient is summed in fp32, always in the same order.
+pub fn gather(x: &Tensor, list: &List) -> Result<Tensor> {
+    let [pairs, first] = list.pointers();
     // SAFETY: the tensors outlive the call.
-    let [out] = tensors(|out| unsafe { sgas_native_gather(out, x.as_ptr(), rows.as_ptr(), pairs, first) })?;
+    let [out] = tensors(|out| unsafe { sgas_native_gather(out, x.as_ptr(), list.rows.as_ptr(), pairs, first) })?;
+    Ok(out)
+}
+
+/// Σ_j w_ij·x_j · `factor` over a row's neighbours, (R, C) → (R, C), summed in fp32; `weights`, fp32 (R, k), are 1 where
+/// they are absent.
+pub fn neighbour_sum(x: &Tensor, weights: Option<&Tensor>, list: &List, factor: f64) -> Result<Tensor> {
+    let [pairs, first] = list.pointers();
+    let weights = weights.map_or(std::ptr::null(), |weights| weights.as_ptr());
+    // SAFETY: the tensors outlive the call.
+    let [out] = tensors(|out| unsafe {
+        sgas_native_neighbour_sum(out, x.as_ptr(), weights, list.rows.as_ptr(), pairs, first, factor)
+    })?;
+    Ok(out)
+}
+
+/// Neighbours of a row that [`neighbour_maximum`] can tell apart.
+pub const MOST_NEIGHBOURS: i64 = 255;
+
+/// max_j x_j over a row's neighbours, (R, C) → (R, C); the gradient goes to the first of equal ones.
+pub fn neighbour_maximum(x: &Tensor, list: &List) -> Result<Tensor> {
+    let [pairs, first] = list.pointers();
+    // SAFETY: the tensors outlive the call.
+    let [out] =
+        tensors(|out| unsafe { sgas_native_neighbour_maximum(out, x.as_ptr(), list.rows.as_ptr(), pairs, first) })?;
     Ok(out)
 }
 

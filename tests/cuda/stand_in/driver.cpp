@@ -17,7 +17,11 @@ inline unsigned short float_to_half(float value) {
   return c10::detail::fp16_ieee_from_fp32_value(value);
 }
 
-#include "../../../src/tensor/bridge/native/points.cu"
+#include "../../../src/tensor/bridge/native/numbers.h"
+
+#include "../../../src/tensor/bridge/native/lists.cu"
+#include "../../../src/tensor/bridge/native/nearest.cu"
+#include "../../../src/tensor/bridge/native/neighbours.cu"
 
 namespace stand_in {
 namespace {
@@ -51,10 +55,21 @@ struct Entry {
 
 #define ENTRY(name) {#name, &decltype(kernel_type(&name))::run<&name>}
 
+#define ENTRY_OF_TYPES(name) ENTRY(name##_fp32), ENTRY(name##_fp16), ENTRY(name##_bf16)
+
 const Entry entries[] = {
-    ENTRY(sgas_gather_16),      ENTRY(sgas_gather_8),       ENTRY(sgas_gather_4),
-    ENTRY(sgas_gather_2),       ENTRY(sgas_transpose),      ENTRY(sgas_sum_pairs_fp32),
-    ENTRY(sgas_sum_pairs_fp16), ENTRY(sgas_sum_pairs_bf16), ENTRY(sgas_nearest),
+    ENTRY(sgas_gather_16),
+    ENTRY(sgas_gather_8),
+    ENTRY(sgas_gather_4),
+    ENTRY(sgas_gather_2),
+    ENTRY(sgas_transpose),
+    ENTRY(sgas_nearest),
+    ENTRY_OF_TYPES(sgas_sum_pairs),
+    ENTRY_OF_TYPES(sgas_neighbour_sum),
+    ENTRY_OF_TYPES(sgas_neighbour_sum_back),
+    ENTRY_OF_TYPES(sgas_neighbour_products),
+    ENTRY_OF_TYPES(sgas_neighbour_maximum),
+    ENTRY_OF_TYPES(sgas_neighbour_maximum_back),
 };
 
 // Of what CUDA has many of: any error.
@@ -72,11 +87,9 @@ int nvrtcVersion(int* major, int* minor) {
 }
 
 int nvrtcCreateProgram(void** program, const char* source, const char*, int, const char* const*, const char* const*) {
-  // What is given must be what is compiled in here, as far as its names tell.
-  for (const auto& entry : stand_in::entries) {
-    if (std::strstr(source, entry.name) == nullptr) {
-      return stand_in::failed;
-    }
+  // What is given must be what is compiled in here, as far as one name tells.
+  if (std::strstr(source, "sgas_nearest") == nullptr) {
+    return stand_in::failed;
   }
   *program = const_cast<char*>("program");
   return 0;

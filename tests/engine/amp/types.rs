@@ -34,7 +34,7 @@ enum Role {
 fn role(arrival: &Arrival) -> Option<Role> {
     let has = |words: &[&str]| words.iter().any(|word| arrival.name.contains(word));
     match () {
-        () if arrival.name == "nearest" || has(&["topk"]) => Some(Role::Neighbours),
+        () if has(&["nearest", "topk"]) => Some(Role::Neighbours),
         // A product of small matrices, which is libtorch's in half precision.
         () if arrival.name == "linear" => Some(Role::Product),
         () if !arrival.name.contains("::") => Some(Role::Kernel),
