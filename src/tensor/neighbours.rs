@@ -133,6 +133,10 @@ impl Neighbours {
         if is_fused(target) {
             return done(edge_max_norm(target, source, &self.graph(), itself, &norm.in_bridge(training)));
         }
+        let is_alike = target.kind() == source.kind() && !norm.is_plain();
+        if native::serves(target) && is_alike && self.k() <= MOST_NEIGHBOURS {
+            return done(kernels::edge_maximum(target, source, &self.list(source, itself), &norm.in_bridge(training)));
+        }
         let pairs = (target.unsqueeze(1) + self.gather(source, itself)).relu();
         norm.forward(&pairs.flatten(0, 1), training).view_as(&pairs).max_dim(1, false).0
     }

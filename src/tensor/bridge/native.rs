@@ -6,6 +6,7 @@ use std::ffi::{CString, c_char};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use super::norm::BatchNorm;
 use super::{check, tensors};
 use crate::error::Result;
 
@@ -15,6 +16,7 @@ const SOURCE: &str = concat!(
     include_str!("native/numbers.h"),
     include_str!("native/lists.cu"),
     include_str!("native/neighbours.cu"),
+    include_str!("native/edges.cu"),
     include_str!("native/nearest.cu"),
 );
 
@@ -50,6 +52,18 @@ unsafe extern "C" {
         rows: *const C_tensor,
         pairs: *const C_tensor,
         first: *const C_tensor,
+    ) -> *mut c_char;
+    fn sgas_native_edge_maximum(
+        out: *mut *mut C_tensor,
+        own: *const C_tensor,
+        other: *const C_tensor,
+        rows: *const C_tensor,
+        pairs: *const C_tensor,
+        first: *const C_tensor,
+        norm: *const *const C_tensor,
+        training: i32,
+        momentum: f64,
+        epsilon: f64,
     ) -> *mut c_char;
     fn sgas_native_selects(points: i64, wanted: i64, ranks: i64) -> i32;
     fn sgas_native_nearest(
@@ -142,6 +156,20 @@ pub fn neighbour_maximum(x: &Tensor, list: &List) -> Result<Tensor> {
     // SAFETY: the tensors outlive the call.
     let [out] =
         tensors(|out| unsafe { sgas_native_neighbour_maximum(out, x.as_ptr(), list.rows.as_ptr(), pairs, first) })?;
+    Ok(out)
+}
+
+/// max_j norm(ReLU(own_i + other_j)) over a row's neighbours, (R, C) each, as [`super::norm::edge_max_norm`]; the norm
+/// has scale and offset.
+pub fn edge_maximum(own: &Tensor, other: &Tensor, list: &List, norm: &BatchNorm) -> Result<Tensor> {
+    let ([pairs, first], places) = (list.pointers(), norm.tensors());
+    let training = i32::from(norm.training);
+    // SAFETY: the tensors outlive the call, and `places` holds the four that the function reads.
+    let [out] = tensors(|out| unsafe {
+        let (own, other, rows) = (own.as_ptr(), other.as_ptr(), list.rows.as_ptr());
+        let places = places.as_ptr();
+        sgas_native_edge_maximum(out, own, other, rows, pairs, first, places, training, norm.momentum, norm.epsilon)
+    })?;
     Ok(out)
 }
 

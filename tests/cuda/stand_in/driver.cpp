@@ -6,11 +6,16 @@
 
 #include <c10/util/Half.h>
 
+#include <cmath>
 #include <cstring>
 #include <tuple>
 
 inline float half_to_float(unsigned short bits) {
   return c10::detail::fp16_ieee_to_fp32_value(bits);
+}
+
+inline double square_root(double value) {
+  return std::sqrt(value);
 }
 
 inline unsigned short float_to_half(float value) {
@@ -19,6 +24,7 @@ inline unsigned short float_to_half(float value) {
 
 #include "../../../src/tensor/bridge/native/numbers.h"
 
+#include "../../../src/tensor/bridge/native/edges.cu"
 #include "../../../src/tensor/bridge/native/lists.cu"
 #include "../../../src/tensor/bridge/native/nearest.cu"
 #include "../../../src/tensor/bridge/native/neighbours.cu"
@@ -64,12 +70,19 @@ const Entry entries[] = {
     ENTRY(sgas_gather_2),
     ENTRY(sgas_transpose),
     ENTRY(sgas_nearest),
+    ENTRY(sgas_edge_statistics),
+    ENTRY(sgas_edge_terms),
     ENTRY_OF_TYPES(sgas_sum_pairs),
     ENTRY_OF_TYPES(sgas_neighbour_sum),
     ENTRY_OF_TYPES(sgas_neighbour_sum_back),
     ENTRY_OF_TYPES(sgas_neighbour_products),
     ENTRY_OF_TYPES(sgas_neighbour_maximum),
     ENTRY_OF_TYPES(sgas_neighbour_maximum_back),
+    ENTRY_OF_TYPES(sgas_edge_select),
+    ENTRY_OF_TYPES(sgas_edge_normalise),
+    ENTRY_OF_TYPES(sgas_edge_gradient_sums),
+    ENTRY_OF_TYPES(sgas_edge_own_back),
+    ENTRY_OF_TYPES(sgas_edge_other_back),
 };
 
 // Of what CUDA has many of: any error.

@@ -14,3 +14,7 @@ __device__ inline unsigned short float_to_half(float value) {
   asm("{ cvt.rn.f16.f32 %0, %1; }" : "=h"(bits) : "f"(value));
   return bits;
 }
+
+__device__ inline double square_root(double value) {
+  return sqrt(value);
+}
