@@ -13,7 +13,7 @@ TEST_ENV := OMP_NUM_THREADS=1
 STAND_IN := target/stand-in/libtorch_cuda.so
 STAND_IN_OBJECTS := $(patsubst tests/cuda/stand_in/%.cpp,target/stand-in/%.o,$(wildcard tests/cuda/stand_in/*.cpp))
 LIBTORCH ?= $(CURDIR)/.libtorch/torch
-ON_STAND_IN = SGAS_TEST_DEVICE=cuda LD_LIBRARY_PATH="$(CURDIR)/target/stand-in$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+ON_STAND_IN = SGAS_TEST_DEVICE=cuda XDG_CACHE_HOME="$(CURDIR)/target/stand-in/cache" LD_LIBRARY_PATH="$(CURDIR)/target/stand-in$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
 	$(TEST_ENV) cargo test
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.

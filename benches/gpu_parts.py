@@ -59,7 +59,7 @@ class Settings:
         self.half = "fp16" if self.is_cuda else "bf16"
         self.halves = ["bf16", "fp16"] if self.is_cuda else ["bf16"]
         self.cores = len(os.sched_getaffinity(0))
-        self.width = int(os.environ.get("SGAS_SIDE_BY_SIDE", min(5, max(1, self.cores // 3))))
+        self.width = int(os.environ.get("SGAS_SIDE_BY_SIDE", min(6, max(1, self.cores // 3))))
         self.data = [] if os.environ.get("SGAS_DATA") else SYNTHETIC
 
     def recipe(self, name):
@@ -87,19 +87,17 @@ def machine(visit, settings):
     visit.run(once("What the machine is", [PROGRAM, "doctor", "--device", settings.device]))
 
 
-def rest(visit, settings):
-    visit.run(engine_tests(settings, "Mixed precision: the rest", "amp::", "--skip", "amp::losses", "--skip", "amp::types"))
-
-
 def proofs(visit, settings):
     """What only passes or fails: side by side, each with its share of the cores."""
     share = {"OMP_NUM_THREADS": str(max(1, settings.cores // settings.width))}
     tests = [engine_tests(settings, "Mixed precision: losses and scaling", "amp::losses"),
              engine_tests(settings, "Mixed precision: types", "amp::types")]
+    rest = engine_tests(settings, "Mixed precision: the rest", "amp::", "--skip", "amp::losses", "--skip", "amp::types")
+    rest.limit = 120
     table = visit.results / "golden.tsv"
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1"]
     golden = Part("Golden files, one pass", words, {**of_tests(settings), "SGAS_GOLDEN_TABLE": str(table)}, is_test=True)
-    chains = [tests, [golden], *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
+    chains = [[rest], tests, [golden], *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
     for part in (part for chain in chains for part in chain):
         part.environment.update(share)
     visit.side_by_side(chains, settings.width)
@@ -287,16 +285,15 @@ def epochs(visit, settings):
 
 def comparisons(visit, settings):
     reference, deep_gcns = os.environ.get("SGAS_REFERENCE"), os.environ.get("SGAS_DEEP_GCNS")
-    shapes = SHAPES["small" if settings.small else "published"]
-    jobs = [(shape, "fp32") for shape in shapes]
-    # The one published script with mixed precision trains on points.
-    jobs.append((shapes[1], settings.half))
-    for shape, kind in jobs if reference else []:
-        beside(visit, settings, shape, kind, ["--sgas", reference])
     if deep_gcns:
         # The batch of the published table.
         batch = [] if settings.small else ["--batch", "4"]
         beside(visit, settings, "resgcn28-train", "fp32", ["--deep-gcns", deep_gcns, *batch])
+    shapes = os.environ.get("SGAS_SHAPES", "").split() or SHAPES["small" if settings.small else "published"]
+    # The one published script with mixed precision trains on points.
+    jobs = [(shape, kind) for shape in shapes for kind in ["fp32", *([settings.half] if "modelnet40" in shape else [])]]
+    for shape, kind in jobs if reference else []:
+        beside(visit, settings, shape, kind, ["--sgas", reference])
     for variable, checkout in (("SGAS_REFERENCE", reference), ("SGAS_DEEP_GCNS", deep_gcns)):
         if not checkout:
             visit.skip(f"Beside the published code of {variable}", "the variable is not set")
@@ -324,11 +321,11 @@ def scaling(visit, settings):
 # By name: what a call does, and what SGAS_GROUPS may ask for instead.
 GROUPS = {
     "machine": machine, "proofs": proofs, "throughput": throughput, "without": without, "traces": traces, "micro": micro,
-    "switches": switches, "amp": rest, "epochs": epochs, "comparisons": comparisons, "scaling": scaling,
+    "switches": switches, "epochs": epochs, "comparisons": comparisons, "scaling": scaling,
     "golden": golden_in_full,
 }
 CALLS = {
-    "first": ["machine", "proofs", "throughput", "without", "traces", "micro", "switches", "amp"],
+    "first": ["machine", "proofs", "throughput", "without", "traces", "micro", "switches"],
     "more": ["epochs", "comparisons", "scaling", "golden"],
 }
 

@@ -9,9 +9,14 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
+
+#include <unistd.h>
 
 namespace sgas::native {
 namespace {
@@ -149,13 +154,38 @@ void* kernel_of(int device, const char* name) {
   return kernel;
 }
 
-void load(const char* source, int device) {
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Whole or not at all, and silently not where it can't be.
+void keep(const std::string& path, const std::string& code) {
+  const auto part = path + "." + std::to_string(getpid()) + ".part";
+  {
+    std::ofstream file(part, std::ios::binary);
+    file.write(code.data(), static_cast<std::streamsize>(code.size()));
+    if (!file.flush()) {
+      std::remove(part.c_str());
+      return;
+    }
+  }
+  std::rename(part.c_str(), path.c_str());
+}
+
+void load(const char* source, int device, const char* cache) {
   const c10::DeviceGuard guard(c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device)));
   // The first tensor makes the context of the GPU, which modules belong to.
   at::empty({1}, at::TensorOptions(guard.current_device()));
-  const auto code = compiled(source, architecture(device));
+  const auto target = architecture(device);
+  const auto path = cache != nullptr ? std::string(cache) + "-" + target + ".cubin" : std::string();
+  auto code = content(path);
   void* module = nullptr;
-  driver().check(driver().load_module(&module, code.data()), "the driver does not take the kernels");
+  if (code.empty() || driver().load_module(&module, code.data()) != 0) {
+    code = compiled(source, target);
+    driver().check(driver().load_module(&module, code.data()), "the driver does not take the kernels");
+    keep(path, code);
+  }
   auto& [turn, found, modules] = kernels();
   const std::lock_guard<std::mutex> held(turn);
   modules[device] = module;
@@ -184,8 +214,9 @@ void launch(
 
 extern "C" {
 
-char* sgas_native_load(const char* source, int device) {
-  return sgas::guarded([&] { sgas::native::load(source, device); });
+// `cache` is how the paths of files with machine code begin, or null.
+char* sgas_native_load(const char* source, int device, const char* cache) {
+  return sgas::guarded([&] { sgas::native::load(source, device, cache); });
 }
 
 }  // extern "C"

@@ -2,12 +2,14 @@
 //! points. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
 
 use std::ffi::{CString, c_char};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
 use super::norm::BatchNorm;
-use super::{check, tensors};
+use super::{LIBTORCH_VERSION, check, tensors};
 use crate::error::Result;
 
 /// The kernels' source, after what it needs of the device.
@@ -21,7 +23,7 @@ const SOURCE: &str = concat!(
 );
 
 unsafe extern "C" {
-    fn sgas_native_load(source: *const c_char, device: i32) -> *mut c_char;
+    fn sgas_native_load(source: *const c_char, device: i32, cache: *const c_char) -> *mut c_char;
     fn sgas_native_gather(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
@@ -76,15 +78,29 @@ unsafe extern "C" {
     ) -> *mut c_char;
 }
 
-/// Compiles the kernels for the GPU `cuda:index` and loads them.
+/// Compiles the kernels for the GPU `cuda:index` and loads them; what was compiled is kept in the user's cache for the
+/// next process.
 ///
 /// # Errors
 /// Where NVRTC or the driver is missing, or does not take them.
 pub fn load(index: usize) -> Result<()> {
     let source = CString::new(SOURCE).expect("sources hold no zero byte");
     let index = i32::try_from(index).expect("a GPU's number is small");
-    // SAFETY: the text outlives the call.
-    check(unsafe { sgas_native_load(source.as_ptr(), index) })
+    let cache = cache().and_then(|path| CString::new(path.into_os_string().into_encoded_bytes()).ok());
+    let cache = cache.as_ref().map_or(std::ptr::null(), |path| path.as_ptr());
+    // SAFETY: the texts outlive the call.
+    check(unsafe { sgas_native_load(source.as_ptr(), index, cache) })
+}
+
+/// How the files begin that keep the kernels of this source and of this libtorch, whose NVRTC compiles them; `None` where
+/// there is no place for them.
+fn cache() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).filter(|place| !place.is_empty()).map(PathBuf::from);
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?.join("sgas");
+    std::fs::create_dir_all(&folder).ok()?;
+    let mut hasher = DefaultHasher::new();
+    (SOURCE, LIBTORCH_VERSION).hash(&mut hasher);
+    Some(folder.join(format!("kernels-{:016x}", hasher.finish())))
 }
 
 /// The source, for what compiles it elsewhere.
