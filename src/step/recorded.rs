@@ -95,7 +95,10 @@ impl Recorder {
         }
         if self.recorded.is_none() {
             match panics::as_errors(|| Recorded::new(index, batch, &pass)) {
-                Ok(recorded) => self.recorded = Some(recorded),
+                Ok(recorded) => {
+                    tracing::debug!("a step's pass was recorded as a CUDA graph");
+                    self.recorded = Some(recorded);
+                }
                 Err(error) => {
                     tracing::warn!("steps are launched kernel by kernel: they can't be recorded as CUDA graphs: {error}");
                     never_record();

@@ -5,6 +5,7 @@
 mod bench;
 mod budgets;
 mod counts;
+mod graphs;
 mod kernels;
 mod runs;
 mod stand_in;

@@ -88,6 +88,9 @@ bool are_finite(const torch::jit::Stack& stack, size_t count) {
 }  // namespace
 
 void count(Cost cost, const std::string& name, int64_t bytes) {
+  if (is_replaying()) {
+    return;
+  }
   const std::lock_guard guard(lock);
   auto& total = totals()[{cost, name}];
   ++total.calls;
@@ -127,7 +130,8 @@ int64_t bytes_of(const at::Tensor& tensor) {
 
 FiniteCheck::FiniteCheck(const torch::jit::Stack& stack, size_t count, const std::string& name) : name(name) {
   static const bool is_wanted = std::getenv("SGAS_STAND_IN_CHECK") != nullptr;
-  is_active = is_wanted && !may_overflow(stack, count) && !is_masked(name) && are_finite(stack, count);
+  // Numbers that are recorded are not there yet; and at a replay nobody knows which belong to a backward pass.
+  is_active = is_wanted && recording() == nullptr && !is_replaying() && !may_overflow(stack, count) && !is_masked(name) && are_finite(stack, count);
 }
 
 void FiniteCheck::look_at_results(const torch::jit::Stack& stack, size_t count) const {

@@ -26,10 +26,17 @@ void take(int64_t bytes) {
   }
 }
 
+std::shared_ptr<GraphMemory> graph_memory() {
+  const auto* graph = recording();
+  return graph != nullptr ? graph->memory : nullptr;
+}
+
 // A place in memory and its size.
 struct Block {
   void* data;
   size_t bytes;
+  // Of the graph that it was taken for.
+  std::shared_ptr<GraphMemory> graph = nullptr;
 
   // As CUDA's allocators do: the start is aligned, and there is no room of no bytes.
   static Block* of(size_t bytes) {
@@ -47,14 +54,21 @@ struct DeviceMemory final : c10::DeviceAllocator {
     Block* block = Block::of(bytes);
     // NaN in every type of floating numbers, -1 in every integer.
     std::memset(block->data, 0xff, bytes);
+    block->graph = graph_memory();
     take(static_cast<int64_t>(bytes));
     return {block->data, block, free, device()};
   }
 
   static void free(void* context) {
     auto* block = static_cast<Block*>(context);
-    held -= static_cast<int64_t>(block->bytes);
-    delete block;
+    const auto last = [block] {
+      held -= static_cast<int64_t>(block->bytes);
+      delete block;
+    };
+    const auto graph = std::move(block->graph);
+    if (graph == nullptr || !graph->keep(last)) {
+      last();
+    }
   }
 
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
@@ -204,16 +218,51 @@ c10::DataPtr adopt(c10::intrusive_ptr<c10::StorageImpl> storage) {
   struct Owner {
     c10::intrusive_ptr<c10::StorageImpl> storage;
     int64_t bytes;
+    std::shared_ptr<GraphMemory> graph;
   };
   const auto bytes = static_cast<int64_t>(storage->nbytes());
   take(bytes);
   void* data = storage->mutable_data();
   const auto free = [](void* context) {
     auto* owner = static_cast<Owner*>(context);
-    held -= owner->bytes;
-    delete owner;
+    const auto last = [owner] {
+      held -= owner->bytes;
+      delete owner;
+    };
+    const auto graph = std::move(owner->graph);
+    if (graph == nullptr || !graph->keep(last)) {
+      last();
+    }
   };
-  return {data, new Owner{std::move(storage), bytes}, free, device()};
+  return {data, new Owner{std::move(storage), bytes, graph_memory()}, free, device()};
+}
+
+int64_t current_stream_id() {
+  return current_stream;
+}
+
+GraphMemory::~GraphMemory() {
+  close();
+}
+
+bool GraphMemory::keep(std::function<void()> free) {
+  const std::lock_guard guard(lock);
+  if (!is_closed) {
+    kept.push_back(std::move(free));
+  }
+  return !is_closed;
+}
+
+void GraphMemory::close() {
+  std::vector<std::function<void()>> all;
+  {
+    const std::lock_guard guard(lock);
+    is_closed = true;
+    all.swap(kept);
+  }
+  for (const auto& free : all) {
+    free();
+  }
 }
 
 int64_t held_bytes() {

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <tuple>
 
 inline float half_to_float(unsigned short bits) {
@@ -37,11 +38,12 @@ template <class... Arguments>
 class Kernel {
  public:
   template <void (*kernel)(Arguments...)>
-  static void run(unsigned blocks, unsigned threads, size_t shared, void** places) {
-    auto values = values_at(places, std::index_sequence_for<Arguments...>());
-    executor::run(blocks, threads, shared, [](void* given) {
-      std::apply(*kernel, *static_cast<std::tuple<Arguments...>*>(given));
-    }, &values);
+  static std::function<void()> work(unsigned blocks, unsigned threads, size_t shared, void** places) {
+    return [=, values = values_at(places, std::index_sequence_for<Arguments...>())]() mutable {
+      executor::run(blocks, threads, shared, [](void* given) {
+        std::apply(*kernel, *static_cast<std::tuple<Arguments...>*>(given));
+      }, &values);
+    };
   }
 
  private:
@@ -56,10 +58,11 @@ Kernel<Arguments...> kernel_type(void (*)(Arguments...));
 
 struct Entry {
   const char* name;
-  void (*run)(unsigned blocks, unsigned threads, size_t shared, void** places);
+  // What a launch with these arguments does.
+  std::function<void()> (*work)(unsigned blocks, unsigned threads, size_t shared, void** places);
 };
 
-#define ENTRY(name) {#name, &decltype(kernel_type(&name))::run<&name>}
+#define ENTRY(name) {#name, &decltype(kernel_type(&name))::work<&name>}
 
 #define ENTRY_OF_TYPES(name) ENTRY(name##_fp32), ENTRY(name##_fp16), ENTRY(name##_bf16)
 
@@ -175,7 +178,12 @@ int cuLaunchKernel(void* function, unsigned blocks, unsigned rows, unsigned laye
   }
   const auto* entry = static_cast<const stand_in::Entry*>(function);
   stand_in::count(stand_in::Cost::operation, std::string("kernel ") + entry->name, 0);
-  entry->run(blocks, threads, shared, places);
+  auto work = entry->work(blocks, threads, shared, places);
+  if (auto* const graph = stand_in::recording()) {
+    graph->steps.push_back(std::move(work));
+  } else {
+    work();
+  }
   return 0;
 }
 

@@ -262,8 +262,66 @@ bool is_view(const c10::FunctionSchema& schema) {
   });
 }
 
+// The tensors of the device that a call writes into. (Norms do not say that they move their running statistics.)
+std::vector<Tensor> written(const c10::FunctionSchema& schema, c10::ArrayRef<c10::IValue> arguments) {
+  std::vector<Tensor> found;
+  for (size_t position = 0; position < arguments.size(); ++position) {
+    const auto& argument = schema.arguments()[position];
+    const auto& value = arguments[position];
+    const bool is_written = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+    if (!is_written && argument.name().rfind("running_", 0) != 0) {
+      continue;
+    }
+    const auto tensors = value.isTensorList() ? value.toTensorVector()
+                         : value.isTensor()   ? std::vector<Tensor>{value.toTensor()}
+                                              : std::vector<Tensor>();
+    for (const Tensor& tensor : tensors) {
+      if (tensor.defined() && tensor.is_cuda()) {
+        found.push_back(tensor);
+      }
+    }
+  }
+  return found;
+}
+
+// Writes what a call gave anew into the memory of what it gave when it was recorded.
+void write_over(c10::ArrayRef<c10::IValue> recorded, c10::ArrayRef<c10::IValue> fresh) {
+  const auto over = [](const Tensor& to, const Tensor& from) {
+    if (to.defined() && to.is_cuda() && !to.is_alias_of(from)) {
+      const InsideKernel inside;
+      Tensor target = to;
+      target.copy_(from);
+    }
+  };
+  for (size_t position = 0; position < recorded.size(); ++position) {
+    if (recorded[position].isTensor()) {
+      over(recorded[position].toTensor(), fresh[position].toTensor());
+    } else if (recorded[position].isTensorList()) {
+      const auto to = recorded[position].toTensorVector(), from = fresh[position].toTensorVector();
+      for (size_t each = 0; each < to.size(); ++each) {
+        over(to[each], from[each]);
+      }
+    }
+  }
+}
+
+void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack);
+
+// What an operator does is done again at every replay; a view needs no doing.
+void record(Recording& graph, const c10::OperatorHandle& handle, Stack arguments, Stack results) {
+  graph.steps.emplace_back([handle, arguments = std::move(arguments), results = std::move(results)] {
+    Stack stack = arguments;
+    compute_on_cpu(handle, on_cuda, &stack);
+    write_over(results, stack);
+  });
+}
+
 void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet, Stack* stack) {
   const InsideKernel inside;
+  Recording* const graph = recording();
+  const auto all = torch::jit::last(*stack, handle.schema().arguments().size());
+  const Stack given = graph != nullptr && !is_view(handle.schema()) ? Stack(all.begin(), all.end()) : Stack();
+  const Undo undo(written(handle.schema(), all));
   const auto& schema = handle.schema();
   const auto name = c10::toString(handle.operator_name());
   const std::string plain_name = schema.name().substr(schema.name().rfind(':') + 1);
@@ -293,6 +351,10 @@ void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet, Stac
   if (is_view(schema)) {
     count(Cost::view, name, 0);
   } else {
+    if (graph != nullptr) {
+      TORCH_CHECK(!is_waiting, name, " waits for the device, which a graph that is recorded may not");
+      record(*graph, handle, given, Stack(stack->end() - static_cast<std::ptrdiff_t>(result_count), stack->end()));
+    }
     count(is_waiting ? Cost::wait : Cost::operation, name, call.bytes);
   }
 }
@@ -321,6 +383,12 @@ Tensor& copy(Tensor& to, const Tensor& from, bool non_blocking) {
     return to;
   }
   const InsideKernel inside;
+  Recording* const graph = recording();
+  const Undo undo({to});
+  if (graph != nullptr) {
+    TORCH_CHECK(to.is_cuda() && from.is_cuda(), "a copy between host and device can't be recorded here");
+    graph->steps.emplace_back([to, from]() mutable { copy(to, from, true); });
+  }
   Call call;
   Stack arguments{call.to_cpu(from)};
   const FiniteCheck check(arguments, 1, "aten::copy_");

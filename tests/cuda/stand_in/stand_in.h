@@ -4,6 +4,7 @@
 //
 // device.cpp: memory, pinned host memory, streams, events, and what libtorch asks of a device
 // operators.cpp: every operator, computed by the CPU's kernel over the same memory
+// capture.cpp: CUDA graphs
 // driver.cpp: kernels of the program, run by the executor (executor.h)
 // counts.cpp: what was called, and a check of what came out
 //
@@ -16,7 +17,12 @@
 #include <ATen/core/stack.h>
 #include <c10/core/Allocator.h>
 
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace stand_in {
 
@@ -36,6 +42,46 @@ int64_t peak_bytes();
 
 // device.cpp: true where a pointer lies in pinned host memory.
 bool is_pinned(const void* data);
+
+// device.cpp: the stream that the calls of this thread go to; 0 is the default one.
+int64_t current_stream_id();
+
+// device.cpp: memory that was taken while a graph was recorded is freed with the graph, whoever gives it back before.
+class GraphMemory {
+ public:
+  ~GraphMemory();
+  // Takes over what would be freed; not when the graph is gone.
+  bool keep(std::function<void()> free);
+  void close();
+
+ private:
+  std::mutex lock;
+  bool is_closed = false;
+  std::vector<std::function<void()>> kept;
+};
+
+// capture.cpp: a CUDA graph.
+struct Recording {
+  int64_t stream = 0;
+  std::vector<std::function<void()>> steps;
+  std::shared_ptr<GraphMemory> memory = std::make_shared<GraphMemory>();
+};
+
+// The one that this thread's calls are recorded in, if any.
+Recording* recording();
+
+// Puts back what a call writes into these tensors of the device while it is recorded.
+class Undo {
+ public:
+  explicit Undo(const std::vector<at::Tensor>& written);
+  ~Undo();
+
+ private:
+  std::vector<std::pair<c10::Storage, std::vector<char>>> kept;
+};
+
+// True while this thread does what was recorded, which is no call of its own.
+bool is_replaying();
 
 // counts.cpp: what a call costs on CUDA.
 enum class Cost {

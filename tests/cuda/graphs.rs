@@ -1,0 +1,46 @@
+//! Steps that are recorded as CUDA graphs end in the same bits as steps that are not. (The stand-in does what was recorded
+//! again at every replay, and nothing before.)
+
+use crate::{has_cuda, run, sgas, words};
+use std::fs;
+use std::path::Path;
+
+/// What a run leaves that must not differ: the cell or the weights, and the losses of every epoch.
+fn outcome(folder: &Path, run: &str) -> (Vec<u8>, String) {
+    let place = folder.join(run);
+    let found = ["genotype.json", "weights-last.safetensors"].map(|name| fs::read(place.join(name)));
+    let metrics = fs::read_to_string(place.join("metrics.csv")).unwrap();
+    // Times are others.
+    let rows: Vec<String> = metrics.lines().map(|row| row.split(',').take(11).collect::<Vec<_>>().join(",")).collect();
+    (found.into_iter().flatten().flatten().collect(), rows.join("\n"))
+}
+
+#[test]
+fn recorded_steps_end_in_the_same_bits() {
+    if !has_cuda() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let points = "--set data.points=32 --set model.channels=4 --set point.embedding=16 --batch 8";
+    for (name, line) in [
+        ("points", format!("search --config smoke/search-modelnet10 {points} --amp fp16 --set search.epochs=2")),
+        ("images", "train --genotype Cri1_CIFAR_Best --config smoke/train-cifar10 --batch 20 --set train.epochs=2".into()),
+        ("clouds", format!("train --genotype Cri2_ModelNet_Best --config smoke/train-modelnet40 {points} --amp bf16")),
+    ] {
+        let data = "--data synthetic --set data.synthetic.train=60 --set data.synthetic.test=20";
+        let line = format!("{line} {data} --deterministic --verbose --out {name}");
+        let mut told = Vec::new();
+        for end in ["", "-plain --no-cuda-graphs"] {
+            let line = format!("{line}{end}");
+            let assert = sgas(folder.path()).args(words(&line)).assert().success();
+            told.push(String::from_utf8_lossy(&assert.get_output().stderr).into_owned());
+        }
+        assert!(told[0].contains("recorded as a CUDA graph"), "{name}: nothing was recorded: {}", told[0]);
+        assert!(!told[1].contains("recorded as a CUDA graph"), "{name}: {}", told[1]);
+        let [recorded, plain] = [name.to_owned(), format!("{name}-plain")].map(|run| outcome(folder.path(), &run));
+        assert!(!recorded.0.is_empty() && recorded.1.lines().count() > 2, "{name}: nothing to compare");
+        assert_eq!(recorded.1, plain.1, "{name}");
+        assert!(recorded.0 == plain.0, "{name}: weights");
+    }
+    run(folder.path(), "eval --run images");
+}
