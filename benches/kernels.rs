@@ -15,7 +15,8 @@ use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
 use sgas::tensor::bridge::unit_length::relu_unit_length;
 use sgas::tensor::fused::TensorPath;
-use sgas::tensor::neighbours::{Neighbours, every};
+use sgas::tensor::nearest::every;
+use sgas::tensor::neighbours::Neighbours;
 use tch::{Device, Kind, Tensor};
 
 const WARM_UP: usize = 3;

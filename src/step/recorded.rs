@@ -44,7 +44,7 @@ pub struct Recorder {
     /// What the passes seen so far have in common.
     place: Option<Place>,
     seen: u32,
-    recorded: Option<Recorded>,
+    recorded: Option<Box<Recorded>>,
 }
 
 struct Recorded {
@@ -97,10 +97,12 @@ impl Recorder {
             match panics::as_errors(|| Recorded::new(index, batch, &pass)) {
                 Ok(recorded) => {
                     tracing::debug!("a step's pass was recorded as a CUDA graph");
-                    self.recorded = Some(recorded);
+                    self.recorded = Some(Box::new(recorded));
                 }
                 Err(error) => {
-                    tracing::warn!("steps are launched kernel by kernel: they can't be recorded as CUDA graphs: {error}");
+                    tracing::warn!(
+                        "steps are launched kernel by kernel: they can't be recorded as CUDA graphs: {error}"
+                    );
                     never_record();
                 }
             }

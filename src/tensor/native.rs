@@ -20,9 +20,7 @@ const MOST_GPUS: usize = 64;
 
 /// Whether kernels take a tensor.
 pub fn serves(x: &Tensor) -> bool {
-    KINDS.contains(&x.kind())
-        && !is_plain()
-        && matches!(x.device(), Device::Cuda(index) if state(index).is_ok())
+    KINDS.contains(&x.kind()) && !is_plain() && matches!(x.device(), Device::Cuda(index) if state(index).is_ok())
 }
 
 /// Why kernels do not serve on a GPU; loads and tries them where nobody did.
@@ -125,7 +123,11 @@ fn try_lists(device: Device, kind: Kind) -> Result<()> {
         let sum = |pairs: Tensor| pairs.sum_dim_intlist([1_i64].as_slice(), false, None);
         let probe = numbers(&[rows, channels], device).to_kind(kind);
         for (what, found, expected) in [
-            ("gathers", native::gather(&x, &list)?.mean_dim([1_i64].as_slice(), false, None) * k as f64, sum(of_pairs())),
+            (
+                "gathers",
+                native::gather(&x, &list)?.mean_dim([1_i64].as_slice(), false, None) * k as f64,
+                sum(of_pairs()),
+            ),
             ("sums", native::neighbour_sum(&x, None, &list, 0.5)?, sum(of_pairs()) * 0.5),
             ("weighted sums", native::neighbour_sum(&x, Some(&weights), &list, 1.0)?, sum(of_pairs() * wide_weights)),
             ("maxima", native::neighbour_maximum(&x, &list)?, of_pairs().max_dim(1, false).0),
@@ -152,7 +154,8 @@ fn try_edges(device: Device, kind: Kind) -> Result<()> {
         let [scale, offset, mean] = [1.0, 0.5, 0.25].map(|factor| numbers(&[channels], device) * factor);
         let leaves = |kind: Kind| {
             let own = [shares.get(0), shares.get(1)].map(|share| share.to_kind(kind));
-            let norm = [&scale, &offset].map(|part| part.to_kind(if kind == Kind::Double { kind } else { Kind::Float }));
+            let norm =
+                [&scale, &offset].map(|part| part.to_kind(if kind == Kind::Double { kind } else { Kind::Float }));
             let [own, other] = own;
             let [scale, offset] = norm;
             [own, other, scale, offset].map(|leaf| leaf.copy().set_requires_grad(true))
@@ -170,7 +173,8 @@ fn try_edges(device: Device, kind: Kind) -> Result<()> {
             epsilon: 1e-5,
         };
         let y = native::edge_maximum(&found[0], &found[1], &list, &norm)?;
-        let pairs = (wide[0].unsqueeze(1) + wide[1].index_select(0, &picked.flatten(0, 1)).view([rows, k, channels])).relu();
+        let pairs =
+            (wide[0].unsqueeze(1) + wide[1].index_select(0, &picked.flatten(0, 1)).view([rows, k, channels])).relu();
         let (weight, bias) = (Some(&wide[2]), Some(&wide[3]));
         let (running_mean, running_var) = (Some(&expected_moved[0]), Some(&expected_moved[1]));
         let normed =

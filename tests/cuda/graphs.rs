@@ -24,7 +24,10 @@ fn recorded_steps_end_in_the_same_bits() {
     let points = "--set data.points=32 --set model.channels=4 --set point.embedding=16 --batch 8";
     for (name, line) in [
         ("points", format!("search --config smoke/search-modelnet10 {points} --amp fp16 --set search.epochs=2")),
-        ("images", "train --genotype Cri1_CIFAR_Best --config smoke/train-cifar10 --batch 20 --set train.epochs=2".into()),
+        (
+            "images",
+            "train --genotype Cri1_CIFAR_Best --config smoke/train-cifar10 --batch 20 --set train.epochs=2".into(),
+        ),
         ("clouds", format!("train --genotype Cri2_ModelNet_Best --config smoke/train-modelnet40 {points} --amp bf16")),
     ] {
         let data = "--data synthetic --set data.synthetic.train=60 --set data.synthetic.test=20";

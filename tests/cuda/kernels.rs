@@ -7,9 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::device::load_cuda;
 use sgas::tensor::bridge::gather::OwnPoint;
 use sgas::tensor::bridge::native::{selects, source};
+use sgas::tensor::fused::TensorPath;
+use sgas::tensor::layers::BatchNorm;
 use sgas::tensor::native;
 use sgas::tensor::nearest::{every, nearest_in_blocks};
 use sgas::tensor::neighbours::Neighbours;
+use sgas::tensor::parameters::Store;
 use tch::{Device, Kind, Tensor};
 
 const CUDA: Device = Device::Cuda(0);
@@ -61,7 +64,9 @@ fn gathers_give_what_libtorch_gives() {
     if !has_kernels() {
         return;
     }
-    for (clouds, points, k, channels) in [(1, 1, 1, 3), (2, 37, 5, 1), (3, 50, 9, 32), (1, 64, 16, 6), (2, 300, 4, 8), (1, 520, 9, 4)] {
+    for (clouds, points, k, channels) in
+        [(1, 1, 1, 3), (2, 37, 5, 1), (3, 50, 9, 32), (1, 64, 16, 6), (2, 300, 4, 8), (1, 520, 9, 4)]
+    {
         let graph = picked(clouds, points, k, 3);
         for kind in KINDS {
             for itself in [OwnPoint::Kept, OwnPoint::Skipped] {
@@ -77,6 +82,68 @@ fn gathers_give_what_libtorch_gives() {
                 let sums = Tensor::zeros(x.size(), (Kind::Float, CUDA));
                 let sums = sums.index_add(0, &rows, &probe.flatten(0, 1).to_kind(Kind::Float));
                 assert!(found[1].equal(&sums.to_kind(kind)), "{case}: gradient");
+            }
+        }
+    }
+}
+
+/// Of rows that some rows name often and others never, with equal values among neighbours, which share no gradient.
+#[test]
+fn what_is_made_of_neighbours_equals_libtorchs_operators() {
+    if !has_kernels() {
+        return;
+    }
+    let close = |found: &Tensor, expected: &Tensor, kind: Kind, what: &str| {
+        let scale = expected.abs().max().to_kind(Kind::Double).double_value(&[]).max(1.0);
+        let difference = (found.to_kind(Kind::Double) - expected.to_kind(Kind::Double)).abs().max().double_value(&[]);
+        let tolerance = if kind == Kind::Float { 1e-4 } else { 2e-2 };
+        assert!(difference <= tolerance * scale, "{what}: {difference:e} at a scale of {scale}");
+    };
+    for (clouds, points, k, channels) in [(2, 37, 5, 3), (3, 50, 9, 32), (1, 140, 16, 65)] {
+        let graph = picked(clouds, points, k, 13);
+        let rows = clouds * points;
+        let store = Store::new(CUDA);
+        let norm = BatchNorm::new(&store.root(), channels);
+        let (weights, _) = store.finish();
+        let signs = (numbers(&[weights.flat().size()[0]], 14) + 0.3).abs().clamp_min(0.1);
+        tch::no_grad(|| weights.flat().shallow_clone().copy_(&signs));
+        for kind in KINDS {
+            let values = numbers(&[2, rows, channels], 15) * if kind == Kind::Float { 1.37 } else { 1.0 };
+            let [x, other] = [values.get(0), values.get(1)].map(|share| share.to_kind(kind));
+            let scores = numbers(&[2, rows], 16);
+            let probe = numbers(&[rows, channels], 17).to_kind(kind);
+            let of = |name: &str, itself: OwnPoint, leaf: &Tensor| match name {
+                "sum" => graph.sum(leaf, itself),
+                "mean" => graph.mean(leaf),
+                "maximum" => graph.maximum(leaf, itself),
+                "attention" => graph.attention(leaf, &scores.get(0), &scores.get(1), 0.2),
+                "edges of the point" => graph.normed_edge_maximum(leaf, &other, itself, &norm, true),
+                _ => graph.normed_edge_maximum(&other, leaf, itself, &norm, true),
+            };
+            for name in ["sum", "mean", "maximum", "attention", "edges of the point", "edges of neighbours"] {
+                // Where values are equal the gradient goes to one of them, which one is not said.
+                let (is_tied, is_edge) = (name == "maximum" || name.starts_with("edges"), name.starts_with("edges"));
+                if is_edge && kind != Kind::Float {
+                    continue;
+                }
+                for itself in [OwnPoint::Kept, OwnPoint::Skipped] {
+                    let case =
+                        format!("{name} of {clouds} clouds of {points}, k {k}, {channels}, {kind:?}, {itself:?}");
+                    let found = evaluated(&x, &probe, |leaf| of(name, itself, leaf));
+                    let plain = {
+                        let _plain = TensorPath::enter();
+                        let [x, probe] = [&x, &probe].map(|half| half.to_kind(Kind::Float));
+                        evaluated(&x, &probe, |leaf| of(name, itself, leaf))
+                    };
+                    close(&found[0], &plain[0], kind, &case);
+                    if is_tied {
+                        let sums = [&found[1], &plain[1]]
+                            .map(|gradient| gradient.sum_dim_intlist([0_i64].as_slice(), false, Kind::Float));
+                        close(&sums[0], &sums[1], kind, &format!("gradients of {case}"));
+                    } else {
+                        close(&found[1], &plain[1], kind, &format!("gradient of {case}"));
+                    }
+                }
             }
         }
     }
@@ -118,7 +185,9 @@ fn nearest_points_are_those_of_the_search_by_operators() {
         let first = Tensor::arange(clouds, (Kind::Int64, CUDA)).view([clouds, 1, 1]) * points;
         for block in [points, 7] {
             let found = native::nearest(&x, &ranks, block).unwrap().view([clouds, points, -1]);
-            assert!(found.ge_tensor(&first).all().is_nonzero() && found.lt_tensor(&(&first + points)).all().is_nonzero());
+            assert!(
+                found.ge_tensor(&first).all().is_nonzero() && found.lt_tensor(&(&first + points)).all().is_nonzero()
+            );
             let distances = |local: &Tensor| {
                 let pairs = x.unsqueeze(1) - x.unsqueeze(2);
                 pairs.square().sum_dim_intlist([3_i64].as_slice(), false, None).gather(2, local, false)

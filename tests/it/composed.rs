@@ -3,7 +3,8 @@
 
 use crate::kernels::{DOUBLE, close, evaluated, random};
 use sgas::tensor::bridge::composed::{
-    masked_sum, mean_pool, normed_sum, pair_maps, prepare_pairs, prepared_pair_maps, row_maps, unit_length, weighted_sum,
+    masked_sum, mean_pool, normed_sum, pair_maps, prepare_pairs, prepared_pair_maps, row_maps, unit_length,
+    weighted_sum,
 };
 use sgas::tensor::bridge::norm::BatchNorm;
 use tch::{Device, Kind, Tensor};
