@@ -1,7 +1,8 @@
 //! Steps that are recorded as CUDA graphs end in the same bits as steps that are not. (The stand-in does what was recorded
 //! again at every replay, and nothing before.)
 
-use crate::{has_cuda, run, sgas, words};
+use crate::counts::read;
+use crate::{has_cuda, has_stand_in, run, sgas, words};
 use std::fs;
 use std::path::Path;
 
@@ -26,7 +27,7 @@ fn recorded_steps_end_in_the_same_bits() {
         ("points", format!("search --config smoke/search-modelnet10 {points} --amp fp16 --set search.epochs=2")),
         (
             "images",
-            "train --genotype Cri1_CIFAR_Best --config smoke/train-cifar10 --batch 20 --set train.epochs=2".into(),
+            "train --genotype Cri1_CIFAR_Best --config smoke/train-cifar10 --batch 10 --set train.epochs=2".into(),
         ),
         ("clouds", format!("train --genotype Cri2_ModelNet_Best --config smoke/train-modelnet40 {points} --amp bf16")),
     ] {
@@ -46,4 +47,27 @@ fn recorded_steps_end_in_the_same_bits() {
         assert!(recorded.0 == plain.0, "{name}: weights");
     }
     run(folder.path(), "eval --run images");
+}
+
+/// A recorded step is a copy of the batch, a graph for each pass, and what stays outside: optimizers, clipping, counts.
+const MOST_CALLS_OF_A_PASS: u64 = 50;
+
+#[test]
+fn recorded_steps_take_few_launches() {
+    if !has_stand_in() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (passes, recipe) in [(1, "--config smoke/train-modelnet40"), (2, "--config smoke/search-modelnet10 --search")] {
+        let path = folder.path().join(format!("{passes}"));
+        // The fourth step: two are launched one by one, the third records.
+        let line = format!("bench --only fp16 --warmup 3 --repeats 1 --batch 2 {recipe} --set data.points=32");
+        let mut command = sgas(folder.path());
+        command.env_remove("SGAS_STAND_IN_CHECK").env("SGAS_STAND_IN_COUNTS", &path);
+        command.args(words(&line)).assert().success();
+        let calls: Vec<u64> = read(&path).iter().map(|counts| counts.calls()).filter(|calls| *calls > 0).collect();
+        let (before, recorded) = calls.split_at(calls.len() - passes);
+        assert!(before.iter().any(|calls| *calls > 100), "{recipe}: nothing was launched one by one: {before:?}");
+        assert!(recorded.iter().all(|calls| *calls <= MOST_CALLS_OF_A_PASS), "{recipe}: {recorded:?} calls");
+    }
 }
