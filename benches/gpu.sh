@@ -164,9 +164,15 @@ ask() {
     echo "${said:-unknown}"
 }
 
+# Of the programs: that of the kit where they are its own, for the checkout beside it may be another.
+commit() {
+    [[ $SGAS == "$PWD/$PACK/sgas" ]] && cat "$PACK/commit" 2>/dev/null && return
+    git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown
+}
+
 conditions() {
     printf -- '- date: %s\n' "$(date -u +%FT%TZ)"
-    printf -- '- commit: %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || cat "$PACK/commit" 2>/dev/null || echo unknown)"
+    printf -- '- commit: %s\n' "$(commit)"
     printf -- '- GPU: %s\n' "$(ask 10 nvidia-smi --query-gpu=name,memory.total,driver_version,clocks.max.sm,power.limit --format=csv,noheader)"
     printf -- '- CPU: %s, %s cores, %s of memory\n' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)" "$(nproc)" \
         "$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"

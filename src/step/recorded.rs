@@ -44,6 +44,8 @@ pub struct Recorder {
     /// What the passes seen so far have in common.
     place: Option<Place>,
     seen: u32,
+    /// Passes since the last of this place: an epoch may end with a smaller batch.
+    strange: u32,
     recorded: Option<Box<Recorded>>,
 }
 
@@ -86,7 +88,12 @@ impl Recorder {
         let shapes = tensors.iter().map(|tensor| (tensor.size(), tensor.kind())).collect();
         let tables = [weights, learns].map(|table| (table.data_ptr() as usize, table.numel()));
         let place = Some(Place { batch: shapes, mode, tables });
-        if self.place != place {
+        if self.place == place {
+            self.strange = 0;
+        } else if self.recorded.is_some() && self.strange < WARM_UP && self.is_other_batch(place.as_ref()) {
+            self.strange += 1;
+            return pass(batch);
+        } else {
             *self = Self { place, ..Self::default() };
         }
         if self.seen < WARM_UP {
@@ -108,6 +115,13 @@ impl Recorder {
             }
         }
         self.recorded.as_mut().map_or_else(|| pass(batch), |recorded| recorded.repeat(&tensors))
+    }
+}
+
+impl Recorder {
+    /// Whether nothing but the batch is another than in the passes so far.
+    fn is_other_batch(&self, other: Option<&Place>) -> bool {
+        self.place.as_ref().zip(other).is_some_and(|(own, other)| (own.mode, own.tables) == (other.mode, other.tables))
     }
 }
 

@@ -26,8 +26,10 @@ pub fn serves(x: &Tensor) -> bool {
 /// Why kernels do not serve on a GPU; loads and tries them where nobody did.
 pub fn state(index: usize) -> &'static std::result::Result<(), String> {
     static STATES: [OnceLock<std::result::Result<(), String>>; MOST_GPUS] = [const { OnceLock::new() }; MOST_GPUS];
-    static TOO_MANY: std::result::Result<(), String> = Ok(());
-    let Some(state) = STATES.get(index) else { return &TOO_MANY };
+    static TOO_MANY: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let Some(state) = STATES.get(index) else {
+        return TOO_MANY.get_or_init(|| Err(format!("kernels serve on {MOST_GPUS} GPUs at most")));
+    };
     state.get_or_init(|| {
         if std::env::var(SWITCH).is_ok_and(|switch| switch == "off") {
             return Err(format!("{SWITCH}=off"));

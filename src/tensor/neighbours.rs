@@ -78,7 +78,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_sum(x, &self.graph(), itself));
         }
-        if native::serves(x) {
+        if self.is_native(x, itself) {
             return done(kernels::neighbour_sum(x, None, &self.list(x, itself), 1.0));
         }
         summed(&self.gather(x, itself))
@@ -100,7 +100,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_max(x, &self.graph(), itself));
         }
-        if native::serves(x) && self.k() <= MOST_NEIGHBOURS {
+        if self.is_native(x, itself) {
             return done(kernels::neighbour_maximum(x, &self.list(x, itself)));
         }
         self.gather(x, itself).max_dim(1, false).0
@@ -134,7 +134,7 @@ impl Neighbours {
             return done(edge_max_norm(target, source, &self.graph(), itself, &norm.in_bridge(training)));
         }
         let is_alike = target.kind() == source.kind() && !norm.is_plain();
-        if native::serves(target) && is_alike && self.k() <= MOST_NEIGHBOURS {
+        if is_alike && self.is_native(target, itself) {
             return done(kernels::edge_maximum(target, source, &self.list(source, itself), &norm.in_bridge(training)));
         }
         let pairs = (target.unsqueeze(1) + self.gather(source, itself)).relu();
@@ -150,6 +150,11 @@ impl Neighbours {
             return done(kernels::gather(x, &self.list(x, itself)));
         }
         Tensor::embedding(x, self.rows_of(itself), -1, false, false)
+    }
+
+    /// Whether kernels of ours for CUDA take these features along these neighbours.
+    fn is_native(&self, x: &Tensor, itself: OwnPoint) -> bool {
+        native::serves(x) && (1..=MOST_NEIGHBOURS).contains(&self.rows_of(itself).size()[1])
     }
 
     fn rows_of(&self, itself: OwnPoint) -> &Tensor {
