@@ -116,9 +116,7 @@ impl Recorder {
         }
         self.recorded.as_mut().map_or_else(|| pass(batch), |recorded| recorded.repeat(&tensors))
     }
-}
 
-impl Recorder {
     /// Whether nothing but the batch is another than in the passes so far.
     fn is_other_batch(&self, other: Option<&Place>) -> bool {
         self.place.as_ref().zip(other).is_some_and(|(own, other)| (own.mode, own.tables) == (other.mode, other.tables))

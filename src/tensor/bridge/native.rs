@@ -1,5 +1,5 @@
-//! Kernels of ours for CUDA, which the driver is given at run time: gathers along neighbour graphs, and the nearest
-//! points. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
+//! Kernels of ours for CUDA, which the driver is given at run time: the nearest points, and along neighbour graphs gathers,
+//! sums, maxima and the tail of edge_conv. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
 
 use std::ffi::{CString, c_char};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,13 +32,6 @@ unsafe extern "C" {
         first: *const C_tensor,
     ) -> *mut c_char;
     fn sgas_native_transposed(out: *mut *mut C_tensor, rows: *const C_tensor, clouds: i64) -> *mut c_char;
-    fn sgas_native_sum_pairs(
-        out: *mut *mut C_tensor,
-        of_pairs: *const C_tensor,
-        pairs: *const C_tensor,
-        first: *const C_tensor,
-        rows: i64,
-    ) -> *mut c_char;
     fn sgas_native_neighbour_sum(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
@@ -103,7 +96,7 @@ fn cache() -> Option<PathBuf> {
     Some(folder.join(format!("kernels-{:016x}", hasher.finish())))
 }
 
-/// The source, for what compiles it elsewhere.
+/// The source, as NVRTC gets it.
 pub fn source() -> &'static str {
     SOURCE
 }
@@ -186,15 +179,6 @@ pub fn edge_maximum(own: &Tensor, other: &Tensor, list: &List, norm: &BatchNorm)
         let places = places.as_ptr();
         sgas_native_edge_maximum(out, own, other, rows, pairs, first, places, training, norm.momentum, norm.epsilon)
     })?;
-    Ok(out)
-}
-
-/// The gradient of [`gather`]: the sums of `of_pairs` (..., C) over the places that name each of `rows` rows, (rows, C).
-pub fn sum_pairs(of_pairs: &Tensor, transposed: &Transposed, rows: i64) -> Result<Tensor> {
-    let Transposed { pairs, first } = transposed;
-    // SAFETY: the tensors outlive the call.
-    let [out] =
-        tensors(|out| unsafe { sgas_native_sum_pairs(out, of_pairs.as_ptr(), pairs.as_ptr(), first.as_ptr(), rows) })?;
     Ok(out)
 }
 

@@ -130,12 +130,4 @@ char* sgas_native_transposed(at::Tensor** out, const at::Tensor* rows, int64_t c
   });
 }
 
-char* sgas_native_sum_pairs(
-    at::Tensor** out, const at::Tensor* of_pairs, const at::Tensor* pairs, const at::Tensor* first, int64_t rows) {
-  return sgas::guarded([&] {
-    const at::NoGradGuard no_grad;
-    sgas::give(out, sgas::summed(*of_pairs, *pairs, *first, rows));
-  });
-}
-
 }  // extern "C"

@@ -1,6 +1,6 @@
 // The nearest points of a cloud.
 
-// As in native_points.cpp.
+// As in native_nearest.cpp.
 constexpr int MOST_RANKS = 64;
 
 struct Ranks {
