@@ -23,8 +23,8 @@ const LEAST_OF_CUDA_13: Capability = Capability { major: 7, minor: 5 };
 /// The first that it serves when built with CUDA 12.6.
 const LEAST_OF_CUDA_12: Capability = Capability { major: 5, minor: 0 };
 
-/// Sets the threads of tensor operations, finds the device, and says to CUDA whether results must repeat or cuDNN may
-/// choose by trial. Must come before anything else asks libtorch.
+/// Sets the threads of tensor operations, finds the device, and says to CUDA whether results must repeat, whether cuDNN may
+/// choose by trial, and whether steps are recorded. Must come before anything else asks libtorch.
 ///
 /// # Errors
 /// A CUDA device that was asked for by name and can't be used.

@@ -23,6 +23,11 @@ pub fn serves(x: &Tensor) -> bool {
     KINDS.contains(&x.kind()) && !is_plain() && matches!(x.device(), Device::Cuda(index) if state(index).is_ok())
 }
 
+/// Whether the user keeps the kernels out.
+pub fn is_switched_off() -> bool {
+    std::env::var(SWITCH).is_ok_and(|switch| switch == "off")
+}
+
 /// Why kernels do not serve on a GPU; loads and tries them where nobody did.
 pub fn state(index: usize) -> &'static std::result::Result<(), String> {
     static STATES: [OnceLock<std::result::Result<(), String>>; MOST_GPUS] = [const { OnceLock::new() }; MOST_GPUS];
@@ -31,7 +36,7 @@ pub fn state(index: usize) -> &'static std::result::Result<(), String> {
         return TOO_MANY.get_or_init(|| Err(format!("kernels serve on {MOST_GPUS} GPUs at most")));
     };
     state.get_or_init(|| {
-        if std::env::var(SWITCH).is_ok_and(|switch| switch == "off") {
+        if is_switched_off() {
             return Err(format!("{SWITCH}=off"));
         }
         let loaded = native::load(index).and_then(|()| try_out(Device::Cuda(index)));

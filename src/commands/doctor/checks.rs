@@ -53,7 +53,9 @@ fn of_device(device: Device) -> Vec<Check> {
         check("bf16 product", product(device, Kind::BFloat16)),
         check("neighbours", neighbours(device)),
     ];
-    if let Device::Cuda(index) = device {
+    if let Device::Cuda(index) = device
+        && !native::is_switched_off()
+    {
         let state = native::state(index).clone().map_err(Error::Torch);
         checks.push(check("sgas's own kernels", state.map(|()| true)));
     }

@@ -2,9 +2,9 @@
 // block to block and from barrier to barrier. What a kernel may use is what is here; the same source is compiled by
 // NVRTC for a GPU.
 //
-// A kernel that depends on the order of its threads, reads shared memory that nobody wrote, or has threads that wait at
-// different barriers, gives wrong numbers or ends the program. Accesses beyond an array, and two threads that write to
-// one place, it does not see.
+// A kernel that depends on the order of its threads, reads shared memory of SGAS_SHARED that nobody wrote, or has threads
+// that wait at different barriers, gives wrong numbers or ends the program. Other shared memory has what the last block
+// left in it. Accesses beyond an array, and two threads that write to one place, it does not see.
 #pragma once
 
 #include <algorithm>
