@@ -15,10 +15,8 @@ use sgas::batch::{Batch, GraphBatch};
 use sgas::commands::bench::measure::peak_process_memory;
 use sgas::error::{Error, Result};
 use sgas::genotype::{SpaceName, zoo};
-use sgas::model::{self, ModelConfig, NetworkSpec, ResGcnConfig};
+use sgas::model::{self, ModelConfig, NetworkSpec};
 use sgas::ops::{Mode, State, graph};
-use sgas::space::image::ImageConfig;
-use sgas::space::point::PointConfig;
 use sgas::tensor::adjacency::{Adjacency, Link};
 use sgas::tensor::bridge::memory;
 use sgas::tensor::links::Links;
@@ -74,7 +72,7 @@ fn table() -> Result<()> {
     println!("{CHANNELS} channels, {} threads, median of {RUNS} passes\n", tch::get_num_threads());
     println!("| what | nodes | links | seconds | ns per link | bytes per link | peak of the process, MiB |");
     println!("|---|---|---|---|---|---|---|");
-    let primitives = SpaceName::Graph.primitives().iter().copied().filter(|name| *name != "none");
+    let primitives = SpaceName::GRAPH.primitives().iter().copied().filter(|name| *name != "none");
     for what in [LISTS].into_iter().chain(primitives).chain([NETWORK]) {
         for (nodes, links) in SIZES {
             let Row { seconds, bytes, peak } = in_a_process(what, nodes, links)?;
@@ -165,11 +163,9 @@ fn primitive(name: &str, nodes: usize, links: Links) -> Box<dyn FnMut()> {
 fn network(nodes: usize, links: Links) -> Result<Box<dyn FnMut()>> {
     let spec = NetworkSpec {
         model: ModelConfig { channels: CHANNELS, cells: 1 },
-        point: PointConfig::default(),
-        image: ImageConfig::default(),
-        resgcn: ResGcnConfig::default(),
         classes: CLASSES,
         in_channels: FEATURES,
+        ..NetworkSpec::default()
     };
     let model = model::derived(&zoo::find(CELL)?.genotype, &spec, 1, Device::Cpu);
     let batch = Batch::Graphs(GraphBatch {

@@ -41,6 +41,17 @@ pub struct GraphBatch {
     pub sizes: Vec<usize>,
 }
 
+/// What a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchKind {
+    /// Point clouds.
+    Points,
+    /// Images.
+    Images,
+    /// Graphs.
+    Graphs,
+}
+
 /// A batch of any task, as the loops see it.
 #[derive(Debug)]
 pub enum Batch {

@@ -1,4 +1,4 @@
-//! A cell: two preprocessed inputs, inner nodes that sum their edges, and a concatenation of states.
+//! A cell: preprocessed inputs, inner nodes that sum their edges, and a concatenation of states.
 //!
 //! One type serves the supernet, where an edge mixes all primitives, and the derived network, where it has one;
 //! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
@@ -6,12 +6,11 @@
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::fused::is_fused;
 use crate::tensor::mixture::{Mixture, NodeSum, Part, mix};
-use crate::topology::CELL_INPUTS;
 use tch::{Device, Kind, Tensor};
 
 /// What an edge computes.
 pub enum Content<C> {
-    /// All primitives, mixed; at index 0 stands `none`, which has no operation and contributes nothing.
+    /// All primitives, mixed; `none` has no operation and contributes nothing.
     Mixed(Vec<Option<Box<dyn Operation<C>>>>),
     /// The primitive it was fixed to.
     Fixed(Box<dyn Operation<C>>),
@@ -29,33 +28,42 @@ pub struct CellEdge<C> {
 
 /// A cell over the context `C`.
 pub struct Cell<C> {
-    preprocess: [Box<dyn Operation<C>>; CELL_INPUTS],
+    preprocess: Vec<Box<dyn Operation<C>>>,
     nodes: Vec<Vec<CellEdge<C>>>,
-    concat: Vec<usize>,
+    output: JoinedStates,
+}
+
+/// The states that form a cell's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedStates {
+    /// Which, in order.
+    pub states: Vec<usize>,
+    /// Whether those that a fixed edge reads put out zeros instead.
+    pub leaves_alone: bool,
 }
 
 impl<C> Cell<C> {
-    /// A cell of nodes with their edges, in order; `concat` lists the states that form its output.
+    /// A cell of what brings each input to its channels, and nodes with their edges, in order.
     pub fn new(
-        preprocess: [Box<dyn Operation<C>>; CELL_INPUTS],
+        preprocess: Vec<Box<dyn Operation<C>>>,
         nodes: Vec<Vec<CellEdge<C>>>,
-        concat: Vec<usize>,
+        output: JoinedStates,
     ) -> Self {
-        Self { preprocess, nodes, concat }
+        Self { preprocess, nodes, output }
     }
 
-    /// The output of the cell for the outputs of the two before it. `mixture` has the weights of all edges, those that
+    /// The output of the cell for the outputs of those before it. `mixture` has the weights of all edges, those that
     /// are not open included, where any is open; `masks` is what drop path leaves of every edge (see [`DropPath`]).
     pub fn forward(
         &self,
-        inputs: [&State<'_>; CELL_INPUTS],
+        inputs: &[&State<'_>],
         context: &C,
         mixture: Option<&Mixture>,
         masks: &mut DropPath,
         mode: Mode,
     ) -> Tensor {
-        let mut states: Vec<State> = Vec::with_capacity(CELL_INPUTS + self.nodes.len());
-        for (operation, input) in self.preprocess.iter().zip(inputs) {
+        let mut states: Vec<State> = Vec::with_capacity(inputs.len() + self.nodes.len());
+        for (operation, input) in self.preprocess.iter().zip(inputs.iter().copied()) {
             let features = operation.forward(input, context, mode);
             states.push(self.state(states.len(), features));
         }
@@ -69,8 +77,19 @@ impl<C> Cell<C> {
             first_edge += node.len();
             states.push(self.state(states.len(), sum));
         }
-        let outputs: Vec<&Tensor> = self.concat.iter().map(|&state| &states[state].features).collect();
+        let JoinedStates { states: joined, leaves_alone } = &self.output;
+        let output = |&state: &usize| {
+            let features = &states[state].features;
+            if *leaves_alone && self.is_read(state) { features.zeros_like() } else { features.shallow_clone() }
+        };
+        let outputs: Vec<Tensor> = joined.iter().map(output).collect();
         Tensor::cat(&outputs, 1)
+    }
+
+    /// Whether an edge that is decided reads this state.
+    fn is_read(&self, state: usize) -> bool {
+        let mut edges = self.nodes.iter().flatten();
+        edges.any(|edge| edge.source == state && matches!(edge.content, Content::Fixed(_)))
     }
 
     /// Its edges, pruned ones included.
@@ -94,12 +113,11 @@ impl<C> Cell<C> {
         State::expecting(features, shares, maps)
     }
 
-    /// Keeps one primitive of a mixed edge and drops the others.
+    /// Keeps one primitive of a mixed edge and drops the others; nothing is left of an edge that is fixed to `none`.
     pub fn fix(&mut self, edge: usize, primitive: usize) {
         let content = &mut self.edge_mut(edge).content;
         if let Content::Mixed(operations) = content {
-            let kept = operations.swap_remove(primitive);
-            *content = Content::Fixed(kept.expect("a decision never takes none"));
+            *content = operations.swap_remove(primitive).map_or(Content::Pruned, Content::Fixed);
         }
     }
 
@@ -158,7 +176,12 @@ fn by_edges<C>(
             }
         }
     });
-    outputs.reduce(|sum, output| sum + output).expect("a node keeps two edges")
+    outputs.reduce(|sum, output| sum + output).unwrap_or_else(|| nothing(states))
+}
+
+/// What a node gives whose edges carry nothing. Cells with such nodes keep the resolution of their inputs.
+fn nothing(states: &[State]) -> Tensor {
+    states[0].features.zeros_like()
 }
 
 /// The same of all edges at once, which takes fewer operators; the mixture comes with the number of the node.
@@ -183,6 +206,9 @@ fn at_once<C>(
                 sum.add_mixed(index, operations.len(), edge.parts(state, context, mode).into_iter());
             }
         }
+    }
+    if sum.is_empty() {
+        return nothing(states);
     }
     let (mixture, position) = mixture.map_or((None, 0), |(mixture, position)| (Some(mixture), position));
     sum.finish(mixture, position, |count, kind| masks.next(count, kind))

@@ -137,6 +137,9 @@ struct SearchArguments {
     /// Rank edges by importance and certainty (1), or by stability as well (2) [default: 1]
     #[arg(long, value_name = "1|2", help_heading = "Search options", allow_negative_numbers = true)]
     criterion: Option<i64>,
+    /// The space of the cell, where it is not the task's own
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    space: Option<String>,
     /// How edges are chosen [default: sgas]
     #[arg(long, help_heading = "Search options")]
     strategy: Option<Strategy>,
@@ -344,6 +347,7 @@ impl From<SearchArguments> for SearchOptions {
         Self {
             run: typed.run.into(),
             criterion: typed.criterion,
+            space: typed.space,
             strategy: typed.strategy.map(StrategyKind::from),
             order: typed.order,
             save: typed.save,

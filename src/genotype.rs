@@ -1,7 +1,7 @@
 //! A found cell as a file: which primitives, from which states, into which node (REFERENCE section 1).
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
-//! says what is wrong with it, `space` names the primitives of the three spaces, [`zoo`] holds the published
+//! says what is wrong with it, `space` knows the spaces by name, [`zoo`] holds the published
 //! cells. Nothing here knows what a primitive computes.
 
 mod json;
@@ -13,20 +13,19 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::decision::Choice;
+use crate::decision::{Choice, NONE};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
+use crate::topology::{CellKind, Topology};
 
-pub use space::SpaceName;
+pub use space::{SpaceDescription, SpaceName};
 
-/// How many states a searched cell concatenates: the last four.
-pub const CONCATENATED_STATES: usize = 4;
-
-/// One kind of cell: two edges into every node and the states that make its output.
+/// One kind of cell: the edges into every node and the states that make its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellGenotype {
-    /// Primitive and source state, two per node, node by node.
+    /// The shape, whose steps are this cell's.
+    pub topology: Topology,
+    /// Primitive and source state, as many per node as the shape keeps, node by node.
     pub edges: Vec<(String, usize)>,
     /// The states whose concatenation is the cell's output.
     pub concat: Vec<usize>,
@@ -48,27 +47,26 @@ pub struct Genotype {
     pub extra: Map<String, Value>,
 }
 
-/// The states that a searched cell of `nodes` nodes concatenates: 2..6 for images, 1..5 for points and graphs.
-pub fn searched_concat(nodes: usize) -> std::ops::Range<usize> {
-    let states = CELL_INPUTS + nodes;
-    states.saturating_sub(CONCATENATED_STATES)..states
-}
-
 impl CellGenotype {
-    /// The number of inner nodes.
-    pub fn nodes(&self) -> usize {
-        self.edges.len() / EDGES_PER_NODE
+    /// Node, primitive and source of every edge, in their order.
+    pub fn edges_with_nodes(&self) -> impl Iterator<Item = (usize, &str, usize)> {
+        let edges = self.topology.nodes_of_kept().zip(&self.edges);
+        edges.map(|(node, (primitive, source))| (node, primitive.as_str(), *source))
     }
 
     fn from_choices(space: SpaceName, choices: &[Choice]) -> Self {
+        let topology = space.topology();
+        assert_eq!(choices.len(), topology.decision_count(), "a reading has every edge of the cell");
+        let reads = |choice: &&Choice| !(topology.chooses_none() && choice.primitive == NONE);
+        let concat = topology.derived_output(choices.iter().filter(reads).map(|choice| choice.source));
         let name = |choice: &Choice| (space.primitives()[choice.primitive].to_owned(), choice.source);
-        let concat = searched_concat(choices.len() / EDGES_PER_NODE).collect();
-        Self { edges: choices.iter().map(name).collect(), concat }
+        Self { topology, edges: choices.iter().map(name).collect(), concat }
     }
 }
 
 impl Genotype {
-    /// What a search read off: two choices per node, node by node, by the space's index of primitives.
+    /// What a search read off: the choices of every node, node by node, by the space's index of primitives. Panics on
+    /// another number of choices than the space's cells have edges.
     pub fn from_choices(space: SpaceName, normal: &[Choice], reduce: Option<&[Choice]>) -> Self {
         Self {
             space,

@@ -74,9 +74,9 @@ impl Shape {
     /// The space of its cells; a ResGCN has none.
     pub fn space(&self) -> SpaceName {
         match self.samples {
-            Samples::Point { .. } => SpaceName::Point,
-            Samples::Image { .. } => SpaceName::Image,
-            Samples::Graph { .. } => SpaceName::Graph,
+            Samples::Point { .. } => SpaceName::POINT,
+            Samples::Image { .. } => SpaceName::IMAGE,
+            Samples::Graph { .. } => SpaceName::GRAPH,
             Samples::ResGcn { .. } => unreachable!("a ResGCN is not searched"),
         }
     }
@@ -104,6 +104,7 @@ impl Shape {
                 Samples::ResGcn { .. } => S3DIS_CHANNELS,
                 Samples::Point { .. } | Samples::Image { .. } => 3,
             },
+            per_point: false,
         }
     }
 }

@@ -26,21 +26,6 @@ impl NamedCell {
     pub fn network(&self) -> NetworkKind {
         NetworkKind::Cells(self.genotype.space)
     }
-
-    /// Refuses it for a task with another kind of network.
-    ///
-    /// # Errors
-    /// A cell of another space, or any where the task has none.
-    pub fn require(&self, network: NetworkKind) -> Result<()> {
-        match network {
-            NetworkKind::Cells(space) => self.genotype.require_space(space, &self.origin),
-            NetworkKind::ResGcn => {
-                let found = format!("a cell of the {} space", self.genotype.space);
-                Err(Error::invalid(&self.origin, "no cell: the network of this task is ResGCN", found)
-                    .with_hint("leave --genotype out, or name a task of the cell's space"))
-            }
-        }
-    }
 }
 
 /// Reads the cell that `typed` names. What exists as a file or folder is that; else it is a published name.

@@ -4,13 +4,12 @@ use super::run_folder::RunFolder;
 use super::{GlobalOptions, Verbosity};
 use crate::config::embedded;
 use crate::error::Result;
-use crate::genotype::{SpaceName, searched_concat};
+use crate::genotype::SpaceName;
 use crate::report::csv::MetricsTable;
 use crate::report::drawing::CellDrawings;
 use crate::report::log::EventLog;
 use crate::report::progress::{Progress, ProgressOptions};
 use crate::report::{Observer, Observers};
-use crate::topology::Topology;
 use tch::Device;
 
 /// What the observers need to know of a run.
@@ -44,8 +43,7 @@ pub fn of_run(folder: &RunFolder, watched: &Watched<'_>, global: &GlobalOptions)
         Box::new(MetricsTable::open(folder.path())?),
     ];
     if let Some(space) = watched.drawn {
-        let (topology, concat) = (Topology::new(space.steps()), searched_concat(space.steps()).collect());
-        observers.push(Box::new(CellDrawings::new(folder.path(), topology, space.primitives(), concat)));
+        observers.push(Box::new(CellDrawings::new(folder.path(), space)));
     }
     Ok(Observers(observers))
 }

@@ -86,6 +86,8 @@ pub struct SearchOptions {
     pub run: RunOptions,
     /// 1 or 2, as typed.
     pub criterion: Option<i64>,
+    /// The space, where it is not the task's own.
+    pub space: Option<String>,
     /// How edges are chosen.
     pub strategy: Option<StrategyKind>,
     /// Order of the alphas' gradient.

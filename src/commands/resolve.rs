@@ -52,6 +52,9 @@ impl SearchOptions {
         if let Some(criterion) = self.criterion {
             flags.push(Flag::new("--criterion", "decision.criterion", criterion));
         }
+        if let Some(space) = &self.space {
+            flags.push(Flag::new("--space", "space", space.as_str()));
+        }
         if let Some(strategy) = self.strategy {
             let name = toml::Value::try_from(strategy).expect("a strategy is written as its name");
             flags.push(Flag::new("--strategy", "search.strategy", name));

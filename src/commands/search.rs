@@ -15,7 +15,7 @@ use crate::report::{Event, Observer, drawing};
 use crate::search::strategy::strategy;
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, StrategyKind, state};
 use crate::task::Task;
-use crate::topology::{CellKind, Topology};
+use crate::topology::CellKind;
 use serde_json::json;
 use std::io::Write;
 use std::time::Instant;
@@ -79,7 +79,7 @@ fn search(
     begun: Instant,
 ) -> Result<Genotype> {
     let space = run.space();
-    let topology = Topology::new(space.steps());
+    let topology = space.topology();
     let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
     let spec = run.network(classes, channels);
     let random = run.search.strategy == StrategyKind::Random;

@@ -3,12 +3,13 @@
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, print, show_resgcn};
+use crate::batch::BatchKind;
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
 use crate::model::{self, Architecture, MultiplyAdds};
 use crate::report::drawing;
-use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
+use crate::topology::CellKind;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ const IMAGE_SIZES: [PublishedSize; 2] =
 /// The first of them with the classes of CIFAR-100.
 const CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100, 3)];
 
+/// A cell in the recipe for S3DIS.
+const S3DIS_SIZES: [PublishedSize; 1] = [size("s3dis", "s3dis", 13, 9)];
+
 /// The networks of the paper on PPI.
 const PPI_SIZES: [PublishedSize; 2] =
     [size("ppi_C512_5cells", "ppi", 121, 50), size("ppi_C64_5cells", "ppi-small", 121, 50)];
@@ -75,16 +79,17 @@ struct Counted {
 
 fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
     if let Some(task) = task {
-        cell.require(tasks::find(task)?.network)?;
+        tasks::find(task)?.require_space(cell.genotype.space, &format!("--task {task}"))?;
     }
-    let sizes: &[PublishedSize] = match (cell.genotype.space, task) {
-        (SpaceName::Point, Some("modelnet10")) => &MODELNET10_SIZES,
-        (SpaceName::Point, _) => &MODELNET40_SIZES,
-        (SpaceName::Image, Some("cifar10")) => &IMAGE_SIZES[..1],
-        (SpaceName::Image, Some("cifar100")) => &CIFAR100_SIZES,
-        (SpaceName::Image, Some("imagenet")) => &IMAGE_SIZES[1..],
-        (SpaceName::Image, _) => &IMAGE_SIZES,
-        (SpaceName::Graph, _) => &PPI_SIZES,
+    let sizes: &[PublishedSize] = match (cell.genotype.space.takes(), task) {
+        (BatchKind::Points, Some("modelnet10")) => &MODELNET10_SIZES,
+        (BatchKind::Points, Some("s3dis")) => &S3DIS_SIZES,
+        (BatchKind::Points, _) => &MODELNET40_SIZES,
+        (BatchKind::Images, Some("cifar10")) => &IMAGE_SIZES[..1],
+        (BatchKind::Images, Some("cifar100")) => &CIFAR100_SIZES,
+        (BatchKind::Images, Some("imagenet")) => &IMAGE_SIZES[1..],
+        (BatchKind::Images, _) => &IMAGE_SIZES,
+        (BatchKind::Graphs, _) => &PPI_SIZES,
     };
     sizes.iter().map(|size| count(&cell.genotype, size)).collect()
 }
@@ -94,11 +99,10 @@ fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let spec = run.network(size.classes, size.channels);
     let parameters =
         u64::try_from(model::parameter_count(&Architecture::Cell(genotype.clone()), &spec)).expect("counts fit");
-    let multiply_adds = match genotype.space {
-        SpaceName::Image => Some(model::multiply_adds(genotype, &spec, run.data.images.size as i64)?),
-        // Nobody published them, and our networks need fewer: they map points and nodes before gathering them.
-        SpaceName::Point | SpaceName::Graph => None,
-    };
+    // Nobody published those of points and graphs, and our networks need fewer: they map rows before gathering them.
+    let is_image = genotype.space == SpaceName::IMAGE;
+    let multiply_adds =
+        is_image.then(|| model::multiply_adds(genotype, &spec, run.data.images.size as i64)).transpose()?;
     Ok(Counted { name: size.name, parameters, multiply_adds })
 }
 
@@ -162,19 +166,12 @@ pub fn cells_text(genotype: &Genotype) -> String {
 
 fn cell_text(kind: CellKind, cell: &CellGenotype) -> String {
     let mut text = format!("\n{kind} cell\n");
-    for (index, (primitive, source)) in cell.edges.iter().enumerate() {
-        let node = index / EDGES_PER_NODE;
-        text += &format!("  {:<8} <- {:<8} {primitive}\n", state_name(CELL_INPUTS + node), state_name(*source));
+    let name = |state| cell.topology.state_name(state);
+    for (node, primitive, source) in cell.edges_with_nodes() {
+        text += &format!("  {:<8} <- {:<8} {primitive}\n", name(cell.topology.state_of(node)), name(source));
     }
-    let joined: Vec<String> = cell.concat.iter().map(|state| state_name(*state)).collect();
+    let joined: Vec<String> = cell.concat.iter().map(|state| name(*state)).collect();
     text + &format!("  output   <- {}\n\n", joined.join(", "))
-}
-
-fn state_name(state: usize) -> String {
-    match state.checked_sub(CELL_INPUTS) {
-        None => format!("input {state}"),
-        Some(node) => format!("node {node}"),
-    }
 }
 
 fn sizes_text(sizes: &[Counted]) -> String {

@@ -7,7 +7,7 @@ use super::run_folder::{About, RunFolder};
 use super::{
     AreaChoice, GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, folds, logging, percent, print,
 };
-use crate::config::{RunConfig, TrainRun, tasks};
+use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
 use crate::model::{self, Architecture, NetworkKind};
@@ -50,19 +50,18 @@ fn resolve(options: &TrainOptions) -> Result<(TrainRun, Architecture)> {
     if fallback.is_none() && task.is_none() && config.is_none() && !resume {
         return Err(which_cell());
     }
-    let run = options.resolve(fallback)?;
-    let architecture = match (cell, run.network_kind()) {
-        (Some(cell), network) => {
-            cell.require(network)?;
+    let mut run = options.resolve(fallback)?;
+    let architecture = match (cell, options.model) {
+        (Some(cell), _) => {
+            run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
             Architecture::Cell(cell.genotype)
         }
-        (None, NetworkKind::ResGcn) => Architecture::ResGcn,
-        (None, NetworkKind::Cells(_)) if options.model.is_some() => {
-            let found = format!("{}, whose network is made of cells", run.task);
-            return Err(Error::invalid("--model resgcn", "a task of labelled clouds, such as s3dis", found)
-                .with_hint("name the cell with --genotype instead of --model"));
+        (None, Some(ModelName::ResGcn)) => {
+            run.set_network(NetworkKind::ResGcn, "--model resgcn")?;
+            Architecture::ResGcn
         }
-        (None, NetworkKind::Cells(_)) => return Err(which_cell()),
+        (None, None) if run.network_kind() == NetworkKind::ResGcn => Architecture::ResGcn,
+        (None, None) => return Err(which_cell()),
     };
     Ok((run, architecture))
 }
@@ -78,7 +77,7 @@ fn named_cell(options: &TrainOptions) -> Result<Option<NamedCell>> {
     let resumed = options.run.out.as_ref().filter(|_| options.run.resume);
     if let Some(path) = resumed {
         let folder = RunFolder::begun(path, "train")?;
-        let has_cell = tasks::find(&folder.about()?.task)?.network != NetworkKind::ResGcn;
+        let has_cell = config::read::<TrainRun>(&folder.config())?.network_kind() != NetworkKind::ResGcn;
         return has_cell.then(|| cell::load(&folder.genotype().display().to_string())).transpose();
     }
     options.genotype.as_deref().map(cell::load).transpose()

@@ -5,9 +5,9 @@ use super::cell;
 use super::run_folder::{self, RunFolder};
 use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
-use crate::data::{SampleKind, Targets};
+use crate::data::{SampleKind, SetName, Targets};
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, SpaceName};
+use crate::genotype::Genotype;
 use crate::model::{self, Architecture, Model, NetworkKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ impl Trained {
         // Evaluation takes batches of any size; a configuration must have two samples at least, for batch norm.
         run.train.batch = options.batch.unwrap_or(run.train.batch);
         let about = folder.as_ref().map(RunFolder::about).transpose()?;
-        let targets = about.as_ref().map_or_else(|| usual_targets(&run.task, &architecture), |about| about.targets);
+        let targets = about.as_ref().map_or_else(|| usual_targets(&run.task), |about| about.targets);
         let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
         let tensors = Checkpoint::load(&weights)?.tensors;
         Ok(Self { run, weights, folder, classes, targets, trained_on, architecture, tensors, device })
@@ -85,10 +85,8 @@ impl Trained {
             Some(trained) if trained != channels => trained,
             _ => return Ok(()),
         };
-        let (place, what, hint) = match self.architecture.kind() {
-            NetworkKind::Cells(SpaceName::Graph) => {
-                ("features", "node", "give graphs whose nodes have the same features")
-            }
+        let (place, what, hint) = match self.kind() {
+            SampleKind::Graphs => ("features", "node", "give graphs whose nodes have the same features"),
             _ => ("data.features", "point", "give data.features as in training; a run has it in its config.toml"),
         };
         let expected = format!("the {trained} numbers per {what} that the network was trained on");
@@ -148,10 +146,10 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
         return Err(Error::usage("--weights needs --genotype: the cell that they belong to")
             .with_hint("or --task s3dis, for weights of a ResGCN"));
     }
-    let run = options.resolve(None, data)?;
+    let mut run = options.resolve(None, data)?;
     let architecture = match (cell, run.network_kind()) {
-        (Some(cell), network) => {
-            cell.require(network)?;
+        (Some(cell), _) => {
+            run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
             Architecture::Cell(cell.genotype)
         }
         (None, NetworkKind::ResGcn) => Architecture::ResGcn,
@@ -163,10 +161,10 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
 }
 
 /// Nothing says what loose weights were trained for: those of graphs tell labels of PPI, and classes of all else.
-fn usual_targets(task: &str, architecture: &Architecture) -> Targets {
-    match architecture.kind() {
-        NetworkKind::ResGcn => Targets::PointClasses,
-        NetworkKind::Cells(_) if task == "ppi" => Targets::Labels,
-        NetworkKind::Cells(_) => Targets::Classes,
+fn usual_targets(task: &str) -> Targets {
+    match tasks::find(task).map(|task| task.set) {
+        Ok(SetName::Ppi) => Targets::Labels,
+        Ok(set) if set.kind() == SampleKind::Scenes => Targets::PointClasses,
+        _ => Targets::Classes,
     }
 }

@@ -9,7 +9,7 @@ mod layers;
 pub mod tasks;
 mod value;
 
-use crate::data::DataConfig;
+use crate::data::{DataConfig, SampleKind};
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
@@ -32,6 +32,9 @@ use tasks::KnownTask;
 pub struct SearchRun {
     /// Name of the task.
     pub task: String,
+    /// The space that is searched; absent: the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceName>,
     /// Seed of everything random.
     pub seed: u64,
     /// Arithmetic of the forward and backward pass; `--amp` sets it.
@@ -60,6 +63,9 @@ pub struct SearchRun {
 pub struct TrainRun {
     /// Name of the task.
     pub task: String,
+    /// The kind of network: `resgcn`, or the space of a cell; absent: the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkKind>,
     /// Seed of everything random.
     pub seed: u64,
     /// Arithmetic of the forward and backward pass; `--amp` sets it.
@@ -83,9 +89,32 @@ pub struct TrainRun {
 impl SearchRun {
     /// The space that is searched; panics for a task that [`RunConfig::validate`] refuses.
     pub fn space(&self) -> SpaceName {
-        match self.network_kind() {
-            NetworkKind::Cells(space) => space,
-            NetworkKind::ResGcn => unreachable!("a resolved search has a task with cells"),
+        self.space.unwrap_or_else(|| tasks::find(&self.task).expect("a resolved run has a known task").space)
+    }
+}
+
+impl TrainRun {
+    /// Makes it a training of this kind of network.
+    ///
+    /// # Errors
+    /// A network that takes other data than the task reads, with `place` (a flag, a file) as its place.
+    pub fn set_network(&mut self, network: NetworkKind, place: &str) -> Result<()> {
+        require_network(tasks::find(&self.task)?, network, place)?;
+        let usual = tasks::find(&self.task)?.network;
+        self.network = (network != usual).then_some(network);
+        self.validate()
+    }
+}
+
+/// Refuses a network that takes other data than the task reads.
+fn require_network(task: KnownTask, network: NetworkKind, place: &str) -> Result<()> {
+    match network {
+        NetworkKind::Cells(space) => task.require_space(space, place),
+        NetworkKind::ResGcn if task.set.kind() == SampleKind::Scenes => Ok(()),
+        NetworkKind::ResGcn => {
+            let found = format!("{}, whose network is made of cells", task.name);
+            Err(Error::invalid(place, "a task of labelled clouds, such as s3dis", found)
+                .with_hint("name the cell with --genotype instead of --model"))
         }
     }
 }
@@ -94,6 +123,8 @@ impl SearchRun {
 pub struct Common<'a> {
     /// Name of the task.
     pub task: &'a str,
+    /// The kind of network, where it is not the task's own.
+    pub network: Option<NetworkKind>,
     /// Seed of everything random.
     pub seed: u64,
     /// `[data]`
@@ -111,6 +142,9 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// The command it belongs to: the folder of its embedded configurations.
     const COMMAND: &'static str;
 
+    /// The key that names another kind of network than the task's own.
+    const NETWORK_KEY: &'static str;
+
     /// What both kinds have.
     fn common(&self) -> Common<'_>;
 
@@ -125,14 +159,6 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         ResGcnConfig::default()
     }
 
-    /// Refuses a task that this kind of run is not for.
-    ///
-    /// # Errors
-    /// Such a task.
-    fn require_task(_task: KnownTask) -> Result<()> {
-        Ok(())
-    }
-
     /// Checks the sections that only this kind of run has.
     ///
     /// # Errors
@@ -144,15 +170,17 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let Common { task, data, model, point, image, .. } = self.common();
+        let Common { task, data, model, point, image, network, .. } = self.common();
         let known = tasks::find(task)?;
-        Self::require_task(known)?;
-        let KnownTask { network, set, .. } = known;
+        let set = known.set;
+        if let Some(network) = network {
+            require_network(known, network, Self::NETWORK_KEY)?;
+        }
         data.validate()?;
         model.validate()?;
         point.validate()?;
         image.validate()?;
-        if network == NetworkKind::Cells(SpaceName::Image) {
+        if self.network_kind() == NetworkKind::Cells(SpaceName::IMAGE) {
             image.check_side(data.images.size)?;
         }
         let smallest = set.kind().smallest_training_batch();
@@ -166,14 +194,21 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 
     /// The kind of the task's network; panics for a task that [`RunConfig::validate`] refuses.
     fn network_kind(&self) -> NetworkKind {
-        tasks::find(self.common().task).expect("a resolved run has a known task").network
+        let Common { task, network, .. } = self.common();
+        let task = tasks::find(task).expect("a resolved run has a known task");
+        network.unwrap_or_else(|| Self::usual_network(task))
     }
+
+    /// The kind of the task's network where none is named.
+    fn usual_network(task: KnownTask) -> NetworkKind;
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let Common { model, point, image, .. } = self.common();
+        let Common { model, point, image, task, .. } = self.common();
         let (model, point, image) = (model.clone(), point.clone(), image.clone());
-        NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels }
+        let task = tasks::find(task).expect("a resolved run has a known task");
+        let per_point = task.set.kind() == SampleKind::Scenes;
+        NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels, per_point }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
@@ -193,10 +228,11 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 
 impl RunConfig for SearchRun {
     const COMMAND: &'static str = "search";
+    const NETWORK_KEY: &'static str = "space";
 
     fn common(&self) -> Common<'_> {
         let Self { task, seed, data, model, point, image, .. } = self;
-        Common { task, seed: *seed, data, model, point, image }
+        Common { task, network: self.space.map(NetworkKind::Cells), seed: *seed, data, model, point, image }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -207,15 +243,8 @@ impl RunConfig for SearchRun {
         self.search.batch
     }
 
-    fn require_task(task: KnownTask) -> Result<()> {
-        match task.network {
-            NetworkKind::Cells(_) => Ok(()),
-            NetworkKind::ResGcn => {
-                let found = format!("'{}', whose network is ResGCN", task.name);
-                Err(Error::invalid("task", "a task with cells to search", found)
-                    .with_hint(format!("train it: sgas train --task {} --model resgcn", task.name)))
-            }
-        }
+    fn usual_network(task: KnownTask) -> NetworkKind {
+        NetworkKind::Cells(task.space)
     }
 
     fn validate_own(&self) -> Result<()> {
@@ -228,10 +257,15 @@ impl RunConfig for SearchRun {
 
 impl RunConfig for TrainRun {
     const COMMAND: &'static str = "train";
+    const NETWORK_KEY: &'static str = "network";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, seed, data, model, point, image, .. } = self;
-        Common { task, seed: *seed, data, model, point, image }
+        let Self { task, network, seed, data, model, point, image, .. } = self;
+        Common { task, network: *network, seed: *seed, data, model, point, image }
+    }
+
+    fn usual_network(task: KnownTask) -> NetworkKind {
+        task.network
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -345,7 +379,7 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
-            tasks::find(task).and_then(R::require_task).map_err(at_flag)?;
+            tasks::find(task).map_err(at_flag)?;
             embedded(task)
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))

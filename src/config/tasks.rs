@@ -11,31 +11,49 @@ use crate::nearest;
 pub struct KnownTask {
     /// What `--task` takes.
     pub name: &'static str,
-    /// What kind of network it trains.
+    /// The space that it searches where no other is named.
+    pub space: SpaceName,
+    /// What kind of network it trains where no cell is named.
     pub network: NetworkKind,
     /// The data that it reads.
     pub set: SetName,
 }
 
+impl KnownTask {
+    /// Refuses cells of a space whose networks take other data.
+    ///
+    /// # Errors
+    /// Such a space, with `place` (a key, a flag, a file) as its place.
+    pub fn require_space(&self, space: SpaceName, place: &str) -> Result<()> {
+        if space.takes() == self.set.kind().batch() {
+            return Ok(());
+        }
+        let (own, data) = (self.space, self.set.kind().plural());
+        Err(Error::invalid(place, format!("a cell of the {own} space"), format!("one of the {space} space")).with_hint(
+            format!("{} reads {data}; choose a cell of the {own} space, or a task of the {space} space", self.name),
+        ))
+    }
+}
+
 const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
-    KnownTask { name, network: NetworkKind::Cells(space), set }
+    KnownTask { name, space, network: NetworkKind::Cells(space), set }
 }
 
 const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
-    KnownTask { name, network: NetworkKind::ResGcn, set }
+    KnownTask { name, space: SpaceName::POINT, network: NetworkKind::ResGcn, set }
 }
 
 /// Every task, those of a kind of network together; of each the first is the one where none is named.
 pub const TASKS: [KnownTask; 12] = [
-    task("modelnet40", SpaceName::Point, SetName::ModelNet40),
-    task("modelnet10", SpaceName::Point, SetName::ModelNet10),
-    task("points", SpaceName::Point, SetName::Points),
-    task("cifar10", SpaceName::Image, SetName::Cifar10),
-    task("cifar100", SpaceName::Image, SetName::Cifar100),
-    task("imagenet", SpaceName::Image, SetName::ImageNet),
-    task("images", SpaceName::Image, SetName::Images),
-    task("ppi", SpaceName::Graph, SetName::Ppi),
-    task("graphs", SpaceName::Graph, SetName::Graphs),
+    task("modelnet40", SpaceName::POINT, SetName::ModelNet40),
+    task("modelnet10", SpaceName::POINT, SetName::ModelNet10),
+    task("points", SpaceName::POINT, SetName::Points),
+    task("cifar10", SpaceName::IMAGE, SetName::Cifar10),
+    task("cifar100", SpaceName::IMAGE, SetName::Cifar100),
+    task("imagenet", SpaceName::IMAGE, SetName::ImageNet),
+    task("images", SpaceName::IMAGE, SetName::Images),
+    task("ppi", SpaceName::GRAPH, SetName::Ppi),
+    task("graphs", SpaceName::GRAPH, SetName::Graphs),
     segmentation("s3dis", SetName::S3dis),
     segmentation("shapenetpart", SetName::ShapeNetPart),
     segmentation("segmentation", SetName::Segmentation),
@@ -52,9 +70,14 @@ pub fn find(name: &str) -> Result<KnownTask> {
     })
 }
 
-/// The task of the paper for networks of this kind.
+/// The task of the paper for networks of this kind; of a space that is not the paper's, one whose data it takes.
 pub fn of_network(network: NetworkKind) -> KnownTask {
-    TASKS.into_iter().find(|known| known.network == network).expect("every kind of network has a task")
+    let own = TASKS.into_iter().find(|known| known.network == network);
+    let fitting = |known: &KnownTask| match network {
+        NetworkKind::Cells(space) => known.set.kind().batch() == space.takes(),
+        NetworkKind::ResGcn => false,
+    };
+    own.or_else(|| TASKS.into_iter().find(fitting)).expect("every kind of network has a task")
 }
 
 /// The task of the user's own samples of this kind.

@@ -52,7 +52,7 @@ fn published_values_of_the_training() {
 fn published_values_of_the_search_on_images() {
     let run: SearchRun =
         resolve_with(&Sources { task: Some("cifar10"), ..Sources::default() }, variables(&[])).unwrap();
-    assert_eq!((run.seed, run.space(), run.model.cells, run.model.channels), (2, SpaceName::Image, 8, 16));
+    assert_eq!((run.seed, run.space(), run.model.cells, run.model.channels), (2, SpaceName::IMAGE, 8, 16));
     assert_eq!((run.search.batch, run.search.batch_growth, run.search.epochs), (64, 8, None));
     assert_eq!((run.decision.warmup, run.decision.interval, run.decision.history), (9, 5, 4));
     assert_eq!((run.weights.learning_rate, run.weights.minimum_learning_rate), (0.025, 0.001));
@@ -100,9 +100,32 @@ fn published_values_of_the_training_on_labelled_clouds() {
     assert_eq!((weights.learning_rate, weights.step_size, weights.gamma), (1e-3, 20, 0.5));
     assert_eq!((weights.weight_decay, weights.clip, run.data.points, run.data.scenes.area), (0.0, 0.0, 4096, 5));
     assert_eq!(run.minimum_points(), 16 * 27);
-    let error = resolve_with::<SearchRun>(&Sources { task: Some("s3dis"), ..Sources::default() }, variables(&[]));
-    let error = error.unwrap_err();
-    assert_eq!(error.hint(), Some("train it: sgas train --task s3dis --model resgcn"));
+}
+
+#[test]
+fn labelled_clouds_are_searched_in_the_point_space_and_trained_as_cells_where_one_is_named() {
+    let sources = Sources { task: Some("s3dis"), ..Sources::default() };
+    let search: SearchRun = resolve_with(&sources, variables(&[])).unwrap();
+    assert_eq!((search.space(), search.network(13, 9).per_point), (SpaceName::POINT, true));
+    let mut train: TrainRun = resolve_with(&sources, variables(&[])).unwrap();
+    train.set_network(NetworkKind::Cells(SpaceName::POINT), "cell.json").unwrap();
+    assert_eq!(train.minimum_points(), 9 * 4);
+    let mut again = Layers::default();
+    again.add_text("config.toml", &train.to_toml()).unwrap();
+    let again: TrainRun = again.read().unwrap();
+    assert_eq!(again.network_kind(), NetworkKind::Cells(SpaceName::POINT));
+    train.set_network(NetworkKind::ResGcn, "--model").unwrap();
+    assert!(!train.to_toml().contains("network ="), "the task's own is not written");
+}
+
+#[test]
+fn a_network_must_take_the_task_s_data() {
+    let set = |key: &str| [key.to_owned()];
+    let sources = |set| Sources { task: Some("cifar10"), set, ..Sources::default() };
+    let search = resolve_with::<SearchRun>(&sources(&set("space=\"graph\"")), variables(&[])).unwrap_err();
+    assert!(search.to_string().contains("expected a cell of the image space, found one of the graph space"));
+    let train = resolve_with::<TrainRun>(&sources(&set("network=\"resgcn\"")), variables(&[])).unwrap_err();
+    assert!(train.to_string().contains("expected a task of labelled clouds"), "{train}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{graphs, images, points, scenes};
+use crate::batch::BatchKind;
 use crate::error::{Error, Result};
 
 /// What a sample is.
@@ -32,6 +33,15 @@ impl SampleKind {
             Self::Pictures => "pictures",
             Self::Graphs => "graphs",
             Self::Scenes => "labelled clouds",
+        }
+    }
+
+    /// What batches of them hold.
+    pub fn batch(self) -> BatchKind {
+        match self {
+            Self::Shapes | Self::Scenes => BatchKind::Points,
+            Self::Pictures => BatchKind::Images,
+            Self::Graphs => BatchKind::Graphs,
         }
     }
 

@@ -10,7 +10,7 @@ use super::reading::EdgeState;
 use super::score::{Distributions, EdgeScore, distributions, score_edges};
 use super::{best_primitive, first_greatest};
 use crate::error::{Error, Result};
-use crate::topology::{CellKind, EDGES_PER_NODE, Edge, Topology};
+use crate::topology::{CellKind, Edge, Topology};
 
 /// One edge decided at the end of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,13 +21,13 @@ pub struct Decision {
     pub kind: CellKind,
     /// The edge that is fixed.
     pub edge: Edge,
-    /// The primitive that it is fixed to, never `none`.
+    /// The primitive that it is fixed to.
     pub primitive: usize,
     /// What won.
     pub score: EdgeScore,
     /// Index and score of the second best open edge; `None` when no other was open.
     pub runner_up: Option<(usize, f64)>,
-    /// Indices of the edges pruned because their node now has its two.
+    /// Indices of the edges pruned because their node now has what it keeps.
     pub pruned: Vec<usize>,
 }
 
@@ -40,10 +40,16 @@ pub struct Observation {
     pub decision: Option<Decision>,
 }
 
-/// The state of a search's decisions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The decisions of a search of cells of one shape.
+#[derive(Debug, Clone, PartialEq)]
 pub struct GreedyDecision {
     topology: Topology,
+    progress: Progress,
+}
+
+/// What a checkpoint must hold of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
     config: DecisionConfig,
     kinds: Vec<KindState>,
     deciding_epochs: usize,
@@ -68,7 +74,7 @@ impl GreedyDecision {
             history: VecDeque::with_capacity(config.history),
         };
         let kinds = kinds.iter().map(open).collect();
-        Self { topology, config, kinds, deciding_epochs: 0, last_deciding_epoch: None }
+        Self { topology, progress: Progress { config, kinds, deciding_epochs: 0, last_deciding_epoch: None } }
     }
 
     /// Takes the alphas (edges × primitives) of a kind at the end of `epoch`: scores every edge, decides where
@@ -79,16 +85,16 @@ impl GreedyDecision {
     /// For a kind that was not named in [`Self::new`].
     pub fn observe(&mut self, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<Observation> {
         check_table(self.topology, epoch, kind, alphas)?;
-        let current = distributions(alphas);
-        let due = self.config.is_due(epoch);
-        let (topology, criterion, capacity) = (self.topology, self.config.criterion, self.config.history);
+        let (topology, config) = (self.topology, &self.progress.config);
+        let current = distributions(topology, alphas);
+        let (due, criterion, capacity) = (config.is_due(epoch), config.criterion, config.history);
         let state = self.kind_mut(kind);
-        let scores = score_edges(alphas, &current, state.history.iter(), criterion);
+        let scores = score_edges(topology, alphas, &current, state.history.iter(), criterion);
         let decision = if due { state.decide(topology, epoch, alphas, &scores) } else { None };
         state.remember(current, capacity);
-        if decision.is_some() && self.last_deciding_epoch != Some(epoch) {
-            self.last_deciding_epoch = Some(epoch);
-            self.deciding_epochs += 1;
+        if decision.is_some() && self.progress.last_deciding_epoch != Some(epoch) {
+            self.progress.last_deciding_epoch = Some(epoch);
+            self.progress.deciding_epochs += 1;
         }
         Ok(Observation { scores, decision })
     }
@@ -98,17 +104,43 @@ impl GreedyDecision {
     /// # Panics
     /// For a kind that was not named in [`Self::new`].
     pub fn states(&self, kind: CellKind) -> &[EdgeState] {
-        let state = self.kinds.iter().find(|state| state.kind == kind);
+        let state = self.progress.kinds.iter().find(|state| state.kind == kind);
         &state.expect("the kinds of a search's cells are named when it begins").states
     }
 
     /// In how many epochs something was decided, however many kinds took part: what the batch grows by.
     pub fn deciding_epochs(&self) -> usize {
-        self.deciding_epochs
+        self.progress.deciding_epochs
+    }
+
+    /// What [`Self::resume`] goes on from.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Goes on from what [`Self::progress`] gave.
+    ///
+    /// # Errors
+    /// Decisions about cells of another shape.
+    pub fn resume(&mut self, progress: Progress) -> Result<()> {
+        let shape = |progress: &Progress| -> Vec<(CellKind, usize)> {
+            progress.kinds.iter().map(|state| (state.kind, state.states.len())).collect()
+        };
+        let (expected, found) = (shape(&self.progress), shape(&progress));
+        if expected != found {
+            let words = |cells: Vec<(CellKind, usize)>| {
+                let words: Vec<String> = cells.iter().map(|(kind, edges)| format!("{edges} edges ({kind})")).collect();
+                words.join(" and ")
+            };
+            return Err(Error::invalid("decisions", words(expected), words(found))
+                .with_hint("this is the checkpoint of a search in another space"));
+        }
+        self.progress = progress;
+        Ok(())
     }
 
     fn kind_mut(&mut self, kind: CellKind) -> &mut KindState {
-        let state = self.kinds.iter_mut().find(|state| state.kind == kind);
+        let state = self.progress.kinds.iter_mut().find(|state| state.kind == kind);
         state.expect("the kinds of a search's cells are named when it begins")
     }
 }
@@ -123,7 +155,7 @@ impl KindState {
         scores: &[EdgeScore],
     ) -> Option<Decision> {
         let (index, _) = self.best_open(scores)?;
-        let (edge, primitive) = (topology.edge(index), best_primitive(&alphas[index]));
+        let (edge, primitive) = (topology.edge(index), best_primitive(topology, &alphas[index]));
         self.states[index] = EdgeState::Fixed(primitive);
         let runner_up = self.best_open(scores);
         let pruned = self.prune(topology, edge.node);
@@ -135,11 +167,11 @@ impl KindState {
         first_greatest(scores.iter().map(|score| score.score).enumerate().filter(open))
     }
 
-    /// Once two edges of `node` are fixed, its others go; gives their indices.
+    /// Once as many edges of `node` are fixed as it keeps, its others go; gives their indices.
     fn prune(&mut self, topology: Topology, node: usize) -> Vec<usize> {
         let edges = topology.edges_into(node);
         let fixed = self.states[edges.clone()].iter().filter(|state| matches!(state, EdgeState::Fixed(_))).count();
-        if fixed < EDGES_PER_NODE {
+        if fixed < topology.kept(node) {
             return Vec::new();
         }
         let open: Vec<usize> = edges.filter(|&edge| self.states[edge] == EdgeState::Open).collect();
@@ -160,10 +192,11 @@ impl KindState {
 /// Refuses a table that has not one row per edge, rows of different lengths, or values that are not finite.
 fn check_table(topology: Topology, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<()> {
     let primitives = alphas.first().map_or(0, Vec::len);
-    // Without two primitives besides `none` there is nothing to be certain about.
-    if alphas.len() != topology.edge_count() || primitives < 3 || alphas.iter().any(|row| row.len() != primitives) {
+    // Without two primitives to choose from there is nothing to be certain about.
+    let fewest = topology.first_choosable() + 2;
+    if alphas.len() != topology.edge_count() || primitives < fewest || alphas.iter().any(|row| row.len() != primitives) {
         return Err(Error::run(format!(
-            "epoch {epoch}: the alphas of the {kind} cell must be {} rows of equal length, 3 or more; there are {} rows",
+            "epoch {epoch}: the alphas of the {kind} cell must be {} rows of equal length, {fewest} or more; there are {} rows",
             topology.edge_count(),
             alphas.len(),
         )));

@@ -2,19 +2,22 @@
 //!
 //! Plain arithmetic on a table of alphas (edges × primitives, `f64`), without tensors: `score` holds the
 //! three measures of an edge and their product, `greedy` the decisions of a whole search, `reading` the
-//! ways to read a cell off a table at any time. Primitive 0 is `none` in every table.
+//! ways to read a cell off a table at any time. What may be chosen says the shape of the cell: where it has `none`,
+//! that is primitive 0 of every table.
 
 mod config;
 mod greedy;
 mod reading;
 mod score;
 
+use crate::topology::Topology;
+
 pub use config::{Criterion, DecisionConfig, grown_batch};
-pub use greedy::{Decision, GreedyDecision, Observation};
+pub use greedy::{Decision, GreedyDecision, Observation, Progress};
 pub use reading::{Choice, EdgeState, read_off, read_off_best_primitive};
 pub use score::{EdgeScore, softmax};
 
-/// The index of `none` in every table of alphas: the primitive that an edge is never fixed to.
+/// The index of `none` in tables of alphas, where a space has it.
 pub const NONE: usize = 0;
 
 /// The place of the greatest value; the first of equals, so that a search is repeatable.
@@ -23,8 +26,8 @@ fn first_greatest(values: impl IntoIterator<Item = (usize, f64)>) -> Option<(usi
     values.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
-/// The best primitive of an edge but `none`.
-fn best_primitive(alphas: &[f64]) -> usize {
-    let candidates = alphas.iter().copied().enumerate().filter(|&(primitive, _)| primitive != NONE);
-    first_greatest(candidates).expect("a table has a primitive besides none").0
+/// The best primitive that an edge of cells of this shape may be decided for.
+pub fn best_primitive(topology: Topology, alphas: &[f64]) -> usize {
+    let candidates = alphas.iter().copied().enumerate().skip(topology.first_choosable());
+    first_greatest(candidates).expect("a table has a primitive to choose").0
 }

@@ -1,10 +1,11 @@
-//! Reading a cell off a table of alphas: two edges into every node, each with one primitive but `none`.
+//! Reading a cell off a table of alphas: as many edges into every node as the shape says, each with one primitive that
+//! may be chosen.
 
 use serde::{Deserialize, Serialize};
 
+use super::best_primitive;
 use super::score::{importance, softmax};
-use super::{NONE, best_primitive};
-use crate::topology::{EDGES_PER_NODE, Edge, Topology};
+use crate::topology::{Edge, Topology};
 
 /// What a search has decided about an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +13,9 @@ use crate::topology::{EDGES_PER_NODE, Edge, Topology};
 pub enum EdgeState {
     /// Carries the mixture of all primitives.
     Open,
-    /// Carries this primitive alone, never `none`.
+    /// Carries this primitive alone.
     Fixed(usize),
-    /// Carries nothing: its node has its two edges.
+    /// Carries nothing: its node has its edges.
     Pruned,
 }
 
@@ -28,16 +29,16 @@ pub struct Choice {
 }
 
 /// The cell as it stands, at any epoch: fixed edges as they are, then per node the open edges of the greatest
-/// importance until it has two, each with its best primitive. Node by node in ascending order of sources.
+/// importance until it has what it keeps, each with its best primitive. Node by node in ascending order of sources.
 pub fn read_off(topology: Topology, alphas: &[Vec<f64>], states: &[EdgeState]) -> Vec<Choice> {
     let rank = |edge: &Edge| match states[edge.index] {
         EdgeState::Fixed(_) => f64::INFINITY,
-        EdgeState::Open => importance(&alphas[edge.index]),
+        EdgeState::Open => importance(topology, &alphas[edge.index]),
         EdgeState::Pruned => f64::NEG_INFINITY,
     };
     let primitive = |edge: &Edge| match states[edge.index] {
         EdgeState::Fixed(primitive) => primitive,
-        EdgeState::Open | EdgeState::Pruned => best_primitive(&alphas[edge.index]),
+        EdgeState::Open | EdgeState::Pruned => best_primitive(topology, &alphas[edge.index]),
     };
     let mut choices = Vec::with_capacity(topology.decision_count());
     for mut edges in strongest_edges(topology, rank) {
@@ -47,20 +48,20 @@ pub fn read_off(topology: Topology, alphas: &[Vec<f64>], states: &[EdgeState]) -
     choices
 }
 
-/// The reading of DARTS and of the paper's random cells: per node the two edges with the greatest single share
-/// that is not `none`'s, the stronger first, as those cells are published.
+/// The reading of DARTS and of the paper's random cells: per node the edges with the greatest single share of a
+/// primitive that may be chosen, the stronger first, as those cells are published.
 pub fn read_off_best_primitive(topology: Topology, alphas: &[Vec<f64>]) -> Vec<Choice> {
-    let share = |edge: &Edge| softmax(&alphas[edge.index])[NONE + 1..].iter().copied().fold(0.0, f64::max);
-    let choice = |edge: Edge| Choice { primitive: best_primitive(&alphas[edge.index]), source: edge.source };
+    let share = |edge: &Edge| softmax(&alphas[edge.index])[topology.first_choosable()..].iter().copied().fold(0.0, f64::max);
+    let choice = |edge: Edge| Choice { primitive: best_primitive(topology, &alphas[edge.index]), source: edge.source };
     strongest_edges(topology, share).flatten().map(choice).collect()
 }
 
-/// Per node its two edges of the greatest rank, the greater first, the earlier source first among equals.
+/// Per node its edges of the greatest rank, the greater first, the earlier source first among equals.
 fn strongest_edges(topology: Topology, rank: impl Fn(&Edge) -> f64) -> impl Iterator<Item = Vec<Edge>> {
     (0..topology.steps()).map(move |node| {
         let mut edges: Vec<Edge> = topology.edges().filter(|edge| edge.node == node).collect();
         edges.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
-        edges.truncate(EDGES_PER_NODE);
+        edges.truncate(topology.kept(node));
         edges
     })
 }
@@ -68,6 +69,8 @@ fn strongest_edges(topology: Topology, rank: impl Fn(&Edge) -> f64) -> impl Iter
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::NONE;
+    use crate::topology::{Keeps, NoneRule};
     use proptest::prelude::*;
 
     fn choice(primitive: usize, source: usize) -> Choice {
@@ -96,6 +99,15 @@ mod tests {
         let alphas = vec![vec![0.0, 1.0, 1.0], vec![0.0, -3.0, 1.4]];
         assert_eq!(read_off(topology, &alphas, &[EdgeState::Open; 2]), [choice(1, 0), choice(2, 1)]);
         assert_eq!(read_off_best_primitive(topology, &alphas), [choice(2, 1), choice(1, 0)]);
+    }
+
+    #[test]
+    fn where_none_may_be_chosen_it_is_read_like_any_other() {
+        let topology = Topology::new(2).keeping(Keeps::Edges(1)).with_none(NoneRule::Choosable);
+        let alphas = vec![vec![3.0, 0.0], vec![0.0, 2.0], vec![0.0, 0.1], vec![0.2, 0.0], vec![0.5, 0.0]];
+        assert_eq!(read_off_best_primitive(topology, &alphas), [choice(NONE, 0), choice(NONE, 2)]);
+        let states = [EdgeState::Pruned, EdgeState::Fixed(1), EdgeState::Open, EdgeState::Open, EdgeState::Open];
+        assert_eq!(read_off(topology, &alphas, &states), [choice(1, 1), choice(1, 0)], "all are equally important");
     }
 
     proptest! {

@@ -5,22 +5,24 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Criterion;
+use crate::topology::Topology;
 
 /// The measures of one edge and their product.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EdgeScore {
-    /// The share of all primitives but `none`, 0 to 1.
+    /// The share of all primitives that may be chosen, 0 to 1: what `none` leaves, or 1 where `none` is one of them.
     pub importance: f64,
     /// 1 minus the normalised entropy over those primitives, 0 to 1.
     pub certainty: f64,
     /// How much the distribution over them overlaps with the past epochs', 0 to 1; 0 without a past.
     /// Criterion 1 leaves it out of the score.
     pub stability: f64,
-    /// The product of the measures of the criterion, each stretched to 0..1 over all edges.
+    /// The product of the measures of the criterion, each stretched to 0..1 over all edges. Where `none` may be chosen,
+    /// importance is the same for all edges and no factor.
     pub score: f64,
 }
 
-/// The distribution over primitives without `none`, an edge a row.
+/// The distribution over the primitives that may be chosen, an edge a row.
 pub(super) type Distributions = Vec<Vec<f64>>;
 
 /// exp(value) over the sum of all, safe from overflow; finite values give finite shares.
@@ -31,31 +33,36 @@ pub fn softmax(values: &[f64]) -> Vec<f64> {
     exponentials.into_iter().map(|exponential| exponential / sum).collect()
 }
 
-/// The sum of the shares of all primitives but `none`.
-pub(super) fn importance(alphas: &[f64]) -> f64 {
-    softmax(alphas)[1..].iter().sum()
+/// The sum of the shares of all primitives that may be chosen: 1 where that is all of them.
+pub(super) fn importance(topology: Topology, alphas: &[f64]) -> f64 {
+    match topology.first_choosable() {
+        0 => 1.0,
+        first => softmax(alphas)[first..].iter().sum(),
+    }
 }
 
-/// The distributions over primitives without `none`. The softmax of the alphas without `none`'s is the
+/// The distributions over the primitives that may be chosen. The softmax of the alphas without `none`'s is the
 /// same as their shares divided by the importance, and stays a distribution where the importance is 0.
-pub(super) fn distributions(alphas: &[Vec<f64>]) -> Distributions {
-    alphas.iter().map(|row| softmax(&row[1..])).collect()
+pub(super) fn distributions(topology: Topology, alphas: &[Vec<f64>]) -> Distributions {
+    alphas.iter().map(|row| softmax(&row[topology.first_choosable()..])).collect()
 }
 
 /// Scores all edges of a kind of cell; `history` holds the distributions of the epochs before this one.
 pub(super) fn score_edges<'a>(
+    topology: Topology,
     alphas: &[Vec<f64>],
     current: &Distributions,
     history: impl ExactSizeIterator<Item = &'a Distributions> + Clone,
     criterion: Criterion,
 ) -> Vec<EdgeScore> {
-    let importance: Vec<f64> = alphas.iter().map(|row| importance(row)).collect();
+    let importance: Vec<f64> = alphas.iter().map(|row| importance(topology, row)).collect();
     let certainty: Vec<f64> = current.iter().map(|row| certainty(row)).collect();
     let stability: Vec<f64> = (0..current.len()).map(|edge| stability(edge, current, history.clone())).collect();
     let stretched = [stretch(&importance), stretch(&certainty), stretch(&stability)];
+    let first = usize::from(topology.first_choosable() == 0);
     let measures = match criterion {
-        Criterion::One => &stretched[..2],
-        Criterion::Two => &stretched[..],
+        Criterion::One => &stretched[first..2],
+        Criterion::Two => &stretched[first..],
     };
     (0..current.len())
         .map(|edge| EdgeScore {
@@ -98,6 +105,9 @@ fn stretch(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::NoneRule;
+
+    const PUBLISHED: Topology = Topology::new(1);
 
     fn close(a: f64, b: f64) -> bool {
         (a - b).abs() < 1e-12
@@ -119,8 +129,8 @@ mod tests {
 
     #[test]
     fn importance_is_what_none_leaves() {
-        assert!(close(importance(&[0.0; 4]), 0.75));
-        assert_eq!(importance(&[1e300, 0.0, 0.0]), 0.0);
+        assert!(close(importance(PUBLISHED, &[0.0; 4]), 0.75));
+        assert_eq!(importance(PUBLISHED, &[1e300, 0.0, 0.0]), 0.0);
     }
 
     #[test]
@@ -140,12 +150,23 @@ mod tests {
     #[test]
     fn only_criterion_two_counts_stability() {
         let alphas = vec![vec![0.0, 2.0, 0.0], vec![-1.0, 1.0, 0.5], vec![1.0, 0.1, 0.0]];
-        let current = distributions(&alphas);
-        let history = [distributions(&[vec![0.0, 0.0, 2.0], vec![0.0, 1.0, 0.5], vec![0.0, 0.3, 0.0]])];
-        let one = score_edges(&alphas, &current, history.iter(), Criterion::One);
-        let two = score_edges(&alphas, &current, history.iter(), Criterion::Two);
+        let current = distributions(PUBLISHED, &alphas);
+        let history = [distributions(PUBLISHED, &[vec![0.0, 0.0, 2.0], vec![0.0, 1.0, 0.5], vec![0.0, 0.3, 0.0]])];
+        let one = score_edges(PUBLISHED, &alphas, &current, history.iter(), Criterion::One);
+        let two = score_edges(PUBLISHED, &alphas, &current, history.iter(), Criterion::Two);
         assert!(one[0].score > 0.0);
         assert_eq!(two[0].score, 0.0, "the least stable edge");
         assert_eq!(one[0].stability, two[0].stability);
+    }
+
+    #[test]
+    fn where_none_may_be_chosen_certainty_alone_decides_and_counts_it() {
+        let free = Topology::new(1).with_none(NoneRule::Choosable);
+        let alphas = vec![vec![5.0, 0.0, 0.0], vec![0.0, 1.0, 0.0]];
+        let current = distributions(free, &alphas);
+        assert_eq!(current[0].len(), 3);
+        let scores = score_edges(free, &alphas, &current, [].iter(), Criterion::One);
+        assert_eq!((scores[0].importance, scores[1].importance), (1.0, 1.0));
+        assert_eq!((scores[0].score, scores[1].score), (1.0, 0.0), "the edge that is sure of none comes first");
     }
 }

@@ -1,16 +1,16 @@
 //! Genotypes as text: `{"space": "point", "normal": [["edge_conv", 0], ...], "normal_concat": [1, 2, 3, 4], ...}`.
 //!
-//! Whatever is wrong is an error that names the key and, within a cell, the node. A valid cell has two edges from
-//! earlier states into every node, primitives that its space knows, and a concatenation of states that exist;
+//! Whatever is wrong is an error that names the key and, within a cell, the node. A valid cell has as many
+//! edges into every node as its space keeps, from earlier states, primitives that its space knows, and a concatenation of states that exist;
 //! nothing more is asked, because published cells of other methods are free in the rest.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{CellGenotype, Genotype, SpaceName, searched_concat};
+use super::{CellGenotype, Genotype, SpaceName};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
-use crate::topology::{CELL_INPUTS, CellKind, EDGES_PER_NODE};
+use crate::topology::{CellKind, Topology};
 
 /// How an edge is written, for messages.
 const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]";
@@ -27,7 +27,7 @@ impl Genotype {
         let object = Map::from(self.clone());
         let line = |(key, value): (&String, &Value)| {
             let is_cell = [CellKind::Normal, CellKind::Reduce].iter().any(|kind| kind.name() == key);
-            let text = if is_cell { node_lines(value) } else { value_text(value) };
+            let text = if is_cell { node_lines(self.space, value) } else { value_text(value) };
             format!("  {}: {text}", Value::from(key.as_str()))
         };
         format!("{{\n{}\n}}\n", object.iter().map(line).collect::<Vec<_>>().join(",\n"))
@@ -35,13 +35,13 @@ impl Genotype {
 
     /// Takes the known keys out of `object`; the rest is kept.
     pub(super) fn from_object(mut object: Map<String, Value>, origin: &str) -> Result<Self> {
-        let space: SpaceName = take(&mut object, "space", "image, point or graph", origin)?;
+        let space: SpaceName = take(&mut object, "space", &SpaceName::names_in_words(), origin)?;
         let normal = take_cell(&mut object, space, CellKind::Normal, origin)?;
         let has_reduce = object.contains_key("reduce") || object.contains_key("reduce_concat");
-        let reduce = match (space, has_reduce) {
-            (SpaceName::Image, _) => Some(take_cell(&mut object, space, CellKind::Reduce, origin)?),
-            (SpaceName::Point | SpaceName::Graph, false) => None,
-            (SpaceName::Point | SpaceName::Graph, true) => return Err(surplus_reduce(space, origin)),
+        let reduce = match (space.kinds().contains(&CellKind::Reduce), has_reduce) {
+            (true, _) => Some(take_cell(&mut object, space, CellKind::Reduce, origin)?),
+            (false, false) => None,
+            (false, true) => return Err(surplus_reduce(space, origin)),
         };
         let task = match object.contains_key("task") {
             true => take::<Option<String>>(&mut object, "task", "the name of a task", origin)?,
@@ -86,9 +86,12 @@ fn concat_key(kind: CellKind) -> String {
 }
 
 /// The edges of a cell, a line per node.
-fn node_lines(edges: &Value) -> String {
+fn node_lines(space: SpaceName, edges: &Value) -> String {
     let edges: Vec<String> = edges.as_array().into_iter().flatten().map(value_text).collect();
-    let lines: Vec<String> = edges.chunks(EDGES_PER_NODE).map(|node| format!("    {}", node.join(", "))).collect();
+    let shape = space.topology().of_edges(edges.len()).unwrap_or_else(|| space.topology());
+    let nodes: Vec<(usize, String)> = shape.nodes_of_kept().zip(edges).collect();
+    let line = |node: &[(usize, String)]| node.iter().map(|(_, edge)| edge.as_str()).collect::<Vec<_>>().join(", ");
+    let lines: Vec<String> = nodes.chunk_by(|a, b| a.0 == b.0).map(|node| format!("    {}", line(node))).collect();
     format!("[\n{}\n  ]", lines.join(",\n"))
 }
 
@@ -136,20 +139,32 @@ fn shortened(text: &str) -> String {
 fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, origin: &str) -> Result<CellGenotype> {
     let place = format!("{origin}: {kind}");
     let values: Vec<Value> = take(object, kind.name(), EDGES_EXPECTED, origin)?;
-    if values.is_empty() || !values.len().is_multiple_of(EDGES_PER_NODE) {
-        return Err(Error::invalid(place, "two edges for every node", format!("{} edges", values.len())));
-    }
-    let edge = |(index, value): (usize, Value)| check_edge(space, &place, index, value);
-    let edges: Vec<(String, usize)> = values.into_iter().enumerate().map(edge).collect::<Result<_>>()?;
-    let concat = take_concat(object, kind, edges.len() / EDGES_PER_NODE, origin)?;
-    Ok(CellGenotype { edges, concat })
+    let shape = space.topology();
+    let topology = shape.of_edges(values.len()).ok_or_else(|| {
+        Error::invalid(&place, shape.kept_in_words(), format!("{} edges", values.len()))
+    })?;
+    let edges: Vec<(String, usize)> = topology
+        .nodes_of_kept()
+        .zip(values)
+        .enumerate()
+        .map(|(index, (node, value))| check_edge(space, topology, &format!("{place}[{index}] (node {node})"), node, value))
+        .collect::<Result<_>>()?;
+    let concat = take_concat(object, kind, topology, &edges, origin)?;
+    Ok(CellGenotype { topology, edges, concat })
 }
 
-fn take_concat(object: &mut Map<String, Value>, kind: CellKind, nodes: usize, origin: &str) -> Result<Vec<usize>> {
+fn take_concat(
+    object: &mut Map<String, Value>,
+    kind: CellKind,
+    topology: Topology,
+    edges: &[(String, usize)],
+    origin: &str,
+) -> Result<Vec<usize>> {
     let key = concat_key(kind);
-    let states = CELL_INPUTS + nodes;
+    let (states, nodes) = (topology.states(), topology.steps());
     let expected = format!("a list of states from 0 to {}", states - 1);
-    let searched: Vec<usize> = searched_concat(nodes).collect();
+    let read = edges.iter().filter(|(primitive, _)| primitive != "none").map(|(_, source)| *source);
+    let searched = topology.derived_output(read);
     let hint = || format!("a searched cell of {nodes} nodes has \"{key}\": {searched:?}");
     let concat: Vec<usize> = take(object, &key, &expected, origin).map_err(|error| error.with_hint(hint()))?;
     let place = format!("{origin}: {key}");
@@ -161,30 +176,44 @@ fn take_concat(object: &mut Map<String, Value>, kind: CellKind, nodes: usize, or
 }
 
 /// Checks one edge of a cell: its form, its primitive, its source.
-fn check_edge(space: SpaceName, cell: &str, index: usize, value: Value) -> Result<(String, usize)> {
-    let node = index / EDGES_PER_NODE;
-    let place = format!("{cell}[{index}] (node {node})");
+fn check_edge(
+    space: SpaceName,
+    topology: Topology,
+    place: &str,
+    node: usize,
+    value: Value,
+) -> Result<(String, usize)> {
     let found = shortened(&value.to_string());
     let (primitive, source): (String, usize) = serde_json::from_value(value)
-        .map_err(|_| Error::invalid(&place, "a primitive and a source state such as [\"skip_connect\", 0]", found))?;
+        .map_err(|_| Error::invalid(place, "a primitive and a source state such as [\"skip_connect\", 0]", found))?;
     if !space.derived_primitives().any(|known| known == primitive) {
         return Err(unknown_primitive(space, place, &primitive));
     }
-    let earlier = CELL_INPUTS + node;
-    if source >= earlier {
-        return Err(Error::invalid(place, format!("a source from 0 to {}", earlier - 1), format!("state {source}"))
-            .with_hint("a node reads the cell's inputs (0 and 1) and the nodes before it (2, 3, ...)"));
+    let sources = topology.sources(node);
+    if !sources.contains(&source) {
+        let is_range = sources.iter().copied().eq(0..sources.len());
+        let expected = if is_range {
+            format!("a source from 0 to {}", sources.len() - 1)
+        } else {
+            format!("a source out of {sources:?}")
+        };
+        let hint = match topology.inputs() {
+            1 => "a node reads the cell's input (0) and the nodes before it (1, 2, ...)".to_owned(),
+            2 => "a node reads the cell's inputs (0 and 1) and the nodes before it (2, 3, ...)".to_owned(),
+            n => format!("a node reads the cell's inputs (0 to {}) and the nodes before it ({n}, ...)", n - 1),
+        };
+        return Err(Error::invalid(place, expected, format!("state {source}")).with_hint(hint));
     }
     Ok((primitive, source))
 }
 
-fn unknown_primitive(space: SpaceName, place: String, primitive: &str) -> Error {
+fn unknown_primitive(space: SpaceName, place: &str, primitive: &str) -> Error {
     let error = Error::invalid(place, format!("a primitive of the {space} space"), format!("{primitive:?}"));
     if space.primitives().contains(&primitive) {
         return error.with_hint("a derived cell leaves an edge out instead of fixing it to none");
     }
     if let Some(other) =
-        SpaceName::ALL.into_iter().find(|other| other.derived_primitives().any(|name| name == primitive))
+        SpaceName::all().into_iter().find(|other| other.derived_primitives().any(|name| name == primitive))
     {
         return error.with_hint(format!("{primitive} belongs to the {other} space; is \"space\" right?"));
     }

@@ -1,88 +1,163 @@
-//! The three search spaces by name: their primitives in the order of the alpha tables, and their cells' shape.
+//! Search spaces by name: their primitives in the order of the alpha tables, and the shape of their cells.
+//!
+//! The three spaces of this program stand here. Others are made known by [`SpaceName::register`].
 
-use serde::{Deserialize, Serialize};
+use std::sync::{PoisonError, RwLock};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::batch::BatchKind;
 use crate::error::{Error, Result};
-use crate::topology::CellKind;
+use crate::ops::{graph, image, names, point};
+use crate::topology::{CellKind, Topology};
 
-/// A search space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpaceName {
-    /// Convolutions and pools on images.
-    #[serde(alias = "cnn", alias = "cifar", alias = "imagenet")]
-    Image,
-    /// Operators on the neighbourhoods of points in a cloud.
-    #[serde(alias = "modelnet")]
-    Point,
-    /// Operators on the nodes of given graphs.
-    #[serde(alias = "ppi")]
-    Graph,
+/// What genotypes, decisions and drawings need to know of a space.
+#[derive(Debug)]
+pub struct SpaceDescription {
+    /// The name in files and on the command line.
+    pub name: &'static str,
+    /// Other names that files may hold, such as those of the published code.
+    pub aliases: &'static [&'static str],
+    /// What its networks take.
+    pub takes: BatchKind,
+    /// The primitives that a search mixes, in the order of the alpha tables.
+    pub primitives: &'static [&'static str],
+    /// Primitives that only retraining knows, for the cells of other methods.
+    pub retrained: &'static [&'static str],
+    /// The shape of a searched cell.
+    pub topology: Topology,
+    /// The kinds of cell that a search decides.
+    pub kinds: &'static [CellKind],
 }
 
-const IMAGE_PRIMITIVES: [&str; 8] = [
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-];
+/// A search space.
+#[derive(Clone, Copy)]
+pub struct SpaceName(&'static SpaceDescription);
 
-/// Points and graphs share the names; what they compute differs.
-const NEIGHBOUR_PRIMITIVES: [&str; 10] =
-    ["none", "skip_connect", "conv_1x1", "edge_conv", "mr_conv", "gat", "semi_gcn", "gin", "sage", "rel_sage"];
+static IMAGE: SpaceDescription = SpaceDescription {
+    name: "image",
+    aliases: &["cnn", "cifar", "imagenet"],
+    takes: BatchKind::Images,
+    primitives: &names(&image::PRIMITIVES),
+    retrained: &names(&image::RETRAINED),
+    topology: Topology::new(4),
+    kinds: &[CellKind::Normal, CellKind::Reduce],
+};
+
+static POINT: SpaceDescription = SpaceDescription {
+    name: "point",
+    aliases: &["modelnet"],
+    takes: BatchKind::Points,
+    primitives: &names(&point::PRIMITIVES),
+    retrained: &[],
+    topology: Topology::new(3),
+    kinds: &[CellKind::Normal],
+};
+
+static GRAPH: SpaceDescription = SpaceDescription {
+    name: "graph",
+    aliases: &["ppi"],
+    takes: BatchKind::Graphs,
+    primitives: &names(&graph::PRIMITIVES),
+    retrained: &[],
+    topology: Topology::new(3),
+    kinds: &[CellKind::Normal],
+};
+
+/// The spaces of other crates.
+static REGISTERED: RwLock<Vec<SpaceName>> = RwLock::new(Vec::new());
 
 impl SpaceName {
-    /// All spaces.
-    pub const ALL: [Self; 3] = [Self::Image, Self::Point, Self::Graph];
+    /// Convolutions and pools on images.
+    pub const IMAGE: Self = Self(&IMAGE);
+    /// Operators on the neighbourhoods of points in a cloud.
+    pub const POINT: Self = Self(&POINT);
+    /// Operators on the nodes of given graphs.
+    pub const GRAPH: Self = Self(&GRAPH);
 
-    /// The primitives that a search mixes, in the order of the alpha tables; the first is `none`.
+    /// Makes a space known by its name.
+    ///
+    /// # Errors
+    /// A name that another space has, or a table of primitives that does not fit the shape.
+    pub fn register(description: &'static SpaceDescription) -> Result<Self> {
+        let SpaceDescription { name, primitives, topology, kinds, .. } = description;
+        if Self::all().iter().any(|space| space.answers_to(name)) {
+            return Err(Error::invalid("space", "a name that no other has", *name));
+        }
+        let begins_with_none = primitives.first() == Some(&"none");
+        if begins_with_none != topology.has_none() || primitives.len() < topology.first_choosable() + 2 {
+            let expected = "two primitives to choose from, after `none` where the shape has it";
+            return Err(Error::invalid(format!("the {name} space"), expected, primitives.join(", ")));
+        }
+        if topology.chooses_none() && kinds.contains(&CellKind::Reduce) {
+            let expected = "an edge into every node of a cell that halves the resolution";
+            return Err(Error::invalid(format!("the {name} space"), expected, "a node may be left without one"));
+        }
+        let space = Self(description);
+        REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(space);
+        Ok(space)
+    }
+
+    /// All spaces, those of this program first.
+    pub fn all() -> Vec<Self> {
+        let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+        [Self::IMAGE, Self::POINT, Self::GRAPH].into_iter().chain(registered.iter().copied()).collect()
+    }
+
+    /// The names of all spaces, for messages: `image, point or graph`.
+    pub fn names_in_words() -> String {
+        let names: Vec<&str> = Self::all().into_iter().map(Self::name).collect();
+        let (last, others) = names.split_last().expect("there are spaces");
+        format!("{} or {last}", others.join(", "))
+    }
+
+    /// The primitives that a search mixes, in the order of the alpha tables.
     pub fn primitives(self) -> &'static [&'static str] {
-        match self {
-            Self::Image => &IMAGE_PRIMITIVES,
-            Self::Point | Self::Graph => &NEIGHBOUR_PRIMITIVES,
-        }
+        self.0.primitives
     }
 
-    /// Primitives that only retraining knows, for the cells of other methods (NASNet, AmoebaNet).
-    pub fn retrain_only_primitives(self) -> &'static [&'static str] {
-        match self {
-            Self::Image => &["sep_conv_7x7", "conv_7x1_1x7"],
-            Self::Point | Self::Graph => &[],
-        }
-    }
-
-    /// Everything that an edge of a derived cell may compute: all primitives but `none`.
+    /// Everything that an edge of a derived cell may compute: all primitives that may be chosen, and those that only
+    /// retraining knows.
     pub fn derived_primitives(self) -> impl Iterator<Item = &'static str> {
-        self.primitives()[1..].iter().chain(self.retrain_only_primitives()).copied()
+        self.0.primitives[self.topology().first_choosable()..].iter().chain(self.0.retrained).copied()
     }
 
-    /// The number of inner nodes of a searched cell.
-    pub fn steps(self) -> usize {
-        match self {
-            Self::Image => 4,
-            Self::Point | Self::Graph => 3,
-        }
+    /// The shape of a searched cell.
+    pub fn topology(self) -> Topology {
+        self.0.topology
     }
 
     /// The kinds of cell that a search decides.
     pub fn kinds(self) -> &'static [CellKind] {
-        match self {
-            Self::Image => &[CellKind::Normal, CellKind::Reduce],
-            Self::Point | Self::Graph => &[CellKind::Normal],
-        }
+        self.0.kinds
+    }
+
+    /// What its networks take.
+    pub fn takes(self) -> BatchKind {
+        self.0.takes
     }
 
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Point => "point",
-            Self::Graph => "graph",
-        }
+        self.0.name
+    }
+
+    fn answers_to(self, name: &str) -> bool {
+        self.0.name == name || self.0.aliases.contains(&name)
+    }
+}
+
+impl PartialEq for SpaceName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for SpaceName {}
+
+impl std::fmt::Debug for SpaceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -97,7 +172,20 @@ impl std::str::FromStr for SpaceName {
 
     /// Takes what files may hold: the names, and those of the published code.
     fn from_str(text: &str) -> Result<Self> {
-        serde_json::from_value(text.into()).map_err(|_| Error::invalid("space", "image, point or graph", text))
+        let found = Self::all().into_iter().find(|space| space.answers_to(text));
+        found.ok_or_else(|| Error::invalid("space", Self::names_in_words(), text))
+    }
+}
+
+impl Serialize for SpaceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for SpaceName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -108,14 +196,14 @@ mod tests {
     #[test]
     fn published_names_of_the_spaces_are_understood() {
         for (text, space) in [
-            ("image", SpaceName::Image),
-            ("cnn", SpaceName::Image),
-            ("cifar", SpaceName::Image),
-            ("imagenet", SpaceName::Image),
-            ("point", SpaceName::Point),
-            ("modelnet", SpaceName::Point),
-            ("graph", SpaceName::Graph),
-            ("ppi", SpaceName::Graph),
+            ("image", SpaceName::IMAGE),
+            ("cnn", SpaceName::IMAGE),
+            ("cifar", SpaceName::IMAGE),
+            ("imagenet", SpaceName::IMAGE),
+            ("point", SpaceName::POINT),
+            ("modelnet", SpaceName::POINT),
+            ("graph", SpaceName::GRAPH),
+            ("ppi", SpaceName::GRAPH),
         ] {
             assert_eq!(text.parse::<SpaceName>().unwrap(), space);
         }
@@ -124,10 +212,41 @@ mod tests {
 
     #[test]
     fn every_table_begins_with_none() {
-        for space in SpaceName::ALL {
+        for space in [SpaceName::IMAGE, SpaceName::POINT, SpaceName::GRAPH] {
             assert_eq!(space.primitives()[crate::decision::NONE], "none");
             assert!(!space.derived_primitives().any(|name| name == "none"));
             assert_eq!(space.name().parse::<SpaceName>().unwrap(), space);
         }
+    }
+
+    #[test]
+    fn points_and_graphs_share_the_names() {
+        assert_eq!(SpaceName::POINT.primitives(), SpaceName::GRAPH.primitives());
+    }
+
+    #[test]
+    fn a_space_that_does_not_fit_is_not_registered() {
+        static TAKEN: SpaceDescription = SpaceDescription {
+            name: "cnn",
+            aliases: &[],
+            takes: BatchKind::Points,
+            primitives: &["none", "a", "b"],
+            retrained: &[],
+            topology: Topology::new(2),
+            kinds: &[CellKind::Normal],
+        };
+        static SHORT: SpaceDescription = SpaceDescription {
+            name: "short",
+            aliases: &[],
+            takes: BatchKind::Points,
+            primitives: &["none", "a"],
+            retrained: &[],
+            topology: Topology::new(2),
+            kinds: &[CellKind::Normal],
+        };
+        for (wrong, words) in [(&TAKEN, "a name that no other has"), (&SHORT, "two primitives to choose from")] {
+            assert!(SpaceName::register(wrong).unwrap_err().to_string().contains(words));
+        }
+        assert_eq!(SpaceName::all().len(), 3);
     }
 }

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn all_published_cells_are_valid_and_survive_a_round_trip() {
         assert_eq!(cells().len(), 82);
-        for (space, count) in [(SpaceName::Image, 22), (SpaceName::Point, 30), (SpaceName::Graph, 30)] {
+        for (space, count) in [(SpaceName::IMAGE, 22), (SpaceName::POINT, 30), (SpaceName::GRAPH, 30)] {
             assert_eq!(cells().iter().filter(|cell| cell.space() == space).count(), count);
         }
         for cell in cells() {

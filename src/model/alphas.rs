@@ -79,7 +79,7 @@ impl Alphas {
         let rows = self.rows(kind);
         let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
         let table = Tensor::stack(rows, 0).softmax(-1, Kind::Float);
-        let edges = |node| self.topology.edges().filter(|edge| edge.node == node).count() as i64;
+        let edges = |node| self.topology.edges_into(node).len() as i64;
         Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>())
     }
 

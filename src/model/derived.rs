@@ -1,14 +1,14 @@
-//! The network of a derived cell: two fixed edges into every node, no alphas.
+//! The network of a derived cell: fixed edges into every node, no alphas.
 
 use crate::batch::Batch;
-use crate::cell::{CellEdge, Content};
+use crate::cell::{CellEdge, Content, JoinedStates};
 use crate::genotype::{CellGenotype, Genotype};
 use crate::model::network::Network;
 use crate::model::{Model, ModelConfig};
 use crate::ops::Mode;
 use crate::space::{CellPlan, Output, Space};
 use crate::tensor::parameters::{Path, Store, Weights};
-use crate::topology::{CellKind, EDGES_PER_NODE};
+use crate::topology::CellKind;
 use tch::Device;
 
 /// The network of one genotype over the space `S`.
@@ -21,8 +21,8 @@ impl<S: Space> Derived<S> {
     /// A fresh network, its weights drawn from libtorch's generator.
     pub fn new(space: S, config: &ModelConfig, genotype: &Genotype, device: Device) -> Self {
         let store = Store::new(device);
-        let concat = |kind| cell(genotype, kind).concat.clone();
-        let network = Network::new(space, &store.root(), config, concat, |space, path, plan| {
+        let output = |kind| JoinedStates { states: cell(genotype, kind).concat.clone(), leaves_alone: false };
+        let network = Network::new(space, &store.root(), config, output, |space, path, plan| {
             fixed_nodes(space, path, plan, cell(genotype, plan.kind))
         });
         let (parameters, buffers) = store.finish();
@@ -41,16 +41,10 @@ fn fixed_nodes<S: Space>(
     plan: &CellPlan,
     genotype: &CellGenotype,
 ) -> Vec<Vec<CellEdge<S::Context>>> {
-    let edges = genotype.edges.iter().enumerate().map(|(index, (primitive, source))| {
-        let operation = space.operation(&path.sub("_ops").sub(index), primitive, plan, *source);
-        CellEdge { source: *source, content: operation.map_or(Content::Pruned, Content::Fixed) }
-    });
-    let mut nodes: Vec<Vec<CellEdge<S::Context>>> = Vec::new();
-    for (index, edge) in edges.enumerate() {
-        if index % EDGES_PER_NODE == 0 {
-            nodes.push(Vec::new());
-        }
-        nodes.last_mut().expect("a node was begun").push(edge);
+    let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..genotype.topology.steps()).map(|_| Vec::new()).collect();
+    for (index, (node, primitive, source)) in genotype.edges_with_nodes().enumerate() {
+        let operation = space.operation(&path.sub("_ops").sub(index), primitive, plan, source);
+        nodes[node].push(CellEdge { source, content: operation.map_or(Content::Pruned, Content::Fixed) });
     }
     nodes
 }

@@ -7,12 +7,14 @@ mod config;
 mod derived;
 mod network;
 mod resgcn;
+mod spaces;
 mod supernet;
 
 pub use alphas::Alphas;
 pub use config::ModelConfig;
 pub use derived::Derived;
 pub use resgcn::{ResGcn, ResGcnConfig};
+pub use spaces::register;
 pub use supernet::Supernet;
 
 use crate::batch::{Batch, ImageBatch};
@@ -20,14 +22,14 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::Mode;
 use crate::space::Output;
-use crate::space::graph::{self, GraphSpace};
-use crate::space::image::{self, ImageConfig, ImageSpace, Stage};
-use crate::space::point::{self, PointConfig, PointSpace};
+use crate::space::image::{self, ImageConfig};
+use crate::space::point::PointConfig;
 use crate::tensor::multiply_adds;
 use crate::tensor::parameters::{Kept, Weights};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -38,6 +40,34 @@ pub enum NetworkKind {
     Cells(SpaceName),
     /// ResGCN, whose architecture is given: scores for every point of a cloud.
     ResGcn,
+}
+
+/// What configurations call ResGCN.
+const RESGCN: &str = "resgcn";
+
+impl NetworkKind {
+    /// The name in configurations: the space's, or `resgcn`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cells(space) => space.name(),
+            Self::ResGcn => RESGCN,
+        }
+    }
+}
+
+impl Serialize for NetworkKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for NetworkKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            RESGCN => Ok(Self::ResGcn),
+            name => name.parse().map(Self::Cells).map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 /// What a network is built after, besides its sizes.
@@ -150,19 +180,22 @@ pub struct NetworkSpec {
     pub classes: usize,
     /// Numbers per input point or node.
     pub in_channels: i64,
+    /// Whether every point of a cloud has a class, or every cloud.
+    pub per_point: bool,
 }
 
-impl NetworkSpec {
-    fn point_space(&self) -> PointSpace {
-        PointSpace { config: self.point.clone(), classes: self.classes as i64, in_channels: self.in_channels }
-    }
-
-    fn graph_space(&self) -> GraphSpace {
-        GraphSpace { classes: self.classes as i64, in_channels: self.in_channels }
-    }
-
-    fn image_space(&self, stage: Stage) -> ImageSpace {
-        ImageSpace { config: self.image.clone(), classes: self.classes as i64, stage }
+impl Default for NetworkSpec {
+    /// The default sizes, for two classes and points or pixels of three numbers.
+    fn default() -> Self {
+        Self {
+            model: ModelConfig::default(),
+            point: PointConfig::default(),
+            image: ImageConfig::default(),
+            resgcn: ResGcnConfig::default(),
+            classes: 2,
+            in_channels: 3,
+            per_point: false,
+        }
     }
 }
 
@@ -174,12 +207,7 @@ pub fn supernet(
     seed: u64,
     device: Device,
 ) -> Box<dyn SearchModel> {
-    let model = &spec.model;
-    match space {
-        SpaceName::Point => Box::new(Supernet::new(spec.point_space(), model, alpha_scale, seed, device)),
-        SpaceName::Image => Box::new(Supernet::new(spec.image_space(Stage::Search), model, alpha_scale, seed, device)),
-        SpaceName::Graph => Box::new(Supernet::new(spec.graph_space(), model, alpha_scale, seed, device)),
-    }
+    spaces::of(space).supernet(spec, alpha_scale, seed, device)
 }
 
 /// A fresh network to train, with weights drawn from `seed`.
@@ -195,13 +223,8 @@ pub fn network(architecture: &Architecture, spec: &NetworkSpec, seed: u64, devic
 
 /// A fresh network of a derived cell with weights drawn from `seed`.
 pub fn derived(genotype: &Genotype, spec: &NetworkSpec, seed: u64, device: Device) -> Box<dyn Model> {
-    let model = &spec.model;
     Key::new(seed, Purpose::Weights).seed_torch();
-    match genotype.space {
-        SpaceName::Point => Box::new(Derived::new(spec.point_space(), model, genotype, device)),
-        SpaceName::Image => Box::new(Derived::new(spec.image_space(Stage::Retraining), model, genotype, device)),
-        SpaceName::Graph => Box::new(Derived::new(spec.graph_space(), model, genotype, device)),
-    }
+    spaces::of(genotype.space).derived(genotype, spec, device)
 }
 
 /// The weights of a derived network that evaluate it: an auxiliary head, which only training knows, does not count.
@@ -226,7 +249,7 @@ pub struct MultiplyAdds {
 /// # Errors
 /// A cell of another space.
 pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Result<MultiplyAdds> {
-    genotype.require_space(SpaceName::Image, "multiply-adds")?;
+    genotype.require_space(SpaceName::IMAGE, "multiply-adds")?;
     let model = derived(genotype, spec, 0, Device::Cpu);
     let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
     let batch = Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? });
@@ -244,9 +267,7 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
 /// Weights of no such network.
 pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
     let bias = match kind {
-        NetworkKind::Cells(SpaceName::Point) => point::OUTPUT_BIAS,
-        NetworkKind::Cells(SpaceName::Image) => image::OUTPUT_BIAS,
-        NetworkKind::Cells(SpaceName::Graph) => graph::OUTPUT_BIAS,
+        NetworkKind::Cells(space) => spaces::of(space).output_bias(),
         NetworkKind::ResGcn => resgcn::OUTPUT_BIAS,
     };
     weights.get(bias).map(Tensor::numel).ok_or_else(|| {
@@ -259,9 +280,7 @@ pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin
 /// three, and for weights of another network.
 pub fn input_channels(kind: NetworkKind, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
     let (weight, per_channel) = match kind {
-        NetworkKind::Cells(SpaceName::Point) => (point::INPUT_WEIGHT, 1),
-        NetworkKind::Cells(SpaceName::Graph) => (graph::INPUT_WEIGHT, 1),
-        NetworkKind::Cells(SpaceName::Image) => return None,
+        NetworkKind::Cells(space) => (spaces::of(space).input_weight()?, 1),
         NetworkKind::ResGcn => (resgcn::INPUT_WEIGHT, 2),
     };
     weights.get(weight)?.size().get(1).map(|columns| columns / per_channel)

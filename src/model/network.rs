@@ -1,13 +1,14 @@
 //! Stem, stack of cells and head, for any space: what supernet and derived network have in common.
 
 use crate::batch::Batch;
-use crate::cell::{Cell, CellEdge, DropPath};
+use crate::cell::{Cell, CellEdge, DropPath, JoinedStates};
 use crate::model::ModelConfig;
 use crate::ops::{Mode, State};
 use crate::space::{CellPlan, Head, Output, Space, Stem};
 use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::Path;
 use crate::topology::CellKind;
+use std::collections::VecDeque;
 
 /// A network over the space `S`.
 pub struct Network<S: Space> {
@@ -18,25 +19,26 @@ pub struct Network<S: Space> {
 }
 
 impl<S: Space> Network<S> {
-    /// Builds the network at the root of the names. `concat` tells which states form the output of a kind of
+    /// Builds the network at the root of the names. `output` tells which states form the output of a kind of
     /// cell; `nodes` makes the edges of a cell.
     pub fn new(
         space: S,
         root: &Path,
         config: &ModelConfig,
-        concat: impl Fn(CellKind) -> Vec<usize>,
+        output: impl Fn(CellKind) -> JoinedStates,
         nodes: impl Fn(&S, &Path, &CellPlan) -> Vec<Vec<CellEdge<S::Context>>>,
     ) -> Self {
         let stem = space.stem(root, config.channels);
-        let plan = space.plan(config.channels, config.cells, &|kind| concat(kind).len());
+        let plan = space.plan(config.channels, config.cells, &|kind| output(kind).states.len());
         let head = space.head(root, config.channels, &plan);
         let cells = plan
             .into_iter()
             .map(|plan| {
                 let path = root.sub("cells").sub(plan.position);
+                let inputs = 0..plan.inputs.len();
                 let preprocess =
-                    [0, 1].map(|input| space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input));
-                let cell = Cell::new(preprocess, nodes(&space, &path, &plan), concat(plan.kind));
+                    inputs.map(|input| space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input));
+                let cell = Cell::new(preprocess.collect(), nodes(&space, &path, &plan), output(plan.kind));
                 (plan, cell)
             })
             .collect();
@@ -49,15 +51,16 @@ impl<S: Space> Network<S> {
         let edges = self.cells.iter().map(|(_, cell)| cell.edges()).sum();
         let units = self.space.drop_path_units(batch);
         let mut masks = DropPath::new(mode.drop_path(), units, edges, batch.target().device());
-        // States, because two cells read each, and share what they make of it.
-        let [mut before, mut last] = self.stem.forward(batch, mode).map(State::new);
-        let mut outputs = vec![last.features.shallow_clone()];
+        // States, because several cells read each, and share what they make of it; the oldest comes first.
+        let mut before: VecDeque<State> = self.stem.forward(batch, mode).into_iter().map(State::new).collect();
+        let mut outputs = vec![before[before.len() - 1].features.shallow_clone()];
         for (plan, cell) in &self.cells {
-            let context = self.space.context(plan, &before.features, batch);
+            let context = self.space.context(plan, &before[0].features, batch);
             let mixture = mixtures.iter().find(|(kind, _)| *kind == plan.kind).and_then(|(_, found)| found.as_ref());
-            let output = cell.forward([&before, &last], &context, mixture, &mut masks, mode);
+            let output = cell.forward(&Vec::from_iter(&before), &context, mixture, &mut masks, mode);
             outputs.push(output.shallow_clone());
-            before = std::mem::replace(&mut last, State::new(output));
+            before.pop_front();
+            before.push_back(State::new(output));
         }
         self.head.forward(&outputs, batch, mode)
     }

@@ -1,8 +1,8 @@
 //! The supernet: every edge of every cell mixes all primitives until it is decided.
 
 use crate::batch::Batch;
-use crate::cell::{CellEdge, Content};
-use crate::genotype::{SpaceName, searched_concat};
+use crate::cell::{CellEdge, Content, JoinedStates};
+use crate::genotype::SpaceName;
 use crate::model::network::Network;
 use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk};
 use crate::ops::Mode;
@@ -24,14 +24,14 @@ impl<S: Space> Supernet<S> {
     /// A fresh supernet with weights and alphas drawn from `seed`.
     pub fn new(space: S, config: &ModelConfig, alpha_scale: f64, seed: u64, device: Device) -> Self {
         let name = space.name();
-        let topology = Topology::new(name.steps());
+        let topology = name.topology();
         Key::new(seed, Purpose::Weights).seed_torch();
         let store = Store::new(device);
         let network = Network::new(
             space,
             &store.root(),
             config,
-            |_| searched_concat(name.steps()).collect(),
+            |_| JoinedStates { states: topology.output_states().collect(), leaves_alone: topology.puts_out_leaves() },
             |space, path, plan| mixed_nodes(space, path, plan, topology),
         );
         let (parameters, buffers) = store.finish();

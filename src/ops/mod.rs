@@ -1,13 +1,16 @@
-//! Operations: what an edge of a cell computes. One primitive per file, one folder per space.
+//! Operations: what an edge of a cell computes. One primitive per file, one folder per space, whose table names them.
 
 mod block;
 pub mod graph;
 pub mod image;
 pub mod point;
+mod primitive;
 mod skip;
 mod state;
 
 pub use block::RowBlock;
+pub use primitive::{Primitive, build, names};
+pub use skip::Skip;
 pub use state::{Input, Map, State};
 
 use crate::tensor::links::Aggregate;

@@ -2,11 +2,11 @@
 
 use super::svg::{CellDrawing, draw_cell};
 use super::{AlphaReport, Event, Observer};
-use crate::decision::NONE;
+use crate::decision::best_primitive;
 use crate::error::Result;
 use crate::files::write_atomically;
-use crate::genotype::CellGenotype;
-use crate::topology::{CellKind, Topology};
+use crate::genotype::{CellGenotype, SpaceName};
+use crate::topology::CellKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,18 +15,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct CellDrawings {
     folder: PathBuf,
-    topology: Topology,
-    primitives: &'static [&'static str],
-    concat: Vec<usize>,
+    space: SpaceName,
     alphas: BTreeMap<CellKind, AlphaReport>,
     decided: BTreeMap<CellKind, usize>,
 }
 
 impl CellDrawings {
-    /// Drawings in `folder`, of cells of this shape, with these primitives, whose output joins the states `concat`.
-    pub fn new(folder: &Path, topology: Topology, primitives: &'static [&'static str], concat: Vec<usize>) -> Self {
-        let (alphas, decided) = (BTreeMap::new(), BTreeMap::new());
-        Self { folder: folder.to_owned(), topology, primitives, concat, alphas, decided }
+    /// Drawings in `folder`, of cells of this space.
+    pub fn new(folder: &Path, space: SpaceName) -> Self {
+        Self { folder: folder.to_owned(), space, alphas: BTreeMap::new(), decided: BTreeMap::new() }
     }
 
     /// Draws the kind of cell once both its alphas and its decision of the same epoch are known.
@@ -36,9 +33,10 @@ impl CellDrawings {
             return Ok(());
         }
         let title = format!("{kind} cell after epoch {epoch}");
-        let leading: Vec<usize> = report.alphas.iter().map(|alphas| best_primitive(alphas)).collect();
+        let topology = self.space.topology();
+        let leading: Vec<usize> = report.alphas.iter().map(|alphas| best_primitive(topology, alphas)).collect();
         let drawing =
-            CellDrawing::from_states(&title, self.topology, &report.states, &leading, self.primitives, &self.concat);
+            CellDrawing::from_states(&title, topology, &report.states, &leading, self.space.primitives());
         let path = self.folder.join(format!("cell-{kind}-epoch-{epoch}.svg"));
         self.decided.remove(&kind);
         write_atomically(&path, draw_cell(&drawing).as_bytes())
@@ -61,12 +59,6 @@ impl Observer for CellDrawings {
     }
 }
 
-/// The primitive with the greatest alpha, `none` left out.
-fn best_primitive(alphas: &[f64]) -> usize {
-    let real = alphas.iter().enumerate().filter(|(primitive, _)| *primitive != NONE);
-    real.max_by(|a, b| a.1.total_cmp(b.1)).map_or(NONE, |(primitive, _)| primitive)
-}
-
 /// Draws a derived cell into a file.
 ///
 /// # Errors
@@ -79,15 +71,12 @@ pub fn write_cell(path: &Path, title: &str, cell: &CellGenotype) -> Result<()> {
 mod tests {
     use super::*;
     use crate::decision::EdgeState;
-    use crate::genotype::SpaceName;
     use crate::report::tests::decision;
 
     #[test]
     fn a_cell_is_drawn_once_per_decision_in_either_order() {
         let folder = tempfile::tempdir().unwrap();
-        let space = SpaceName::Point;
-        let mut drawings =
-            CellDrawings::new(folder.path(), Topology::new(space.steps()), space.primitives(), vec![1, 2, 3, 4]);
+        let mut drawings = CellDrawings::new(folder.path(), SpaceName::POINT);
         let alphas = |epoch| {
             Event::Alphas(AlphaReport {
                 epoch,

@@ -11,7 +11,7 @@ use svg::node::element::{Definitions, Group, Marker, Path, Rectangle, Text, Titl
 
 use crate::decision::EdgeState;
 use crate::genotype::CellGenotype;
-use crate::topology::{CELL_INPUTS, EDGES_PER_NODE, Topology};
+use crate::topology::Topology;
 use layout::{Area, Layout, MARGIN};
 
 /// Sizes in pixels.
@@ -19,6 +19,9 @@ const TITLE_HEIGHT: f64 = 32.0;
 const FONT_SIZE: f64 = 13.0;
 /// Advance of a character in a monospaced font, with some reserve for wider ones.
 const CHARACTER_WIDTH: f64 = 0.62 * FONT_SIZE;
+
+/// The primitive that is drawn as no edge.
+const NO_EDGE: &str = "none";
 
 const FIXED_COLOUR: &str = "#1f2937";
 const OPEN_COLOUR: &str = "#9ca3af";
@@ -29,7 +32,7 @@ const OUTPUT_COLOUR: &str = "#3b82f6";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellDrawing {
     title: String,
-    nodes: usize,
+    topology: Topology,
     edges: Vec<DrawnEdge>,
     concat: Vec<usize>,
 }
@@ -73,35 +76,43 @@ impl Line {
 impl CellDrawing {
     /// A derived cell.
     pub fn from_cell(title: &str, cell: &CellGenotype) -> Self {
-        let edges = cell.edges.iter().enumerate().map(|(index, (primitive, source))| DrawnEdge {
-            source: *source,
-            target: CELL_INPUTS + index / EDGES_PER_NODE,
-            label: primitive.clone(),
+        let topology = cell.topology;
+        let something = cell.edges_with_nodes().filter(|(_, primitive, _)| *primitive != NO_EDGE);
+        let edges = something.map(|(node, primitive, source)| DrawnEdge {
+            source,
+            target: topology.state_of(node),
+            label: primitive.to_owned(),
             line: Line::Fixed,
         });
-        Self { title: title.to_owned(), nodes: cell.nodes(), edges: edges.collect(), concat: cell.concat.clone() }
+        Self { title: title.to_owned(), topology, edges: edges.collect(), concat: cell.concat.clone() }
     }
 
-    /// A cell in search: `leading` is the best primitive of every edge, `primitives` the space's names, `concat`
-    /// the states of the output.
+    /// A cell in search: `leading` is the best primitive of every edge, `primitives` the space's names.
     pub fn from_states(
         title: &str,
         topology: Topology,
         states: &[EdgeState],
         leading: &[usize],
         primitives: &[&str],
-        concat: &[usize],
     ) -> Self {
+        let read = topology.edges().filter(|edge| match states[edge.index] {
+            EdgeState::Fixed(primitive) => primitives[primitive] != NO_EDGE,
+            EdgeState::Open | EdgeState::Pruned => false,
+        });
+        let concat = topology.derived_output(read.map(|edge| edge.source));
         let edges = topology.edges().filter_map(|edge| {
             let (primitive, line) = match states[edge.index] {
                 EdgeState::Fixed(primitive) => (primitive, Line::Fixed),
                 EdgeState::Open => (leading[edge.index], Line::Open),
                 EdgeState::Pruned => return None,
             };
+            if line == Line::Fixed && primitives[primitive] == NO_EDGE {
+                return None;
+            }
             let label = primitives[primitive].to_owned();
-            Some(DrawnEdge { source: edge.source, target: CELL_INPUTS + edge.node, label, line })
+            Some(DrawnEdge { source: edge.source, target: topology.state_of(edge.node), label, line })
         });
-        Self { title: title.to_owned(), nodes: topology.steps(), edges: edges.collect(), concat: concat.to_vec() }
+        Self { title: title.to_owned(), topology, edges: edges.collect(), concat }
     }
 
     /// All edges to draw: the cell's own and those into the output, which is the state after the last node.
@@ -112,17 +123,12 @@ impl CellDrawing {
     }
 
     fn output(&self) -> usize {
-        CELL_INPUTS + self.nodes
+        self.topology.states()
     }
 
     /// What stands in the box of a state.
     fn state_name(&self, state: usize) -> String {
-        match state {
-            0 => "input 0".to_owned(),
-            1 => "input 1".to_owned(),
-            _ if state == self.output() => "output".to_owned(),
-            _ => format!("node {}", state - CELL_INPUTS),
-        }
+        if state == self.output() { "output".to_owned() } else { self.topology.state_name(state) }
     }
 }
 
@@ -194,7 +200,7 @@ fn draw_label(group: Group, edge: &DrawnEdge, at: &Area) -> Group {
 
 fn draw_state(group: Group, drawing: &CellDrawing, state: usize, at: &Area) -> Group {
     let fill = match state {
-        _ if state < CELL_INPUTS => "#dcfce7",
+        _ if state < drawing.topology.inputs() => "#dcfce7",
         _ if state == drawing.output() => "#fef3c7",
         _ => "#dbeafe",
     };
@@ -229,7 +235,7 @@ fn round(value: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::genotype::zoo;
-    use crate::topology::CellKind;
+    use crate::topology::{CellKind, CellOutput, NoneRule};
 
     fn overlap(a: &Area, b: &Area) -> bool {
         (a.x - b.x).abs() < (a.width + b.width) / 2.0 && (a.y - b.y).abs() < (a.height + b.height) / 2.0
@@ -272,14 +278,13 @@ mod tests {
 
     fn whole_supernet(steps: usize) -> CellDrawing {
         let topology = Topology::new(steps);
-        let (edges, concat) = (topology.edge_count(), crate::genotype::searched_concat(steps).collect::<Vec<_>>());
+        let edges = topology.edge_count();
         CellDrawing::from_states(
             "all open",
             topology,
             &vec![EdgeState::Open; edges],
             &vec![1; edges],
             &["none", "sep_conv_3x3"],
-            &concat,
         )
     }
 
@@ -301,7 +306,8 @@ mod tests {
         let states =
             [EdgeState::Fixed(1), EdgeState::Open, EdgeState::Pruned, EdgeState::Fixed(2), EdgeState::Fixed(1)];
         let names = ["none", "gat", "sage"];
-        let drawing = CellDrawing::from_states("epoch 9", Topology::new(2), &states, &[1, 2, 1, 1, 1], &names, &[2, 3]);
+        let topology = Topology::new(2).putting_out(CellOutput::LastStates(2));
+        let drawing = CellDrawing::from_states("epoch 9", topology, &states, &[1, 2, 1, 1, 1], &names);
         let lines: Vec<(usize, usize, &str, Line)> =
             drawing.edges.iter().map(|edge| (edge.source, edge.target, edge.label.as_str(), edge.line)).collect();
         let expected = [
@@ -314,6 +320,16 @@ mod tests {
         let text = draw_cell(&drawing);
         assert_eq!(text.matches("stroke-dasharray").count(), 1);
         assert_eq!(text.matches("url(#arrow-output)").count(), 2);
+    }
+
+    #[test]
+    fn what_was_decided_for_none_is_no_edge_and_read_nodes_are_no_output() {
+        let free = Topology::new(2).with_inputs(1).with_none(NoneRule::Choosable).putting_out(CellOutput::Leaves);
+        let states = [EdgeState::Fixed(1), EdgeState::Fixed(0), EdgeState::Fixed(1)];
+        let drawing = CellDrawing::from_states("done", free, &states, &[1; 3], &["none", "gat"]);
+        let lines: Vec<(usize, usize)> = drawing.edges.iter().map(|edge| (edge.source, edge.target)).collect();
+        assert_eq!((lines, &drawing.concat[..]), (vec![(0, 1), (1, 2)], &[2][..]));
+        assert_eq!((drawing.state_name(0), drawing.state_name(1)), ("input 0".to_owned(), "node 0".to_owned()));
     }
 
     #[test]

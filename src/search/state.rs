@@ -1,7 +1,7 @@
 //! A search as a checkpoint, and back: weights, alphas, both optimizers, decisions, counters.
 
 use crate::checkpoint::Checkpoint;
-use crate::decision::{EdgeState, NONE};
+use crate::decision::EdgeState;
 use crate::error::{Error, Result};
 use crate::optim::{Scaler, ScalerState};
 use crate::search::search_loop::Search;
@@ -81,7 +81,7 @@ fn restore_decisions(search: &mut Search<'_>, states: &[(CellKind, Vec<EdgeState
         for (edge, state) in states.iter().enumerate() {
             let shrunk = match *state {
                 EdgeState::Open => continue,
-                EdgeState::Pruned | EdgeState::Fixed(NONE) => search.model.prune(*kind, edge),
+                EdgeState::Pruned => search.model.prune(*kind, edge),
                 EdgeState::Fixed(primitive) => search.model.fix(*kind, edge, primitive),
             };
             search.bilevel.shrink(&shrunk);
@@ -94,26 +94,19 @@ mod tests {
     use super::*;
     use crate::decision::DecisionConfig;
     use crate::genotype::SpaceName;
-    use crate::model::{self, ModelConfig, NetworkSpec, ResGcnConfig};
+    use crate::model::{self, ModelConfig, NetworkSpec};
     use crate::optim::{AlphaConfig, WeightConfig};
     use crate::search::strategy::strategy;
     use crate::search::{SearchConfig, SearchSettings};
-    use crate::space::image::ImageConfig;
-    use crate::space::point::PointConfig;
     use crate::task::Task;
     use crate::tensor::precision::Precision;
-    use crate::topology::Topology;
     use tch::Device;
 
     #[test]
     fn both_loss_scales_and_their_clean_steps_are_kept() {
         let spec = NetworkSpec {
             model: ModelConfig { channels: 4, cells: 1 },
-            point: PointConfig::default(),
-            image: ImageConfig::default(),
-            resgcn: ResGcnConfig::default(),
-            classes: 2,
-            in_channels: 3,
+            ..NetworkSpec::default()
         };
         let settings = SearchSettings {
             task_name: "points".to_owned(),
@@ -125,10 +118,10 @@ mod tests {
             precision: Precision::Fp16,
             device: Device::Cpu,
         };
-        let space = SpaceName::Point;
+        let space = SpaceName::POINT;
         let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
         let decisions = || {
-            strategy(settings.search.strategy, Topology::new(space.steps()), space.kinds(), DecisionConfig::default())
+            strategy(settings.search.strategy, space.topology(), space.kinds(), DecisionConfig::default())
         };
         let (mut one, mut deciding) = (model(), decisions());
         let mut search = Search::new(&settings, &mut *one, &mut *deciding);

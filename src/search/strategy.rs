@@ -95,13 +95,13 @@ impl Strategy for Sgas {
     }
 
     fn state(&self) -> Value {
-        serde_json::to_value(&self.greedy).expect("decisions are plain data")
+        serde_json::to_value(self.greedy.progress()).expect("decisions are plain data")
     }
 
     fn restore(&mut self, state: Value) -> Result<()> {
-        self.greedy = serde_json::from_value(state)
+        let progress = serde_json::from_value(state)
             .map_err(|error| Error::invalid("checkpoint", "the decisions of a search", error.to_string()))?;
-        Ok(())
+        self.greedy.resume(progress)
     }
 }
 

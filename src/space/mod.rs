@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::{Mode, Operation};
 use crate::tensor::parameters::Path;
-use crate::topology::{CELL_INPUTS, CellKind};
+use crate::topology::{CellKind, Topology};
 use std::ops::Deref;
 use tch::Tensor;
 
@@ -19,8 +19,8 @@ pub struct CellPlan {
     pub kind: CellKind,
     /// Channels of its nodes.
     pub channels: i64,
-    /// Channels of its two inputs.
-    pub inputs: [i64; CELL_INPUTS],
+    /// Channels of its inputs, the oldest first.
+    pub inputs: Vec<i64>,
     /// Channels of its output.
     pub outputs: i64,
     /// Position in the stack, from 0.
@@ -39,8 +39,8 @@ pub struct Output {
 
 /// What stands before the cells.
 pub trait Stem {
-    /// The two inputs of the first cell.
-    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS];
+    /// The inputs of the first cell, as many as cells have; the last of them is the stem's output.
+    fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor>;
 }
 
 /// What stands after the cells.
@@ -68,8 +68,24 @@ impl<C> Deref for CellContext<'_, C> {
     }
 }
 
+/// What a network is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// A supernet.
+    Search,
+    /// A derived network.
+    Retraining,
+}
+
 /// A space of architectures.
 pub trait Space {
+    /// The name of the last layer's bias, which has a value per class or label.
+    const OUTPUT_BIAS: &'static str;
+
+    /// The name of the first layer's weight, whose second dimension is the numbers per input point or node; absent
+    /// where all inputs have as many.
+    const INPUT_WEIGHT: Option<&'static str>;
+
     /// What operations read besides features.
     type Context;
 
@@ -104,14 +120,20 @@ pub trait Space {
     fn head(&self, root: &Path, channels: i64, plan: &[CellPlan]) -> Box<dyn Head>;
 }
 
-/// A stack of normal cells of one width upon a stem of `stem` channels, as points and graphs have it.
-fn stacked_on_stem(stem: i64, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
+/// A stack of normal cells of this shape and of one width upon a stem of `stem` channels, as points and graphs have it.
+pub fn stacked_on_stem(
+    topology: Topology,
+    stem: i64,
+    channels: i64,
+    cells: usize,
+    states: &dyn Fn(CellKind) -> usize,
+) -> Vec<CellPlan> {
     let outputs = channels * states(CellKind::Normal) as i64;
     let before = |distance: usize, position: usize| if position < distance { stem } else { outputs };
     let plan = |position| CellPlan {
         kind: CellKind::Normal,
         channels,
-        inputs: [before(2, position), before(1, position)],
+        inputs: (1..=topology.inputs()).rev().map(|distance| before(distance, position)).collect(),
         outputs,
         position,
         reduced_before: false,

@@ -105,6 +105,11 @@ impl<'a> NodeSum<'a> {
         self.masked.push(features);
     }
 
+    /// Whether no edge brings anything.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.masked.is_empty()
+    }
+
     /// The sum, with the weights of node `node`, where there are any; `masks` gives as many as it is asked for, (n, units)
     /// in a type. The type is the parts'. Panics without parts.
     pub fn finish(self, mixture: Option<&Mixture>, node: usize, masks: impl FnOnce(usize, Kind) -> Tensor) -> Tensor {

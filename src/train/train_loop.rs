@@ -218,21 +218,16 @@ impl<'a> Training<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Architecture, ModelConfig, NetworkSpec, ResGcnConfig, network};
-    use crate::space::image::ImageConfig;
-    use crate::space::point::PointConfig;
+    use crate::model::{Architecture, NetworkSpec, ResGcnConfig, network};
     use tch::Tensor;
 
     #[test]
     fn the_loss_scale_and_its_clean_steps_are_kept() {
         let resgcn = ResGcnConfig { blocks: 1, channels: 4, fusion: 4, prediction: [4, 4], ..ResGcnConfig::default() };
         let spec = NetworkSpec {
-            model: ModelConfig::default(),
-            point: PointConfig::default(),
-            image: ImageConfig::default(),
             resgcn,
-            classes: 2,
             in_channels: 9,
+            ..NetworkSpec::default()
         };
         let settings = TrainSettings {
             task_name: "s3dis".to_owned(),

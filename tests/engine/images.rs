@@ -32,7 +32,7 @@ fn batch(side: i64, seed: u64) -> Batch {
 }
 
 fn supernet() -> Box<dyn SearchModel> {
-    model::supernet(SpaceName::Image, &spec(3, ImageConfig::default()), 1e-3, 1, Device::Cpu)
+    model::supernet(SpaceName::IMAGE, &spec(3, ImageConfig::default()), 1e-3, 1, Device::Cpu)
 }
 
 fn derived(cell: &str, spec: &NetworkSpec) -> Box<dyn Model> {
@@ -68,7 +68,7 @@ fn the_auxiliary_head_speaks_in_training_alone() {
     let output = large.forward(&batch(224, 1), Mode::TRAINING);
     let weights: BTreeMap<String, Tensor> =
         large.weights().iter().map(|(name, value)| (name.to_owned(), value.shallow_clone())).collect();
-    assert_eq!(model::class_count(NetworkKind::Cells(SpaceName::Image), &weights, "weights").unwrap(), 5);
+    assert_eq!(model::class_count(NetworkKind::Cells(SpaceName::IMAGE), &weights, "weights").unwrap(), 5);
     assert_eq!((output.logits.size(), output.auxiliary.unwrap().size()), (vec![4, 5], vec![4, 5]));
 }
 
@@ -137,7 +137,7 @@ fn every_pass_of_second_order_draws_the_same() {
     let point = PointConfig { k: 4, embedding: 16, dropout: 0.5, ..PointConfig::default() };
     let spec = NetworkSpec { point, ..spec(2, ImageConfig::default()) };
     let next_draw = |order| {
-        let mut model = model::supernet(SpaceName::Point, &spec, 1e-3, 1, Device::Cpu);
+        let mut model = model::supernet(SpaceName::POINT, &spec, 1e-3, 1, Device::Cpu);
         let (weights, alphas) = (WeightConfig::default(), AlphaConfig::default());
         let mut bilevel = Bilevel::new(&*model, TASK, &weights, &alphas, Precision::Fp32).of_order(order);
         let batch = super::batch();

@@ -12,8 +12,7 @@ mod resgcn;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};
-use sgas::model::{ModelConfig, NetworkSpec, ResGcnConfig};
-use sgas::space::image::ImageConfig;
+use sgas::model::{ModelConfig, NetworkSpec};
 use sgas::space::point::PointConfig;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
@@ -23,10 +22,8 @@ fn spec() -> NetworkSpec {
     NetworkSpec {
         model: ModelConfig { channels: 4, cells: 2 },
         point: PointConfig { k: 4, embedding: 16, ..PointConfig::default() },
-        image: ImageConfig::default(),
-        resgcn: ResGcnConfig::default(),
         classes: 5,
-        in_channels: 3,
+        ..NetworkSpec::default()
     }
 }
 

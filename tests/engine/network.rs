@@ -3,7 +3,7 @@
 
 use super::{assert_equal, batch, cell, numbers, spec, turn};
 use sgas::batch::{Batch, PointBatch};
-use sgas::cell::{Cell, CellEdge, Content, DropPath};
+use sgas::cell::{Cell, CellEdge, Content, DropPath, JoinedStates};
 use sgas::genotype::SpaceName;
 use sgas::model::{self, Learn, Model, SearchModel};
 use sgas::ops::{Mode, Operation, State};
@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 const TASK: Task = Task::Classify { classes: 5 };
 
 fn supernet() -> Box<dyn SearchModel> {
-    model::supernet(SpaceName::Point, &spec(), 1e-3, 1, Device::Cpu)
+    model::supernet(SpaceName::POINT, &spec(), 1e-3, 1, Device::Cpu)
 }
 
 fn derived() -> Box<dyn Model> {
@@ -84,11 +84,11 @@ impl Operation<()> for Copy {
 /// One node whose only edge copies state 0, over `units` units of 2 rows and 3 channels of ones.
 fn copied(is_identity: bool, units: i64, mode: Mode) -> Tensor {
     let edge = CellEdge { source: 0, content: Content::Fixed(Box::new(Copy { is_identity })) };
-    let preprocess: [Box<dyn Operation<()>>; 2] = [true, true].map(|is_identity| Box::new(Copy { is_identity }) as _);
+    let copy = || -> Box<dyn Operation<()>> { Box::new(Copy { is_identity: true }) };
     let ones = || Tensor::ones([2 * units, 3], (Kind::Float, Device::Cpu));
     let mut masks = DropPath::new(mode.drop_path(), units, 1, Device::Cpu);
-    Cell::new(preprocess, vec![vec![edge]], vec![2]).forward(
-        [&State::new(ones()), &State::new(ones())],
+    Cell::new(vec![copy(), copy()], vec![vec![edge]], JoinedStates { states: vec![2], leaves_alone: false }).forward(
+        &[&State::new(ones()), &State::new(ones())],
         &(),
         None,
         &mut masks,

@@ -2,11 +2,9 @@
 
 use super::{assert_equal, turn};
 use sgas::batch::{Batch, PointBatch};
-use sgas::model::{self, Architecture, Model, ModelConfig, NetworkSpec, ResGcnConfig};
+use sgas::model::{self, Architecture, Model, NetworkSpec, ResGcnConfig};
 use sgas::ops::Mode;
 use sgas::optim::{OptimizerKind, WeightConfig};
-use sgas::space::image::ImageConfig;
-use sgas::space::point::PointConfig;
 use sgas::step::{LossConfig, WeightStep};
 use sgas::task::{IGNORED, Task};
 use sgas::tensor::bridge::memory::metered;
@@ -19,12 +17,10 @@ const TASK: Task = Task::Segment { classes: 4 };
 
 fn network(resgcn: ResGcnConfig) -> Box<dyn Model> {
     let spec = NetworkSpec {
-        model: ModelConfig::default(),
-        point: PointConfig::default(),
-        image: ImageConfig::default(),
         resgcn,
         classes: 4,
         in_channels: 5,
+        ..NetworkSpec::default()
     };
     model::network(&Architecture::ResGcn, &spec, 1, Device::Cpu)
 }
@@ -46,12 +42,9 @@ fn batch(clouds: i64, points: i64) -> Batch {
 fn resgcn_28_has_as_many_weights_as_published() {
     let _turn = turn();
     let spec = NetworkSpec {
-        model: ModelConfig::default(),
-        point: PointConfig::default(),
-        image: ImageConfig::default(),
-        resgcn: ResGcnConfig::default(),
         classes: 13,
         in_channels: 9,
+        ..NetworkSpec::default()
     };
     assert_eq!(model::parameter_count(&Architecture::ResGcn, &spec), 3_644_301);
 }

@@ -80,7 +80,7 @@ fn one_precision_stands_beside_fp32_as_a_table() {
 fn recipes_that_do_not_fit_are_refused_before_anything_is_measured() {
     let folder = tempfile::tempdir().unwrap();
     for (words, said) in [
-        ("--task s3dis --search", "whose network is ResGCN"),
+        ("--task s3dis --genotype Cri2_PPI_Best", "expected a cell of the point space"),
         ("--task modelnet40 --model resgcn", "--model resgcn"),
         ("--task modelnet40 --genotype Cri2_PPI_Best", "graph"),
         ("--task s3dis --model resgcn --set data.points=64", "data.points: expected at least 432"),

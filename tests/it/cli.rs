@@ -88,7 +88,7 @@ fn the_zoo_lists_every_published_cell() {
 /// In this process: starting the program for every cell would take most of the time.
 #[test]
 fn parameters_of_all_published_cells_are_exact() {
-    for (space, cells) in [(SpaceName::Point, 30), (SpaceName::Image, 22), (SpaceName::Graph, 30)] {
+    for (space, cells) in [(SpaceName::POINT, 30), (SpaceName::IMAGE, 22), (SpaceName::GRAPH, 30)] {
         let cells_of_space: Vec<_> = zoo::cells().iter().filter(|cell| cell.space() == space).collect();
         assert_eq!(cells_of_space.len(), cells);
         for cell in cells_of_space {

@@ -67,18 +67,22 @@ fn wrong_flags_say_what_they_take() {
 #[test]
 fn networks_and_tasks_must_fit_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 9] = [
         (
-            &["search", "--task", "s3dis"],
-            &["--task: expected a task with cells", "sgas train --task s3dis --model resgcn"],
+            &["search", "--task", "points", "--space", "image"],
+            &["space: expected a cell of the point space, found one of the image space", "points reads shapes"],
+        ),
+        (
+            &["search", "--task", "points", "--space", "mesh"],
+            &["--space: ", "expected image, point or graph", "mesh"],
         ),
         (
             &["train", "--model", "resgcn", "--task", "ppi"],
             &["--model resgcn: expected a task of labelled clouds", "ppi"],
         ),
         (
-            &["train", "--genotype", "Cri2_ModelNet_Best", "--task", "s3dis"],
-            &["Cri2_ModelNet_Best: expected no cell", "found a cell of the point space"],
+            &["train", "--genotype", "Cri2_PPI_Best", "--task", "s3dis"],
+            &["Cri2_PPI_Best: space: expected a cell of the point space, found one of the graph space"],
         ),
         (&["train", "--task", "points"], &["which cell?", "--model resgcn --task s3dis"]),
         (&["train", "--model", "resgcn", "--genotype", "x"], &["cannot be used with"]),

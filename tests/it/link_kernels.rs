@@ -347,7 +347,7 @@ fn pass(primitive: &str, count: usize) -> Option<(i64, TensorBytes)> {
 fn kernels_keep_no_features_of_links() {
     let (few, many) = (1000, 9000);
     let mut seen = 0;
-    for primitive in SpaceName::Graph.primitives() {
+    for primitive in SpaceName::GRAPH.primitives() {
         let Some(((less, _), (more, bytes))) = pass(primitive, few).zip(pass(primitive, many)) else { continue };
         // Attention keeps a number per link.
         let numbers = (many - few) as i64 * 4;

@@ -38,7 +38,7 @@ fn pass(primitive: &str, k: i64) -> Option<(i64, TensorBytes)> {
 }
 
 fn primitives() -> impl Iterator<Item = &'static str> {
-    SpaceName::Point.primitives().iter().copied()
+    SpaceName::POINT.primitives().iter().copied()
 }
 
 #[test]

@@ -51,12 +51,14 @@ fn set_sizes(set: SetName) -> (usize, i64, Targets) {
 }
 
 /// The published cell that stands for those of a space.
-fn published_cell(space: SpaceName) -> &'static str {
-    match space {
-        SpaceName::Point => "Cri2_ModelNet_Best",
-        SpaceName::Image => "Cri1_CIFAR_Best",
-        SpaceName::Graph => "Cri2_PPI_Best",
-    }
+fn published_cell(space: SpaceName) -> Result<&'static str> {
+    let cells = [
+        (SpaceName::POINT, "Cri2_ModelNet_Best"),
+        (SpaceName::IMAGE, "Cri1_CIFAR_Best"),
+        (SpaceName::GRAPH, "Cri2_PPI_Best"),
+    ];
+    let found = cells.into_iter().find(|(known, _)| *known == space).map(|(_, cell)| cell);
+    found.ok_or_else(|| Error::usage(format!("no cell of the {space} space is published; name one: --genotype FILE")))
 }
 
 impl Recipe {
@@ -82,19 +84,18 @@ impl Recipe {
             (None, Some(ModelName::ResGcn)) => Some(NetworkKind::ResGcn),
             (None, None) => None,
         };
-        let run = options.resolve(fallback.map(|network| tasks::of_network(network).name))?;
+        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name))?;
+        match (&cell, options.model) {
+            (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
+            (None, Some(ModelName::ResGcn)) => run.set_network(NetworkKind::ResGcn, "--model resgcn")?,
+            (None, None) => {}
+        }
         check_samples(&run)?;
         let (architecture, name) = match (cell, run.network_kind()) {
-            (Some(cell), network) => {
-                cell.require(network)?;
-                (Architecture::Cell(cell.genotype), cell.name)
-            }
+            (Some(cell), _) => (Architecture::Cell(cell.genotype), cell.name),
             (None, NetworkKind::ResGcn) => (Architecture::ResGcn, format!("ResGCN-{}", run.resgcn.blocks)),
-            (None, NetworkKind::Cells(_)) if options.model.is_some() => {
-                return Err(Error::invalid("--model resgcn", "a task of labelled clouds", run.task));
-            }
             (None, NetworkKind::Cells(space)) => {
-                let cell = cell::load(published_cell(space))?;
+                let cell = cell::load(published_cell(space)?)?;
                 (Architecture::Cell(cell.genotype), cell.name)
             }
         };

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decision::reading::read_off;
 use crate::decision::{Criterion, NONE};
+use crate::topology::{Keeps, NoneRule};
 
 /// A search with alphas of its own for every epoch and kind.
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ proptest! {
         prop_assert_eq!(greedy.deciding_epochs(), topology.decision_count());
         for (index, &kind) in search.kinds.iter().enumerate() {
             for node in 0..topology.steps() {
-                prop_assert_eq!(fixed_into(topology, greedy.states(kind), node), EDGES_PER_NODE);
+                prop_assert_eq!(fixed_into(topology, greedy.states(kind), node), topology.kept(node));
             }
             prop_assert!(!greedy.states(kind).contains(&EdgeState::Open));
             let read = read_off(topology, &search.alphas[0][index], greedy.states(kind));
@@ -81,7 +82,7 @@ proptest! {
                 greedy.observe(epoch, kind, alphas).unwrap();
                 let read = read_off(topology, alphas, greedy.states(kind));
                 prop_assert_eq!(read.len(), topology.decision_count());
-                for (node, pair) in read.chunks(EDGES_PER_NODE).enumerate() {
+                for (node, pair) in read.chunks(2).enumerate() {
                     prop_assert!(pair[0].source < pair[1].source && pair[1].source < 2 + node);
                     prop_assert!(pair.iter().all(|choice| choice.primitive != NONE));
                     for (source, edge) in topology.edges_into(node).enumerate() {
@@ -103,7 +104,9 @@ proptest! {
         let mut saved = whole.clone();
         for (epoch, tables) in search.alphas.iter().enumerate() {
             if epoch == cut {
-                saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+                let text = serde_json::to_string(saved.progress()).unwrap();
+                saved = GreedyDecision::new(search.topology, &search.kinds, DecisionConfig::default());
+                saved.resume(serde_json::from_str(&text).unwrap()).unwrap();
             }
             for (&kind, alphas) in search.kinds.iter().zip(tables) {
                 prop_assert_eq!(whole.observe(epoch, kind, alphas).unwrap(), saved.observe(epoch, kind, alphas).unwrap());
@@ -145,7 +148,7 @@ fn check_step(
         prop_assert_eq!(before[decision.edge.index], EdgeState::Open);
         prop_assert_ne!(decision.primitive, NONE);
         expected[decision.edge.index] = EdgeState::Fixed(decision.primitive);
-        let complete = fixed_into(topology, &expected, decision.edge.node) == EDGES_PER_NODE;
+        let complete = fixed_into(topology, &expected, decision.edge.node) == topology.kept(decision.edge.node);
         for edge in topology.edges_into(decision.edge.node) {
             let goes = complete && expected[edge] == EdgeState::Open;
             prop_assert_eq!(decision.pruned.contains(&edge), goes);
@@ -201,4 +204,27 @@ fn a_table_of_another_cell_is_refused() {
     let mut greedy = GreedyDecision::new(Topology::new(3), &[CellKind::Normal], DecisionConfig::default());
     let error = greedy.observe(4, CellKind::Normal, &vec![vec![0.0; 8]; 14]).unwrap_err();
     assert!(error.to_string().contains("must be 9 rows"), "{error}");
+}
+
+#[test]
+fn decisions_of_another_shape_are_not_gone_on_from() {
+    let greedy = |steps| GreedyDecision::new(Topology::new(steps), &[CellKind::Normal], DecisionConfig::default());
+    let error = greedy(3).resume(greedy(4).progress().clone()).unwrap_err();
+    assert_eq!(error.to_string(), "decisions: expected 9 edges (normal), found 14 edges (normal)");
+}
+
+#[test]
+fn shapes_decide_as_many_edges_as_they_keep_and_none_where_it_may_be_chosen() {
+    let topology = Topology::new(3).with_inputs(1).keeping(Keeps::Edges(1)).with_none(NoneRule::Choosable);
+    let config = DecisionConfig { warmup: 0, interval: 1, ..DecisionConfig::default() };
+    let mut greedy = GreedyDecision::new(topology, &[CellKind::Normal], config.clone());
+    let mut alphas = vec![vec![0.0, 0.0, 1.0]; topology.edge_count()];
+    alphas[4] = vec![9.0, 0.0, 0.0];
+    let mut decided = Vec::new();
+    for epoch in 0..config.epochs(topology) {
+        decided.extend(greedy.observe(epoch, CellKind::Normal, &alphas).unwrap().decision);
+    }
+    assert_eq!(decided.len(), 3);
+    assert_eq!((decided[0].edge.index, decided[0].primitive, &decided[0].pruned[..]), (4, NONE, &[3, 5][..]));
+    assert!(!greedy.states(CellKind::Normal).contains(&EdgeState::Open));
 }

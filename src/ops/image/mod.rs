@@ -10,8 +10,7 @@ mod stripes;
 pub use preprocess::ReluConvolution;
 pub use reduce::FactorizedReduction;
 
-use crate::ops::skip::Skip;
-use crate::ops::{Operation, Shared, State};
+use crate::ops::{Operation, Primitive, Shared, Skip, State, build};
 use crate::tensor::parameters::Path;
 use pool::{Pool, PoolKind};
 use separable::Separable;
@@ -30,23 +29,31 @@ pub struct Build {
     pub normed_pools: bool,
 }
 
-/// A primitive by its name; absent for `none`, which computes nothing. Panics on a name that no list of primitives
-/// holds.
-pub fn operation(path: &Path, primitive: &str, build: Build) -> Option<Box<dyn Operation<()>>> {
-    Some(match primitive {
-        "none" => return None,
-        "max_pool_3x3" => Box::new(Pool::new(path, PoolKind::Maximum, build)),
-        "avg_pool_3x3" => Box::new(Pool::new(path, PoolKind::Mean, build)),
-        "skip_connect" if build.stride == 1 => Box::new(Skip),
-        "skip_connect" => Box::new(FactorizedReduction::new(path, build.channels, build.channels, build.affine)),
-        "sep_conv_3x3" => Box::new(Separable::twice(path, 3, build)),
-        "sep_conv_5x5" => Box::new(Separable::twice(path, 5, build)),
-        "sep_conv_7x7" => Box::new(Separable::twice(path, 7, build)),
-        "dil_conv_3x3" => Box::new(Separable::dilated(path, 3, build)),
-        "dil_conv_5x5" => Box::new(Separable::dilated(path, 5, build)),
-        "conv_7x1_1x7" => Box::new(stripes::Stripes::new(path, build)),
-        other => unreachable!("{other} is not a primitive of the image space"),
-    })
+/// What a search mixes. Alphas are stored by the place in this table, so a new primitive comes last.
+pub const PRIMITIVES: [Primitive<(), Build>; 8] = [
+    Primitive::none(),
+    Primitive::new("max_pool_3x3", |path, build| Box::new(Pool::new(path, PoolKind::Maximum, build))),
+    Primitive::new("avg_pool_3x3", |path, build| Box::new(Pool::new(path, PoolKind::Mean, build))),
+    Primitive::new("skip_connect", |path, build| match build.stride {
+        1 => Box::new(Skip),
+        _ => Box::new(FactorizedReduction::new(path, build.channels, build.channels, build.affine)),
+    }),
+    Primitive::new("sep_conv_3x3", |path, build| Box::new(Separable::twice(path, 3, build))),
+    Primitive::new("sep_conv_5x5", |path, build| Box::new(Separable::twice(path, 5, build))),
+    Primitive::new("dil_conv_3x3", |path, build| Box::new(Separable::dilated(path, 3, build))),
+    Primitive::new("dil_conv_5x5", |path, build| Box::new(Separable::dilated(path, 5, build))),
+];
+
+/// What only retraining knows, for the cells of other methods (NASNet, AmoebaNet).
+pub const RETRAINED: [Primitive<(), Build>; 2] = [
+    Primitive::new("sep_conv_7x7", |path, build| Box::new(Separable::twice(path, 7, build))),
+    Primitive::new("conv_7x1_1x7", |path, build| Box::new(stripes::Stripes::new(path, build))),
+];
+
+/// A primitive by its name; absent for `none`. Panics on a name that no table holds.
+pub fn operation(path: &Path, primitive: &str, after: Build) -> Option<Box<dyn Operation<()>>> {
+    let retrained = RETRAINED.iter().any(|known| known.name == primitive);
+    build(if retrained { &RETRAINED } else { &PRIMITIVES }, path, primitive, after)
 }
 
 /// max(x, 0) of a state, computed once for all edges that read it.

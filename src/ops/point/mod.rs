@@ -10,27 +10,37 @@ mod max_relative;
 pub mod published;
 mod sage;
 
-use crate::ops::skip::Skip;
-use crate::ops::{Operation, RowBlock};
+use crate::ops::{Operation, Primitive, RowBlock, Skip, build};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 
-/// A primitive by its name, mapping `channels` to `channels`; absent for `none`, which computes nothing.
-/// Panics on a name that no list of primitives holds.
+/// Everything that an edge may compute, mapping so many channels to as many. Alphas are stored by the place in this
+/// table, so a new primitive comes last.
+pub const PRIMITIVES: [Primitive<Neighbours, i64>; 10] = [
+    Primitive::none(),
+    Primitive::new("skip_connect", |_, _| Box::new(Skip)),
+    Primitive::new("conv_1x1", |path, channels| {
+        Box::new(RowBlock(Block::new(path, channels, channels, Activation::Relu, false)))
+    }),
+    Primitive::new("edge_conv", |path, channels| Box::new(edge::EdgeConvolution::new(&path.sub("gconv"), channels))),
+    Primitive::new("mr_conv", |path, channels| {
+        Box::new(max_relative::MaxRelativeConvolution::new(&path.sub("gconv"), channels))
+    }),
+    Primitive::new("gat", |path, channels| Box::new(attention::GraphAttention::new(&path.sub("gconv"), channels))),
+    Primitive::new("semi_gcn", |path, channels| Box::new(convolution::SemiGcn::new(&path.sub("gconv"), channels))),
+    Primitive::new("gin", |path, channels| {
+        Box::new(isomorphism::GraphIsomorphism::new(&path.sub("gconv"), channels))
+    }),
+    Primitive::new("sage", |path, channels| {
+        Box::new(sage::Sage::new(&path.sub("gconv"), channels, sage::Messages::Absolute))
+    }),
+    Primitive::new("rel_sage", |path, channels| {
+        Box::new(sage::Sage::new(&path.sub("gconv"), channels, sage::Messages::Relative))
+    }),
+];
+
+/// A primitive by its name; absent for `none`. Panics on a name that the table does not hold.
 pub fn operation(path: &Path, primitive: &str, channels: i64) -> Option<Box<dyn Operation<Neighbours>>> {
-    let gconv = path.sub("gconv");
-    Some(match primitive {
-        "none" => return None,
-        "skip_connect" => Box::new(Skip),
-        "conv_1x1" => Box::new(RowBlock(Block::new(path, channels, channels, Activation::Relu, false))),
-        "edge_conv" => Box::new(edge::EdgeConvolution::new(&gconv, channels)),
-        "mr_conv" => Box::new(max_relative::MaxRelativeConvolution::new(&gconv, channels)),
-        "gat" => Box::new(attention::GraphAttention::new(&gconv, channels)),
-        "semi_gcn" => Box::new(convolution::SemiGcn::new(&gconv, channels)),
-        "gin" => Box::new(isomorphism::GraphIsomorphism::new(&gconv, channels)),
-        "sage" => Box::new(sage::Sage::new(&gconv, channels, sage::Messages::Absolute)),
-        "rel_sage" => Box::new(sage::Sage::new(&gconv, channels, sage::Messages::Relative)),
-        other => unreachable!("{other} is not a primitive of the point space"),
-    })
+    build(&PRIMITIVES, path, primitive, channels)
 }

@@ -9,17 +9,11 @@ use crate::space::{CellContext, CellPlan, Head, Output, Space, Stem, stacked_on_
 use crate::tensor::layers::{Activation, Block, Linear};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
-use crate::topology::{CELL_INPUTS, CellKind};
+use crate::topology::CellKind;
 use tch::Tensor;
 
 /// Channels of the stem per channel of a node.
 const STEM_MULTIPLIER: i64 = 3;
-
-/// The name of the stem's weight, whose second dimension is the numbers per node.
-pub const INPUT_WEIGHT: &str = "stem.0.body.0.weight";
-
-/// The name of the classifier's bias, which has a value per class or label.
-pub const OUTPUT_BIAS: &str = "classifier.bias";
 
 /// The graph space for one number of classes or labels.
 #[derive(Debug, Clone)]
@@ -31,10 +25,13 @@ pub struct GraphSpace {
 }
 
 impl Space for GraphSpace {
+    const OUTPUT_BIAS: &'static str = "classifier.bias";
+    const INPUT_WEIGHT: Option<&'static str> = Some("stem.0.body.0.weight");
+
     type Context = Links;
 
     fn name(&self) -> SpaceName {
-        SpaceName::Graph
+        SpaceName::GRAPH
     }
 
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
@@ -43,7 +40,7 @@ impl Space for GraphSpace {
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
-        stacked_on_stem(STEM_MULTIPLIER * channels, channels, cells, states)
+        stacked_on_stem(self.name().topology(), STEM_MULTIPLIER * channels, channels, cells, states)
     }
 
     fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Links>> {
@@ -71,9 +68,9 @@ impl Space for GraphSpace {
 struct GraphStem(Block);
 
 impl Stem for GraphStem {
-    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
         let rows = self.0.forward(&batch.graphs().features, mode.is_training());
-        [rows.shallow_clone(), rows]
+        vec![rows.shallow_clone(), rows]
     }
 }
 

@@ -7,26 +7,17 @@ mod head;
 mod stem;
 
 pub use config::{ImageConfig, ImageStem};
-pub use head::{OUTPUT_BIAS, OUTPUT_WEIGHT};
+pub use head::OUTPUT_WEIGHT;
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::Operation;
 use crate::ops::image::{Build, FactorizedReduction, ReluConvolution, operation};
-use crate::space::{CellContext, CellPlan, Head, Space, Stem};
+use crate::space::{CellContext, CellPlan, Head, Space, Stage, Stem};
 use crate::tensor::parameters::Path;
-use crate::topology::{CELL_INPUTS, CellKind};
+use crate::topology::CellKind;
 use head::ImageHead;
 use tch::Tensor;
-
-/// What a network is built for: the published supernets and derived networks have different norms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Norms in cells have no affine parameters, and pools have a norm.
-    Search,
-    /// Norms are affine; pools have none.
-    Retraining,
-}
 
 /// The image space for one number of classes.
 #[derive(Debug, Clone)]
@@ -35,7 +26,8 @@ pub struct ImageSpace {
     pub config: ImageConfig,
     /// Classes of the task.
     pub classes: i64,
-    /// Supernet or derived network.
+    /// Norms of a supernet's cells have no affine parameters, and its pools have a norm; norms of a derived network are
+    /// affine, and its pools have none, as published.
     pub stage: Stage,
 }
 
@@ -59,10 +51,13 @@ impl ImageSpace {
 }
 
 impl Space for ImageSpace {
+    const OUTPUT_BIAS: &'static str = head::OUTPUT_BIAS;
+    const INPUT_WEIGHT: Option<&'static str> = None;
+
     type Context = ();
 
     fn name(&self) -> SpaceName {
-        SpaceName::Image
+        SpaceName::IMAGE
     }
 
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
@@ -74,7 +69,7 @@ impl Space for ImageSpace {
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
-        let mut inputs = [self.stem_channels(channels); CELL_INPUTS];
+        let mut inputs = [self.stem_channels(channels); 2];
         let mut channels = channels;
         // The second input of the first cell has passed one stem more.
         let mut reduced_before = self.config.stem == ImageStem::Imagenet;
@@ -83,7 +78,7 @@ impl Space for ImageSpace {
             let kind = if reduces { CellKind::Reduce } else { CellKind::Normal };
             channels *= if reduces { 2 } else { 1 };
             let outputs = channels * states(kind) as i64;
-            let plan = CellPlan { kind, channels, inputs, outputs, position, reduced_before };
+            let plan = CellPlan { kind, channels, inputs: inputs.to_vec(), outputs, position, reduced_before };
             inputs = [inputs[1], outputs];
             reduced_before = reduces;
             plan
@@ -106,7 +101,7 @@ impl Space for ImageSpace {
         plan: &CellPlan,
         source: usize,
     ) -> Option<Box<dyn Operation<()>>> {
-        let halves = plan.kind == CellKind::Reduce && source < CELL_INPUTS;
+        let halves = plan.kind == CellKind::Reduce && source < plan.inputs.len();
         let build = Build {
             channels: plan.channels,
             stride: if halves { 2 } else { 1 },
@@ -150,11 +145,11 @@ mod tests {
         let reduces: Vec<usize> =
             plan.iter().filter(|cell| cell.kind == CellKind::Reduce).map(|cell| cell.position).collect();
         assert_eq!(reduces, [6, 13]);
-        let channels = |position: usize| (plan[position].channels, plan[position].inputs, plan[position].outputs);
-        assert_eq!(channels(0), (36, [108, 108], 144));
-        assert_eq!(channels(6), (72, [144, 144], 216));
-        assert_eq!(channels(7), (72, [144, 216], 288));
-        assert_eq!(channels(19), (144, [576, 576], 576));
+        let channels = |position: usize| (plan[position].channels, &plan[position].inputs[..], plan[position].outputs);
+        assert_eq!(channels(0), (36, &[108, 108][..], 144));
+        assert_eq!(channels(6), (72, &[144, 144][..], 216));
+        assert_eq!(channels(7), (72, &[144, 216][..], 288));
+        assert_eq!(channels(19), (144, &[576, 576][..], 576));
         let larger: Vec<usize> = plan.iter().filter(|cell| cell.reduced_before).map(|cell| cell.position).collect();
         assert_eq!(larger, [7, 14]);
     }
@@ -163,6 +158,6 @@ mod tests {
     fn the_stem_for_large_images_reduces_between_the_inputs_of_the_first_cell() {
         let plan = plan(ImageStem::Imagenet, 48, 14);
         assert!(plan[0].reduced_before && !plan[1].reduced_before);
-        assert_eq!((plan[0].channels, plan[0].inputs), (48, [48, 48]));
+        assert_eq!((plan[0].channels, &plan[0].inputs[..]), (48, &[48, 48][..]));
     }
 }

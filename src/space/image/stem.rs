@@ -6,7 +6,6 @@ use crate::space::Stem;
 use crate::tensor::convolution::{Convolution, Window, channels_last};
 use crate::tensor::layers::BatchNorm;
 use crate::tensor::parameters::Path;
-use crate::topology::CELL_INPUTS;
 use tch::Tensor;
 
 /// Red, green and blue.
@@ -44,9 +43,9 @@ impl CifarStem {
 }
 
 impl Stem for CifarStem {
-    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
         let output = self.0.forward(&channels_last(&batch.images().images), mode);
-        [output.shallow_clone(), output]
+        vec![output.shallow_clone(), output]
     }
 }
 
@@ -68,11 +67,11 @@ impl ImagenetStem {
 }
 
 impl Stem for ImagenetStem {
-    fn forward(&self, batch: &Batch, mode: Mode) -> [Tensor; CELL_INPUTS] {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
         let [half, quarter] = &self.quarter;
         let half = half.forward(&channels_last(&batch.images().images), mode);
         let quarter = quarter.forward(&half.relu(), mode);
         let eighth = self.eighth.forward(&quarter.relu(), mode);
-        [quarter, eighth]
+        vec![quarter, eighth]
     }
 }

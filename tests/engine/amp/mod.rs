@@ -7,10 +7,9 @@ mod states;
 mod types;
 
 use super::turn;
-use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
+use sgas::batch::{Batch, BatchKind, GraphBatch, ImageBatch, PointBatch};
 use sgas::genotype::{SpaceName, zoo};
 use sgas::model::{self, Architecture, Model, ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig, SearchModel};
-use sgas::space::image::ImageConfig;
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::adjacency::{Adjacency, Link};
@@ -62,15 +61,15 @@ fn of_cells(space: SpaceName, task: Task, cell: &str, rate: f64) -> Case {
 }
 
 fn points() -> Case {
-    of_cells(SpaceName::Point, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.005)
+    of_cells(SpaceName::POINT, Task::Classify { classes: CLASSES as usize }, "Cri2_ModelNet_Best", 0.005)
 }
 
 fn images() -> Case {
-    of_cells(SpaceName::Image, Task::Classify { classes: CLASSES as usize }, "Cri1_CIFAR_Best", 0.01)
+    of_cells(SpaceName::IMAGE, Task::Classify { classes: CLASSES as usize }, "Cri1_CIFAR_Best", 0.01)
 }
 
 fn graphs() -> Case {
-    of_cells(SpaceName::Graph, Task::MultiLabel { labels: CLASSES as usize }, "Cri2_PPI_Best", 0.05)
+    of_cells(SpaceName::GRAPH, Task::MultiLabel { labels: CLASSES as usize }, "Cri2_PPI_Best", 0.05)
 }
 
 fn resgcn() -> Case {
@@ -94,10 +93,9 @@ impl Case {
     fn spec(&self) -> NetworkSpec {
         NetworkSpec {
             // Of three cells of images two reduce.
-            model: ModelConfig { channels: 8, cells: if self.space() == Some(SpaceName::Image) { 3 } else { 2 } },
+            model: ModelConfig { channels: 8, cells: if self.space() == Some(SpaceName::IMAGE) { 3 } else { 2 } },
             // Without dropout: libtorch draws other numbers for half types.
             point: PointConfig { k: 4, embedding: 32, dropout: 0.0, ..PointConfig::default() },
-            image: ImageConfig::default(),
             resgcn: ResGcnConfig {
                 blocks: 4,
                 channels: 8,
@@ -108,7 +106,8 @@ impl Case {
                 ..ResGcnConfig::default()
             },
             classes: CLASSES as usize,
-            in_channels: if self.space() == Some(SpaceName::Graph) { FEATURES } else { 3 },
+            in_channels: if self.space() == Some(SpaceName::GRAPH) { FEATURES } else { 3 },
+            ..NetworkSpec::default()
         }
     }
 
@@ -124,10 +123,10 @@ impl Case {
     /// The batch of this number, of samples whose classes or labels can be learned.
     fn batch(&self, number: u64) -> Batch {
         Key::new(SEED, Purpose::Synthetic).at(0, number).seed_torch();
-        let batch = match self.space() {
-            Some(SpaceName::Point) => clouds(),
-            Some(SpaceName::Image) => pictures(),
-            Some(SpaceName::Graph) => graph(),
+        let batch = match self.space().map(SpaceName::takes) {
+            Some(BatchKind::Points) => clouds(),
+            Some(BatchKind::Images) => pictures(),
+            Some(BatchKind::Graphs) => graph(),
             None => scenes(),
         };
         batch.to_device(device())

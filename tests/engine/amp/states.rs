@@ -4,7 +4,7 @@
 
 use super::types::{is_half, search, train};
 use super::{FLOAT, SEED, device, graph, mixed_cases, turn};
-use sgas::batch::Batch;
+use sgas::batch::{Batch, BatchKind};
 use sgas::genotype::SpaceName;
 use sgas::ops::image::Build;
 use sgas::ops::{self, Mode, Operation, State};
@@ -48,14 +48,14 @@ fn each<C>(
 
 fn primitives(space: SpaceName, half: Kind) -> Vec<(&'static str, [Kind; 2])> {
     Key::new(SEED, Purpose::Synthetic).seed_torch();
-    match space {
-        SpaceName::Point => {
+    match space.takes() {
+        BatchKind::Points => {
             let positions = Tensor::randn([2 * 32, 3], FLOAT).to_device(device());
             let neighbours = Neighbours::nearest(&positions, 2, 4, 1);
             let x = Tensor::randn([2 * 32, CHANNELS], FLOAT);
             each(space, |path, primitive| ops::point::operation(path, primitive, CHANNELS), &x, &neighbours, half)
         }
-        SpaceName::Image => {
+        BatchKind::Images => {
             let x = channels_last(&Tensor::randn([4, CHANNELS, 8, 8], FLOAT));
             let build = |path: &Path, primitive: &str| {
                 let build = Build { channels: CHANNELS, stride: 1, affine: true, normed_pools: true };
@@ -63,7 +63,7 @@ fn primitives(space: SpaceName, half: Kind) -> Vec<(&'static str, [Kind; 2])> {
             };
             each(space, build, &x, &(), half)
         }
-        SpaceName::Graph => {
+        BatchKind::Graphs => {
             let Batch::Graphs(batch) = graph().to_device(device()) else { unreachable!("made so") };
             let x = Tensor::randn([batch.features.size()[0], CHANNELS], FLOAT);
             each(space, |path, primitive| ops::graph::operation(path, primitive, CHANNELS), &x, &batch.links, half)
@@ -74,7 +74,7 @@ fn primitives(space: SpaceName, half: Kind) -> Vec<(&'static str, [Kind; 2])> {
 #[test]
 fn every_primitive_keeps_half_precision() {
     let _turn = turn();
-    for (space, half) in [SpaceName::Point, SpaceName::Image, SpaceName::Graph]
+    for (space, half) in [SpaceName::POINT, SpaceName::IMAGE, SpaceName::GRAPH]
         .into_iter()
         .flat_map(|space| [Kind::BFloat16, Kind::Half].map(|half| (space, half)))
     {

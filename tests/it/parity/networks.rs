@@ -1,7 +1,7 @@
 //! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
 
 use super::{Case, Results, for_each_case, running_statistics};
-use sgas::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
+use sgas::batch::{Batch, BatchKind, GraphBatch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{
@@ -30,14 +30,14 @@ fn space(case: &Case) -> SpaceName {
 
 fn spec(case: &Case) -> NetworkSpec {
     let cells = |key| case.int(key) as usize;
-    let (cells, point, image) = match space(case) {
-        SpaceName::Point => (cells("cells"), point(case), ImageConfig::default()),
-        SpaceName::Image => (cells("layers"), PointConfig::default(), image(case)),
-        SpaceName::Graph => (cells("cells"), PointConfig::default(), ImageConfig::default()),
+    let (cells, point, image) = match space(case).takes() {
+        BatchKind::Points => (cells("cells"), point(case), ImageConfig::default()),
+        BatchKind::Images => (cells("layers"), PointConfig::default(), image(case)),
+        BatchKind::Graphs => (cells("cells"), PointConfig::default(), ImageConfig::default()),
     };
     let model = ModelConfig { channels: case.int("init_channels"), cells };
     let (classes, in_channels) = (case.int("num_classes") as usize, case.header["in_channels"].as_i64().unwrap_or(3));
-    NetworkSpec { model, point, image, resgcn: ResGcnConfig::default(), classes, in_channels }
+    NetworkSpec { model, point, image, classes, in_channels, ..NetworkSpec::default() }
 }
 
 fn point(case: &Case) -> PointConfig {
@@ -58,22 +58,22 @@ fn image(case: &Case) -> ImageConfig {
 
 fn task(case: &Case) -> Task {
     let classes = case.int("num_classes") as usize;
-    match space(case) {
-        SpaceName::Graph => Task::MultiLabel { labels: classes },
+    match space(case).takes() {
+        BatchKind::Graphs => Task::MultiLabel { labels: classes },
         _ => Task::Classify { classes },
     }
 }
 
 fn batch(case: &Case, x: &str, target: &str) -> Batch {
     let labels = case.tensor(target);
-    match space(case) {
-        SpaceName::Image => Batch::Images(ImageBatch { images: case.tensor(x), labels }),
-        SpaceName::Graph => {
+    match space(case).takes() {
+        BatchKind::Images => Batch::Images(ImageBatch { images: case.tensor(x), labels }),
+        BatchKind::Graphs => {
             let links = super::links(&case.tensor(&x.replace('x', "edge_index")), labels.size()[0]);
             let sizes = vec![labels.size()[0] as usize];
             Batch::Graphs(GraphBatch { features: case.tensor(x), links, labels, scored: None, sizes })
         }
-        SpaceName::Point => {
+        BatchKind::Points => {
             Batch::Points(PointBatch { points: case.tensor(x).squeeze_dim(-1).transpose(1, 2).contiguous(), labels })
         }
     }
@@ -226,9 +226,8 @@ fn run_resgcn(case: &Case) -> Results {
         ..ResGcnConfig::default()
     };
     let classes = case.int("num_classes");
-    let (model, in_channels) = (ModelConfig::default(), case.int("in_channels"));
-    let (point, image) = (PointConfig::default(), ImageConfig::default());
-    let spec = NetworkSpec { model, point, image, resgcn, classes: classes as usize, in_channels };
+    let in_channels = case.int("in_channels");
+    let spec = NetworkSpec { resgcn, classes: classes as usize, in_channels, ..NetworkSpec::default() };
     let mut model = network(&Architecture::ResGcn, &spec, 0, case.device);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
     let points = case.tensor("input:x").squeeze_dim(-1).transpose(1, 2).contiguous();

@@ -6,6 +6,7 @@ mod images;
 mod predict;
 mod refusals;
 mod resume;
+mod scenes;
 mod search;
 mod train;
 

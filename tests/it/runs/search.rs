@@ -37,7 +37,7 @@ fn a_search_leaves_a_whole_run_folder() {
     assert_eq!((about["command"].as_str(), about["task"].as_str()), (Some("search"), Some("points")));
 
     let genotype = Genotype::load(run.join("genotype.json")).unwrap();
-    assert_eq!((genotype.space, genotype.task.as_deref()), (SpaceName::Point, Some("points")));
+    assert_eq!((genotype.space, genotype.task.as_deref()), (SpaceName::POINT, Some("points")));
     assert_eq!((genotype.normal.edges.len(), &genotype.normal.concat[..]), (DECISIONS, &[1, 2, 3, 4][..]));
     assert_eq!(genotype.extra["search"]["seed"], 7);
     for decision in decisions(&run) {
@@ -78,7 +78,7 @@ fn metrics_shrink_and_batches_grow_with_every_decision() {
 /// One edge per decision; the runner-up was open and no better; a node with two fixed edges loses the others.
 fn check_decisions(run: &Path) {
     let topology = Topology::new(3);
-    let primitives = SpaceName::Point.primitives();
+    let primitives = SpaceName::POINT.primitives();
     let decided = decisions(run);
     assert_eq!(decided.iter().map(|decision| decision.epoch).collect::<Vec<_>>(), (0..DECISIONS).collect::<Vec<_>>());
     let mut states = vec![EdgeState::Open; topology.edge_count()];
@@ -107,7 +107,7 @@ fn check_scores(decision: &DecisionReport, alphas: &[Vec<f64>], before: &[EdgeSt
     }
     let row = softmax(&alphas[decision.edge]);
     let best = (1..row.len()).reduce(|best, next| if row[next] > row[best] { next } else { best }).unwrap();
-    assert_eq!(SpaceName::Point.primitives()[best], decision.primitive);
+    assert_eq!(SpaceName::POINT.primitives()[best], decision.primitive);
     assert!((decision.score.importance - row[1..].iter().sum::<f64>()).abs() < 1e-12);
 }
 
