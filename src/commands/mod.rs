@@ -71,6 +71,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
     logging::start(global.verbosity);
     match command {
         Command::Search(options) => search::run(options, global, out),
+        Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
         Command::Eval(options) => eval::run(options, global, out),
         Command::Predict(options) => predict::run(options, global, out),

@@ -1,7 +1,7 @@
 //! `sgas predict`: the classes of new shapes or pictures, the classes or labels of the nodes of new graphs. The classes of
 //! the points of new clouds stand in `predict_points`.
 
-use super::predictions::{Format, Prediction, Predictions};
+use super::predictions::{Format, Prediction, Predictions, refuse_inputs, require_finite};
 use super::trained::Trained;
 use super::{GlobalOptions, PredictOptions, dataset, device, predict_points, print};
 use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets, find_inputs, read_inputs};
@@ -11,8 +11,6 @@ use crate::files::{check_place, write_atomically};
 use crate::model::Model;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +28,7 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
         return predict_points::run(options, trained, &files, out);
     }
     let format = options.output.as_deref().map(|path| check_output(kind, path, &files)).transpose()?;
-    let classes = class_names(&trained, options.classes.as_deref())?;
+    let classes = trained.class_names(options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
     let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, device, skip_bad };
     let inputs = read_inputs(kind, &files, &mut trained.run.data, needs)?;
@@ -40,7 +38,7 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let predictions = Predictions {
         kind,
         multi_label: trained.targets == Targets::Labels,
-        provenance: provenance(&trained, &classes, options.votes),
+        provenance: trained.provenance(&classes, options.votes),
         classes,
         samples,
     };
@@ -68,51 +66,6 @@ fn check_output(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<Form
     check_place("--output", path)?;
     refuse_inputs(kind, path, files)?;
     Ok(format)
-}
-
-/// # Errors
-/// An output that is one of the samples.
-pub(super) fn refuse_inputs(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<()> {
-    let there = path.canonicalize();
-    if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
-        return Err(Error::invalid(
-            format!("--output {}", path.display()),
-            format!("a file that is not among the {}", kind.plural()),
-            "one of the files to predict",
-        )
-        .with_hint("write the predictions outside of the folders that --input names"));
-    }
-    Ok(())
-}
-
-/// The run's names, those of the file, or else numbers.
-pub(super) fn class_names(trained: &Trained, file: Option<&Path>) -> Result<Vec<String>> {
-    let count = trained.class_count()?;
-    match file {
-        Some(path) => read_names(path, count),
-        None if trained.classes.is_empty() => Ok((0..count).map(|class| format!("class {class}")).collect()),
-        None => Ok(trained.classes.clone()),
-    }
-}
-
-/// A name per line, each once, as many as there are classes.
-fn read_names(path: &Path, count: usize) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
-    let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
-    let place = path.display().to_string();
-    if names.len() != count {
-        let expected = format!("{count} names, one per line: the weights tell {count} classes apart");
-        return Err(Error::invalid(place, expected, format!("{} lines", names.len())));
-    }
-    let mut seen = BTreeSet::new();
-    match names.iter().position(|name| name.is_empty() || !seen.insert(name)) {
-        Some(line) => Err(Error::invalid(
-            format!("{place}, line {}", line + 1),
-            "names that differ",
-            format!("'{}'", names[line]),
-        )),
-        None => Ok(names),
-    }
 }
 
 /// One row per draw, the draws of a file in a row.
@@ -151,58 +104,6 @@ fn samples(
 fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
     let classes = 0..rows[0].len();
     classes.map(|class| rows.iter().map(|row| row[class]).sum::<f64>() / rows.len() as f64).collect()
-}
-
-pub(super) fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result<()> {
-    if probabilities.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    let (content, hint) = match kind {
-        SampleKind::Shapes | SampleKind::Scenes => (
-            "coordinates",
-            "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
-        ),
-        SampleKind::Pictures => ("pixels", "the weights are not finite, or overflow: take those of another epoch"),
-        SampleKind::Graphs => ("features", "are they scaled as the training's? Or the weights are not finite"),
-    };
-    let expected = format!("{content} that the network gives finite scores for");
-    Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
-}
-
-pub(super) fn provenance(trained: &Trained, classes: &[String], votes: usize) -> Map<String, Value> {
-    let (run, data) = (&trained.run, &trained.run.data);
-    // JSON holds text: a path that is none would be a panic.
-    let folder = trained.folder.as_ref().map(|folder| folder.path().display().to_string());
-    let preparation = match trained.kind() {
-        SampleKind::Scenes => vec![
-            ("points", json!(data.points)),
-            ("features", json!(data.features)),
-            ("normalize", json!(data.normalize)),
-            ("block", json!(data.scenes.block)),
-        ],
-        SampleKind::Shapes => vec![
-            ("points", json!(data.points)),
-            ("features", json!(data.features)),
-            ("normalize", json!(data.normalize)),
-            ("votes", json!(votes)),
-        ],
-        SampleKind::Pictures => vec![
-            ("size", json!(data.images.size)),
-            ("augmentation", json!(data.images.augmentation)),
-            ("mean", json!(data.images.mean)),
-            ("deviation", json!(data.images.deviation)),
-        ],
-        SampleKind::Graphs => vec![("graphs", json!(data.graphs))],
-    };
-    let origin = vec![
-        ("sgas", json!(env!("CARGO_PKG_VERSION"))),
-        ("run", json!(folder)),
-        ("weights", json!(trained.weights.display().to_string())),
-        ("trained_on", json!(trained.trained_on)),
-        ("task", json!(run.task)),
-    ];
-    let named = [origin, preparation, vec![("seed", json!(run.seed)), ("classes", json!(classes))]].concat();
-    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOptions) -> String {

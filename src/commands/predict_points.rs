@@ -1,8 +1,7 @@
 //! `sgas predict` for networks that were trained on labelled clouds: the class of every point of new clouds, as coloured
 //! PLY files, and what share of each file every class has.
 
-use super::predict::{class_names, provenance, refuse_inputs, require_finite};
-use super::predictions::Format;
+use super::predictions::{Format, refuse_inputs, require_finite};
 use super::trained::Trained;
 use super::{PredictOptions, dataset, percent, print};
 use crate::data::scenes::labelled_ply;
@@ -31,14 +30,14 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<()> {
     let output = options.output.as_deref().map(|path| Output::of(path, files)).transpose()?;
-    let classes = class_names(&trained, options.classes.as_deref())?;
+    let classes = trained.class_names(options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
     let (minimum_points, device) = (trained.minimum_points(), trained.device());
     let needs = InputNeeds { minimum_points, draws: 1, device, skip_bad };
     let inputs = read_scenes(files, &mut trained.run.data, needs)?;
     let model = trained.network(classes.len(), inputs.channels)?;
     let mut clouds = predict(&trained, &*model, classes.len(), &inputs)?.into_iter();
-    let mut report = Report { provenance: provenance(&trained, &classes, 1), classes, files: Vec::new() };
+    let mut report = Report { provenance: trained.provenance(&classes, 1), classes, files: Vec::new() };
     for (number, InputFile { name, error }) in inputs.files.iter().cloned().enumerate() {
         let ply = output.as_ref().and_then(|output| output.ply(number));
         let outcome = match error {

@@ -1,10 +1,11 @@
-//! The predictions for a list of shapes, pictures or nodes, as a table to read, as CSV and as JSON.
+//! The predictions for a list of shapes, pictures or nodes, as a table to read, as CSV and as JSON; and what is refused
+//! of the predictions for any kind of sample.
 
 use super::percent;
 use crate::data::SampleKind;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What was predicted, of what, and by what.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +165,41 @@ impl Predictions {
         }
         text
     }
+}
+
+/// Refuses to write over what is predicted.
+///
+/// # Errors
+/// An output that is one of the samples.
+pub(super) fn refuse_inputs(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<()> {
+    let there = path.canonicalize();
+    if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
+        return Err(Error::invalid(
+            format!("--output {}", path.display()),
+            format!("a file that is not among the {}", kind.plural()),
+            "one of the files to predict",
+        )
+        .with_hint("write the predictions outside of the folders that --input names"));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Probabilities of `file` that are not numbers, with what to look at.
+pub(super) fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]) -> Result<()> {
+    if probabilities.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    let (content, hint) = match kind {
+        SampleKind::Shapes | SampleKind::Scenes => (
+            "coordinates",
+            "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
+        ),
+        SampleKind::Pictures => ("pixels", "the weights are not finite, or overflow: take those of another epoch"),
+        SampleKind::Graphs => ("features", "are they scaled as the training's? Or the weights are not finite"),
+    };
+    let expected = format!("{content} that the network gives finite scores for");
+    Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
 }
 
 #[cfg(test)]

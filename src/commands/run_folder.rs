@@ -3,7 +3,7 @@
 use crate::data::Targets;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::report::log::EVENTS_FILE;
+use crate::report::append::{EVENTS_FILE, TEXT_FILE};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl RunFolder {
 
     /// The log.
     pub fn log(&self) -> PathBuf {
-        self.file("log.txt")
+        self.file(TEXT_FILE)
     }
 
     /// The cell: what a search found, or a training used.

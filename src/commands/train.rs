@@ -4,9 +4,7 @@ use super::cell::{self, NamedCell};
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
-use super::{
-    AreaChoice, GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, folds, logging, percent, print,
-};
+use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, logging, percent, print};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::error::{Error, Result};
@@ -23,9 +21,6 @@ use tch::Device;
 /// # Errors
 /// Options, a genotype, data or a run folder that won't do; a training that fails.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    if options.area == Some(AreaChoice::All) {
-        return folds::run(options, global, out);
-    }
     let begun = Instant::now();
     let (mut run, architecture) = resolve(options)?;
     let device = device::prepare(global)?;

@@ -9,8 +9,9 @@ use crate::data::{SampleKind, SetName, Targets};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::model::{self, Architecture, Model, NetworkKind};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 /// Weights with all that belongs to them.
@@ -68,6 +69,19 @@ impl Trained {
         model::class_count(self.architecture.kind(), &self.tensors, &self.origin())
     }
 
+    /// Names of the classes: those of the file, else the run's, or else numbers.
+    ///
+    /// # Errors
+    /// Weights of another kind of network; a file without as many names as there are classes, or with one twice.
+    pub fn class_names(&self, file: Option<&Path>) -> Result<Vec<String>> {
+        let count = self.class_count()?;
+        match file {
+            Some(path) => read_names(path, count),
+            None if self.classes.is_empty() => Ok((0..count).map(|class| format!("class {class}")).collect()),
+            None => Ok(self.classes.clone()),
+        }
+    }
+
     /// The network with its weights, on the device; `channels` are the numbers per input point or pixel.
     ///
     /// # Errors
@@ -108,8 +122,65 @@ impl Trained {
         self.device
     }
 
+    /// What predictions with these names of classes come from, by name: program, run, weights, data and its preparation.
+    pub fn provenance(&self, classes: &[String], votes: usize) -> Map<String, Value> {
+        let (run, data) = (&self.run, &self.run.data);
+        // JSON holds text: a path that is none would be a panic.
+        let folder = self.folder.as_ref().map(|folder| folder.path().display().to_string());
+        let preparation = match self.kind() {
+            SampleKind::Scenes => vec![
+                ("points", json!(data.points)),
+                ("features", json!(data.features)),
+                ("normalize", json!(data.normalize)),
+                ("block", json!(data.scenes.block)),
+            ],
+            SampleKind::Shapes => vec![
+                ("points", json!(data.points)),
+                ("features", json!(data.features)),
+                ("normalize", json!(data.normalize)),
+                ("votes", json!(votes)),
+            ],
+            SampleKind::Pictures => vec![
+                ("size", json!(data.images.size)),
+                ("augmentation", json!(data.images.augmentation)),
+                ("mean", json!(data.images.mean)),
+                ("deviation", json!(data.images.deviation)),
+            ],
+            SampleKind::Graphs => vec![("graphs", json!(data.graphs))],
+        };
+        let origin = vec![
+            ("sgas", json!(env!("CARGO_PKG_VERSION"))),
+            ("run", json!(folder)),
+            ("weights", json!(self.weights.display().to_string())),
+            ("trained_on", json!(self.trained_on)),
+            ("task", json!(run.task)),
+        ];
+        let named = [origin, preparation, vec![("seed", json!(run.seed)), ("classes", json!(classes))]].concat();
+        named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     fn origin(&self) -> String {
         self.weights.display().to_string()
+    }
+}
+
+/// A name per line, each once, as many as there are classes.
+fn read_names(path: &Path, count: usize) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
+    let place = path.display().to_string();
+    if names.len() != count {
+        let expected = format!("{count} names, one per line: the weights tell {count} classes apart");
+        return Err(Error::invalid(place, expected, format!("{} lines", names.len())));
+    }
+    let mut seen = BTreeSet::new();
+    match names.iter().position(|name| name.is_empty() || !seen.insert(name)) {
+        Some(line) => Err(Error::invalid(
+            format!("{place}, line {}", line + 1),
+            "names that differ",
+            format!("'{}'", names[line]),
+        )),
+        None => Ok(names),
     }
 }
 

@@ -6,8 +6,14 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// One event per line, for programs.
+pub const EVENTS_FILE: &str = "events.jsonl";
+/// One epoch per row.
+pub const METRICS_FILE: &str = "metrics.csv";
+/// What was printed, for people.
+pub const TEXT_FILE: &str = "log.txt";
 /// The files of a run folder that only grow.
-pub const LOGS: [&str; 3] = [super::log::EVENTS_FILE, super::csv::METRICS_FILE, "log.txt"];
+pub const LOGS: [&str; 3] = [EVENTS_FILE, METRICS_FILE, TEXT_FILE];
 
 /// Bytes of each log when a checkpoint was made, by file name.
 pub type Lengths = BTreeMap<String, u64>;

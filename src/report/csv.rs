@@ -1,12 +1,10 @@
 //! `metrics.csv`: one row per epoch, for tables and plots.
 
-use super::{EpochReport, Event, Metrics, Observer, append};
+use super::append::{self, METRICS_FILE};
+use super::{EpochReport, Event, Metrics, Observer};
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// The table's name in the run folder.
-pub const METRICS_FILE: &str = "metrics.csv";
 
 /// Writes a row after every epoch, and the header before the first.
 #[derive(Debug)]

@@ -1,13 +1,11 @@
 //! `events.jsonl`: one JSON object per event, for programs that read along.
 
-use super::{Event, Observer, append};
+use super::append::{self, EVENTS_FILE};
+use super::{Event, Observer};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// The log's name in the run folder.
-pub const EVENTS_FILE: &str = "events.jsonl";
 
 /// Writes every event but [`Event::Step`], each as one line at once.
 #[derive(Debug)]

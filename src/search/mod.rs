@@ -4,8 +4,7 @@ pub mod bilevel;
 mod config;
 mod search_loop;
 pub mod second_order;
-pub mod state;
 pub mod strategy;
 
 pub use config::{AlphaBatch, AlphaData, AlphaOrder, SearchConfig, StrategyKind};
-pub use search_loop::{Search, SearchData, SearchSettings};
+pub use search_loop::{Search, SearchData, SearchSettings, state};

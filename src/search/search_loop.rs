@@ -4,6 +4,8 @@
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once. The loop
 //! speaks to the outside through an observer and a keeper only.
 
+pub mod state;
+
 use crate::checkpoint::Keeper;
 use crate::data::{Batches, EpochPlan, Loader};
 use crate::decision::{Choice, EdgeState, grown_batch};
@@ -14,7 +16,6 @@ use crate::optim::{AlphaConfig, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Observer, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
-use crate::search::state;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{Ledger, StepOutcome, at_step, finite_pass};

@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::decision::EdgeState;
 use crate::error::{Error, Result};
 use crate::optim::{Scaler, ScalerState};
-use crate::search::search_loop::Search;
+use crate::search::Search;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
