@@ -14,6 +14,10 @@ pub struct EventLog {
     file: File,
 }
 
+/// The target of the same lines in `tracing`, at its lowest level, which the program shows nowhere: who runs commands
+/// in a process of his own sees events by a subscriber, each when it stands in the log.
+pub const EVENTS_TARGET: &str = "sgas::events";
+
 impl EventLog {
     /// The log of the run in `folder`; goes on after what it holds.
     ///
@@ -31,7 +35,9 @@ impl Observer for EventLog {
             return Ok(());
         }
         let line = serde_json::to_string(event).expect("events are plain data");
-        writeln!(self.file, "{line}").map_err(|error| Error::write(&self.path, error))
+        writeln!(self.file, "{line}").map_err(|error| Error::write(&self.path, error))?;
+        tracing::trace!(target: EVENTS_TARGET, "{line}");
+        Ok(())
     }
 }
 

@@ -1,33 +1,116 @@
 //! Runs that are killed and go on: to the bit what the uncut run gives.
+//!
+//! Where a run is killed is exact. Its process is this test binary once more ([`the_process_that_is_killed`]), which runs
+//! the command through the library. A subscriber of `tracing` sees the events of the run in the thread of its loop; at
+//! the event that was asked for it says so on standard output and never returns. So nothing more happens in the run,
+//! however late the test reads that line and kills the process.
 
 use super::images::smoke;
 use super::{assert_equal_runs, epochs, failure, output, results, search, train};
 use crate::cli::sgas;
 use assert_cmd::Command;
 use sgas::report::Event;
-use sgas::report::log::events;
+use sgas::report::log::{EVENTS_TARGET, events};
+use sgas::report::progress::EPOCH_TARGET;
+use std::fmt::Debug;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Epochs in the event log of a run that another process writes.
-fn epochs_told(run: &Path) -> usize {
-    let text = std::fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
-    text.matches(r#"{"event":"epoch""#).count()
+/// Where a run is killed.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+enum Stop {
+    /// After this event stood in the log so many times. Tables, drawings and the checkpoint of its epoch are still to
+    /// come, so the log is ahead of the checkpoint.
+    Logged(Name, usize),
+    /// In so many epochs' last moment, before any log knows of it: all that is there belongs to a checkpoint.
+    Before(usize),
 }
 
-/// Starts the command and kills it once its run has told `count` epochs: wherever it then stands.
-fn kill_after(command: &Command, run: &Path, count: usize) {
-    let mut process = std::process::Command::new(command.get_program());
-    process.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
-    process.env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0").env_remove("SGAS_DATA").env_remove("SGAS_RUNS");
-    let mut child = process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while epochs_told(run) < count && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Epoch,
+    Decision,
+}
+
+/// The words of the command, and the [`Stop`], for the process that is killed.
+const COMMAND: &str = "SGAS_TEST_KILLED";
+/// What that process says when it stands still.
+const STOPPED: &str = "stopped where it was to stop";
+
+/// Not a test by itself: what [`kill_at`] starts.
+#[test]
+fn the_process_that_is_killed() {
+    let Ok(asked) = std::env::var(COMMAND) else { return };
+    let (words, stop): (Vec<String>, Stop) = serde_json::from_str(&asked).unwrap();
+    tracing_subscriber::registry().with(StopLayer { stop, seen: AtomicUsize::new(0) }).init();
+    let (global, command) = sgas::cli::parse_from(words).unwrap().unwrap();
+    println!("the run ended: {:?}", sgas::commands::run(&command, &global, &mut std::io::sink()));
+}
+
+/// Stands still at the event.
+struct StopLayer {
+    stop: Stop,
+    seen: AtomicUsize,
+}
+
+impl<S: tracing::Subscriber> Layer<S> for StopLayer {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let target = event.metadata().target();
+        let (is_one, count) = match self.stop {
+            Stop::Before(count) => (target == EPOCH_TARGET, count),
+            Stop::Logged(name, count) => (target == EVENTS_TARGET && is_named(event, name), count),
+        };
+        if is_one && self.seen.fetch_add(1, Ordering::SeqCst) + 1 == count {
+            println!("\n{STOPPED}");
+            loop {
+                std::thread::park();
+            }
+        }
     }
-    child.kill().unwrap();
-    assert_eq!(child.wait().unwrap().code(), None, "the run ended before it was killed");
-    assert!(epochs_told(run) >= count);
+}
+
+/// Whether a line of the log is an event of this name.
+fn is_named(event: &tracing::Event<'_>, name: Name) -> bool {
+    struct Message(String);
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+    }
+    let mut message = Message(String::new());
+    event.record(&mut message);
+    let event: Event = serde_json::from_str(&message.0).unwrap();
+    matches!((name, event), (Name::Epoch, Event::Epoch(_)) | (Name::Decision, Event::Decision(_)))
+}
+
+/// Runs the command until it stands still there, and kills it.
+fn kill_at(command: &Command, stop: Stop) {
+    let words = command.get_args().map(|word| word.to_str().unwrap());
+    let words: Vec<&str> = std::iter::once("sgas").chain(words).collect();
+    let module = module_path!().split_once("::").unwrap().1;
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+    process.args([&format!("{module}::the_process_that_is_killed"), "--exact", "--nocapture"]);
+    process.env(COMMAND, serde_json::to_string(&(words, stop)).unwrap());
+    process.current_dir(command.get_current_dir().unwrap());
+    process.env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0").env_remove("SGAS_DATA").env_remove("SGAS_RUNS");
+    let mut child = process.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut told = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        told.push(line.unwrap());
+        if told.last().unwrap() == STOPPED {
+            child.kill().unwrap();
+        }
+    }
+    let status = child.wait().unwrap();
+    assert!(told.iter().any(|line| line == STOPPED) && status.code().is_none(), "{stop:?}: {status}, {told:#?}");
 }
 
 fn go_on(folder: &Path, command: &str, run: &str) {
@@ -39,14 +122,20 @@ fn a_killed_search_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let settings = "--criterion 2 --set decision.warmup=1 --set decision.interval=2";
     output(&mut search(folder.path(), &format!("{settings} --out whole")));
-    // Before and after the first decision, and between two.
-    for count in [1, 3, 6] {
-        let (name, run) = (format!("cut{count}"), folder.path().join(format!("cut{count}")));
-        kill_after(&search(folder.path(), &format!("{settings} --out {name}")), &run, count);
+    // Before there is a checkpoint, with a decision that is in none, between two decisions, and right behind one.
+    let stops = [
+        (Stop::Logged(Name::Epoch, 1), 1),
+        (Stop::Logged(Name::Decision, 1), 2),
+        (Stop::Logged(Name::Epoch, 6), 2),
+        (Stop::Before(4), 2),
+    ];
+    for (number, (stop, begins)) in stops.into_iter().enumerate() {
+        let (name, run) = (format!("cut{number}"), folder.path().join(format!("cut{number}")));
+        kill_at(&search(folder.path(), &format!("{settings} --out {name}")), stop);
         go_on(folder.path(), "search", &name);
         assert_equal_runs(&folder.path().join("whole"), &run);
         let begun = events(&run).unwrap().iter().filter(|event| matches!(event, Event::Started { .. })).count();
-        assert!((1..=2).contains(&begun), "begun {begun} times");
+        assert_eq!(begun, begins, "{stop:?}");
     }
 }
 
@@ -69,7 +158,7 @@ fn killed_runs_go_on_to_the_bit(task: &str) {
     output(&mut smoke(folder.path(), "train", task, &format!("{settings} --out trained")));
     for (command, whole, more) in [("search", "found", ""), ("train", "trained", settings)] {
         let (name, run) = (format!("cut-{command}"), folder.path().join(format!("cut-{command}")));
-        kill_after(&smoke(folder.path(), command, task, &format!("{more} --out {name}")), &run, 2);
+        kill_at(&smoke(folder.path(), command, task, &format!("{more} --out {name}")), Stop::Logged(Name::Epoch, 2));
         go_on(folder.path(), command, &name);
         assert_equal_runs(&folder.path().join(whole), &run);
     }
@@ -83,9 +172,11 @@ fn a_killed_training_goes_on_to_the_bit() {
         let folder = tempfile::tempdir().unwrap();
         let settings = format!("{variant} --set train.epochs=9 --set data.validation=0.25");
         output(&mut train(folder.path(), &format!("{settings} --out whole")));
-        for count in [1, 3] {
-            let (name, run) = (format!("cut{count}"), folder.path().join(format!("cut{count}")));
-            kill_after(&train(folder.path(), &format!("{settings} --out {name}")), &run, count);
+        for (number, stop) in
+            [Stop::Logged(Name::Epoch, 1), Stop::Logged(Name::Epoch, 3), Stop::Before(3)].into_iter().enumerate()
+        {
+            let (name, run) = (format!("cut{number}"), folder.path().join(format!("cut{number}")));
+            kill_at(&train(folder.path(), &format!("{settings} --out {name}")), stop);
             go_on(folder.path(), "train", &name);
             assert_equal_runs(&folder.path().join("whole"), &run);
         }
@@ -98,11 +189,8 @@ fn a_killed_training_on_labelled_clouds_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let settings = "--model resgcn --set resgcn.stochastic=0.8 --set train.epochs=8 --amp bf16";
     output(&mut smoke(folder.path(), "train", "s3dis", &format!("{settings} --out whole")));
-    kill_after(
-        &smoke(folder.path(), "train", "s3dis", &format!("{settings} --out cut")),
-        &folder.path().join("cut"),
-        3,
-    );
+    let command = smoke(folder.path(), "train", "s3dis", &format!("{settings} --out cut"));
+    kill_at(&command, Stop::Logged(Name::Epoch, 3));
     go_on(folder.path(), "train", "cut");
     assert_equal_runs(&folder.path().join("whole"), &folder.path().join("cut"));
 }
