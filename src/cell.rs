@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 /// What an edge computes.
 pub enum Content<C> {
-    /// All primitives, mixed; `none` has no operation and contributes nothing.
+    /// All primitives, mixed; `none` has no operation and contributes nothing, and neither has one that was dropped.
     Mixed(Vec<Option<Box<dyn Operation<C>>>>),
     /// The primitive it was fixed to.
     Fixed(Box<dyn Operation<C>>),
@@ -44,11 +44,7 @@ pub struct JoinedStates {
 
 impl<C> Cell<C> {
     /// A cell of what brings each input to its channels, and nodes with their edges, in order.
-    pub fn new(
-        preprocess: Vec<Box<dyn Operation<C>>>,
-        nodes: Vec<Vec<CellEdge<C>>>,
-        output: JoinedStates,
-    ) -> Self {
+    pub fn new(preprocess: Vec<Box<dyn Operation<C>>>, nodes: Vec<Vec<CellEdge<C>>>, output: JoinedStates) -> Self {
         Self { preprocess, nodes, output }
     }
 
@@ -121,6 +117,13 @@ impl<C> Cell<C> {
         }
     }
 
+    /// Takes one primitive out of a mixed edge.
+    pub fn drop_primitive(&mut self, edge: usize, primitive: usize) {
+        if let Content::Mixed(operations) = &mut self.edge_mut(edge).content {
+            operations[primitive] = None;
+        }
+    }
+
     /// Drops all primitives of an edge.
     pub fn prune(&mut self, edge: usize) {
         self.edge_mut(edge).content = Content::Pruned;
@@ -170,6 +173,7 @@ fn by_edges<C>(
                 let output = operation.forward(state, context, mode);
                 Some(if operation.is_identity() { output } else { masks.dropped(output) })
             }
+            Content::Mixed(operations) if operations.iter().all(Option::is_none) => None,
             Content::Mixed(_) => {
                 let (mixture, first) = mixture.expect("an open edge has a mixture");
                 Some(mix(mixture, first + index, edge.parts(state, context, mode).into_iter()))

@@ -18,6 +18,7 @@ pub mod nearest;
 pub mod ops;
 pub mod optim;
 pub mod panics;
+pub mod registry;
 pub mod report;
 pub mod restart;
 pub mod search;

@@ -268,7 +268,8 @@ impl Topology {
 
     /// All edges in order.
     pub fn edges(self) -> impl Iterator<Item = Edge> {
-        let pairs = (0..self.steps).flat_map(move |node| self.sources(node).into_iter().map(move |source| (node, source)));
+        let pairs =
+            (0..self.steps).flat_map(move |node| self.sources(node).into_iter().map(move |source| (node, source)));
         pairs.enumerate().map(|(index, (node, source))| Edge { index, node, source })
     }
 

@@ -120,11 +120,12 @@ fn labelled_clouds_are_searched_in_the_point_space_and_trained_as_cells_where_on
 
 #[test]
 fn a_network_must_take_the_task_s_data() {
-    let set = |key: &str| [key.to_owned()];
     let sources = |set| Sources { task: Some("cifar10"), set, ..Sources::default() };
-    let search = resolve_with::<SearchRun>(&sources(&set("space=\"graph\"")), variables(&[])).unwrap_err();
+    let set = ["space=\"graph\"".to_owned()];
+    let search = resolve_with::<SearchRun>(&sources(&set), variables(&[])).unwrap_err();
     assert!(search.to_string().contains("expected a cell of the image space, found one of the graph space"));
-    let train = resolve_with::<TrainRun>(&sources(&set("network=\"resgcn\"")), variables(&[])).unwrap_err();
+    let set = ["network=\"resgcn\"".to_owned()];
+    let train = resolve_with::<TrainRun>(&sources(&set), variables(&[])).unwrap_err();
     assert!(train.to_string().contains("expected a task of labelled clouds"), "{train}");
 }
 

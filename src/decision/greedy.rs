@@ -194,7 +194,8 @@ fn check_table(topology: Topology, epoch: usize, kind: CellKind, alphas: &[Vec<f
     let primitives = alphas.first().map_or(0, Vec::len);
     // Without two primitives to choose from there is nothing to be certain about.
     let fewest = topology.first_choosable() + 2;
-    if alphas.len() != topology.edge_count() || primitives < fewest || alphas.iter().any(|row| row.len() != primitives) {
+    if alphas.len() != topology.edge_count() || primitives < fewest || alphas.iter().any(|row| row.len() != primitives)
+    {
         return Err(Error::run(format!(
             "epoch {epoch}: the alphas of the {kind} cell must be {} rows of equal length, {fewest} or more; there are {} rows",
             topology.edge_count(),

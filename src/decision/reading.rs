@@ -51,7 +51,8 @@ pub fn read_off(topology: Topology, alphas: &[Vec<f64>], states: &[EdgeState]) -
 /// The reading of DARTS and of the paper's random cells: per node the edges with the greatest single share of a
 /// primitive that may be chosen, the stronger first, as those cells are published.
 pub fn read_off_best_primitive(topology: Topology, alphas: &[Vec<f64>]) -> Vec<Choice> {
-    let share = |edge: &Edge| softmax(&alphas[edge.index])[topology.first_choosable()..].iter().copied().fold(0.0, f64::max);
+    let share =
+        |edge: &Edge| softmax(&alphas[edge.index])[topology.first_choosable()..].iter().copied().fold(0.0, f64::max);
     let choice = |edge: Edge| Choice { primitive: best_primitive(topology, &alphas[edge.index]), source: edge.source };
     strongest_edges(topology, share).flatten().map(choice).collect()
 }

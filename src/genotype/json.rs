@@ -140,14 +140,16 @@ fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, 
     let place = format!("{origin}: {kind}");
     let values: Vec<Value> = take(object, kind.name(), EDGES_EXPECTED, origin)?;
     let shape = space.topology();
-    let topology = shape.of_edges(values.len()).ok_or_else(|| {
-        Error::invalid(&place, shape.kept_in_words(), format!("{} edges", values.len()))
-    })?;
+    let topology = shape
+        .of_edges(values.len())
+        .ok_or_else(|| Error::invalid(&place, shape.kept_in_words(), format!("{} edges", values.len())))?;
     let edges: Vec<(String, usize)> = topology
         .nodes_of_kept()
         .zip(values)
         .enumerate()
-        .map(|(index, (node, value))| check_edge(space, topology, &format!("{place}[{index}] (node {node})"), node, value))
+        .map(|(index, (node, value))| {
+            check_edge(space, topology, &format!("{place}[{index}] (node {node})"), node, value)
+        })
         .collect::<Result<_>>()?;
     let concat = take_concat(object, kind, topology, &edges, origin)?;
     Ok(CellGenotype { topology, edges, concat })
@@ -176,13 +178,7 @@ fn take_concat(
 }
 
 /// Checks one edge of a cell: its form, its primitive, its source.
-fn check_edge(
-    space: SpaceName,
-    topology: Topology,
-    place: &str,
-    node: usize,
-    value: Value,
-) -> Result<(String, usize)> {
+fn check_edge(space: SpaceName, topology: Topology, place: &str, node: usize, value: Value) -> Result<(String, usize)> {
     let found = shortened(&value.to_string());
     let (primitive, source): (String, usize) = serde_json::from_value(value)
         .map_err(|_| Error::invalid(place, "a primitive and a source state such as [\"skip_connect\", 0]", found))?;

@@ -2,13 +2,10 @@
 //!
 //! The three spaces of this program stand here. Others are made known by [`SpaceName::register`].
 
-use std::sync::{PoisonError, RwLock};
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use crate::batch::BatchKind;
 use crate::error::{Error, Result};
 use crate::ops::{graph, image, names, point};
+use crate::registry::{Choice, Registered, Registry};
 use crate::topology::{CellKind, Topology};
 
 /// What genotypes, decisions and drawings need to know of a space.
@@ -31,8 +28,24 @@ pub struct SpaceDescription {
 }
 
 /// A search space.
-#[derive(Clone, Copy)]
-pub struct SpaceName(&'static SpaceDescription);
+pub type SpaceName = Choice<SpaceDescription>;
+
+impl Registered for SpaceDescription {
+    const WHAT: &'static str = "space";
+
+    fn registry() -> &'static Registry<Self> {
+        static SPACES: Registry<SpaceDescription> = Registry::new(&[&IMAGE, &POINT, &GRAPH]);
+        &SPACES
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+}
 
 static IMAGE: SpaceDescription = SpaceDescription {
     name: "image",
@@ -64,16 +77,13 @@ static GRAPH: SpaceDescription = SpaceDescription {
     kinds: &[CellKind::Normal],
 };
 
-/// The spaces of other crates.
-static REGISTERED: RwLock<Vec<SpaceName>> = RwLock::new(Vec::new());
-
 impl SpaceName {
     /// Convolutions and pools on images.
-    pub const IMAGE: Self = Self(&IMAGE);
+    pub const IMAGE: Self = Self::of(&IMAGE);
     /// Operators on the neighbourhoods of points in a cloud.
-    pub const POINT: Self = Self(&POINT);
+    pub const POINT: Self = Self::of(&POINT);
     /// Operators on the nodes of given graphs.
-    pub const GRAPH: Self = Self(&GRAPH);
+    pub const GRAPH: Self = Self::of(&GRAPH);
 
     /// Makes a space known by its name.
     ///
@@ -81,9 +91,6 @@ impl SpaceName {
     /// A name that another space has, or a table of primitives that does not fit the shape.
     pub fn register(description: &'static SpaceDescription) -> Result<Self> {
         let SpaceDescription { name, primitives, topology, kinds, .. } = description;
-        if Self::all().iter().any(|space| space.answers_to(name)) {
-            return Err(Error::invalid("space", "a name that no other has", *name));
-        }
         let begins_with_none = primitives.first() == Some(&"none");
         if begins_with_none != topology.has_none() || primitives.len() < topology.first_choosable() + 2 {
             let expected = "two primitives to choose from, after `none` where the shape has it";
@@ -93,99 +100,33 @@ impl SpaceName {
             let expected = "an edge into every node of a cell that halves the resolution";
             return Err(Error::invalid(format!("the {name} space"), expected, "a node may be left without one"));
         }
-        let space = Self(description);
-        REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(space);
-        Ok(space)
-    }
-
-    /// All spaces, those of this program first.
-    pub fn all() -> Vec<Self> {
-        let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-        [Self::IMAGE, Self::POINT, Self::GRAPH].into_iter().chain(registered.iter().copied()).collect()
-    }
-
-    /// The names of all spaces, for messages: `image, point or graph`.
-    pub fn names_in_words() -> String {
-        let names: Vec<&str> = Self::all().into_iter().map(Self::name).collect();
-        let (last, others) = names.split_last().expect("there are spaces");
-        format!("{} or {last}", others.join(", "))
+        SpaceDescription::registry().add(description)
     }
 
     /// The primitives that a search mixes, in the order of the alpha tables.
     pub fn primitives(self) -> &'static [&'static str] {
-        self.0.primitives
+        self.primitives
     }
 
     /// Everything that an edge of a derived cell may compute: all primitives that may be chosen, and those that only
     /// retraining knows.
     pub fn derived_primitives(self) -> impl Iterator<Item = &'static str> {
-        self.0.primitives[self.topology().first_choosable()..].iter().chain(self.0.retrained).copied()
+        self.primitives[self.topology.first_choosable()..].iter().chain(self.retrained).copied()
     }
 
     /// The shape of a searched cell.
     pub fn topology(self) -> Topology {
-        self.0.topology
+        self.topology
     }
 
     /// The kinds of cell that a search decides.
     pub fn kinds(self) -> &'static [CellKind] {
-        self.0.kinds
+        self.kinds
     }
 
     /// What its networks take.
     pub fn takes(self) -> BatchKind {
-        self.0.takes
-    }
-
-    /// The name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        self.0.name
-    }
-
-    fn answers_to(self, name: &str) -> bool {
-        self.0.name == name || self.0.aliases.contains(&name)
-    }
-}
-
-impl PartialEq for SpaceName {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.name == other.0.name
-    }
-}
-
-impl Eq for SpaceName {}
-
-impl std::fmt::Debug for SpaceName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::fmt::Display for SpaceName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for SpaceName {
-    type Err = Error;
-
-    /// Takes what files may hold: the names, and those of the published code.
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::all().into_iter().find(|space| space.answers_to(text));
-        found.ok_or_else(|| Error::invalid("space", Self::names_in_words(), text))
-    }
-}
-
-impl Serialize for SpaceName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for SpaceName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        self.takes
     }
 }
 
@@ -207,7 +148,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<SpaceName>().unwrap(), space);
         }
-        assert_eq!("mesh".parse::<SpaceName>().unwrap_err().exit_code(), 2);
+        let error = "pont".parse::<SpaceName>().unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            ("space: expected image, point or graph, found pont", 2)
+        );
+        assert_eq!(error.hint(), Some("did you mean point?"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The tables of alphas: one row per edge, one column per primitive, one table per kind of cell.
+//! The tables of alphas: one row per edge, one column per primitive, one table per kind of cell; and how they become
+//! the weights of the primitives.
 //!
 //! Open rows are trained and lie in one flat tensor; decided and pruned rows stay where they were, because the
 //! criteria normalise over all edges (REFERENCE section 2).
@@ -8,7 +9,43 @@ use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::{Kept, Parameters};
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
+
+/// The value that is told of a dropped primitive's alpha: its share is 0, and it is the best of no edge.
+const DROPPED: f64 = -1e30;
+
+/// How a table of alphas becomes the weights of primitives.
+pub trait MixtureRule {
+    /// fp32 (edges, primitives), where -inf stands for a dropped primitive, to weights of that shape.
+    fn weights(&self, alphas: &Tensor) -> Tensor;
+
+    /// Whether it gives the same for the same alphas. Passes with a rule that draws are not recorded as CUDA graphs.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+}
+
+/// The published rule: softmax over each row.
+pub struct Softmax;
+
+impl MixtureRule for Softmax {
+    fn weights(&self, alphas: &Tensor) -> Tensor {
+        alphas.softmax(-1, Kind::Float)
+    }
+}
+
+/// What is left out of a supernet while it is looked at: the weight of a primitive, or of all on an open edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mask {
+    /// The kind of cell.
+    pub kind: CellKind,
+    /// The edge.
+    pub edge: usize,
+    /// The primitive; absent for all of them.
+    pub primitive: Option<usize>,
+}
 
 /// All alphas of a supernet.
 pub struct Alphas {
@@ -16,6 +53,10 @@ pub struct Alphas {
     open: Parameters,
     topology: Topology,
     primitives: usize,
+    rule: Rc<dyn MixtureRule>,
+    /// Primitives that open edges have lost, by kind and edge.
+    dropped: BTreeSet<(CellKind, usize, usize)>,
+    masks: Vec<Mask>,
 }
 
 impl Alphas {
@@ -39,7 +80,8 @@ impl Alphas {
             rows.iter().enumerate().map(|(edge, row)| (row_name(*kind, edge), row.shallow_clone()))
         });
         let open = Parameters::new(leaves.collect(), device);
-        Self { tables, open, topology, primitives }
+        let rule: Rc<dyn MixtureRule> = Rc::new(Softmax);
+        Self { tables, open, topology, primitives, rule, dropped: BTreeSet::new(), masks: Vec::new() }
     }
 
     /// The trained rows.
@@ -58,11 +100,15 @@ impl Alphas {
         &table.expect("a supernet has alphas for each of its kinds").1
     }
 
-    /// The values of a kind's rows.
+    /// The values of a kind's rows; of dropped primitives one that makes their share 0.
     pub fn values(&self, kind: CellKind) -> Vec<Vec<f64>> {
         let table = no_grad(|| Tensor::stack(self.rows(kind), 0).to_kind(Kind::Double).to_device(Device::Cpu));
         let flat = Vec::<f64>::try_from(table.flatten(0, 1)).expect("a table of alphas is fp64 here");
-        flat.chunks(self.primitives).map(<[f64]>::to_vec).collect()
+        let mut rows: Vec<Vec<f64>> = flat.chunks(self.primitives).map(<[f64]>::to_vec).collect();
+        for (_, edge, primitive) in self.dropped.iter().filter(|(of, ..)| *of == kind) {
+            rows[*edge][*primitive] = DROPPED;
+        }
+        rows
     }
 
     /// Overwrites the values of a kind's rows, open or not (from a checkpoint, or a test).
@@ -74,13 +120,72 @@ impl Alphas {
         });
     }
 
-    /// softmax over each row, in fp32.
+    /// The weights of all primitives, by the rule, in fp32.
     pub fn mixture(&self, kind: CellKind) -> Mixture {
         let rows = self.rows(kind);
         let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
-        let table = Tensor::stack(rows, 0).softmax(-1, Kind::Float);
+        let table = self.unmasked(kind, self.rule.weights(&self.undropped(kind, Tensor::stack(rows, 0))));
         let edges = |node| self.topology.edges_into(node).len() as i64;
         Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>())
+    }
+
+    /// The table with -inf where a primitive was dropped.
+    fn undropped(&self, kind: CellKind, table: Tensor) -> Tensor {
+        let dropped = self.dropped.iter().filter(|(of, ..)| *of == kind).map(|&(_, edge, primitive)| (edge, primitive));
+        match self.places(dropped) {
+            Some(places) => table.masked_fill(&places, f64::NEG_INFINITY),
+            None => table,
+        }
+    }
+
+    /// The weights with 0 where a mask lies.
+    fn unmasked(&self, kind: CellKind, weights: Tensor) -> Tensor {
+        let masked = self.masks.iter().filter(|mask| mask.kind == kind).flat_map(|mask| {
+            let primitives = mask.primitive.map_or(0..self.primitives, |primitive| primitive..primitive + 1);
+            primitives.map(|primitive| (mask.edge, primitive))
+        });
+        match self.places(masked) {
+            Some(places) => weights.masked_fill(&places, 0.0),
+            None => weights,
+        }
+    }
+
+    /// A table of bools that is true at these places; absent where there is none.
+    fn places(&self, places: impl Iterator<Item = (usize, usize)>) -> Option<Tensor> {
+        let mut table = vec![false; self.topology.edge_count() * self.primitives];
+        for (edge, primitive) in places {
+            table[edge * self.primitives + primitive] = true;
+        }
+        let shape = [self.topology.edge_count() as i64, self.primitives as i64];
+        let device = self.open.flat().device();
+        table.contains(&true).then(|| Tensor::from_slice(&table).view(shape).to_device(device))
+    }
+
+    /// Another rule by which alphas become weights.
+    pub fn set_rule(&mut self, rule: Rc<dyn MixtureRule>) {
+        self.rule = rule;
+    }
+
+    /// Whether the same alphas give the same weights.
+    pub fn is_repeatable(&self) -> bool {
+        self.rule.is_repeatable()
+    }
+
+    /// Leaves these out until others are given.
+    pub fn set_masks(&mut self, masks: &[Mask]) {
+        self.masks = masks.to_vec();
+    }
+
+    /// The primitives that a kind's open edges have lost, as (edge, primitive).
+    pub fn dropped(&self, kind: CellKind) -> Vec<(usize, usize)> {
+        let of_kind = self.dropped.iter().filter(|(of, ..)| *of == kind);
+        of_kind.map(|&(_, edge, primitive)| (edge, primitive)).collect()
+    }
+
+    /// Takes a primitive out of an open edge's mixture: the rule sees -inf, and its alpha is not told any more.
+    pub fn drop_primitive(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Kept {
+        self.dropped.insert((kind, edge, primitive));
+        self.open.retain(|_| true)
     }
 
     /// Turns gradients of the open rows on or off.

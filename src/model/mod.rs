@@ -10,7 +10,7 @@ mod resgcn;
 mod spaces;
 mod supernet;
 
-pub use alphas::Alphas;
+pub use alphas::{Alphas, Mask, MixtureRule, Softmax};
 pub use config::ModelConfig;
 pub use derived::Derived;
 pub use resgcn::{ResGcn, ResGcnConfig};
@@ -20,7 +20,7 @@ pub use supernet::Supernet;
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
-use crate::ops::Mode;
+use crate::ops::{Mode, Wrapping};
 use crate::space::Output;
 use crate::space::image::{self, ImageConfig};
 use crate::space::point::PointConfig;
@@ -31,6 +31,7 @@ use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// A kind of network that tasks train.
@@ -161,6 +162,9 @@ pub trait SearchModel: Model {
     /// Fixes an edge of all cells of a kind to one primitive; its alpha stops training.
     fn fix(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk;
 
+    /// Takes one primitive out of an open edge of all cells of a kind.
+    fn drop_primitive(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk;
+
     /// Takes an edge out of all cells of a kind; its alpha stops training.
     fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk;
 }
@@ -207,7 +211,19 @@ pub fn supernet(
     seed: u64,
     device: Device,
 ) -> Box<dyn SearchModel> {
-    spaces::of(space).supernet(spec, alpha_scale, seed, device)
+    spaces::of(space).supernet(spec, alpha_scale, seed, device, None)
+}
+
+/// The same with something around its primitives.
+pub fn wrapped_supernet(
+    space: SpaceName,
+    spec: &NetworkSpec,
+    alpha_scale: f64,
+    seed: u64,
+    device: Device,
+    wrapping: Option<&Rc<dyn Wrapping>>,
+) -> Box<dyn SearchModel> {
+    spaces::of(space).supernet(spec, alpha_scale, seed, device, wrapping)
 }
 
 /// A fresh network to train, with weights drawn from `seed`.

@@ -3,10 +3,12 @@
 use crate::error::Result;
 use crate::genotype::{Genotype, SpaceDescription, SpaceName};
 use crate::model::{Derived, Model, NetworkSpec, SearchModel, Supernet};
+use crate::ops::Wrapping;
 use crate::space::graph::GraphSpace;
 use crate::space::image::ImageSpace;
 use crate::space::point::PointSpace;
 use crate::space::{Space, Stage};
+use std::rc::Rc;
 use std::sync::{PoisonError, RwLock};
 use tch::Device;
 
@@ -16,7 +18,14 @@ pub(super) trait Builder: Send + Sync {
     fn space(&self) -> SpaceName;
 
     /// A fresh supernet.
-    fn supernet(&self, spec: &NetworkSpec, alpha_scale: f64, seed: u64, device: Device) -> Box<dyn SearchModel>;
+    fn supernet(
+        &self,
+        spec: &NetworkSpec,
+        alpha_scale: f64,
+        seed: u64,
+        device: Device,
+        wrapping: Option<&Rc<dyn Wrapping>>,
+    ) -> Box<dyn SearchModel>;
 
     /// A fresh network of a derived cell, its weights drawn from libtorch's generator.
     fn derived(&self, genotype: &Genotype, spec: &NetworkSpec, device: Device) -> Box<dyn Model>;
@@ -61,8 +70,15 @@ impl<S: Space + 'static> Builder for Entry<S> {
         self.space
     }
 
-    fn supernet(&self, spec: &NetworkSpec, alpha_scale: f64, seed: u64, device: Device) -> Box<dyn SearchModel> {
-        Box::new(Supernet::new((self.make)(spec, Stage::Search), &spec.model, alpha_scale, seed, device))
+    fn supernet(
+        &self,
+        spec: &NetworkSpec,
+        alpha_scale: f64,
+        seed: u64,
+        device: Device,
+        wrapping: Option<&Rc<dyn Wrapping>>,
+    ) -> Box<dyn SearchModel> {
+        Box::new(Supernet::new((self.make)(spec, Stage::Search), &spec.model, alpha_scale, seed, device, wrapping))
     }
 
     fn derived(&self, genotype: &Genotype, spec: &NetworkSpec, device: Device) -> Box<dyn Model> {

@@ -5,11 +5,12 @@ use crate::cell::{CellEdge, Content, JoinedStates};
 use crate::genotype::SpaceName;
 use crate::model::network::Network;
 use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk};
-use crate::ops::Mode;
+use crate::ops::{Mode, Wrapping, wrapped};
 use crate::space::{CellPlan, Output, Space};
-use crate::tensor::parameters::{Path, Store, Weights};
+use crate::tensor::parameters::{Kept, Path, Store, Weights};
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
+use std::rc::Rc;
 use tch::Device;
 
 /// A supernet over the space `S`.
@@ -21,8 +22,15 @@ pub struct Supernet<S: Space> {
 }
 
 impl<S: Space> Supernet<S> {
-    /// A fresh supernet with weights and alphas drawn from `seed`.
-    pub fn new(space: S, config: &ModelConfig, alpha_scale: f64, seed: u64, device: Device) -> Self {
+    /// A fresh supernet with weights and alphas drawn from `seed`; `wrapping` is put around its primitives.
+    pub fn new(
+        space: S,
+        config: &ModelConfig,
+        alpha_scale: f64,
+        seed: u64,
+        device: Device,
+        wrapping: Option<&Rc<dyn Wrapping>>,
+    ) -> Self {
         let name = space.name();
         let topology = name.topology();
         Key::new(seed, Purpose::Weights).seed_torch();
@@ -32,23 +40,23 @@ impl<S: Space> Supernet<S> {
             &store.root(),
             config,
             |_| JoinedStates { states: topology.output_states().collect(), leaves_alone: topology.puts_out_leaves() },
-            |space, path, plan| mixed_nodes(space, path, plan, topology),
+            |space, path, plan| mixed_nodes(space, path, plan, wrapping),
         );
         let (parameters, buffers) = store.finish();
         let alphas = Alphas::new(name.kinds(), topology, name.primitives().len(), alpha_scale, seed, device);
         Self { network, weights: Weights { parameters, buffers }, alphas, topology }
     }
 
-    /// Drops the weights of an edge, all but those of the kept primitive.
-    fn shrink(&mut self, kind: CellKind, edge: usize, cells: &[usize], kept: Option<usize>) -> Shrunk {
+    /// Drops weights of an edge: of all its primitives that `stays` does not keep.
+    fn shrink(&mut self, edge: usize, cells: &[usize], stays: impl Fn(usize) -> bool) -> Kept {
         let edges: Vec<String> = cells.iter().map(|cell| format!("cells.{cell}._ops.{edge}._ops.")).collect();
-        let primitive = kept.map(|primitive| format!("{primitive}."));
-        let keep = |name: &str| {
-            let rest = edges.iter().find_map(|edge| name.strip_prefix(edge.as_str()));
-            rest.is_none_or(|rest| primitive.as_ref().is_some_and(|primitive| rest.starts_with(primitive.as_str())))
+        let primitive = |name: &str| {
+            let rest = edges.iter().find_map(|edge| name.strip_prefix(edge.as_str()))?;
+            rest.split('.').next()?.parse().ok()
         };
+        let keep = |name: &str| primitive(name).is_none_or(&stays);
         self.weights.buffers.retain(keep);
-        Shrunk { weights: self.weights.parameters.retain(keep), alphas: self.alphas.close(kind, edge) }
+        self.weights.parameters.retain(keep)
     }
 }
 
@@ -57,14 +65,20 @@ fn mixed_nodes<S: Space>(
     space: &S,
     path: &Path,
     plan: &CellPlan,
-    topology: Topology,
+    wrapping: Option<&Rc<dyn Wrapping>>,
 ) -> Vec<Vec<CellEdge<S::Context>>> {
+    let topology = space.name().topology();
     let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..topology.steps()).map(|_| Vec::new()).collect();
     for edge in topology.edges() {
         let path = path.sub("_ops").sub(edge.index).sub("_ops");
         let primitives = space.name().primitives().iter().enumerate();
-        let operations =
-            primitives.map(|(index, primitive)| space.operation(&path.sub(index), primitive, plan, edge.source));
+        let operations = primitives.map(|(index, primitive)| {
+            let operation = space.operation(&path.sub(index), primitive, plan, edge.source)?;
+            Some(match wrapping {
+                Some(wrapping) => wrapped(operation, primitive, wrapping.clone()),
+                None => operation,
+            })
+        });
         nodes[edge.node].push(CellEdge { source: edge.source, content: Content::Mixed(operations.collect()) });
     }
     nodes
@@ -108,11 +122,17 @@ impl<S: Space> SearchModel for Supernet<S> {
 
     fn fix(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk {
         let cells = self.network.change(kind, |cell| cell.fix(edge, primitive));
-        self.shrink(kind, edge, &cells, Some(primitive))
+        Shrunk { weights: self.shrink(edge, &cells, |other| other == primitive), alphas: self.alphas.close(kind, edge) }
     }
 
     fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk {
         let cells = self.network.change(kind, |cell| cell.prune(edge));
-        self.shrink(kind, edge, &cells, None)
+        Shrunk { weights: self.shrink(edge, &cells, |_| false), alphas: self.alphas.close(kind, edge) }
+    }
+
+    fn drop_primitive(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk {
+        let cells = self.network.change(kind, |cell| cell.drop_primitive(edge, primitive));
+        let weights = self.shrink(edge, &cells, |other| other != primitive);
+        Shrunk { weights, alphas: self.alphas.drop_primitive(kind, edge, primitive) }
     }
 }

@@ -7,11 +7,13 @@ pub mod point;
 mod primitive;
 mod skip;
 mod state;
+mod wrapping;
 
 pub use block::RowBlock;
 pub use primitive::{Primitive, build, names};
 pub use skip::Skip;
 pub use state::{Input, Map, State};
+pub use wrapping::{Wrapping, wrapped};
 
 use crate::tensor::links::Aggregate;
 use crate::tensor::mixture::Part;

@@ -35,8 +35,7 @@ impl CellDrawings {
         let title = format!("{kind} cell after epoch {epoch}");
         let topology = self.space.topology();
         let leading: Vec<usize> = report.alphas.iter().map(|alphas| best_primitive(topology, alphas)).collect();
-        let drawing =
-            CellDrawing::from_states(&title, topology, &report.states, &leading, self.space.primitives());
+        let drawing = CellDrawing::from_states(&title, topology, &report.states, &leading, self.space.primitives());
         let path = self.folder.join(format!("cell-{kind}-epoch-{epoch}.svg"));
         self.decided.remove(&kind);
         write_atomically(&path, draw_cell(&drawing).as_bytes())

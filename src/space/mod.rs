@@ -87,7 +87,7 @@ pub trait Space {
     const INPUT_WEIGHT: Option<&'static str>;
 
     /// What operations read besides features.
-    type Context;
+    type Context: 'static;
 
     /// The name in genotypes.
     fn name(&self) -> SpaceName;

@@ -224,11 +224,7 @@ mod tests {
     #[test]
     fn the_loss_scale_and_its_clean_steps_are_kept() {
         let resgcn = ResGcnConfig { blocks: 1, channels: 4, fusion: 4, prediction: [4, 4], ..ResGcnConfig::default() };
-        let spec = NetworkSpec {
-            resgcn,
-            in_channels: 9,
-            ..NetworkSpec::default()
-        };
+        let spec = NetworkSpec { resgcn, in_channels: 9, ..NetworkSpec::default() };
         let settings = TrainSettings {
             task_name: "s3dis".to_owned(),
             task: Task::Segment { classes: 2 },

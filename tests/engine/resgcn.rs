@@ -16,12 +16,7 @@ use tch::{Device, IndexOp, Kind, Tensor};
 const TASK: Task = Task::Segment { classes: 4 };
 
 fn network(resgcn: ResGcnConfig) -> Box<dyn Model> {
-    let spec = NetworkSpec {
-        resgcn,
-        classes: 4,
-        in_channels: 5,
-        ..NetworkSpec::default()
-    };
+    let spec = NetworkSpec { resgcn, classes: 4, in_channels: 5, ..NetworkSpec::default() };
     model::network(&Architecture::ResGcn, &spec, 1, Device::Cpu)
 }
 
@@ -41,11 +36,7 @@ fn batch(clouds: i64, points: i64) -> Batch {
 #[test]
 fn resgcn_28_has_as_many_weights_as_published() {
     let _turn = turn();
-    let spec = NetworkSpec {
-        classes: 13,
-        in_channels: 9,
-        ..NetworkSpec::default()
-    };
+    let spec = NetworkSpec { classes: 13, in_channels: 9, ..NetworkSpec::default() };
     assert_eq!(model::parameter_count(&Architecture::ResGcn, &spec), 3_644_301);
 }
 

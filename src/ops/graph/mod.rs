@@ -32,10 +32,10 @@ pub const PRIMITIVES: [Primitive<Links, i64>; 10] = [
         Box::new(max_relative::MaxRelativeConvolution::new(&path.sub("gconv"), channels))
     }),
     Primitive::new("gat", |path, channels| Box::new(attention::GraphAttention::new(&path.sub("gconv"), channels))),
-    Primitive::new("semi_gcn", |path, channels| Box::new(convolution::GraphConvolution::new(&path.sub("gconv"), channels))),
-    Primitive::new("gin", |path, channels| {
-        Box::new(isomorphism::GraphIsomorphism::new(&path.sub("gconv"), channels))
+    Primitive::new("semi_gcn", |path, channels| {
+        Box::new(convolution::GraphConvolution::new(&path.sub("gconv"), channels))
     }),
+    Primitive::new("gin", |path, channels| Box::new(isomorphism::GraphIsomorphism::new(&path.sub("gconv"), channels))),
     Primitive::new("sage", |path, channels| {
         Box::new(sage::Sage::new(&path.sub("gconv"), channels, sage::Messages::Absolute))
     }),

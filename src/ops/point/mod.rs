@@ -29,9 +29,7 @@ pub const PRIMITIVES: [Primitive<Neighbours, i64>; 10] = [
     }),
     Primitive::new("gat", |path, channels| Box::new(attention::GraphAttention::new(&path.sub("gconv"), channels))),
     Primitive::new("semi_gcn", |path, channels| Box::new(convolution::SemiGcn::new(&path.sub("gconv"), channels))),
-    Primitive::new("gin", |path, channels| {
-        Box::new(isomorphism::GraphIsomorphism::new(&path.sub("gconv"), channels))
-    }),
+    Primitive::new("gin", |path, channels| Box::new(isomorphism::GraphIsomorphism::new(&path.sub("gconv"), channels))),
     Primitive::new("sage", |path, channels| {
         Box::new(sage::Sage::new(&path.sub("gconv"), channels, sage::Messages::Absolute))
     }),

@@ -104,10 +104,7 @@ mod tests {
 
     #[test]
     fn both_loss_scales_and_their_clean_steps_are_kept() {
-        let spec = NetworkSpec {
-            model: ModelConfig { channels: 4, cells: 1 },
-            ..NetworkSpec::default()
-        };
+        let spec = NetworkSpec { model: ModelConfig { channels: 4, cells: 1 }, ..NetworkSpec::default() };
         let settings = SearchSettings {
             task_name: "points".to_owned(),
             task: Task::Classify { classes: 2 },
@@ -120,9 +117,8 @@ mod tests {
         };
         let space = SpaceName::POINT;
         let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
-        let decisions = || {
-            strategy(settings.search.strategy, space.topology(), space.kinds(), DecisionConfig::default())
-        };
+        let decisions =
+            || strategy(settings.search.strategy, space.topology(), space.kinds(), DecisionConfig::default());
         let (mut one, mut deciding) = (model(), decisions());
         let mut search = Search::new(&settings, &mut *one, &mut *deciding);
         let step = |scaler: &mut Scaler, values: &[f32]| {
