@@ -6,8 +6,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sgas::commands::bench::measure::peak_process_memory;
 use sgas::error::Result;
+use sgas::report::peak_process_memory;
 use sgas::tensor::bridge::gather::{AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_sum};
 use sgas::tensor::bridge::linear::linear;
 use sgas::tensor::bridge::mix::mix;

@@ -23,6 +23,15 @@ pub struct Checkpoint {
     pub state: Value,
 }
 
+/// Where a run stands: every epoch before `epoch` is done, and the first `step` steps of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cursor {
+    /// Epoch from 0.
+    pub epoch: usize,
+    /// Step of the epoch from 0.
+    pub step: usize,
+}
+
 /// Which weights of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhichWeights {
@@ -34,11 +43,17 @@ pub enum WhichWeights {
 
 /// Keeps what a run must not lose. The loops call it; a run folder is one.
 pub trait Keeper {
-    /// Keeps the state after a whole epoch.
+    /// Keeps the state after a whole epoch, or where a run stops within one.
     ///
     /// # Errors
     /// Where it can't be written.
     fn keep_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()>;
+
+    /// Whether the run goes on; asked after every step, with the place of the next. Where not, its state is kept and it
+    /// ends.
+    fn goes_on(&mut self, _next: Cursor) -> bool {
+        true
+    }
 
     /// Keeps weights.
     ///

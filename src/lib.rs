@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod data;
 pub mod decision;
+pub mod dist;
 pub mod error;
 pub mod eval;
 pub mod files;

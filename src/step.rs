@@ -1,17 +1,23 @@
 //! One step of the weights, the same in search and retraining: forward, loss, scaled backward, unscale, clip,
-//! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]).
+//! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]). And the loop over steps
+//! and epochs ([`run`]).
 
 mod ledger;
 mod outcome;
+mod position;
 mod recorded;
+mod run_loop;
 mod scaling;
 
-pub use ledger::Ledger;
+pub use ledger::{GradientSums, Ledger, Watches};
 pub use outcome::{Checked, Numbers, Outcome};
+pub use position::{Begun, Position};
 pub use recorded::{Pass, Recorder, never_record};
+pub use run_loop::{AfterSteps, Ended, Frame, Learning, StepBatch, StepBatches, Terms, run};
 pub use scaling::ScaleWatch;
 
 use crate::batch::Batch;
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
 use crate::ops::Mode;
@@ -39,6 +45,8 @@ pub struct WeightStep {
     pub precision: Precision,
     /// How its loss is made.
     pub loss: LossConfig,
+    /// Who shares the step: its gradient is the mean of theirs.
+    pub processes: Processes,
     clip: f64,
     recorder: Recorder,
 }
@@ -62,6 +70,7 @@ impl WeightStep {
             scaler: Scaler::new(precision, flat.device()),
             precision,
             loss,
+            processes: Processes::alone(),
             clip: config.clip,
             recorder: Recorder::default(),
         }
@@ -71,7 +80,7 @@ impl WeightStep {
     /// skipped, without it [`Numbers::check`] makes it an error.
     ///
     /// # Errors
-    /// Where the device does not have the precision.
+    /// Where the device does not have the precision; a process that can't be reached.
     pub fn run(
         &mut self,
         model: &dyn Model,
@@ -93,6 +102,7 @@ impl WeightStep {
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
         };
         let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
+        self.processes.mean(&mut gradient)?;
         let checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
         self.optimizer.step(parameters.flat(), gradient, learning_rate, Some(&checked.skip));
         Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss })
@@ -132,5 +142,61 @@ impl crate::report::Observer for Ear {
     fn observe(&mut self, event: &crate::report::Event) -> Result<()> {
         self.0.push(event.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::PointBatch;
+    use crate::dist::{Share, threads};
+    use crate::model::{Architecture, ModelConfig, NetworkSpec, ResGcnConfig, network};
+    use crate::space::image::ImageConfig;
+    use crate::space::point::PointConfig;
+    use tch::{Device, Kind, no_grad};
+
+    /// Two clouds of 8 points with 9 columns, others for every rank.
+    fn batch(rank: usize) -> Batch {
+        let index = Tensor::arange(2 * 8 * 9, (Kind::Float, Device::Cpu)) + 1000.0 * rank as f64;
+        let labels = Tensor::arange(16, (Kind::Int64, Device::Cpu)).remainder(2);
+        Batch::Points(PointBatch { points: index.sin().view([2, 8, 9]), labels })
+    }
+
+    /// The weights after a step on the rank's batch.
+    fn stepped(rank: usize, processes: &Processes) -> Vec<f64> {
+        let resgcn =
+            ResGcnConfig { blocks: 1, channels: 4, k: 3, stochastic: 0.0, fusion: 4, prediction: [4, 4], dropout: 0.0 };
+        let spec = NetworkSpec {
+            model: ModelConfig::default(),
+            point: PointConfig::default(),
+            image: ImageConfig::default(),
+            resgcn,
+            classes: 2,
+            in_channels: 9,
+        };
+        let model = network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
+        let flat = model.weights().parameters.flat().shallow_clone();
+        // The same in every process, whatever other tests draw from libtorch's generator.
+        no_grad(|| flat.shallow_clone().copy_(&Tensor::arange(flat.numel() as i64, (Kind::Float, Device::Cpu)).cos()));
+        let config = WeightConfig { clip: 0.0, weight_decay: 0.0, ..WeightConfig::default() };
+        let mut step = WeightStep::new(&*model, &config, Precision::Fp32, LossConfig::default());
+        step.processes = processes.clone();
+        let mode = Mode::Training { drop_path: 0.0 };
+        step.run(&*model, Task::Segment { classes: 2 }, &batch(rank), mode, 0.1).unwrap();
+        Vec::try_from(flat.to_kind(Kind::Double)).unwrap()
+    }
+
+    #[test]
+    fn processes_step_by_the_mean_of_their_gradients() {
+        let together = threads::run(2, |processes| {
+            let Share { rank, .. } = processes.share();
+            stepped(rank, processes)
+        });
+        assert_eq!(together[0], together[1]);
+        let alone = [0, 1].map(|rank| stepped(rank, &Processes::alone()));
+        assert_ne!(alone[0], alone[1]);
+        for (weight, (one, other)) in together[0].iter().zip(alone[0].iter().zip(&alone[1])) {
+            assert!((weight - 0.5 * (one + other)).abs() < 1e-6, "{weight}, {one}, {other}");
+        }
     }
 }

@@ -13,10 +13,11 @@ use std::process::Command;
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
-use sgas::commands::bench::measure::{Summary, peak_process_memory};
+use sgas::commands::bench::measure::Summary;
 use sgas::commands::bench::workload::Workload;
 use sgas::commands::{DeviceChoice, GlobalOptions, Verbosity, device};
 use sgas::error::Result;
+use sgas::report::peak_process_memory;
 use sgas::tensor::bridge::{self, memory};
 use sgas::tensor::precision::Precision;
 use sgas::threads;

@@ -1,4 +1,5 @@
-//! Who watches a run: progress, event log, table, and in a search the drawings.
+//! Who watches a run: progress, event log, table, and in a search the drawings. All are registered here; each owns its
+//! files, and one that only grows stands in [`crate::report::append::LOGS`], to be cut back where a run goes on.
 
 use super::run_folder::RunFolder;
 use super::{GlobalOptions, Verbosity};
@@ -58,6 +59,41 @@ fn smaller_size(watched: &Watched<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::DeviceChoice;
+    use crate::report::Event;
+    use crate::report::append::LOGS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn files_that_observers_keep_open_are_cut_back_where_a_run_goes_on() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create("search", "points", 1, Some(&root.path().join("run"))).unwrap();
+        let files = || -> BTreeSet<String> {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let before = files();
+        let watched = Watched {
+            command: "search",
+            task: "points",
+            score_name: "accuracy",
+            device: Device::Cpu,
+            drawn: Some(SpaceName::Point),
+        };
+        let global = GlobalOptions {
+            deterministic: false,
+            device: DeviceChoice::Auto,
+            threads: None,
+            cudnn_benchmark: false,
+            no_cuda_graphs: false,
+            verbosity: Verbosity::Quiet,
+        };
+        let mut observers = of_run(&folder, &watched, &global).unwrap();
+        observers.observe(&Event::Finished { seconds: 1.0 }).unwrap();
+        let written: Vec<String> = files().difference(&before).cloned().collect();
+        assert_eq!(written.len(), 2, "{written:?}");
+        assert!(written.iter().all(|name| LOGS.contains(&&**name)), "{written:?}");
+    }
 
     #[test]
     fn a_smaller_size_is_named_on_a_processor_only_and_only_where_there_is_one() {

@@ -7,6 +7,7 @@ use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show}
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
@@ -103,8 +104,8 @@ fn search(
     let watched = Watched { command: "search", task: &run.task, score_name, device, drawn: Some(space) };
     let mut observers = observers::of_run(folder, &watched, global)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
-    let choices = search.run(data.as_ref(), &mut observers, &mut keeper)?;
-    let genotype = genotype(run, space, &choices);
+    search.run(data.as_ref(), &mut observers, &mut keeper)?;
+    let genotype = genotype(run, space, &search.cells());
     save(&genotype, folder, options)?;
     observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
     Ok(genotype)
@@ -120,6 +121,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
         alphas: run.alphas.clone(),
         precision: run.precision,
         device,
+        processes: Processes::alone(),
     }
 }
 

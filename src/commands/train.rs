@@ -7,6 +7,7 @@ use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, logging, percent, print};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::model::{self, Architecture, NetworkKind};
 use crate::report::{EpochReport, Event, Observer, log};
@@ -129,6 +130,7 @@ fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
         weights: run.weights.clone(),
         precision: run.precision,
         device,
+        processes: Processes::alone(),
     }
 }
 

@@ -12,6 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use rand::{Rng, seq::SliceRandom, seq::index};
 
 use crate::batch::Batch;
+use crate::dist::Share;
 use crate::error::{Error, Result};
 use crate::panics;
 use crate::tensor::random::{Key, Purpose};
@@ -70,10 +71,10 @@ impl Default for LoaderConfig {
     }
 }
 
-/// One pass over all samples.
+/// One pass over all samples, or what is left of it, or a process's share.
 #[derive(Debug, Clone, Copy)]
 pub struct EpochPlan {
-    /// Seed, epoch and rank; the purposes are the loader's.
+    /// Seed and epoch, the same in every process; the purposes are the loader's.
     pub key: Key,
     /// Samples per batch, at least 1.
     pub batch_size: usize,
@@ -83,20 +84,37 @@ pub struct EpochPlan {
     pub drop_last: bool,
     /// Augment and draw afresh; else the same draws at every pass.
     pub training: bool,
+    /// The step to begin at; the batches before it are not made.
+    pub first_step: usize,
+    /// Which of the batches are this process's: they are dealt in turn. In training every process has equally many.
+    pub share: Share,
 }
 
 impl EpochPlan {
     /// In training: shuffled, augmented, with the short last batch as asked.
     pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
-        Self { key, batch_size, shuffle: true, drop_last, training: true }
+        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step: 0, share: Share::WHOLE }
     }
 
     /// In evaluation: every sample once, in stored order, the same at every pass.
     pub fn evaluation(key: Key, batch_size: usize) -> Self {
-        Self { key, batch_size, shuffle: false, drop_last: false, training: false }
+        Self { shuffle: false, training: false, ..Self::training(key, batch_size, false) }
     }
 
-    /// The number of batches that `samples` samples give; `smallest` is [`Samples::smallest_training_batch`].
+    /// The same from this step on.
+    #[must_use]
+    pub fn from_step(self, first_step: usize) -> Self {
+        Self { first_step, ..self }
+    }
+
+    /// The same for a process's share.
+    #[must_use]
+    pub fn shared(self, share: Share) -> Self {
+        Self { share, ..self }
+    }
+
+    /// The number of batches that `samples` samples give in a whole pass, to all processes together; `smallest` is
+    /// [`Samples::smallest_training_batch`].
     pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
         let rest = samples % self.batch_size;
         // Smaller batches throughout are what was asked for.
@@ -111,14 +129,12 @@ impl EpochPlan {
             order.shuffle(&mut key.generator());
         }
         let access = Access { training: self.training, key: self.access_key() };
-        order
-            .chunks(self.batch_size)
-            .take(self.batch_count(samples, smallest))
-            .map(|indices| Job { indices: indices.to_vec(), access })
-            .collect()
+        let batches: Vec<&[usize]> = order.chunks(self.batch_size).take(self.batch_count(samples, smallest)).collect();
+        let steps = self.first_step..self.share.steps(batches.len(), self.training);
+        steps.map(|step| Job { indices: batches[self.share.turn(step)].to_vec(), access }).collect()
     }
 
-    /// Evaluation draws the same at every epoch and on every rank.
+    /// Evaluation draws the same at every epoch.
     fn access_key(&self) -> Key {
         if self.training {
             Key { purpose: Purpose::Augmentation, ..self.key }
@@ -153,16 +169,16 @@ impl Loader {
         &self.samples
     }
 
-    /// The batches of one pass, in order.
+    /// The batches that the plan leaves of one pass, in order.
     pub fn epoch(&self, plan: &EpochPlan) -> Batches {
         self.start(plan.jobs(self.samples.len(), self.samples.smallest_training_batch()))
     }
 
-    /// `steps` fresh random batches, the first at the key's step: the data of the alphas' steps. Within a batch
+    /// A fresh random batch for each of these steps of the key's epoch: the data of the alphas' steps. Within a batch
     /// no sample comes twice; batches are independent of each other. A batch size above the number of samples
     /// gives all of them.
-    pub fn random_batches(&self, key: Key, batch_size: usize, steps: usize) -> Batches {
-        let jobs = (0..steps as u64).map(|step| self.random_job(key.at(key.epoch, key.step + step), batch_size));
+    pub fn random_batches(&self, key: Key, batch_size: usize, steps: impl IntoIterator<Item = usize>) -> Batches {
+        let jobs = steps.into_iter().map(|step| self.random_job(key.at(key.epoch, step as u64), batch_size));
         self.start(jobs.collect())
     }
 
@@ -260,7 +276,11 @@ mod tests {
     use super::*;
 
     fn plan(batch_size: usize, drop_last: bool, training: bool) -> EpochPlan {
-        EpochPlan { key: Key::new(3, Purpose::Order), batch_size, shuffle: training, drop_last, training }
+        EpochPlan {
+            shuffle: training,
+            training,
+            ..EpochPlan::training(Key::new(3, Purpose::Order), batch_size, drop_last)
+        }
     }
 
     #[test]
@@ -302,5 +322,36 @@ mod tests {
         let key = |epoch| EpochPlan::evaluation(Key::new(3, Purpose::Order).at(epoch, 0), 4).access_key();
         let first = |key: Key| key.generator().next_u64();
         assert_eq!(first(key(0)), first(key(7)));
+    }
+
+    fn indices(plan: &EpochPlan) -> Vec<Vec<usize>> {
+        plan.jobs(19, 2).into_iter().map(|job| job.indices).collect()
+    }
+
+    #[test]
+    fn a_pass_from_a_step_on_is_the_tail_of_the_whole() {
+        let whole = plan(4, false, true);
+        for step in 0..=6 {
+            assert_eq!(indices(&whole.from_step(step)), indices(&whole).into_iter().skip(step).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn processes_take_turns_and_none_overlaps() {
+        for (training, world) in [(true, 1), (true, 2), (true, 3), (false, 2), (false, 7)] {
+            let whole = plan(4, false, training);
+            let of = |rank| indices(&whole.shared(Share { rank, world }));
+            let shares: Vec<_> = (0..world).map(of).collect();
+            let rounds = shares.iter().map(Vec::len).max().unwrap();
+            let dealt = (0..rounds).flat_map(|step| shares.iter().filter_map(move |share| share.get(step)));
+            let dealt: Vec<_> = dealt.cloned().collect();
+            let all = indices(&whole);
+            // In training all have equally many steps; in evaluation every sample is seen.
+            let left_out = if training { all.len() % world } else { 0 };
+            assert_eq!(dealt, all[..all.len() - left_out], "training {training}, world {world}");
+            assert!(!training || shares.iter().all(|share| share.len() == rounds));
+            let late = indices(&whole.shared(Share { rank: 0, world }).from_step(1));
+            assert_eq!(late, shares[0].iter().skip(1).cloned().collect::<Vec<_>>());
+        }
     }
 }

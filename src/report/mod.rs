@@ -6,6 +6,7 @@ pub mod append;
 pub mod csv;
 pub mod drawing;
 pub mod log;
+mod memory;
 pub mod progress;
 pub mod svg;
 pub mod terminal;
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
+pub use memory::{PeakMemory, peak_process_memory};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -53,6 +55,17 @@ pub struct EpochReport {
     /// Where that time went.
     #[serde(default)]
     pub phases: Phases,
+    /// The most memory that the process held until then.
+    #[serde(default)]
+    pub memory: PeakMemory,
+}
+
+impl EpochReport {
+    /// Without times and memory: equal runs give equal ones.
+    #[must_use]
+    pub fn without_costs(self) -> Self {
+        Self { seconds: 0.0, phases: Phases::default(), memory: PeakMemory::default(), ..self }
+    }
 }
 
 /// Wall time of an epoch's phases in seconds, as the program sees it: on a GPU a step takes as long as it is handed over,
@@ -119,6 +132,15 @@ pub struct ScalingReport {
     pub skipped_inf: usize,
     /// Steps skipped for a gradient with NaN.
     pub skipped_nan: usize,
+}
+
+impl ScalingReport {
+    /// Adds what it did in later steps.
+    pub fn join(&mut self, later: &Self) {
+        self.scale = later.scale;
+        self.skipped_inf += later.skipped_inf;
+        self.skipped_nan += later.skipped_nan;
+    }
 }
 
 /// One decision in the user's words.
@@ -256,6 +278,7 @@ mod tests {
             gradients: Vec::new(),
             seconds: 2.0,
             phases: Phases::default(),
+            memory: PeakMemory::default(),
         }
     }
 

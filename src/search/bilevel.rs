@@ -71,7 +71,7 @@ impl Bilevel {
     /// nothing, as in a step of the weights.
     ///
     /// # Errors
-    /// Where the device does not have the precision.
+    /// Where the device does not have the precision; a process that can't be reached.
     pub fn step_alphas(
         &mut self,
         model: &mut dyn SearchModel,
@@ -85,12 +85,14 @@ impl Bilevel {
         let (loss, gradient, checked) = match self.order {
             AlphaOrder::First => {
                 let (loss, mut gradient) = self.first_order(model, batch, ahead.key)?;
+                self.weights.processes.mean(&mut gradient)?;
                 let checked = Checked::new(&mut self.alpha_scaler, &mut gradient, measure);
                 (loss, gradient, checked)
             }
             AlphaOrder::Second => {
                 let (loss, mut gradient) =
                     second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead);
+                self.weights.processes.mean(&mut gradient)?;
                 let checked = Checked::unscaled(&mut gradient, measure);
                 (loss, gradient, checked)
             }

@@ -1,29 +1,31 @@
-//! The search loop, one for every space and strategy (REFERENCE sections 2 and 3).
+//! The search, one for every space and strategy (REFERENCE sections 2 and 3), as the loop ([`step::run`]) drives it.
 //!
 //! An epoch is: one bilevel step per training batch, a pass over the alphas' data in evaluation mode, then the
-//! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once. The loop
-//! speaks to the outside through an observer and a keeper only.
+//! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.
 
 pub mod state;
 
-use crate::checkpoint::Keeper;
-use crate::data::{Batches, EpochPlan, Loader};
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, Cursor, Keeper};
+use crate::data::{EpochPlan, Loader};
 use crate::decision::{Choice, EdgeState, grown_batch};
-use crate::error::{Error, Result};
+use crate::dist::Processes;
+use crate::error::Result;
 use crate::eval::evaluate;
 use crate::model::SearchModel;
-use crate::optim::{AlphaConfig, WeightConfig, learning_rate};
-use crate::report::{AlphaReport, DecisionReport, EpochReport, Event, Learner, Observer, timed};
+use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
+use crate::report::{AlphaReport, DecisionReport, Event, Learner, Observer, Phases, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
 use crate::search::strategy::{Observed, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
-use crate::step::{Ledger, StepOutcome, at_step, finite_pass};
+use crate::step::{
+    self, AfterSteps, Ended, Frame, Learning, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
+};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::CellKind;
-use std::time::Instant;
 use tch::Device;
 
 /// What the weights and what the alphas learn from.
@@ -52,6 +54,8 @@ pub struct SearchSettings {
     pub precision: Precision,
     /// Where to compute.
     pub device: Device,
+    /// Who shares the run.
+    pub processes: Processes,
 }
 
 /// A search under way.
@@ -60,90 +64,41 @@ pub struct Search<'a> {
     pub(super) model: &'a mut dyn SearchModel,
     pub(super) strategy: &'a mut dyn Strategy,
     pub(super) bilevel: Bilevel,
-    pub(super) next_epoch: usize,
+    pub(super) position: Position,
 }
 
 impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
-        let bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
+        let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
             .of_order(settings.search.order);
-        Self { settings, model, strategy, bilevel, next_epoch: 0 }
+        bilevel.weights.processes = settings.processes.clone();
+        Self { settings, model, strategy, bilevel, position: Position::default() }
     }
 
-    /// The epochs in all.
-    pub fn epochs(&self) -> usize {
-        self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
-    }
-
-    /// The epoch that comes next.
-    pub fn next_epoch(&self) -> usize {
-        self.next_epoch
-    }
-
-    /// Runs the epochs that are left and reads the cell off: two choices per node, for each kind of cell.
+    /// Runs the epochs that are left; a search without any needs no data.
     ///
     /// # Errors
     /// A loss or alphas that are not numbers, data that can't be read, results that can't be written.
     pub fn run(
-        mut self,
+        &mut self,
         data: Option<&SearchData>,
         observer: &mut dyn Observer,
         keeper: &mut dyn Keeper,
-    ) -> Result<Vec<(CellKind, Vec<Choice>)>> {
-        observer.observe(&self.started())?;
-        for epoch in self.next_epoch..self.epochs() {
-            let data = data.ok_or_else(|| Error::usage("a search that trains needs data"))?;
-            self.epoch(epoch, data, observer)?;
-            self.next_epoch = epoch + 1;
-            keeper.keep_checkpoint(state::save(&self))?;
-        }
+    ) -> Result<Ended> {
+        step::run(self, data, observer, keeper)
+    }
+
+    /// The cell as it is read off now: two choices per node, for each kind of cell.
+    pub fn cells(&self) -> Vec<(CellKind, Vec<Choice>)> {
         let kinds = self.model.alphas().kinds();
         let read = |kind| (kind, self.strategy.read(kind, &self.model.alphas().values(kind)));
-        Ok(kinds.into_iter().map(read).collect())
+        kinds.into_iter().map(read).collect()
     }
 
-    fn started(&self) -> Event {
-        Event::Started {
-            command: "search".to_owned(),
-            task: self.settings.task_name.clone(),
-            epoch: self.next_epoch,
-            epochs: self.epochs(),
-            parameters: self.model.weights().parameters.count(),
-        }
-    }
-
-    fn epoch(&mut self, epoch: usize, data: &SearchData, observer: &mut dyn Observer) -> Result<()> {
-        let begun = Instant::now();
-        let batch_size = self.batch_size();
-        let rate = learning_rate(&self.settings.weights, epoch, self.epochs());
-        let (train, mut ledger) = self.train(epoch, batch_size, rate, data, observer)?;
-        let validation = timed(&mut ledger.phases.validation, || self.validate(epoch, batch_size, data))?;
-        let phases = ledger.phases;
-        let (scaling, gradients) = ledger.into_reports();
-        let decided = self.decide(epoch, observer)?;
-        observer.observe(&Event::Epoch(EpochReport {
-            epoch,
-            epochs: self.epochs(),
-            learning_rate: rate,
-            batch_size,
-            train,
-            validation: Some(validation),
-            test: None,
-            open_edges: Some(self.open_edges()),
-            parameters: self.model.weights().parameters.count(),
-            skipped_steps: scaling.skipped_steps(),
-            scaling: scaling.into_reports(),
-            gradients,
-            seconds: begun.elapsed().as_secs_f64(),
-            phases,
-        }))?;
-        decided.iter().try_for_each(|decision| observer.observe(&Event::Decision(decision.clone())))
-    }
-
-    fn batch_size(&self) -> usize {
-        let search = &self.settings.search;
-        grown_batch(search.batch, search.batch_growth, self.strategy.deciding_epochs())
+    /// The epochs in all.
+    fn epochs(&self) -> usize {
+        self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
     }
 
     fn open_edges(&self) -> usize {
@@ -153,55 +108,11 @@ impl<'a> Search<'a> {
         kinds.iter().map(open).sum()
     }
 
-    fn train(
-        &mut self,
-        epoch: usize,
-        batch_size: usize,
-        rate: f64,
-        data: &SearchData,
-        observer: &mut dyn Observer,
-    ) -> Result<(Metrics, Ledger)> {
-        let &SearchSettings { task, seed, device, .. } = self.settings;
-        let mut tally = task.tally(device);
-        let batches = data.train.epoch(&EpochPlan::training(self.key(epoch), batch_size, false));
-        let steps = batches.len();
-        let mut ledger = Ledger::new(epoch, steps, &self.bilevel.scalers(), device);
-        let mut batches = batches.zip(self.alpha_batches(epoch, batch_size, steps, data)).enumerate();
-        while let Some((step, (batch, alpha_batch))) = timed(&mut ledger.phases.data, || batches.next()) {
-            let at = |error| at_step(error, epoch, step);
-            let (batch, alpha_batch) = (batch?.to_device(device), alpha_batch?.to_device(device));
-            let key = |purpose| Key::new(seed, purpose).at(epoch as u64, step as u64);
-            let ahead = Ahead { batch: &batch, learning_rate: rate, key: key(Purpose::AlphaStep) };
-            let alphas =
-                timed(&mut ledger.phases.alphas, || self.bilevel.step_alphas(self.model, &alpha_batch, &ahead));
-            if let Some(outcome) = alphas.map_err(at)? {
-                ledger.note(step, Learner::Alphas, outcome);
-            }
-            let begun = Instant::now();
-            key(Purpose::WeightStep).seed_torch();
-            let StepOutcome { outcome, logits, loss } =
-                self.bilevel.step_weights(self.model, &batch, rate).map_err(at)?;
-            tally.add_finite(&logits, &batch, &loss);
-            ledger.note(step, Learner::Weights, outcome);
-            ledger.end_step(step, observer)?;
-            ledger.phases.weights += begun.elapsed().as_secs_f64();
-        }
-        let metrics = timed(&mut ledger.phases.weights, || tally.read().metrics());
-        Ok((metrics, ledger))
-    }
-
-    fn alpha_batches(&self, epoch: usize, batch_size: usize, steps: usize, data: &SearchData) -> Batches {
-        let size = match self.settings.search.alpha_batch {
-            AlphaBatch::Random => batch_size,
-            AlphaBatch::Whole => data.alphas.samples().len(),
-        };
-        data.alphas.random_batches(self.key(epoch), size, steps)
-    }
-
     fn validate(&self, epoch: usize, batch_size: usize, data: &SearchData) -> Result<Metrics> {
-        let batches = data.alphas.epoch(&EpochPlan::evaluation(self.key(epoch), batch_size));
-        let settings = self.settings;
-        let meter = evaluate(self.model, settings.task, batches, settings.device, settings.precision)?;
+        let SearchSettings { task, precision, device, processes, .. } = self.settings;
+        let plan = EpochPlan::evaluation(self.key(epoch), batch_size).shared(processes.share());
+        let mut meter = evaluate(self.model, *task, data.alphas.epoch(&plan), *device, *precision)?;
+        meter.all_reduce(processes)?;
         finite_pass(meter.metrics(), "validation", epoch)
     }
 
@@ -241,7 +152,92 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The key of an epoch's order.
     fn key(&self, epoch: usize) -> Key {
         Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
+    }
+
+    /// The key of what this process draws in a step.
+    fn key_of_step(&self, purpose: Purpose, at: Cursor) -> Key {
+        let turn = self.settings.processes.share().turn(at.step);
+        Key::new(self.settings.seed, purpose).at(at.epoch as u64, turn as u64)
+    }
+}
+
+impl Learning for Search<'_> {
+    type Data = SearchData;
+
+    fn frame(&self) -> Frame {
+        let SearchSettings { task_name, task, device, processes, .. } = self.settings;
+        Frame {
+            command: "search",
+            task_name: task_name.clone(),
+            task: *task,
+            epochs: self.epochs(),
+            device: *device,
+            processes: processes.clone(),
+        }
+    }
+
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
+    }
+
+    fn parameters(&self) -> usize {
+        self.model.weights().parameters.count()
+    }
+
+    fn terms(&self, epoch: usize) -> Terms {
+        let SearchSettings { search, weights, .. } = self.settings;
+        Terms {
+            learning_rate: learning_rate(weights, epoch, self.epochs()),
+            batch_size: grown_batch(search.batch, search.batch_growth, self.strategy.deciding_epochs()),
+        }
+    }
+
+    fn scalers(&self) -> Vec<(Learner, &Scaler)> {
+        self.bilevel.scalers()
+    }
+
+    fn batches(&self, at: Cursor, terms: Terms, data: &SearchData) -> StepBatches {
+        let (key, share) = (self.key(at.epoch), self.settings.processes.share());
+        let plan = EpochPlan::training(key, terms.batch_size, false).shared(share).from_step(at.step);
+        let weights = data.train.epoch(&plan);
+        let size = match self.settings.search.alpha_batch {
+            AlphaBatch::Random => terms.batch_size,
+            AlphaBatch::Whole => data.alphas.samples().len(),
+        };
+        let turns = (at.step..at.step + weights.len()).map(|step| share.turn(step));
+        let alphas = Some(data.alphas.random_batches(key, size, turns));
+        StepBatches { weights, alphas }
+    }
+
+    fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
+        let key = self.key_of_step(Purpose::AlphaStep, at);
+        let ahead = Ahead { batch: ahead, learning_rate: terms.learning_rate, key };
+        self.bilevel.step_alphas(self.model, batch, &ahead)
+    }
+
+    fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
+        self.key_of_step(Purpose::WeightStep, at).seed_torch();
+        self.bilevel.step_weights(self.model, batch, terms.learning_rate)
+    }
+
+    fn after_steps(
+        &mut self,
+        epoch: usize,
+        terms: Terms,
+        data: &SearchData,
+        phases: &mut Phases,
+        observer: &mut dyn Observer,
+    ) -> Result<AfterSteps> {
+        let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data))?;
+        let decisions = self.decide(epoch, observer)?;
+        let open_edges = Some(self.open_edges());
+        Ok(AfterSteps { validation: Some(validation), test: None, open_edges, decisions })
+    }
+
+    fn save(&self) -> Checkpoint {
+        state::save(self)
     }
 }

@@ -4,6 +4,7 @@ use super::{Numbers, Outcome, ScaleWatch, at_step};
 use crate::error::Result;
 use crate::optim::Scaler;
 use crate::report::{Event, GradientReport, Learner, Observer, Phases};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tch::Device;
 
@@ -12,17 +13,51 @@ use tch::Device;
 const MOST_WAITING: usize = 64;
 const LONGEST: Duration = Duration::from_millis(500);
 
+/// What the steps of an epoch came to so far, in host memory, as a checkpoint keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watches {
+    /// Where the epoch's time went.
+    pub phases: Phases,
+    /// What loss scaling did.
+    pub scaling: ScaleWatch,
+    /// Of each that learns, once it has made a step.
+    pub gradients: Vec<GradientSums>,
+}
+
+/// The norms of the gradients of some steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GradientSums {
+    /// Of what.
+    pub of: Learner,
+    /// The steps.
+    pub steps: usize,
+    /// The sum of their norms.
+    pub sum: f64,
+    /// The greatest.
+    pub greatest: f64,
+}
+
+impl GradientSums {
+    /// Adds those of other steps.
+    pub fn join(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.sum += other.sum;
+        self.greatest = self.greatest.max(other.greatest);
+    }
+
+    fn report(&self) -> GradientReport {
+        GradientReport { of: self.of, mean: self.sum / self.steps as f64, greatest: self.greatest }
+    }
+}
+
 /// What happened in the steps of an epoch.
 pub struct Ledger {
-    /// Where the epoch's time went so far.
-    pub phases: Phases,
+    /// What was read so far.
+    pub watches: Watches,
     epoch: usize,
     steps: usize,
     /// Step from 0, whose it is, its numbers.
     waiting: Vec<(usize, Learner, Outcome)>,
-    scaling: ScaleWatch,
-    /// Of each that learns: steps, the sum of their gradients' norms, and the greatest.
-    norms: Vec<(Learner, usize, f64, f64)>,
     read_at: Instant,
     /// Steps that may wait.
     most: usize,
@@ -31,13 +66,12 @@ pub struct Ledger {
 impl Ledger {
     /// Of an epoch of so many steps, which begins with these scalers.
     pub fn new(epoch: usize, steps: usize, scalers: &[(Learner, &Scaler)], device: Device) -> Self {
+        let scaling = ScaleWatch::new(scalers);
         Self {
-            phases: Phases::default(),
+            watches: Watches { phases: Phases::default(), scaling, gradients: Vec::new() },
             epoch,
             steps,
             waiting: Vec::new(),
-            scaling: ScaleWatch::new(scalers),
-            norms: Vec::new(),
             read_at: Instant::now(),
             // On a processor numbers are there as soon as they are asked for.
             most: if device.is_cuda() { MOST_WAITING } else { 1 },
@@ -82,31 +116,29 @@ impl Ledger {
         };
         let Numbers { loss, gradient_norm, scale } =
             numbers.check(learned).map_err(|error| at_step(error, self.epoch, step))?;
-        self.scaling.note(learner, scale, gradient_norm.err(), (self.epoch, step + 1), observer)?;
+        self.watches.scaling.note(learner, scale, gradient_norm.err(), (self.epoch, step + 1), observer)?;
         if let Ok(norm) = gradient_norm {
             self.add_norm(learner, norm);
         }
         if learner == Learner::Alphas {
             return Ok(());
         }
-        let loss_scale = self.scaling.of_weights();
+        let loss_scale = self.watches.scaling.of_weights();
         observer.observe(&Event::Step { epoch: self.epoch, step: step + 1, steps: self.steps, loss, loss_scale })
     }
 
-    fn add_norm(&mut self, learner: Learner, norm: f64) {
-        let known = self.norms.iter_mut().find(|(known, ..)| *known == learner);
-        match known {
-            Some((_, steps, sum, greatest)) => {
-                (*steps, *sum, *greatest) = (*steps + 1, *sum + norm, greatest.max(norm));
-            }
-            None => self.norms.push((learner, 1, norm, norm)),
+    fn add_norm(&mut self, of: Learner, norm: f64) {
+        let step = GradientSums { of, steps: 1, sum: norm, greatest: norm };
+        match self.watches.gradients.iter_mut().find(|sums| sums.of == of) {
+            Some(sums) => sums.join(&step),
+            None => self.watches.gradients.push(step),
         }
     }
 
     /// What loss scaling did, and the gradients.
     pub fn into_reports(self) -> (ScaleWatch, Vec<GradientReport>) {
-        let report = |(of, steps, sum, greatest)| GradientReport { of, mean: sum / steps as f64, greatest };
-        (self.scaling, self.norms.into_iter().map(report).collect())
+        let Watches { scaling, gradients, .. } = self.watches;
+        (scaling, gradients.iter().map(GradientSums::report).collect())
     }
 }
 
@@ -172,5 +204,43 @@ mod tests {
     fn a_gradient_is_broken_where_its_norm_is_no_number() {
         let flag = |norm: f32| Skip::broken(&Tensor::from(norm)).flag.double_value(&[]);
         assert_eq!([1.0, 0.0, f32::MAX, f32::NAN, f32::INFINITY].map(flag), [0.0, 0.0, 0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn an_epoch_that_stopped_and_went_on_reports_to_the_bit_what_the_uncut_one_does() {
+        let steps = [(0.3, 0.1), (f32::INFINITY, f32::NAN), (0.7, 0.2), (0.9, f32::INFINITY), (0.4, 0.3)];
+        let scaler_of = |state: &crate::optim::ScalerState| Scaler::from_state(state, Device::Cpu);
+        let run = |ledger: &mut Ledger, scaler: &mut Scaler, range: std::ops::Range<usize>, ear: &mut Ear| {
+            for step in range {
+                let (loss, gradient) = steps[step];
+                ledger.note(step, Learner::Weights, outcome(loss, gradient, scaler));
+                ledger.end_step(step, ear).unwrap();
+            }
+        };
+        let ledger = |scaler: &Scaler| Ledger::new(0, 5, &[(Learner::Weights, scaler)], Device::Cpu);
+        let mut scaler = Scaler::new(Precision::Fp16, Device::Cpu);
+        let (mut whole, mut ear) = (ledger(&scaler), Ear(Vec::new()));
+        run(&mut whole, &mut scaler, 0..5, &mut ear);
+        let (events, reports) = (ear.0, whole.into_reports());
+        for at in 0..=5 {
+            let mut scaler = Scaler::new(Precision::Fp16, Device::Cpu);
+            let (mut half, mut ear) = (ledger(&scaler), Ear(Vec::new()));
+            run(&mut half, &mut scaler, 0..at, &mut ear);
+            let kept = serde_json::to_string(&half.watches).unwrap();
+            let mut scaler = scaler_of(&scaler.state());
+            let mut rest = ledger(&scaler);
+            rest.watches = serde_json::from_str(&kept).unwrap();
+            run(&mut rest, &mut scaler, at..5, &mut ear);
+            assert_eq!(ear.0, events, "from step {at}");
+            assert_eq!(rest.into_reports(), reports, "from step {at}");
+        }
+    }
+
+    #[test]
+    fn sums_of_parts_join() {
+        let sums = |steps, sum, greatest| GradientSums { of: Learner::Alphas, steps, sum, greatest };
+        let mut joined = sums(2, 0.75, 0.5);
+        joined.join(&sums(3, 1.5, 0.25));
+        assert_eq!(joined, sums(5, 2.25, 0.5));
     }
 }

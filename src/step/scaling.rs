@@ -3,8 +3,11 @@
 use crate::error::Result;
 use crate::optim::{NonFinite, Scaler};
 use crate::report::{Event, Learner, Observer, ScalingReport};
+use serde::{Deserialize, Serialize};
 
-/// Watches the scalers of an epoch; those that scale nothing are none to it.
+/// Watches the scalers of an epoch that scale something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ScaleWatch {
     reports: Vec<ScalingReport>,
 }
@@ -31,14 +34,14 @@ impl ScaleWatch {
         observer: &mut dyn Observer,
     ) -> Result<()> {
         let Some(report) = self.reports.iter_mut().find(|report| report.of == of) else { return Ok(()) };
-        match skipped {
-            Some(NonFinite::Infinite) => report.skipped_inf += 1,
-            Some(NonFinite::NotANumber) => report.skipped_nan += 1,
-            None if report.scale == scale => return Ok(()),
-            None => {}
-        }
-        report.scale = scale;
-        observer.observe(&Event::LossScale { epoch, step, of, skipped, scale: report.scale })
+        let moves = skipped.is_some() || report.scale != scale;
+        report.join(&ScalingReport {
+            of,
+            scale,
+            skipped_inf: usize::from(skipped == Some(NonFinite::Infinite)),
+            skipped_nan: usize::from(skipped == Some(NonFinite::NotANumber)),
+        });
+        if moves { observer.observe(&Event::LossScale { epoch, step, of, skipped, scale }) } else { Ok(()) }
     }
 
     /// The scale of the weights' loss, where it is scaled.

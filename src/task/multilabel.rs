@@ -58,6 +58,25 @@ impl LabelScores {
         }
     }
 
+    /// All sums in one row: the two over graphs, then three counts of every label.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let of_label = |counts: &LabelCounts| {
+            [counts.true_positives, counts.false_positives, counts.false_negatives].map(|count| count as f64)
+        };
+        [self.by_graph.0, self.by_graph.1].into_iter().chain(self.counts.iter().flat_map(of_label)).collect()
+    }
+
+    /// Takes such a row back.
+    pub(super) fn from_numbers(numbers: &[f64]) -> Self {
+        let (by_graph, counts) = numbers.split_at(2);
+        let of_label = |row: &[f64]| LabelCounts {
+            true_positives: row[0] as u64,
+            false_positives: row[1] as u64,
+            false_negatives: row[2] as u64,
+        };
+        Self { counts: counts.chunks_exact(3).map(of_label).collect(), by_graph: (by_graph[0], by_graph[1]) }
+    }
+
     /// One per label, in their order.
     pub fn counts(&self) -> &[LabelCounts] {
         &self.counts

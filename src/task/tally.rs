@@ -1,11 +1,9 @@
 //! Counts losses and predictions over a pass on the device where they are, so that no step waits for them.
 
 use crate::batch::Batch;
+use crate::task::meter::TOP;
 use crate::task::{Confusion, IGNORED, LabelCounts, LabelScores, Meter, Overlap, Scores, Task};
 use tch::{Device, Kind, Tensor, no_grad};
-
-/// The guesses of which one must be right for the second metric of many classes.
-const TOP: usize = 5;
 
 /// What was counted so far, on the device.
 #[derive(Debug)]
@@ -25,8 +23,8 @@ enum Counts {
     /// 0-dimensional; of fewer classes that says nothing.
     Classes { classes: usize, pairs: Tensor, top: Option<Tensor> },
     /// Of every graph with so many scored nodes: int64 (4, labels), whose rows are true positives, predicted, actual,
-    /// and whether it counts.
-    Labels { labels: usize, graphs: Vec<(usize, Tensor)> },
+    /// and whether it counts; and the scores of those before.
+    Labels { before: LabelScores, graphs: Vec<(usize, Tensor)> },
     /// Points by (actual, predicted) class, and at last those that do not count: int64 (classes² + 1).
     Points { classes: usize, pairs: Tensor },
 }
@@ -39,7 +37,7 @@ impl Tally {
                 let top = (classes > TOP).then(|| zeros(1).squeeze());
                 Counts::Classes { classes, pairs: zeros(classes * classes), top }
             }
-            Task::MultiLabel { labels } => Counts::Labels { labels, graphs: Vec::new() },
+            Task::MultiLabel { labels } => Counts::Labels { before: LabelScores::new(labels), graphs: Vec::new() },
             Task::Segment { classes } => Counts::Points { classes, pairs: zeros(classes * classes + 1) },
         };
         Self {
@@ -48,6 +46,32 @@ impl Tally {
             samples: zeros(1).squeeze(),
             one: Tensor::ones([0_i64; 0], (Kind::Int64, device)),
         }
+    }
+
+    /// Goes on, from nothing, with what a meter of the same task counted: what is added from now on gives the same bits
+    /// as if it had been added to the tally that was read.
+    pub fn restore(&mut self, meter: &Meter) {
+        let set = |sums: &mut Tensor, counts: &[u64]| {
+            let counts: Vec<i64> = counts.iter().map(|count| *count as i64).collect();
+            no_grad(|| sums.copy_(&Tensor::from_slice(&counts).view_as(sums)));
+        };
+        let pairs_of = |confusion: &Confusion| confusion.counts().concat();
+        match (&mut self.counts, meter.scores()) {
+            (Counts::Classes { pairs, top, .. }, Scores::Classes { confusion, top: best }) => {
+                set(pairs, &pairs_of(confusion));
+                if let (Some(top), Some(best)) = (top, best) {
+                    set(top, &[*best as u64]);
+                }
+            }
+            (Counts::Labels { before, .. }, Scores::Labels(scores)) => *before = scores.clone(),
+            // Points that do not count are in no metric.
+            (Counts::Points { pairs, .. }, Scores::Points(overlap)) => {
+                set(pairs, &[&pairs_of(overlap.confusion())[..], &[0]].concat());
+            }
+            _ => unreachable!("tally and meter are of one task"),
+        }
+        set(&mut self.samples, &[meter.samples() as u64]);
+        no_grad(|| self.loss_sum.copy_(&Tensor::from(meter.loss_sum())));
     }
 
     /// Adds a batch with its logits (B, classes) and mean loss, 0-dimensional.
@@ -103,7 +127,7 @@ impl Tally {
                 let top = top.as_ref().map(|top| usize::try_from(top.int64_value(&[])).expect("a count"));
                 Scores::Classes { confusion, top }
             }
-            Counts::Labels { labels, graphs } => Scores::Labels(label_scores(*labels, graphs)),
+            Counts::Labels { before, graphs } => Scores::Labels(label_scores(before.clone(), graphs)),
             Counts::Points { classes, pairs } => {
                 let mut overlap = Overlap::new(*classes);
                 overlap.add(&rows(*classes, pairs));
@@ -138,8 +162,8 @@ fn add_graphs(graphs: &mut Vec<(usize, Tensor)>, logits: &Tensor, batch: &Batch,
     }
 }
 
-fn label_scores(labels: usize, graphs: &[(usize, Tensor)]) -> LabelScores {
-    let mut scores = LabelScores::new(labels);
+fn label_scores(mut scores: LabelScores, graphs: &[(usize, Tensor)]) -> LabelScores {
+    let labels = scores.counts().len();
     let tables: Vec<&Tensor> = graphs.iter().map(|(_, table)| table).collect();
     let all = if tables.is_empty() { Vec::new() } else { numbers(&Tensor::cat(&tables, 0).flatten(0, 1)) };
     for ((nodes, _), table) in graphs.iter().zip(all.chunks(4 * labels)) {
@@ -172,7 +196,11 @@ fn numbers(counts: &Tensor) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::PointBatch;
+    use crate::batch::{GraphBatch, PointBatch};
+    use crate::dist::{Share, threads};
+    use crate::task::Metrics;
+    use crate::tensor::adjacency::Adjacency;
+    use crate::tensor::links::Links;
 
     fn batch(labels: &[i64]) -> Batch {
         Batch::Points(PointBatch {
@@ -208,5 +236,88 @@ mod tests {
         let Scores::Points(overlap) = meter.scores() else { panic!("points are scored") };
         assert_eq!((meter.samples(), overlap.confusion().total(), overlap.intersection(0)), (2, 2, 1));
         assert_eq!(meter.metrics().loss, 1.5);
+    }
+
+    const TASKS: [Task; 3] =
+        [Task::Classify { classes: 6 }, Task::MultiLabel { labels: 6 }, Task::Segment { classes: 6 }];
+
+    /// Four batches of a task with logits and losses that no two orders of sums give the same bits for.
+    fn batches(task: Task) -> Vec<(Tensor, Batch, Tensor)> {
+        let targets = [[0, 1, 2, 5], [3, 3, 0, 1], [4, 5, 5, 5], [0, 0, 2, 1]];
+        let logits = |number: i64| {
+            let index = Tensor::arange(24, (Kind::Int64, Device::Cpu)) + 24 * number;
+            ((&index * 7919 + &index * &index * 31).remainder(97).to_kind(Kind::Float) / 48.5 - 1.0).view([4, 6])
+        };
+        let batch_of = |number: i64, target: &[i64]| match task {
+            Task::MultiLabel { .. } => graphs(&[1, 3], logits(number + 9).gt(0.0).to_kind(Kind::Float)),
+            _ => batch(target),
+        };
+        let numbered = targets.iter().zip(0..);
+        numbered.map(|(target, n)| (logits(n), batch_of(n, target), Tensor::from(0.1 + f64::from(n as i32)))).collect()
+    }
+
+    fn graphs(sizes: &[usize], labels: Tensor) -> Batch {
+        let nodes = sizes.iter().sum::<usize>() as i64;
+        Batch::Graphs(GraphBatch {
+            features: Tensor::zeros([nodes, 1], tch::kind::FLOAT_CPU),
+            links: Links::new(&Adjacency::new(nodes as usize, &[])),
+            labels,
+            scored: None,
+            sizes: sizes.to_vec(),
+        })
+    }
+
+    fn counted(tally: &mut Tally, batches: &[(Tensor, Batch, Tensor)]) -> Meter {
+        batches.iter().for_each(|(logits, batch, loss)| tally.add_finite(logits, batch, loss));
+        tally.read()
+    }
+
+    #[test]
+    fn a_pass_that_stopped_and_went_on_counts_to_the_bit_what_the_uncut_one_does() {
+        for task in TASKS {
+            let batches = batches(task);
+            let whole = counted(&mut task.tally(Device::Cpu), &batches);
+            for at in 0..=batches.len() {
+                let half = counted(&mut task.tally(Device::Cpu), &batches[..at]);
+                let kept = Meter::from_numbers(task, &half.numbers()).unwrap();
+                assert_eq!(kept, half);
+                let mut rest = task.tally(Device::Cpu);
+                rest.restore(&kept);
+                assert_eq!(counted(&mut rest, &batches[at..]), whole, "{task:?} from batch {at}");
+            }
+            assert!(Meter::from_numbers(task, &Tensor::from_slice(&[1.0])).is_none());
+        }
+    }
+
+    /// What a process counts, with losses whose sums are exact, so that their order is nothing.
+    fn of_share(task: Task, share: Share) -> Meter {
+        let mut tally = task.tally(Device::Cpu);
+        let batches = batches(task);
+        for (logits, batch, loss) in batches.iter().skip(share.rank).step_by(share.world) {
+            tally.add_finite(logits, batch, &loss.round());
+        }
+        tally.read()
+    }
+
+    #[test]
+    fn meters_of_shares_join_to_that_of_the_whole() {
+        for task in TASKS {
+            let whole = of_share(task, Share::WHOLE).metrics();
+            let of = |rank| of_share(task, Share { rank, world: 2 });
+            let mut joined = of(0);
+            joined.join(&of(1));
+            let reduced = threads::run(2, |processes| {
+                let mut meter = of_share(task, processes.share());
+                meter.all_reduce(processes).unwrap();
+                meter
+            });
+            assert_eq!(reduced, [joined.clone(), joined.clone()]);
+            let Metrics { loss, score, others } = joined.metrics();
+            assert_eq!((loss, score), (whole.loss, whole.score), "{task:?}");
+            for ((name, own), (_, other)) in others.iter().zip(&whole.others) {
+                // Of graphs the mean is a sum of fractions, in another order.
+                assert!((own - other).abs() < 1e-15, "{name} of {task:?}");
+            }
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Seeded randomness without saved generator state: every use has a key, and the key is the seed.
 //!
-//! A draw is determined by (seed, epoch, step, purpose, rank); a run that resumes at a step draws what the
-//! uncut run would have drawn. Data and decisions use ChaCha streams; libtorch's own generators (dropout,
-//! initialisation) are seeded from the same key before each step.
+//! A draw is determined by (seed, epoch, step, purpose); a run that resumes at a step draws what the uncut run would
+//! have drawn. No key has a rank: processes that share a run must agree on order and augmentation, and what each draws
+//! for itself (dropout) has its turn among the steps of all as step ([`crate::dist::Share::turn`]). Data and decisions
+//! use ChaCha streams; libtorch's own generators (dropout, initialisation) are seeded from the same key before each
+//! step.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,14 +50,12 @@ pub struct Key {
     pub step: u64,
     /// What the numbers are for.
     pub purpose: Purpose,
-    /// Rank of the process among those that share a run.
-    pub rank: u32,
 }
 
 impl Key {
     /// The key of a purpose at the start of a run.
     pub fn new(seed: u64, purpose: Purpose) -> Self {
-        Self { seed, epoch: 0, step: 0, purpose, rank: 0 }
+        Self { seed, epoch: 0, step: 0, purpose }
     }
 
     /// The same purpose at this epoch and step (or sample).
@@ -64,14 +64,13 @@ impl Key {
         Self { epoch, step, ..self }
     }
 
-    /// The stream: the key's fields are the 32 bytes of ChaCha's key, so distinct keys never collide.
+    /// The stream: the key's fields are 28 of the 32 bytes of ChaCha's key, the rest 0, so distinct keys never collide.
     pub fn generator(self) -> ChaCha8Rng {
         let mut bytes = [0_u8; 32];
         bytes[..8].copy_from_slice(&self.seed.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.step.to_le_bytes());
         bytes[24..28].copy_from_slice(&(self.purpose as u32).to_le_bytes());
-        bytes[28..].copy_from_slice(&self.rank.to_le_bytes());
         ChaCha8Rng::from_seed(bytes)
     }
 
@@ -90,16 +89,18 @@ mod tests {
     fn every_field_of_the_key_changes_the_stream() {
         let base = Key::new(1, Purpose::Order);
         let first = |key: Key| key.generator().next_u64();
-        let others = [
-            Key { seed: 2, ..base },
-            Key { purpose: Purpose::Split, ..base },
-            Key { rank: 1, ..base },
-            base.at(1, 0),
-            base.at(0, 1),
-        ];
+        let others = [Key { seed: 2, ..base }, Key { purpose: Purpose::Split, ..base }, base.at(1, 0), base.at(0, 1)];
         assert_eq!(first(base), first(base));
         for other in others {
             assert_ne!(first(base), first(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn streams_are_those_of_earlier_versions() {
+        let key = Key::new(0x0102, Purpose::Augmentation).at(3, 4);
+        let mut bytes = [0_u8; 32];
+        (bytes[0], bytes[1], bytes[8], bytes[16], bytes[24]) = (2, 1, 3, 4, 6);
+        assert_eq!(key.generator().next_u64(), ChaCha8Rng::from_seed(bytes).next_u64());
     }
 }

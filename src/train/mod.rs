@@ -1,5 +1,6 @@
-//! Retraining of a derived cell: the one loop for every space.
+//! Retraining of a derived cell, one for every space.
 
+mod best;
 mod config;
 mod train_loop;
 

@@ -1,22 +1,27 @@
-//! The retraining loop, one for every space (REFERENCE section 4): epochs of weight steps with growing drop
-//! path, a pass over the validation share where there is one, and the state kept after every epoch.
+//! Retraining, one for every space (REFERENCE section 4), as the loop ([`step::run`]) drives it: epochs of weight steps
+//! with growing drop path, a pass over the validation share where there is one, and the state kept after every epoch.
 
-use crate::checkpoint::{Checkpoint, Keeper, WhichWeights};
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};
 use crate::data::{EpochPlan, Loader};
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, ScalerState, WeightConfig, learning_rate};
-use crate::report::{EpochReport, Event, Learner, Observer, timed};
-use crate::step::{Ledger, LossConfig, StepOutcome, WeightStep, at_step, finite_pass};
+use crate::report::{EpochReport, Learner, Observer, Phases, timed};
+use crate::step::{
+    self, AfterSteps, Ended, Frame, Learning, LossConfig, Position, StepBatches, StepOutcome, Terms, WeightStep,
+    finite_pass,
+};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::train::TrainConfig;
+use crate::train::best::Best;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tch::Device;
 
 /// What a network trains on, and what chooses its best weights.
@@ -45,13 +50,14 @@ pub struct TrainSettings {
     pub precision: Precision,
     /// Where to compute.
     pub device: Device,
+    /// Who shares the run.
+    pub processes: Processes,
 }
 
 /// What is not a tensor in a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Counters {
-    next_epoch: usize,
-    best_score: Option<f64>,
+    best_score: Best,
     optimizer_steps: i64,
     scaler: ScalerState,
 }
@@ -61,8 +67,8 @@ pub struct Training<'a> {
     settings: &'a TrainSettings,
     model: &'a mut dyn Model,
     step: WeightStep,
-    next_epoch: usize,
-    best_score: Option<f64>,
+    position: Position,
+    best: Best,
 }
 
 impl<'a> Training<'a> {
@@ -70,8 +76,9 @@ impl<'a> Training<'a> {
     pub fn new(settings: &'a TrainSettings, model: &'a mut dyn Model) -> Self {
         let TrainConfig { auxiliary_weight, label_smoothing, .. } = settings.train;
         let loss = LossConfig { auxiliary_weight, label_smoothing };
-        let step = WeightStep::new(model, &settings.weights, settings.precision, loss);
-        Self { settings, model, step, next_epoch: 0, best_score: None }
+        let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
+        step.processes = settings.processes.clone();
+        Self { settings, model, step, position: Position::default(), best: Best::default() }
     }
 
     /// Brings a training that has not begun to the state of a checkpoint.
@@ -81,12 +88,13 @@ impl<'a> Training<'a> {
     pub fn restore(&mut self, checkpoint: &Checkpoint, origin: &str) -> Result<()> {
         let counters: Counters = serde_json::from_value(checkpoint.state.clone())
             .map_err(|error| Error::invalid(origin, "the state of a training", error.to_string()))?;
+        let position = Position::kept_in(checkpoint, self.settings.task, origin)?;
         self.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
         checkpoint.copy_into(&self.step.optimizer.state(), "optimizer.", origin)?;
         self.step.optimizer.set_steps(counters.optimizer_steps);
         self.step.scaler = Scaler::from_state(&counters.scaler, self.settings.device);
-        self.next_epoch = counters.next_epoch;
-        self.best_score = counters.best_score;
+        self.position = position;
+        self.best = counters.best_score;
         Ok(())
     }
 
@@ -94,112 +102,98 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// A loss that is not a number, data that can't be read, results that can't be written.
-    pub fn run(mut self, data: &TrainData, observer: &mut dyn Observer, keeper: &mut dyn Keeper) -> Result<()> {
-        observer.observe(&self.started())?;
-        for epoch in self.next_epoch..self.settings.train.epochs {
-            let report = self.epoch(epoch, data, observer)?;
-            observer.observe(&Event::Epoch(report.clone()))?;
-            self.next_epoch = epoch + 1;
-            self.keep(&report, keeper)?;
-        }
-        Ok(())
-    }
-
-    fn started(&self) -> Event {
-        Event::Started {
-            command: "train".to_owned(),
-            task: self.settings.task_name.clone(),
-            epoch: self.next_epoch,
-            epochs: self.settings.train.epochs,
-            parameters: self.model.weights().parameters.count(),
-        }
-    }
-
-    fn epoch(&mut self, epoch: usize, data: &TrainData, observer: &mut dyn Observer) -> Result<EpochReport> {
-        let begun = Instant::now();
-        let settings = self.settings;
-        let rate = learning_rate(&settings.weights, epoch, settings.train.epochs);
-        let (train, mut ledger) = self.train(epoch, rate, data, observer)?;
-        let mut pass = |name, data: &Option<Loader>| {
-            let run = |data| timed(&mut ledger.phases.validation, || self.evaluate(epoch, name, data));
-            data.as_ref().map(run).transpose()
-        };
-        let (validation, test) = (pass("validation", &data.validation)?, pass("test", &data.test)?);
-        let phases = ledger.phases;
-        let (scaling, gradients) = ledger.into_reports();
-        Ok(EpochReport {
-            epoch,
-            epochs: settings.train.epochs,
-            learning_rate: rate,
-            batch_size: settings.train.batch,
-            train,
-            validation,
-            test,
-            open_edges: None,
-            parameters: self.model.weights().parameters.count(),
-            skipped_steps: scaling.skipped_steps(),
-            scaling: scaling.into_reports(),
-            gradients,
-            seconds: begun.elapsed().as_secs_f64(),
-            phases,
-        })
-    }
-
-    fn train(
-        &mut self,
-        epoch: usize,
-        rate: f64,
-        data: &TrainData,
-        observer: &mut dyn Observer,
-    ) -> Result<(Metrics, Ledger)> {
-        let settings = self.settings;
-        let drop_path = settings.train.drop_path * epoch as f64 / settings.train.epochs as f64;
-        let mut tally = settings.task.tally(settings.device);
-        let plan = EpochPlan::training(self.key(epoch), settings.train.batch, settings.train.drop_last);
-        let batches = data.train.epoch(&plan);
-        let steps = batches.len();
-        let mut ledger = Ledger::new(epoch, steps, &[(Learner::Weights, &self.step.scaler)], settings.device);
-        let mut batches = batches.enumerate();
-        while let Some((step, batch)) = timed(&mut ledger.phases.data, || batches.next()) {
-            let begun = Instant::now();
-            let batch = batch?.to_device(settings.device);
-            Key::new(settings.seed, Purpose::WeightStep).at(epoch as u64, step as u64).seed_torch();
-            let StepOutcome { outcome, logits, loss } = self
-                .step
-                .run(self.model, settings.task, &batch, Mode::Training { drop_path }, rate)
-                .map_err(|error| at_step(error, epoch, step))?;
-            tally.add_finite(&logits, &batch, &loss);
-            ledger.note(step, Learner::Weights, outcome);
-            ledger.end_step(step, observer)?;
-            ledger.phases.weights += begun.elapsed().as_secs_f64();
-        }
-        let metrics = timed(&mut ledger.phases.weights, || tally.read().metrics());
-        Ok((metrics, ledger))
+    pub fn run(&mut self, data: &TrainData, observer: &mut dyn Observer, keeper: &mut dyn Keeper) -> Result<Ended> {
+        step::run(self, Some(data), observer, keeper)
     }
 
     fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {
-        let settings = self.settings;
-        let batches = loader.epoch(&EpochPlan::evaluation(self.key(epoch), settings.train.batch));
-        let meter = evaluate(self.model, settings.task, batches, settings.device, settings.precision)?;
+        let TrainSettings { task, train, precision, device, processes, .. } = self.settings;
+        let plan = EpochPlan::evaluation(self.key(epoch), train.batch).shared(processes.share());
+        let mut meter = evaluate(self.model, *task, loader.epoch(&plan), *device, *precision)?;
+        meter.all_reduce(processes)?;
         finite_pass(meter.metrics(), pass, epoch)
     }
 
-    /// Keeps the last weights, the best ones where validation chose them, and the state.
-    fn keep(&mut self, report: &EpochReport, keeper: &mut dyn Keeper) -> Result<()> {
-        if let Some(score) = report.validation.as_ref().map(|metrics| metrics.score)
-            && self.best_score.is_none_or(|best| score > best)
-        {
-            self.best_score = Some(score);
+    /// The key of an epoch's order.
+    fn key(&self, epoch: usize) -> Key {
+        Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
+    }
+}
+
+impl Learning for Training<'_> {
+    type Data = TrainData;
+
+    fn frame(&self) -> Frame {
+        let TrainSettings { task_name, task, train, device, processes, .. } = self.settings;
+        Frame {
+            command: "train",
+            task_name: task_name.clone(),
+            task: *task,
+            epochs: train.epochs,
+            device: *device,
+            processes: processes.clone(),
+        }
+    }
+
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
+    }
+
+    fn parameters(&self) -> usize {
+        self.model.weights().parameters.count()
+    }
+
+    fn terms(&self, epoch: usize) -> Terms {
+        let TrainSettings { train, weights, .. } = self.settings;
+        Terms { learning_rate: learning_rate(weights, epoch, train.epochs), batch_size: train.batch }
+    }
+
+    fn scalers(&self) -> Vec<(Learner, &Scaler)> {
+        vec![(Learner::Weights, &self.step.scaler)]
+    }
+
+    fn batches(&self, at: Cursor, terms: Terms, data: &TrainData) -> StepBatches {
+        let TrainSettings { train, processes, .. } = self.settings;
+        let plan = EpochPlan::training(self.key(at.epoch), terms.batch_size, train.drop_last);
+        StepBatches { weights: data.train.epoch(&plan.shared(processes.share()).from_step(at.step)), alphas: None }
+    }
+
+    fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
+        let TrainSettings { task, seed, train, processes, .. } = self.settings;
+        let drop_path = train.drop_path * at.epoch as f64 / train.epochs as f64;
+        let turn = processes.share().turn(at.step);
+        Key::new(*seed, Purpose::WeightStep).at(at.epoch as u64, turn as u64).seed_torch();
+        self.step.run(self.model, *task, batch, Mode::Training { drop_path }, terms.learning_rate)
+    }
+
+    fn after_steps(
+        &mut self,
+        epoch: usize,
+        _: Terms,
+        data: &TrainData,
+        phases: &mut Phases,
+        _: &mut dyn Observer,
+    ) -> Result<AfterSteps> {
+        let mut pass = |name, data: &Option<Loader>| {
+            let run = |data| timed(&mut phases.validation, || self.evaluate(epoch, name, data));
+            data.as_ref().map(run).transpose()
+        };
+        let (validation, test) = (pass("validation", &data.validation)?, pass("test", &data.test)?);
+        Ok(AfterSteps { validation, test, ..AfterSteps::default() })
+    }
+
+    /// The last ones, and the best ones where validation chose them.
+    fn keep_weights(&mut self, report: &EpochReport, keeper: &mut dyn Keeper) -> Result<()> {
+        let score = report.validation.as_ref().map(|metrics| metrics.score);
+        if score.is_some_and(|score| self.best.is_beaten_by(score)) {
             keeper.keep_weights(WhichWeights::Best, self.model.weights())?;
         }
-        keeper.keep_weights(WhichWeights::Last, self.model.weights())?;
-        keeper.keep_checkpoint(self.save())
+        keeper.keep_weights(WhichWeights::Last, self.model.weights())
     }
 
     fn save(&self) -> Checkpoint {
         let counters = Counters {
-            next_epoch: self.next_epoch,
-            best_score: self.best_score,
+            best_score: self.best,
             optimizer_steps: self.step.optimizer.steps(),
             scaler: self.step.scaler.state(),
         };
@@ -207,11 +201,8 @@ impl<'a> Training<'a> {
         let mut checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
         checkpoint.add("weights.", self.model.weights().iter());
         checkpoint.add("optimizer.", self.step.optimizer.state());
+        self.position.keep_in(&mut checkpoint);
         checkpoint
-    }
-
-    fn key(&self, epoch: usize) -> Key {
-        Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
     }
 }
 
@@ -233,6 +224,7 @@ mod tests {
             weights: WeightConfig::default(),
             precision: Precision::Fp16,
             device: Device::Cpu,
+            processes: Processes::alone(),
         };
         let model = || network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
         let mut one = model();

@@ -9,6 +9,7 @@ mod network;
 mod optimizers;
 mod parameters;
 mod resgcn;
+mod stops;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};

@@ -6,6 +6,7 @@ use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
     Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Loader, LoaderConfig, PointOrder, Samples,
 };
+use sgas::dist::Share;
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
@@ -48,16 +49,31 @@ fn batches_follow_the_seed_and_not_the_number_of_threads() {
 fn alpha_batches_are_fresh_at_every_step_and_repeatable() {
     let data = augmented();
     let key = Key::new(3, Purpose::AlphaBatch).at(2, 0);
-    let ahead = contents(loader(&data, 3).random_batches(key, 40, 4));
-    assert_eq!(ahead, contents(loader(&data, 1).random_batches(key, 40, 4)));
+    let ahead = contents(loader(&data, 3).random_batches(key, 40, 0..4));
+    assert_eq!(ahead, contents(loader(&data, 1).random_batches(key, 40, 0..4)));
     for (i, (points, labels)) in ahead.iter().enumerate() {
         let mut sorted = labels.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..10).flat_map(|label| [label; 4]).collect::<Vec<_>>(), "a sample twice in one batch");
-        let (alone, _) = contents(loader(&data, 1).random_batches(key.at(2, i as u64), 40, 1)).swap_remove(0);
+        let (alone, _) = contents(loader(&data, 1).random_batches(key, 40, [i])).swap_remove(0);
         assert_eq!(points, &alone, "step {i} made alone");
         assert!(ahead[..i].iter().all(|(earlier, _)| earlier != points), "step {i} repeats another");
     }
+}
+
+#[test]
+fn a_pass_can_begin_at_any_step_and_be_shared() {
+    let data = augmented();
+    let plan = EpochPlan::training(Key::new(3, Purpose::Order).at(1, 0), 7, false);
+    let pass = |plan: EpochPlan, workers| contents(loader(&data, workers).epoch(&plan));
+    let whole = pass(plan, 2);
+    for step in [0, 1, 4, 6, 9] {
+        assert_eq!(pass(plan.from_step(step), 2), whole[step.min(6)..]);
+    }
+    // Augmentation is the samples' own, whichever process makes the batch.
+    let shares: Vec<_> = [0, 1].into_iter().map(|rank| pass(plan.shared(Share { rank, world: 2 }), 1)).collect();
+    let dealt: Vec<_> = (0..6).map(|turn| shares[turn % 2][turn / 2].clone()).collect();
+    assert_eq!(dealt, whole);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::recipe::Recipe;
 use super::workload::Times;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::report::peak_process_memory;
 use crate::tensor::bridge::device::{peak_memory, reset_peak_memory};
 use crate::tensor::precision::Precision;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use tch::Device;
 
 /// A spread of numbers.
@@ -80,18 +80,6 @@ pub fn measure(
 fn whole_steps(times: &Times) -> Vec<f64> {
     let steps = times.first().map_or(0, |(_, times)| times.len());
     (0..steps).map(|step| times.iter().map(|(_, times)| times[step]).sum()).collect()
-}
-
-/// The most memory that this process held so far, libraries included.
-///
-/// # Errors
-/// A system that does not say (Linux does).
-pub fn peak_process_memory() -> Result<u64> {
-    let place = "/proc/self/status";
-    let status = fs::read_to_string(place).map_err(|error| Error::read(place, error))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Error::invalid(place, "a line VmHWM in kB", "none"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! A search as a checkpoint, and back: weights, alphas, both optimizers, decisions, counters.
+//! A search as a checkpoint, and back: weights, alphas, both optimizers, decisions, counters, and its position.
 
 use crate::checkpoint::Checkpoint;
 use crate::decision::EdgeState;
 use crate::error::{Error, Result};
 use crate::optim::{Scaler, ScalerState};
 use crate::search::Search;
+use crate::step::Position;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +15,6 @@ use tch::{Kind, Tensor};
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
 struct Counters {
-    next_epoch: usize,
     strategy: Value,
     states: Vec<(CellKind, Vec<EdgeState>)>,
     optimizer_steps: i64,
@@ -23,12 +23,11 @@ struct Counters {
     alpha_scaler: ScalerState,
 }
 
-/// The whole state after an epoch.
+/// The whole state.
 pub fn save(search: &Search<'_>) -> Checkpoint {
     let bilevel = &search.bilevel;
     let alphas = search.model.alphas();
     let counters = Counters {
-        next_epoch: search.next_epoch,
         strategy: search.strategy.state(),
         states: alphas.kinds().into_iter().map(|kind| (kind, search.strategy.states(kind))).collect(),
         optimizer_steps: bilevel.weights.optimizer.steps(),
@@ -44,6 +43,7 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
     }
     checkpoint.add("optimizer.", bilevel.weights.optimizer.state());
     checkpoint.add("adam.", bilevel.adam.state());
+    search.position.keep_in(&mut checkpoint);
     checkpoint
 }
 
@@ -54,6 +54,7 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
 pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -> Result<()> {
     let counters: Counters = serde_json::from_value(checkpoint.state.clone())
         .map_err(|error| Error::invalid(origin, "the state of a search", error.to_string()))?;
+    let position = Position::kept_in(checkpoint, search.settings.task, origin)?;
     restore_decisions(search, &counters.states);
     search.strategy.restore(counters.strategy)?;
     search.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
@@ -71,7 +72,7 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
     let scaler = |state: &ScalerState| Scaler::from_state(state, search.settings.device);
     bilevel.weights.scaler = scaler(&counters.weight_scaler);
     bilevel.alpha_scaler = scaler(&counters.alpha_scaler);
-    search.next_epoch = counters.next_epoch;
+    search.position = position;
     Ok(())
 }
 
@@ -93,6 +94,7 @@ fn restore_decisions(search: &mut Search<'_>, states: &[(CellKind, Vec<EdgeState
 mod tests {
     use super::*;
     use crate::decision::DecisionConfig;
+    use crate::dist::Processes;
     use crate::genotype::SpaceName;
     use crate::model::{self, ModelConfig, NetworkSpec};
     use crate::optim::{AlphaConfig, WeightConfig};
@@ -114,6 +116,7 @@ mod tests {
             alphas: AlphaConfig::default(),
             precision: Precision::Fp16,
             device: Device::Cpu,
+            processes: Processes::alone(),
         };
         let space = SpaceName::POINT;
         let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);

@@ -1,0 +1,307 @@
+//! THE loop of search and retraining: epochs of steps from wherever a cursor stands, counted, watched, told, and kept.
+//!
+//! What is learned in a step, and what follows an epoch's steps, are the run's own ([`Learning`]). The loop speaks to
+//! the outside through an observer and a keeper only.
+
+use super::{Begun, Ledger, Outcome, Position, StepOutcome, at_step};
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, Cursor, Keeper};
+use crate::data::Batches;
+use crate::dist::Processes;
+use crate::error::{Error, Result};
+use crate::optim::Scaler;
+use crate::report::{DecisionReport, EpochReport, Event, Learner, Observer, PeakMemory, Phases, timed};
+use crate::task::{Metrics, Tally, Task};
+use std::time::Instant;
+use tch::Device;
+
+/// What stays the same in a run.
+#[derive(Clone)]
+pub struct Frame {
+    /// `search` or `train`.
+    pub command: &'static str,
+    /// Name of the task.
+    pub task_name: String,
+    /// What the network learns.
+    pub task: Task,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Where to compute.
+    pub device: Device,
+    /// Who shares the run.
+    pub processes: Processes,
+}
+
+/// What stays the same in an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    /// Learning rate of the weights.
+    pub learning_rate: f64,
+    /// Samples per batch.
+    pub batch_size: usize,
+}
+
+/// The batches of an epoch's steps.
+pub struct StepBatches {
+    /// What the weights learn from.
+    pub weights: Batches,
+    /// In a search what the alphas learn from, for as many steps.
+    pub alphas: Option<Batches>,
+}
+
+/// The batches of one step.
+pub struct StepBatch {
+    /// What the weights learn from.
+    pub weights: Batch,
+    /// What the alphas learn from.
+    pub alphas: Option<Batch>,
+}
+
+impl Iterator for StepBatches {
+    type Item = Result<StepBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let weights = self.weights.next()?;
+        let alphas = match &mut self.alphas {
+            Some(batches) => Some(batches.next()?),
+            None => None,
+        };
+        Some(weights.and_then(|weights| Ok(StepBatch { weights, alphas: alphas.transpose()? })))
+    }
+}
+
+/// What followed the steps of an epoch.
+#[derive(Default)]
+pub struct AfterSteps {
+    /// The validation pass.
+    pub validation: Option<Metrics>,
+    /// The pass over the test split.
+    pub test: Option<Metrics>,
+    /// In a search the edges still open.
+    pub open_edges: Option<usize>,
+    /// What was decided.
+    pub decisions: Vec<DecisionReport>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every epoch is done.
+    Whole,
+    /// The keeper stopped it; the step that comes next.
+    Stopped(Cursor),
+}
+
+/// A run that the loop drives.
+pub trait Learning {
+    /// What it learns from.
+    type Data;
+
+    /// What stays the same.
+    fn frame(&self) -> Frame;
+
+    /// Where it stands; the loop moves it.
+    fn position(&mut self) -> &mut Position;
+
+    /// Weights of the network.
+    fn parameters(&self) -> usize;
+
+    /// Of an epoch that begins or goes on.
+    fn terms(&self, epoch: usize) -> Terms;
+
+    /// The losses that may be scaled.
+    fn scalers(&self) -> Vec<(Learner, &Scaler)>;
+
+    /// The batches of an epoch from a step on.
+    fn batches(&self, at: Cursor, terms: Terms, data: &Self::Data) -> StepBatches;
+
+    /// Trains the alphas on a batch, if any learn; `ahead` is the weights' batch of the same step.
+    ///
+    /// # Errors
+    /// Where the device does not have the precision.
+    fn step_alphas(&mut self, _at: Cursor, _terms: Terms, _batch: &Batch, _ahead: &Batch) -> Result<Option<Outcome>> {
+        Ok(None)
+    }
+
+    /// Trains the weights on a batch.
+    ///
+    /// # Errors
+    /// Where the device does not have the precision.
+    fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome>;
+
+    /// What follows the steps of an epoch. Adds its wall time to the phases.
+    ///
+    /// # Errors
+    /// Scores or alphas that are not numbers; the observer's.
+    fn after_steps(
+        &mut self,
+        epoch: usize,
+        terms: Terms,
+        data: &Self::Data,
+        phases: &mut Phases,
+        observer: &mut dyn Observer,
+    ) -> Result<AfterSteps>;
+
+    /// Keeps the weights of an epoch, where it wants to.
+    ///
+    /// # Errors
+    /// The keeper's.
+    fn keep_weights(&mut self, _report: &EpochReport, _keeper: &mut dyn Keeper) -> Result<()> {
+        Ok(())
+    }
+
+    /// The whole state, with its position.
+    fn save(&self) -> Checkpoint;
+}
+
+/// Runs the epochs that are left, from the run's position on.
+///
+/// # Errors
+/// A loss that is not a number, data that can't be read, results that can't be written.
+pub fn run<L: Learning>(
+    learning: &mut L,
+    data: Option<&L::Data>,
+    observer: &mut dyn Observer,
+    keeper: &mut dyn Keeper,
+) -> Result<Ended> {
+    let frame = learning.frame();
+    let mut course = Course { learning, frame, observer, keeper };
+    let started = course.started();
+    course.observer.observe(&started)?;
+    while course.cursor().epoch < course.frame.epochs {
+        let data = data.ok_or_else(|| Error::usage(format!("a {} that trains needs data", course.frame.command)))?;
+        if let Some(next) = course.epoch(data)? {
+            return Ok(Ended::Stopped(next));
+        }
+    }
+    Ok(Ended::Whole)
+}
+
+/// A run under way.
+struct Course<'r, L> {
+    learning: &'r mut L,
+    frame: Frame,
+    observer: &'r mut dyn Observer,
+    keeper: &'r mut dyn Keeper,
+}
+
+/// The steps of an epoch under way.
+struct Steps {
+    tally: Tally,
+    ledger: Ledger,
+    /// Since the epoch began or went on.
+    clock: Instant,
+    /// Wall time of it before.
+    before: f64,
+}
+
+impl<L: Learning> Course<'_, L> {
+    fn started(&mut self) -> Event {
+        Event::Started {
+            command: self.frame.command.to_owned(),
+            task: self.frame.task_name.clone(),
+            epoch: self.cursor().epoch,
+            epochs: self.frame.epochs,
+            parameters: self.learning.parameters(),
+        }
+    }
+
+    fn cursor(&mut self) -> Cursor {
+        self.learning.position().cursor
+    }
+
+    /// Runs what is left of the epoch; gives the place of the next step where the keeper stopped it.
+    fn epoch(&mut self, data: &L::Data) -> Result<Option<Cursor>> {
+        let clock = Instant::now();
+        let at = self.cursor();
+        let terms = self.learning.terms(at.epoch);
+        let mut batches = self.learning.batches(at, terms, data);
+        let mut steps = self.begin(at, batches.weights.len(), clock);
+        let mut next = at;
+        while let Some(batch) = timed(&mut steps.ledger.watches.phases.data, || batches.next()) {
+            self.step(next, terms, &batch?, &mut steps)?;
+            next.step += 1;
+            if self.frame.processes.any(!self.keeper.goes_on(next))? {
+                self.stop(next, steps)?;
+                return Ok(Some(next));
+            }
+        }
+        self.end(at.epoch, terms, data, steps)?;
+        Ok(None)
+    }
+
+    /// An epoch with so many steps to make, which may have made some.
+    fn begin(&mut self, at: Cursor, left: usize, clock: Instant) -> Steps {
+        let Frame { task, device, .. } = self.frame;
+        let begun = self.learning.position().begun.take();
+        let mut tally = task.tally(device);
+        let mut ledger = Ledger::new(at.epoch, at.step + left, &self.learning.scalers(), device);
+        let Some(Begun { meter, watches, seconds }) = begun else { return Steps { tally, ledger, clock, before: 0.0 } };
+        tally.restore(&meter);
+        ledger.watches = watches;
+        Steps { tally, ledger, clock, before: seconds }
+    }
+
+    fn step(&mut self, at: Cursor, terms: Terms, batch: &StepBatch, steps: &mut Steps) -> Result<()> {
+        let failed = |error| at_step(error, at.epoch, at.step);
+        let Steps { tally, ledger, .. } = steps;
+        let weights = batch.weights.to_device(self.frame.device);
+        if let Some(alphas) = &batch.alphas {
+            let alphas = alphas.to_device(self.frame.device);
+            let step = || self.learning.step_alphas(at, terms, &alphas, &weights);
+            if let Some(outcome) = timed(&mut ledger.watches.phases.alphas, step).map_err(failed)? {
+                ledger.note(at.step, Learner::Alphas, outcome);
+            }
+        }
+        let begun = Instant::now();
+        let StepOutcome { outcome, logits, loss } = self.learning.step_weights(at, terms, &weights).map_err(failed)?;
+        tally.add_finite(&logits, &weights, &loss);
+        ledger.note(at.step, Learner::Weights, outcome);
+        ledger.end_step(at.step, self.observer)?;
+        ledger.watches.phases.weights += begun.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Keeps the state within an epoch.
+    fn stop(&mut self, next: Cursor, steps: Steps) -> Result<()> {
+        let Steps { tally, mut ledger, clock, before } = steps;
+        ledger.read(self.observer)?;
+        let seconds = before + clock.elapsed().as_secs_f64();
+        let begun = Some(Begun { meter: tally.read(), watches: ledger.watches, seconds });
+        *self.learning.position() = Position { cursor: next, begun };
+        self.keeper.keep_checkpoint(self.learning.save())
+    }
+
+    /// Scores and tells the epoch, and keeps the state after it.
+    fn end(&mut self, epoch: usize, terms: Terms, data: &L::Data, steps: Steps) -> Result<()> {
+        let Steps { tally, mut ledger, clock, before } = steps;
+        let phases = &mut ledger.watches.phases;
+        let mut meter = timed(&mut phases.weights, || tally.read());
+        meter.all_reduce(&self.frame.processes)?;
+        let after = self.learning.after_steps(epoch, terms, data, phases, self.observer)?;
+        let phases = *phases;
+        let (scaling, gradients) = ledger.into_reports();
+        let report = EpochReport {
+            epoch,
+            epochs: self.frame.epochs,
+            learning_rate: terms.learning_rate,
+            batch_size: terms.batch_size,
+            train: meter.metrics(),
+            validation: after.validation,
+            test: after.test,
+            open_edges: after.open_edges,
+            parameters: self.learning.parameters(),
+            skipped_steps: scaling.skipped_steps(),
+            scaling: scaling.into_reports(),
+            gradients,
+            seconds: before + clock.elapsed().as_secs_f64(),
+            phases,
+            memory: PeakMemory::until_now(self.frame.device),
+        };
+        self.observer.observe(&Event::Epoch(report.clone()))?;
+        after.decisions.into_iter().try_for_each(|decision| self.observer.observe(&Event::Decision(decision)))?;
+        self.learning.position().cursor = Cursor { epoch: epoch + 1, step: 0 };
+        self.learning.keep_weights(&report, self.keeper)?;
+        self.keeper.keep_checkpoint(self.learning.save())
+    }
+}

@@ -1,0 +1,240 @@
+//! Runs that stop within an epoch and go on from their cursor: to the bit what the uncut run gives.
+
+use super::{assert_equal, cell, spec, turn};
+use sgas::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};
+use sgas::data::{self, Augmentation, DataConfig, Dataset, Loader, PointOrder, SetName, Source, SyntheticConfig};
+use sgas::decision::{Criterion, DecisionConfig};
+use sgas::dist::Processes;
+use sgas::error::Result;
+use sgas::genotype::{Genotype, SpaceName, zoo};
+use sgas::model::{self, NetworkSpec};
+use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
+use sgas::report::{Event, Observer};
+use sgas::search::strategy::strategy;
+use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, StrategyKind, state};
+use sgas::step::Ended;
+use sgas::task::Task;
+use sgas::tensor::parameters::Weights;
+use sgas::tensor::precision::Precision;
+use sgas::topology::Topology;
+use sgas::train::{TrainConfig, TrainData, TrainSettings, Training};
+use tch::{Device, Tensor};
+
+/// When the keeper of a run stops it.
+#[derive(Clone, Copy)]
+enum Stops {
+    Never,
+    /// Where it stands then.
+    At(Cursor),
+    AfterEveryStep,
+}
+
+/// A run folder in memory.
+struct Kept {
+    stops: Stops,
+    folder: tempfile::TempDir,
+    last: Vec<Tensor>,
+    best: Vec<Tensor>,
+    events: Vec<Event>,
+}
+
+impl Kept {
+    fn new(stops: Stops) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { stops, folder, last: Vec::new(), best: Vec::new(), events: Vec::new() }
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        let path = self.folder.path().join("state.safetensors");
+        path.exists().then(|| Checkpoint::load(&path).unwrap())
+    }
+
+    /// Goes on, each time with an object made anew by `run`, until the end; gives how often it stopped.
+    fn run(&mut self, run: impl Fn(Option<Checkpoint>, &mut dyn Observer, &mut dyn Keeper) -> Ended) -> usize {
+        let mut stops = 0;
+        loop {
+            let mut events = Events(Vec::new());
+            let ended = run(self.checkpoint(), &mut events, self);
+            self.events.extend(events.0.into_iter().filter(|event| !matches!(event, Event::Started { .. })));
+            match ended {
+                Ended::Whole => return stops,
+                Ended::Stopped(next) => {
+                    assert!(next.step > 0);
+                    stops += 1;
+                    if let Stops::At(_) = self.stops {
+                        self.stops = Stops::Never;
+                    }
+                }
+            }
+        }
+    }
+
+    fn assert_equals(&self, other: &Self) {
+        let timeless = |event: &Event| match event {
+            Event::Epoch(report) => Event::Epoch(report.clone().without_costs()),
+            other => other.clone(),
+        };
+        let events = |run: &Self| run.events.iter().map(timeless).collect::<Vec<_>>();
+        assert_eq!(events(self), events(other));
+        let (one, two) = (self.checkpoint().unwrap(), other.checkpoint().unwrap());
+        assert_eq!(one.state, two.state);
+        assert_eq!(one.tensors.keys().collect::<Vec<_>>(), two.tensors.keys().collect::<Vec<_>>());
+        one.tensors.iter().for_each(|(name, tensor)| assert_equal(tensor, &two.tensors[name]));
+        for (one, two) in [(&self.last, &other.last), (&self.best, &other.best)] {
+            assert_eq!(one.len(), two.len());
+            one.iter().zip(two).for_each(|(one, two)| assert_equal(one, two));
+        }
+    }
+}
+
+impl Keeper for Kept {
+    fn keep_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        checkpoint.save(&self.folder.path().join("state.safetensors"))
+    }
+
+    fn keep_weights(&mut self, which: WhichWeights, weights: &Weights) -> Result<()> {
+        let copies = weights.iter().map(|(_, tensor)| tensor.copy()).collect();
+        match which {
+            WhichWeights::Last => self.last = copies,
+            WhichWeights::Best => self.best = copies,
+        }
+        Ok(())
+    }
+
+    fn goes_on(&mut self, next: Cursor) -> bool {
+        match self.stops {
+            Stops::Never => true,
+            Stops::At(cursor) => next != cursor,
+            Stops::AfterEveryStep => false,
+        }
+    }
+}
+
+struct Events(Vec<Event>);
+
+impl Observer for Events {
+    fn observe(&mut self, event: &Event) -> Result<()> {
+        self.0.push(event.clone());
+        Ok(())
+    }
+}
+
+fn clouds() -> Dataset {
+    let mut config = DataConfig {
+        points: 24,
+        augmentation: Augmentation::ScaleTranslate,
+        order: PointOrder::Random,
+        validation: 0.4,
+        synthetic: SyntheticConfig { train: 50, test: 10, seed: 0 },
+        ..DataConfig::default()
+    };
+    data::points::load(&Source::Synthetic, &mut config, 1, 1).unwrap()
+}
+
+fn graphs() -> Dataset {
+    let synthetic = SyntheticConfig { train: 10, test: 4, seed: 0 };
+    let config = DataConfig { validation: 0.4, synthetic, ..DataConfig::default() };
+    data::graphs::load(&Source::Synthetic, &config, SetName::Ppi).unwrap()
+}
+
+fn spec_of(dataset: &Dataset) -> NetworkSpec {
+    NetworkSpec { classes: dataset.classes.len(), in_channels: dataset.channels, ..spec() }
+}
+
+fn loader(samples: &std::sync::Arc<dyn data::Samples>) -> Loader {
+    Loader::new(samples.clone(), DataConfig::default().loader())
+}
+
+fn train(dataset: &Dataset, cell: &Genotype, settings: &TrainSettings, stops: Stops) -> (Kept, usize) {
+    let validation = dataset.validation.as_ref().map(loader);
+    let data = TrainData { train: loader(&dataset.train), validation, test: None };
+    let mut kept = Kept::new(stops);
+    let stopped = kept.run(|checkpoint, observer, keeper| {
+        let mut model = model::derived(cell, &spec_of(dataset), 1, Device::Cpu);
+        let mut training = Training::new(settings, &mut *model);
+        if let Some(checkpoint) = checkpoint {
+            training.restore(&checkpoint, "checkpoint").unwrap();
+        }
+        training.run(&data, observer, keeper).unwrap()
+    });
+    (kept, stopped)
+}
+
+fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, optimizer: OptimizerKind) {
+    let settings = TrainSettings {
+        task_name: "test".to_owned(),
+        task,
+        seed: 3,
+        train: TrainConfig { epochs: 3, batch: 7, drop_last: false, drop_path: 0.4, ..TrainConfig::default() },
+        weights: WeightConfig { optimizer, learning_rate: 0.01, ..WeightConfig::default() },
+        precision: Precision::Fp32,
+        device: Device::Cpu,
+        processes: Processes::alone(),
+    };
+    let (whole, stopped) = train(dataset, cell, &settings, Stops::Never);
+    assert_eq!(stopped, 0);
+    // Within an epoch, and behind its last step, where the scores are yet to come.
+    for step in [1, steps] {
+        let (cut, stopped) = train(dataset, cell, &settings, Stops::At(Cursor { epoch: 1, step }));
+        assert_eq!(stopped, 1);
+        cut.assert_equals(&whole);
+    }
+    let (cut, stopped) = train(dataset, cell, &settings, Stops::AfterEveryStep);
+    assert_eq!(stopped, 3 * steps);
+    cut.assert_equals(&whole);
+}
+
+#[test]
+fn a_training_goes_on_from_any_step_to_the_bit() {
+    let _turn = turn();
+    let (clouds, cell) = (clouds(), cell());
+    check_training(&clouds, &cell, Task::Classify { classes: clouds.classes.len() }, 5, OptimizerKind::Sgd);
+    let graphs = graphs();
+    let cell = zoo::find("Cri2_PPI_1").unwrap().genotype.clone();
+    check_training(&graphs, &cell, Task::MultiLabel { labels: graphs.classes.len() }, 2, OptimizerKind::Adam);
+}
+
+/// Over decisions, after which batches grow and the supernet has shrunk.
+#[test]
+fn a_search_goes_on_from_any_step_to_the_bit() {
+    let _turn = turn();
+    let dataset = clouds();
+    let decision = DecisionConfig { criterion: Criterion::Two, warmup: 0, interval: 1, history: 2 };
+    let (space, spec) = (SpaceName::Point, spec_of(&dataset));
+    let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
+    for order in [AlphaOrder::First, AlphaOrder::Second] {
+        let settings = SearchSettings {
+            task_name: "test".to_owned(),
+            task: Task::Classify { classes: dataset.classes.len() },
+            seed: 3,
+            search: SearchConfig { order, epochs: Some(3), batch: 11, batch_growth: 4, ..SearchConfig::default() },
+            weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
+            alphas: AlphaConfig::default(),
+            precision: Precision::Fp32,
+            device: Device::Cpu,
+            processes: Processes::alone(),
+        };
+        let search = |stops| {
+            let mut kept = Kept::new(stops);
+            let stopped = kept.run(|checkpoint, observer, keeper| {
+                let mut model = model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
+                let topology = Topology::new(space.steps());
+                let mut strategy = strategy(StrategyKind::Sgas, topology, space.kinds(), decision.clone());
+                let mut search = Search::new(&settings, &mut *model, &mut *strategy);
+                if let Some(checkpoint) = checkpoint {
+                    state::restore(&mut search, &checkpoint, "checkpoint").unwrap();
+                }
+                search.run(Some(&data), observer, keeper).unwrap()
+            });
+            (kept, stopped)
+        };
+        let (whole, _) = search(Stops::Never);
+        assert_eq!(whole.events.iter().filter(|event| matches!(event, Event::Decision(_))).count(), 3);
+        let (cut, stopped) = search(Stops::At(Cursor { epoch: 2, step: 1 }));
+        assert_eq!(stopped, 1);
+        cut.assert_equals(&whole);
+        let (cut, stopped) = search(Stops::AfterEveryStep);
+        assert!(stopped > 5, "{stopped}");
+        cut.assert_equals(&whole);
+    }
+}
