@@ -8,9 +8,9 @@ use crate::commands::{
     AmpChoice, AreaChoice, Command, DeviceChoice, DoctorOptions, GlobalOptions, ModelName, RunOptions, SearchOptions,
     ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
-use crate::search::StrategyKind;
-use clap::builder::RangedU64ValueParser;
+use crate::search::StrategyName;
 use clap::builder::styling::{Style, Styles};
+use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -141,8 +141,8 @@ struct SearchArguments {
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     space: Option<String>,
     /// How edges are chosen [default: sgas]
-    #[arg(long, help_heading = "Search options")]
-    strategy: Option<Strategy>,
+    #[arg(long, help_heading = "Search options", value_parser = strategies())]
+    strategy: Option<String>,
     /// Order of the alphas' gradient: 1, the published default, or 2, which looks ahead to the weights' next step
     /// and takes three more passes per step
     #[arg(long, value_name = "1|2", help_heading = "Search options")]
@@ -243,14 +243,9 @@ enum Model {
     Resgcn,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Strategy {
-    /// Greedy decisions by the criterion
-    Sgas,
-    /// No decisions; read off at the end
-    Darts,
-    /// No training; read off random alphas
-    Random,
+/// Every strategy by its name, with what it does.
+fn strategies() -> PossibleValuesParser {
+    StrategyName::all().into_iter().map(|strategy| PossibleValue::new(strategy.name()).help(strategy.about)).into()
 }
 
 /// What was typed, as it is meant; `None` where clap has answered already (completions). Help, version and
@@ -348,7 +343,7 @@ impl From<SearchArguments> for SearchOptions {
             run: typed.run.into(),
             criterion: typed.criterion,
             space: typed.space,
-            strategy: typed.strategy.map(StrategyKind::from),
+            strategy: typed.strategy,
             order: typed.order,
             save: typed.save,
         }
@@ -374,16 +369,6 @@ impl From<Amp> for AmpChoice {
             Amp::Auto => Self::Auto,
             Amp::Fp16 => Self::Fp16,
             Amp::Bf16 => Self::Bf16,
-        }
-    }
-}
-
-impl From<Strategy> for StrategyKind {
-    fn from(typed: Strategy) -> Self {
-        match typed {
-            Strategy::Sgas => Self::Sgas,
-            Strategy::Darts => Self::Darts,
-            Strategy::Random => Self::Random,
         }
     }
 }

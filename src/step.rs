@@ -48,7 +48,8 @@ pub struct WeightStep {
     /// Who shares the step: its gradient is the mean of theirs.
     pub processes: Processes,
     clip: f64,
-    recorder: Recorder,
+    /// Of its passes.
+    pub recorder: Recorder,
 }
 
 /// What a step of the weights came to.

@@ -1,7 +1,6 @@
 //! The options of the commands, as plain data.
 
 use crate::data::{GraphLayout, PictureFormat, SampleKind, Split, SyntheticConfig, SyntheticFormat, SyntheticLayout};
-use crate::search::StrategyKind;
 use std::path::PathBuf;
 
 /// What every command takes.
@@ -89,7 +88,7 @@ pub struct SearchOptions {
     /// The space, where it is not the task's own.
     pub space: Option<String>,
     /// How edges are chosen.
-    pub strategy: Option<StrategyKind>,
+    pub strategy: Option<String>,
     /// Order of the alphas' gradient.
     pub order: Option<u8>,
     /// A further place for the genotype.

@@ -55,9 +55,8 @@ impl SearchOptions {
         if let Some(space) = &self.space {
             flags.push(Flag::new("--space", "space", space.as_str()));
         }
-        if let Some(strategy) = self.strategy {
-            let name = toml::Value::try_from(strategy).expect("a strategy is written as its name");
-            flags.push(Flag::new("--strategy", "search.strategy", name));
+        if let Some(strategy) = &self.strategy {
+            flags.push(Flag::new("--strategy", "search.strategy", strategy.as_str()));
         }
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));

@@ -13,17 +13,13 @@ use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::report::{Event, Observer, drawing};
-use crate::search::strategy::strategy;
-use crate::search::{AlphaData, Search, SearchData, SearchSettings, StrategyKind, state};
+use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
 use crate::task::Task;
 use crate::topology::CellKind;
 use serde_json::json;
 use std::io::Write;
 use std::time::Instant;
 use tch::Device;
-
-/// Standard deviation of the random baseline's alphas.
-const RANDOM_SCALE: f64 = 1.0;
 
 /// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
@@ -49,7 +45,7 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
 
 /// The data of a search that trains; a random search needs none.
 fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
-    if run.search.strategy == StrategyKind::Random {
+    if !run.search.strategy.trains {
         // Nothing is trained, whatever the configuration says.
         run.search.epochs = None;
         return Ok(None);
@@ -80,13 +76,11 @@ fn search(
     begun: Instant,
 ) -> Result<Genotype> {
     let space = run.space();
-    let topology = space.topology();
     let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
     let spec = run.network(classes, channels);
-    let random = run.search.strategy == StrategyKind::Random;
-    let scale = if random { RANDOM_SCALE } else { run.alphas.initial_scale };
-    let mut model = model::supernet(space, &spec, scale, run.seed, device);
-    let mut strategy = strategy(run.search.strategy, topology, space.kinds(), run.decision.clone());
+    let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
+    let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
+    let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
     let targets = dataset.map_or(Targets::Classes, |dataset| dataset.targets);
     let task = dataset::task(classes, targets);
     let settings = settings(run, task, device);

@@ -156,6 +156,9 @@ pub trait SearchModel: Model {
     /// The space it searches.
     fn space(&self) -> SpaceName;
 
+    /// The places in the stack of a kind's cells.
+    fn cells(&self, kind: CellKind) -> Vec<usize>;
+
     /// Chooses what the next steps learn.
     fn learn(&mut self, what: Learn);
 

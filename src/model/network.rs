@@ -70,6 +70,12 @@ impl<S: Space> Network<S> {
         &self.space
     }
 
+    /// The places of a kind's cells.
+    pub fn cells(&self, kind: CellKind) -> Vec<usize> {
+        let cells = self.cells.iter().filter(|(plan, _)| plan.kind == kind);
+        cells.map(|(plan, _)| plan.position).collect()
+    }
+
     /// Changes every cell of a kind; tells the positions of those cells.
     pub fn change(&mut self, kind: CellKind, mut change: impl FnMut(&mut Cell<S::Context>)) -> Vec<usize> {
         let cells = self.cells.iter_mut().filter(|(plan, _)| plan.kind == kind);

@@ -115,6 +115,10 @@ impl<S: Space> SearchModel for Supernet<S> {
         self.network.space().name()
     }
 
+    fn cells(&self, kind: CellKind) -> Vec<usize> {
+        self.network.cells(kind)
+    }
+
     fn learn(&mut self, what: Learn) {
         self.weights.parameters.set_trainable(what != Learn::Alphas);
         self.alphas.set_trainable(what != Learn::Weights);

@@ -17,7 +17,7 @@ use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
 pub use memory::{PeakMemory, peak_process_memory};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Instant;
 
 /// One whole epoch of a search or a training.
@@ -143,6 +143,55 @@ impl ScalingReport {
     }
 }
 
+/// What a strategy measured, by name, in its own order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedScores(pub Vec<(String, f64)>);
+
+impl NamedScores {
+    /// The score of this name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, score)| *score)
+    }
+}
+
+impl From<EdgeScore> for NamedScores {
+    fn from(measured: EdgeScore) -> Self {
+        let EdgeScore { importance, certainty, stability, score } = measured;
+        let named = [("importance", importance), ("certainty", certainty), ("stability", stability), ("score", score)];
+        Self(named.map(|(name, score)| (name.to_owned(), score)).into())
+    }
+}
+
+impl Serialize for NamedScores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, score)| (name, score)))
+    }
+}
+
+impl<'de> Deserialize<'de> for NamedScores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let map = serde_json::Map::deserialize(deserializer)?;
+        let score = |(name, value): (String, serde_json::Value)| {
+            value.as_f64().map(|score| (name, score)).ok_or_else(|| serde::de::Error::custom("a score is a number"))
+        };
+        map.into_iter().map(score).collect::<std::result::Result<_, _>>().map(Self)
+    }
+}
+
+/// What a strategy took out of the supernet without deciding an edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemovalReport {
+    /// Epoch in which it went.
+    pub epoch: usize,
+    /// Kind of cell.
+    pub kind: CellKind,
+    /// Index of the edge.
+    pub edge: usize,
+    /// Name of the primitive that the edge lost; absent where the edge went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primitive: Option<String>,
+}
+
 /// One decision in the user's words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionReport {
@@ -159,10 +208,10 @@ pub struct DecisionReport {
     /// Name of the primitive it was fixed to.
     pub primitive: String,
     /// Why.
-    pub score: EdgeScore,
+    pub score: NamedScores,
     /// The open edge that came second, with its score.
     pub runner_up: Option<(usize, f64)>,
-    /// Edges pruned because their node has two fixed ones.
+    /// Edges pruned because their node has what it keeps.
     pub pruned: Vec<usize>,
 }
 
@@ -175,8 +224,8 @@ pub struct AlphaReport {
     pub kind: CellKind,
     /// Edges × primitives.
     pub alphas: Vec<Vec<f64>>,
-    /// One per edge; empty for strategies without decisions.
-    pub scores: Vec<EdgeScore>,
+    /// One per edge; empty for strategies without scores.
+    pub scores: Vec<NamedScores>,
     /// State of every edge after this epoch.
     pub states: Vec<crate::decision::EdgeState>,
 }
@@ -230,6 +279,8 @@ pub enum Event {
     Alphas(AlphaReport),
     /// An edge was decided.
     Decision(DecisionReport),
+    /// An open edge went, or lost a primitive.
+    Removal(RemovalReport),
     /// The run is done.
     Finished {
         /// Wall time of this process in seconds.
@@ -290,7 +341,7 @@ mod tests {
             node: 0,
             source: 1,
             primitive: "edge_conv".to_owned(),
-            score: EdgeScore { importance: 0.75, certainty: 0.25, stability: 0.0, score: 0.5 },
+            score: EdgeScore { importance: 0.75, certainty: 0.25, stability: 0.0, score: 0.5 }.into(),
             runner_up: Some((4, 0.25)),
             pruned: vec![0, 2],
         }

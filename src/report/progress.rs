@@ -1,7 +1,7 @@
 //! What a person sees of a run: a bar on a terminal, a plain line per epoch elsewhere, a line per decision, and
 //! how long it will take. All on standard error and, but for the bar, in `log.txt`.
 
-use super::{DecisionReport, EpochReport, Event, Observer, ScalingReport, terminal};
+use super::{DecisionReport, EpochReport, Event, NamedScores, Observer, RemovalReport, ScalingReport, terminal};
 use crate::error::Result;
 use crate::optim::NonFinite;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -102,6 +102,7 @@ impl Observer for Progress {
             }
             Event::Epoch(report) => self.epoch(report),
             Event::Decision(report) => tracing::info!("{}", decision_line(report)),
+            Event::Removal(report) => tracing::info!("{}", removal_line(report)),
             Event::Alphas(_) => {}
             Event::Finished { seconds: total } => {
                 self.bar.finish_and_clear();
@@ -138,27 +139,49 @@ fn scaling_summary(scaling: &[ScalingReport]) -> Option<String> {
 
 /// Which edge became what, and why.
 fn decision_line(report: &DecisionReport) -> String {
-    let score = &report.score;
     let runner_up = match report.runner_up {
-        Some((edge, score)) => format!("runner-up edge {edge} with {score:.4}"),
-        None => "no other edge was open".to_owned(),
+        Some((edge, score)) => format!("; runner-up edge {edge} with {score:.4}"),
+        None if report.score.get("score").is_some() => "; no other edge was open".to_owned(),
+        None => String::new(),
     };
     let pruned: Vec<String> = report.pruned.iter().map(ToString::to_string).collect();
     let pruned = if pruned.is_empty() { String::new() } else { format!("; pruned edges {}", pruned.join(", ")) };
     format!(
-        "epoch {}: {} cell, edge {} (node {} from state {}) becomes {}: score {:.4} (importance {:.4}, certainty \
-         {:.6}, stability {:.4}); {runner_up}{pruned}",
+        "epoch {}: {} cell, edge {} (node {} from state {}) becomes {}{}{runner_up}{pruned}",
         report.epoch,
         report.kind,
         report.edge,
         report.node,
         report.source,
         report.primitive,
-        score.score,
-        score.importance,
-        score.certainty,
-        score.stability,
+        why(&report.score),
     )
+}
+
+/// The score, and what it was made of.
+fn why(scores: &NamedScores) -> String {
+    // Certainty begins near 0.
+    let text = |(name, value): &(String, f64)| match name.as_str() {
+        "certainty" => format!("{name} {value:.6}"),
+        _ => format!("{name} {value:.4}"),
+    };
+    let (score, parts): (Vec<_>, Vec<_>) = scores.0.iter().partition(|(name, _)| name == "score");
+    let [score, parts] = [score, parts].map(|scores| scores.into_iter().map(text).collect::<Vec<_>>().join(", "));
+    match (score.is_empty(), parts.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!(": {parts}"),
+        (false, true) => format!(": {score}"),
+        (false, false) => format!(": {score} ({parts})"),
+    }
+}
+
+/// What went.
+fn removal_line(report: &RemovalReport) -> String {
+    let RemovalReport { epoch, kind, edge, primitive } = report;
+    match primitive {
+        Some(primitive) => format!("epoch {epoch}: {kind} cell, edge {edge} loses {primitive}"),
+        None => format!("epoch {epoch}: {kind} cell, edge {edge} is pruned"),
+    }
 }
 
 /// A duration; nonsense of a clock counts as none.

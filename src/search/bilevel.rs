@@ -12,6 +12,7 @@ use crate::optim::{Adam, AlphaConfig, Scaler, WeightConfig, clip};
 use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
+use crate::search::strategy::Penalty;
 use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, StepOutcome, WeightStep};
 use crate::task::Task;
 use crate::tensor::precision::Precision;
@@ -30,6 +31,7 @@ pub struct Bilevel {
     order: AlphaOrder,
     task: Task,
     recorder: Recorder,
+    penalty: Option<Penalty>,
 }
 
 impl Bilevel {
@@ -49,6 +51,7 @@ impl Bilevel {
             order: AlphaOrder::First,
             task,
             recorder: Recorder::default(),
+            penalty: None,
         }
     }
 
@@ -90,8 +93,14 @@ impl Bilevel {
                 (loss, gradient, checked)
             }
             AlphaOrder::Second => {
-                let (loss, mut gradient) =
-                    second_order::gradient(model, self.task, &self.weights.optimizer, batch, ahead);
+                let (loss, mut gradient) = second_order::gradient(
+                    model,
+                    self.task,
+                    self.penalty.as_ref(),
+                    &self.weights.optimizer,
+                    batch,
+                    ahead,
+                );
                 self.weights.processes.mean(&mut gradient)?;
                 let checked = Checked::unscaled(&mut gradient, measure);
                 (loss, gradient, checked)
@@ -106,11 +115,11 @@ impl Bilevel {
         model.learn(Learn::Alphas);
         key.seed_torch();
         let model = &*model;
-        let Self { recorder, weights, task, alpha_scaler, .. } = self;
+        let Self { recorder, weights, task, alpha_scaler, penalty, .. } = self;
         let open = model.alphas().open();
         let pass = |batch: &Batch| {
             let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
-            let loss = task.loss(&output.logits, batch.target());
+            let loss = penalised(task.loss(&output.logits, batch.target()), penalty.as_ref(), model);
             let gradient = open.gradient(&alpha_scaler.scaled(&loss));
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
         };
@@ -136,5 +145,26 @@ impl Bilevel {
     pub fn shrink(&mut self, shrunk: &Shrunk) {
         self.weights.optimizer.retain(&shrunk.weights);
         self.adam.retain(&shrunk.alphas);
+        self.forget_passes();
+    }
+
+    /// Adds this to the alphas' loss from now on.
+    pub fn set_penalty(&mut self, penalty: Option<Penalty>) {
+        self.penalty = penalty;
+        self.forget_passes();
+    }
+
+    /// Records passes anew, because something in them is another now.
+    pub fn forget_passes(&mut self) {
+        self.recorder.forget();
+        self.weights.recorder.forget();
+    }
+}
+
+/// The alphas' loss with what a strategy adds to it.
+pub(super) fn penalised(loss: Tensor, penalty: Option<&Penalty>, model: &dyn SearchModel) -> Tensor {
+    match penalty {
+        Some(penalty) => loss + penalty(model.alphas()),
+        None => loss,
     }
 }

@@ -1,19 +1,8 @@
 //! The section `[search]` of a configuration.
 
 use crate::error::{Error, Result};
+use crate::search::strategy::StrategyName;
 use serde::{Deserialize, Serialize};
-
-/// How edges are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StrategyKind {
-    /// Sequential greedy decisions by criterion 1 or 2.
-    Sgas,
-    /// No decisions; the cell is read off at the end (DARTS).
-    Darts,
-    /// No training; the cell is read off random alphas (the paper's baseline).
-    Random,
-}
 
 /// Which samples the alphas learn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +59,8 @@ impl From<AlphaOrder> for u8 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
-    /// `sgas`, `darts` or `random`.
-    pub strategy: StrategyKind,
+    /// How edges are chosen: `sgas`, `darts` or `random`, or one that was registered.
+    pub strategy: StrategyName,
     /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
     pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
@@ -89,7 +78,7 @@ pub struct SearchConfig {
 impl Default for SearchConfig {
     fn default() -> Self {
         Self {
-            strategy: StrategyKind::Sgas,
+            strategy: StrategyName::SGAS,
             order: AlphaOrder::First,
             epochs: None,
             batch: 28,

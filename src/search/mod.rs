@@ -6,5 +6,6 @@ mod search_loop;
 pub mod second_order;
 pub mod strategy;
 
-pub use config::{AlphaBatch, AlphaData, AlphaOrder, SearchConfig, StrategyKind};
+pub use config::{AlphaBatch, AlphaData, AlphaOrder, SearchConfig};
 pub use search_loop::{Search, SearchData, SearchSettings, state};
+pub use strategy::{Strategy, StrategyName};

@@ -10,22 +10,24 @@ use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::data::{EpochPlan, Loader};
 use crate::decision::{Choice, EdgeState, grown_batch};
 use crate::dist::Processes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::model::SearchModel;
 use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
-use crate::report::{AlphaReport, DecisionReport, Event, Learner, Observer, Phases, timed};
+use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, RemovalReport, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
-use crate::search::strategy::{Observed, Strategy};
+use crate::search::strategy::{Answer, Change, Probe, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{
     self, AfterSteps, Ended, Frame, Learning, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
+    never_record,
 };
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
-use crate::topology::CellKind;
+use crate::topology::{CellKind, Edge};
+use std::collections::BTreeMap;
 use tch::Device;
 
 /// What the weights and what the alphas learn from.
@@ -58,6 +60,12 @@ pub struct SearchSettings {
     pub processes: Processes,
 }
 
+/// What came of a change.
+enum Done {
+    Decided(DecisionReport),
+    Removed(RemovalReport),
+}
+
 /// A search under way.
 pub struct Search<'a> {
     pub(super) settings: &'a SearchSettings,
@@ -65,6 +73,18 @@ pub struct Search<'a> {
     pub(super) strategy: &'a mut dyn Strategy,
     pub(super) bilevel: Bilevel,
     pub(super) position: Position,
+    pub(super) decided: Decided,
+}
+
+/// What was decided so far.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Decided {
+    /// The states of every kind's edges.
+    pub states: BTreeMap<CellKind, Vec<EdgeState>>,
+    /// The epochs in which an edge was fixed: what batches grow by.
+    pub epochs: Vec<usize>,
+    /// Steps to train before the strategy is shown one again.
+    pub wait: usize,
 }
 
 impl<'a> Search<'a> {
@@ -73,7 +93,10 @@ impl<'a> Search<'a> {
         let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
             .of_order(settings.search.order);
         bilevel.weights.processes = settings.processes.clone();
-        Self { settings, model, strategy, bilevel, position: Position::default() }
+        let open = vec![EdgeState::Open; model.topology().edge_count()];
+        let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
+        let decided = Decided { states, epochs: Vec::new(), wait: 0 };
+        Self { settings, model, strategy, bilevel, position: Position::default(), decided }
     }
 
     /// Runs the epochs that are left; a search without any needs no data.
@@ -89,10 +112,14 @@ impl<'a> Search<'a> {
         step::run(self, data, observer, keeper)
     }
 
-    /// The cell as it is read off now: two choices per node, for each kind of cell.
+    /// The cell as it is read off now, for each kind of cell.
     pub fn cells(&self) -> Vec<(CellKind, Vec<Choice>)> {
         let kinds = self.model.alphas().kinds();
-        let read = |kind| (kind, self.strategy.read(kind, &self.model.alphas().values(kind)));
+        let space = self.model.space();
+        let read = |kind| {
+            let alphas = self.model.alphas().values(kind);
+            (kind, self.strategy.read(space, &alphas, &self.decided.states[&kind]))
+        };
         kinds.into_iter().map(read).collect()
     }
 
@@ -101,11 +128,13 @@ impl<'a> Search<'a> {
         self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
     }
 
+    /// Epochs before this one in which an edge was fixed.
+    fn deciding_epochs(&self, epoch: usize) -> usize {
+        self.decided.epochs.iter().filter(|decided| **decided < epoch).count()
+    }
+
     fn open_edges(&self) -> usize {
-        let kinds = self.model.alphas().kinds();
-        let open =
-            |kind: &CellKind| self.strategy.states(*kind).iter().filter(|state| **state == EdgeState::Open).count();
-        kinds.iter().map(open).sum()
+        self.decided.states.values().flatten().filter(|state| **state == EdgeState::Open).count()
     }
 
     fn validate(&self, epoch: usize, batch_size: usize, data: &SearchData) -> Result<Metrics> {
@@ -116,39 +145,121 @@ impl<'a> Search<'a> {
         finite_pass(meter.metrics(), "validation", epoch)
     }
 
-    /// Lets the strategy look at every kind's alphas and takes out of the supernet what it decided.
-    fn decide(&mut self, epoch: usize, observer: &mut dyn Observer) -> Result<Vec<DecisionReport>> {
+    /// Shows the strategy the search and does what it answers; gives the decisions.
+    fn ask(
+        &mut self,
+        at: Cursor,
+        batch_size: usize,
+        data: Option<&SearchData>,
+        observer: &mut dyn Observer,
+        ask: impl FnOnce(&mut dyn Strategy, &mut Probe<'_>) -> Result<Answer>,
+    ) -> Result<(Vec<DecisionReport>, BTreeMap<CellKind, Vec<NamedScores>>)> {
+        let Self { settings, model, strategy, decided, .. } = self;
+        let mut probe =
+            Probe { settings, model: &mut **model, states: &decided.states, data, batch_size, at, draws: 0 };
+        let Answer { changes, scores, wait } = ask(&mut **strategy, &mut probe)?;
+        decided.wait = decided.wait.max(wait);
         let mut decisions = Vec::new();
-        for kind in self.model.alphas().kinds() {
-            let alphas = self.model.alphas().values(kind);
-            let Observed { scores, decision } = self.strategy.observe(epoch, kind, &alphas)?;
-            if let Some(decision) = decision {
-                self.apply(kind, decision.edge.index, decision.primitive, &decision.pruned);
-                let primitive = self.model.space().primitives()[decision.primitive].to_owned();
-                decisions.push(DecisionReport {
-                    epoch,
-                    kind,
-                    edge: decision.edge.index,
-                    node: decision.edge.node,
-                    source: decision.edge.source,
-                    primitive,
-                    score: decision.score,
-                    runner_up: decision.runner_up,
-                    pruned: decision.pruned,
-                });
+        for change in changes {
+            match self.apply(at.epoch, change)? {
+                Done::Decided(decision) => decisions.push(decision),
+                Done::Removed(removal) => observer.observe(&Event::Removal(removal))?,
             }
-            let states = self.strategy.states(kind);
+        }
+        Ok((decisions, scores))
+    }
+
+    /// At the end of an epoch: what was decided, after everybody was told the alphas and their scores.
+    fn decide(
+        &mut self,
+        epoch: usize,
+        terms: Terms,
+        data: &SearchData,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<DecisionReport>> {
+        let at = Cursor { epoch, step: 0 };
+        let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.after_epoch(epoch, probe);
+        let (decisions, mut scores) = self.ask(at, terms.batch_size, Some(data), observer, ask)?;
+        for kind in self.model.alphas().kinds() {
+            let (alphas, states) = (self.model.alphas().values(kind), self.decided.states[&kind].clone());
+            let scores = scores.remove(&kind).unwrap_or_default();
             observer.observe(&Event::Alphas(AlphaReport { epoch, kind, alphas, scores, states }))?;
         }
         Ok(decisions)
     }
 
-    fn apply(&mut self, kind: CellKind, edge: usize, primitive: usize, pruned: &[usize]) {
+    /// Takes out of the supernet what a change takes.
+    fn apply(&mut self, epoch: usize, change: Change) -> Result<Done> {
+        let (kind, index) = match change {
+            Change::Fix { kind, edge, .. } | Change::Prune { kind, edge } | Change::Drop { kind, edge, .. } => {
+                (kind, edge)
+            }
+        };
+        let state = self.decided.states.get(&kind).and_then(|states| states.get(index));
+        if state != Some(&EdgeState::Open) {
+            return Err(Error::run(format!("the strategy changes edge {index} of the {kind} cell, which is not open")));
+        }
+        let name = |primitive: usize| self.model.space().primitives()[primitive].to_owned();
+        match change {
+            Change::Fix { primitive, scores: score, runner_up, .. } => {
+                let primitive_name = name(primitive);
+                let pruned = self.fix(epoch, kind, index, primitive);
+                let Edge { index: edge, node, source } = self.model.topology().edge(index);
+                let primitive = primitive_name;
+                let report = DecisionReport { epoch, kind, edge, node, source, primitive, score, runner_up, pruned };
+                Ok(Done::Decided(report))
+            }
+            Change::Prune { .. } => {
+                self.prune(kind, index);
+                Ok(Done::Removed(RemovalReport { epoch, kind, edge: index, primitive: None }))
+            }
+            Change::Drop { primitive, .. } => {
+                let lost = Some(name(primitive));
+                let shrunk = self.model.drop_primitive(kind, index, primitive);
+                self.bilevel.shrink(&shrunk);
+                Ok(Done::Removed(RemovalReport { epoch, kind, edge: index, primitive: lost }))
+            }
+        }
+    }
+
+    /// Fixes an edge, and prunes the open ones of its node where that has all that it keeps; gives their indices.
+    fn fix(&mut self, epoch: usize, kind: CellKind, edge: usize, primitive: usize) -> Vec<usize> {
+        let topology = self.model.topology();
         let shrunk = self.model.fix(kind, edge, primitive);
         self.bilevel.shrink(&shrunk);
-        for &edge in pruned {
-            let shrunk = self.model.prune(kind, edge);
-            self.bilevel.shrink(&shrunk);
+        if self.decided.epochs.last() != Some(&epoch) {
+            self.decided.epochs.push(epoch);
+        }
+        let states = self.decided.states.get_mut(&kind).expect("the edge was open");
+        states[edge] = EdgeState::Fixed(primitive);
+        let node = topology.edge(edge).node;
+        let edges = topology.edges_into(node);
+        let fixed = states[edges.clone()].iter().filter(|state| matches!(state, EdgeState::Fixed(_))).count();
+        if fixed < topology.kept(node) {
+            return Vec::new();
+        }
+        let open: Vec<usize> = edges.filter(|&edge| states[edge] == EdgeState::Open).collect();
+        open.iter().for_each(|&edge| self.prune(kind, edge));
+        open
+    }
+
+    fn prune(&mut self, kind: CellKind, edge: usize) {
+        let shrunk = self.model.prune(kind, edge);
+        self.bilevel.shrink(&shrunk);
+        self.decided.states.get_mut(&kind).expect("the edge was open")[edge] = EdgeState::Pruned;
+    }
+
+    /// Lets the strategy shape the epoch's mixture and loss of alphas.
+    fn shape(&mut self, epoch: usize) {
+        if let Some(rule) = self.strategy.mixture(epoch) {
+            self.model.alphas_mut().set_rule(rule);
+            if !self.model.alphas().is_repeatable() {
+                never_record();
+            }
+            self.bilevel.forget_passes();
+        }
+        if let Some(penalty) = self.strategy.penalty(epoch) {
+            self.bilevel.set_penalty(Some(penalty));
         }
     }
 
@@ -191,12 +302,29 @@ impl Learning for Search<'_> {
         let SearchSettings { search, weights, .. } = self.settings;
         Terms {
             learning_rate: learning_rate(weights, epoch, self.epochs()),
-            batch_size: grown_batch(search.batch, search.batch_growth, self.strategy.deciding_epochs()),
+            batch_size: grown_batch(search.batch, search.batch_growth, self.deciding_epochs(epoch)),
         }
     }
 
     fn scalers(&self) -> Vec<(Learner, &Scaler)> {
         self.bilevel.scalers()
+    }
+
+    fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
+        let (at, terms) = (Cursor::default(), self.terms(0));
+        let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);
+        let (decisions, _) = self.ask(at, terms.batch_size, data, observer, ask)?;
+        decisions.into_iter().try_for_each(|decision| observer.observe(&Event::Decision(decision)))
+    }
+
+    fn after_step(&mut self, next: Cursor, terms: Terms, data: &SearchData, observer: &mut dyn Observer) -> Result<()> {
+        if self.decided.wait > 0 {
+            self.decided.wait -= 1;
+            return Ok(());
+        }
+        let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.after_step(next, probe);
+        let (decisions, _) = self.ask(next, terms.batch_size, Some(data), observer, ask)?;
+        decisions.into_iter().try_for_each(|decision| observer.observe(&Event::Decision(decision)))
     }
 
     fn batches(&self, at: Cursor, terms: Terms, data: &SearchData) -> StepBatches {
@@ -232,7 +360,7 @@ impl Learning for Search<'_> {
         observer: &mut dyn Observer,
     ) -> Result<AfterSteps> {
         let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data))?;
-        let decisions = self.decide(epoch, observer)?;
+        let decisions = self.decide(epoch, terms, data, observer)?;
         let open_edges = Some(self.open_edges());
         Ok(AfterSteps { validation: Some(validation), test: None, open_edges, decisions })
     }

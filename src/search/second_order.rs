@@ -11,6 +11,8 @@ use crate::batch::Batch;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
 use crate::optim::Optimizer;
+use crate::search::bilevel::penalised;
+use crate::search::strategy::Penalty;
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::random::Key;
@@ -30,11 +32,12 @@ pub struct Ahead<'a> {
     pub key: Key,
 }
 
-/// The loss of `batch` at w', and the open alphas' flat gradient of it. Running statistics move as in the published
+/// The loss of `batch` at w', with what a strategy adds to it, and the open alphas' flat gradient of it. Running statistics move as in the published
 /// code: by the passes over the training batch, not by the one at w'. Nothing waits for the device.
 pub fn gradient(
     model: &mut dyn SearchModel,
     task: Task,
+    penalty: Option<&Penalty>,
     optimizer: &Optimizer,
     batch: &Batch,
     ahead: &Ahead<'_>,
@@ -50,7 +53,7 @@ pub fn gradient(
     let statistics = model.weights().buffers.copies();
     model.learn(Learn::Both);
     let tables = [&model.weights().parameters, model.alphas().open()];
-    let validation = loss(model, batch);
+    let validation = penalised(loss(model, batch), penalty, model);
     let [direction, gradient] = Parameters::gradients(&validation, tables);
     model.weights().buffers.restore(&statistics);
     model.learn(Learn::Alphas);

@@ -117,6 +117,11 @@ impl Recorder {
         self.recorded.as_mut().map_or_else(|| pass(batch), |recorded| recorded.repeat(&tensors))
     }
 
+    /// Records anew: what the passes do is another now.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Whether nothing but the batch is another than in the passes so far.
     fn is_other_batch(&self, other: Option<&Place>) -> bool {
         self.place.as_ref().zip(other).is_some_and(|(own, other)| (own.mode, own.tables) == (other.mode, other.tables))

@@ -129,6 +129,28 @@ pub trait Learning {
     /// Where the device does not have the precision.
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome>;
 
+    /// What comes before the first step of all; nothing when a run goes on.
+    ///
+    /// # Errors
+    /// Its own.
+    fn before_training(&mut self, _data: Option<&Self::Data>, _observer: &mut dyn Observer) -> Result<()> {
+        Ok(())
+    }
+
+    /// What follows a step; `next` is the one that comes then.
+    ///
+    /// # Errors
+    /// Its own.
+    fn after_step(
+        &mut self,
+        _next: Cursor,
+        _terms: Terms,
+        _data: &Self::Data,
+        _observer: &mut dyn Observer,
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// What follows the steps of an epoch. Adds its wall time to the phases.
     ///
     /// # Errors
@@ -168,6 +190,9 @@ pub fn run<L: Learning>(
     let mut course = Course { learning, frame, observer, keeper };
     let started = course.started();
     course.observer.observe(&started)?;
+    if course.cursor() == Cursor::default() {
+        course.learning.before_training(data, course.observer)?;
+    }
     while course.cursor().epoch < course.frame.epochs {
         let data = data.ok_or_else(|| Error::usage(format!("a {} that trains needs data", course.frame.command)))?;
         if let Some(next) = course.epoch(data)? {
@@ -221,6 +246,7 @@ impl<L: Learning> Course<'_, L> {
         while let Some(batch) = timed(&mut steps.ledger.watches.phases.data, || batches.next()) {
             self.step(next, terms, &batch?, &mut steps)?;
             next.step += 1;
+            self.learning.after_step(next, terms, data, self.observer)?;
             if self.frame.processes.any(!self.keeper.goes_on(next))? {
                 self.stop(next, steps)?;
                 return Ok(Some(next));

@@ -37,6 +37,8 @@ pub enum Purpose {
     TestSplit = 11,
     /// Which training samples are used, where not all are.
     Subset = 12,
+    /// What the strategy of a search draws.
+    Strategy = 13,
 }
 
 /// Names one stream of random numbers.

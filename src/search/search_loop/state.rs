@@ -3,8 +3,10 @@
 use crate::checkpoint::Checkpoint;
 use crate::decision::EdgeState;
 use crate::error::{Error, Result};
+use crate::model::Shrunk;
 use crate::optim::{Scaler, ScalerState};
 use crate::search::Search;
+use crate::search::search_loop::Decided;
 use crate::step::Position;
 use crate::topology::CellKind;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,15 @@ use tch::{Kind, Tensor};
 struct Counters {
     strategy: Value,
     states: Vec<(CellKind, Vec<EdgeState>)>,
+    /// Primitives that edges lost, as (edge, primitive).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<(CellKind, Vec<(usize, usize)>)>,
+    /// The epochs that decided; absent where version 0.1.0 kept their number with the strategy.
+    #[serde(default)]
+    deciding_epochs: Option<Vec<usize>>,
+    /// Steps to train before the strategy is shown one again.
+    #[serde(default)]
+    wait: usize,
     optimizer_steps: i64,
     adam_steps: i64,
     weight_scaler: ScalerState,
@@ -29,7 +40,15 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
     let alphas = search.model.alphas();
     let counters = Counters {
         strategy: search.strategy.state(),
-        states: alphas.kinds().into_iter().map(|kind| (kind, search.strategy.states(kind))).collect(),
+        states: search.decided.states.iter().map(|(kind, states)| (*kind, states.clone())).collect(),
+        dropped: alphas
+            .kinds()
+            .into_iter()
+            .map(|kind| (kind, alphas.dropped(kind)))
+            .filter(|(_, dropped)| !dropped.is_empty())
+            .collect(),
+        deciding_epochs: Some(search.decided.epochs.clone()),
+        wait: search.decided.wait,
         optimizer_steps: bilevel.weights.optimizer.steps(),
         adam_steps: bilevel.adam.steps(),
         weight_scaler: bilevel.weights.scaler.state(),
@@ -55,7 +74,7 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
     let counters: Counters = serde_json::from_value(checkpoint.state.clone())
         .map_err(|error| Error::invalid(origin, "the state of a search", error.to_string()))?;
     let position = Position::kept_in(checkpoint, search.settings.task, origin)?;
-    restore_decisions(search, &counters.states);
+    restore_decisions(search, &counters);
     search.strategy.restore(counters.strategy)?;
     search.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
     for kind in search.model.alphas().kinds() {
@@ -76,18 +95,28 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
     Ok(())
 }
 
-/// Takes decided and pruned edges out of a fresh supernet.
-fn restore_decisions(search: &mut Search<'_>, states: &[(CellKind, Vec<EdgeState>)]) {
-    for (kind, states) in states {
+/// Takes what was decided and removed out of a fresh supernet.
+fn restore_decisions(search: &mut Search<'_>, counters: &Counters) {
+    let shrink = |search: &mut Search<'_>, shrunk: Shrunk| search.bilevel.shrink(&shrunk);
+    for (kind, dropped) in &counters.dropped {
+        for (edge, primitive) in dropped {
+            let shrunk = search.model.drop_primitive(*kind, *edge, *primitive);
+            shrink(search, shrunk);
+        }
+    }
+    for (kind, states) in &counters.states {
         for (edge, state) in states.iter().enumerate() {
             let shrunk = match *state {
                 EdgeState::Open => continue,
                 EdgeState::Pruned => search.model.prune(*kind, edge),
                 EdgeState::Fixed(primitive) => search.model.fix(*kind, edge, primitive),
             };
-            search.bilevel.shrink(&shrunk);
+            shrink(search, shrunk);
         }
     }
+    let kept_with_strategy = counters.strategy["deciding_epochs"].as_u64().unwrap_or_default() as usize;
+    let epochs = counters.deciding_epochs.clone().unwrap_or_else(|| (0..kept_with_strategy).collect());
+    search.decided = Decided { states: counters.states.iter().cloned().collect(), epochs, wait: counters.wait };
 }
 
 #[cfg(test)]
@@ -98,7 +127,6 @@ mod tests {
     use crate::genotype::SpaceName;
     use crate::model::{self, ModelConfig, NetworkSpec};
     use crate::optim::{AlphaConfig, WeightConfig};
-    use crate::search::strategy::strategy;
     use crate::search::{SearchConfig, SearchSettings};
     use crate::task::Task;
     use crate::tensor::precision::Precision;
@@ -120,8 +148,7 @@ mod tests {
         };
         let space = SpaceName::POINT;
         let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
-        let decisions =
-            || strategy(settings.search.strategy, space.topology(), space.kinds(), DecisionConfig::default());
+        let decisions = || settings.search.strategy.strategy(space, DecisionConfig::default());
         let (mut one, mut deciding) = (model(), decisions());
         let mut search = Search::new(&settings, &mut *one, &mut *deciding);
         let step = |scaler: &mut Scaler, values: &[f32]| {

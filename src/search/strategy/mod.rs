@@ -1,0 +1,224 @@
+//! How edges are chosen: one trait that the loop knows, the strategies by name, and what they may ask of a search.
+//!
+//! A strategy is shown the search through a [`Probe`] before training, after every step and at every epoch's end, and
+//! answers with changes. It may also say how alphas become weights of primitives, add a term to the alphas' loss, and
+//! put something around the primitives when the supernet is built.
+
+mod composed;
+mod probe;
+mod sgas;
+mod undecided;
+
+pub use composed::Composed;
+pub use probe::Probe;
+
+use crate::checkpoint::Cursor;
+use crate::decision::{self, DecisionConfig, EdgeState, read_off};
+use crate::error::Result;
+use crate::genotype::SpaceName;
+use crate::model::{Alphas, MixtureRule};
+use crate::ops::Wrapping;
+use crate::registry::{Choice, Registered, Registry};
+use crate::report::NamedScores;
+use crate::topology::CellKind;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tch::Tensor;
+
+/// What a strategy wants done to the supernet.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An open edge becomes one primitive; when its node has all edges that it keeps, the others are pruned.
+    Fix {
+        /// Kind of cell.
+        kind: CellKind,
+        /// Index of the edge.
+        edge: usize,
+        /// Index of the primitive.
+        primitive: usize,
+        /// Why, for the log.
+        scores: NamedScores,
+        /// Index and score of the second best edge.
+        runner_up: Option<(usize, f64)>,
+    },
+    /// An open edge goes.
+    Prune {
+        /// Kind of cell.
+        kind: CellKind,
+        /// Index of the edge.
+        edge: usize,
+    },
+    /// An open edge loses a primitive.
+    Drop {
+        /// Kind of cell.
+        kind: CellKind,
+        /// Index of the edge.
+        edge: usize,
+        /// Index of the primitive.
+        primitive: usize,
+    },
+}
+
+/// What a strategy says when it was shown the search.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// What is done at once, in order.
+    pub changes: Vec<Change>,
+    /// Scores of a kind's edges, one an edge, for the log; none where a strategy scores nothing.
+    pub scores: BTreeMap<CellKind, Vec<NamedScores>>,
+    /// Steps to train before it is shown another step; 0 for none.
+    pub wait: usize,
+}
+
+/// A term of the alphas' loss, 0-dimensional, of the alphas alone.
+pub type Penalty = Rc<dyn Fn(&Alphas) -> Tensor>;
+
+/// A way to choose edges. All but the epochs and the state has a default: a strategy that does nothing.
+pub trait Strategy {
+    /// The epochs that it needs; a configuration may ask for others. Without any nothing is trained.
+    fn epochs(&self) -> usize;
+
+    /// Is shown the search before its first step; not when a search is resumed.
+    ///
+    /// # Errors
+    /// What the probe reports.
+    fn before_training(&mut self, _probe: &mut Probe<'_>) -> Result<Answer> {
+        Ok(Answer::default())
+    }
+
+    /// Is shown the search after a step; `next` is the one that comes then.
+    ///
+    /// # Errors
+    /// What the probe reports.
+    fn after_step(&mut self, _next: Cursor, _probe: &mut Probe<'_>) -> Result<Answer> {
+        Ok(Answer::default())
+    }
+
+    /// Is shown the search at the end of an epoch, after the validation pass.
+    ///
+    /// # Errors
+    /// Alphas that are not finite, with epoch and edge; what the probe reports.
+    fn after_epoch(&mut self, _epoch: usize, _probe: &mut Probe<'_>) -> Result<Answer> {
+        Ok(Answer::default())
+    }
+
+    /// Reads a kind's cell off its alphas, decided or not: as many choices per node as the shape keeps.
+    fn read(&self, space: SpaceName, alphas: &[Vec<f64>], states: &[EdgeState]) -> Vec<decision::Choice> {
+        read_off(space.topology(), alphas, states)
+    }
+
+    /// How alphas become weights of primitives in this epoch; absent for softmax. A rule that draws numbers says so, and
+    /// steps are no more recorded as CUDA graphs then.
+    fn mixture(&self, _epoch: usize) -> Option<Rc<dyn MixtureRule>> {
+        None
+    }
+
+    /// What is added to the alphas' loss in this epoch.
+    fn penalty(&self, _epoch: usize) -> Option<Penalty> {
+        None
+    }
+
+    /// What is put around the primitives of the supernet.
+    fn wrapping(&self) -> Option<Rc<dyn Wrapping>> {
+        None
+    }
+
+    /// What a checkpoint must hold of it, besides the states of edges and dropped primitives, which the search keeps.
+    fn state(&self) -> Value {
+        Value::Null
+    }
+
+    /// Takes back what [`Self::state`] gave.
+    ///
+    /// # Errors
+    /// A state of another strategy.
+    fn restore(&mut self, _state: Value) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a strategy is made for.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The space that is searched.
+    pub space: SpaceName,
+    /// `[decision]`
+    pub decision: DecisionConfig,
+}
+
+/// A strategy by name.
+pub struct StrategyDescription {
+    /// The name in configurations and on the command line.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// Whether anything is trained, and so data needed.
+    pub trains: bool,
+    /// Standard deviation of the first alphas; absent: that of `[alphas]`.
+    pub initial_scale: Option<f64>,
+    /// Makes it.
+    pub make: fn(&Setting) -> Box<dyn Strategy>,
+}
+
+/// The name of a strategy.
+pub type StrategyName = Choice<StrategyDescription>;
+
+static SGAS: StrategyDescription = StrategyDescription {
+    name: "sgas",
+    about: "Greedy decisions by the criterion",
+    trains: true,
+    initial_scale: None,
+    make: sgas::make,
+};
+
+static DARTS: StrategyDescription = StrategyDescription {
+    name: "darts",
+    about: "No decisions; read off at the end",
+    trains: true,
+    initial_scale: None,
+    make: undecided::darts,
+};
+
+static RANDOM: StrategyDescription = StrategyDescription {
+    name: "random",
+    about: "No training; read off random alphas",
+    trains: false,
+    initial_scale: Some(1.0),
+    make: undecided::random,
+};
+
+impl Registered for StrategyDescription {
+    const WHAT: &'static str = "strategy";
+
+    fn registry() -> &'static Registry<Self> {
+        static STRATEGIES: Registry<StrategyDescription> = Registry::new(&[&SGAS, &DARTS, &RANDOM]);
+        &STRATEGIES
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl StrategyName {
+    /// Sequential greedy decisions by criterion 1 or 2.
+    pub const SGAS: Self = Self::of(&SGAS);
+    /// No decisions; the cell is read off at the end (DARTS).
+    pub const DARTS: Self = Self::of(&DARTS);
+    /// No training; the cell is read off random alphas (the paper's baseline).
+    pub const RANDOM: Self = Self::of(&RANDOM);
+
+    /// A fresh strategy of this name.
+    pub fn strategy(self, space: SpaceName, decision: DecisionConfig) -> Box<dyn Strategy> {
+        (self.make)(&Setting { space, decision })
+    }
+}
+
+/// Makes a strategy of another crate known by its name.
+///
+/// # Errors
+/// A name that another has.
+pub fn register(description: &'static StrategyDescription) -> Result<StrategyName> {
+    StrategyDescription::registry().add(description)
+}

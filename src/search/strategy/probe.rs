@@ -1,0 +1,139 @@
+//! What a strategy may ask of a search, without changing it.
+
+use crate::batch::Batch;
+use crate::checkpoint::Cursor;
+use crate::data::EpochPlan;
+use crate::decision::EdgeState;
+use crate::error::{Error, Result};
+use crate::eval::evaluate;
+use crate::genotype::SpaceName;
+use crate::model::{self, Learn, Mask, SearchModel};
+use crate::ops::Mode;
+use crate::search::{SearchData, SearchSettings};
+use crate::task::Metrics;
+use crate::tensor::random::{Key, Purpose};
+use crate::topology::CellKind;
+use std::collections::BTreeMap;
+use tch::{Kind, no_grad};
+
+/// A look at a search under way.
+pub struct Probe<'a> {
+    pub(in crate::search) settings: &'a SearchSettings,
+    pub(in crate::search) model: &'a mut dyn SearchModel,
+    pub(in crate::search) states: &'a BTreeMap<CellKind, Vec<EdgeState>>,
+    pub(in crate::search) data: Option<&'a SearchData>,
+    pub(in crate::search) batch_size: usize,
+    pub(in crate::search) at: Cursor,
+    /// Fresh batches drawn so far.
+    pub(in crate::search) draws: usize,
+}
+
+impl<'a> Probe<'a> {
+    /// The space that is searched.
+    pub fn space(&self) -> SpaceName {
+        self.model.space()
+    }
+
+    /// The kinds of cell.
+    pub fn kinds(&self) -> Vec<CellKind> {
+        self.model.alphas().kinds()
+    }
+
+    /// The alphas of a kind, edges × primitives, closed rows too; those of dropped primitives are below all others.
+    pub fn alphas(&self, kind: CellKind) -> Vec<Vec<f64>> {
+        self.model.alphas().values(kind)
+    }
+
+    /// The states of a kind's edges. Panics for a kind that the space has not.
+    pub fn states(&self, kind: CellKind) -> &[EdgeState] {
+        &self.states[&kind]
+    }
+
+    /// The primitives that an edge still mixes; none on an edge that is not open.
+    pub fn mixed(&self, kind: CellKind, edge: usize) -> Vec<usize> {
+        if self.states(kind)[edge] != EdgeState::Open {
+            return Vec::new();
+        }
+        let dropped = self.model.alphas().dropped(kind);
+        (0..self.space().primitives().len()).filter(|primitive| !dropped.contains(&(edge, *primitive))).collect()
+    }
+
+    /// The scores of the supernet on the alphas' data without these primitives or open edges: their weights are 0, the
+    /// others as they are. Drawn as the validation passes of the search.
+    ///
+    /// # Errors
+    /// A search without data; data that can't be read.
+    pub fn validate(&mut self, without: &[Mask]) -> Result<Metrics> {
+        let data = self.data()?;
+        let SearchSettings { task, precision, device, seed, processes, .. } = self.settings;
+        let key = Key::new(*seed, Purpose::Order).at(self.at.epoch as u64, 0);
+        let plan = EpochPlan::evaluation(key, self.batch_size).shared(processes.share());
+        self.model.alphas_mut().set_masks(without);
+        let meter = evaluate(&*self.model, *task, data.alphas.epoch(&plan), *device, *precision);
+        self.model.alphas_mut().set_masks(&[]);
+        let mut meter = meter?;
+        meter.all_reduce(processes)?;
+        Ok(meter.metrics())
+    }
+
+    /// A fresh batch of the alphas' data, another at every call and the same in a search that is repeated.
+    ///
+    /// # Errors
+    /// A search without data; data that can't be read.
+    pub fn batch(&mut self) -> Result<Batch> {
+        let key = self.key();
+        let mut batches = self.data()?.alphas.random_batches(key, self.batch_size, [key.step as usize]);
+        let batch = batches.next().ok_or_else(|| Error::run("the alphas have no data"))??;
+        Ok(batch.to_device(self.settings.device))
+    }
+
+    /// How strongly the loss of a batch depends on the weights of every primitive: for each edge and primitive of a kind
+    /// the norm of their gradient over all cells, 0 where there are no weights. Nothing of the search moves.
+    ///
+    /// # Errors
+    /// Where the device does not have the precision.
+    pub fn gradients(&mut self, kind: CellKind, batch: &Batch) -> Result<Vec<Vec<f64>>> {
+        let statistics = self.model.weights().buffers.copies();
+        self.model.learn(Learn::Weights);
+        self.key().seed_torch();
+        let parameters = &self.model.weights().parameters;
+        let output = model::forward(&*self.model, batch, Mode::TRAINING, self.settings.precision)?;
+        let gradient = parameters.gradient(&self.settings.task.loss(&output.logits, batch.target()));
+        let cells = self.model.cells(kind);
+        let mut squares = vec![vec![0.0; self.space().primitives().len()]; self.space().topology().edge_count()];
+        for (name, part) in parameters.split(&gradient) {
+            if let Some((edge, primitive)) = place(name, &cells) {
+                squares[edge][primitive] += no_grad(|| part.square().sum(Kind::Double).double_value(&[]));
+            }
+        }
+        self.model.weights().buffers.restore(&statistics);
+        Ok(squares.into_iter().map(|row| row.into_iter().map(f64::sqrt).collect()).collect())
+    }
+
+    /// A key for random numbers, another at every call and the same in a search that is repeated.
+    pub fn key(&mut self) -> Key {
+        self.draws += 1;
+        let Cursor { epoch, step } = self.at;
+        // Steps and draws side by side: a search has fewer than 2^32 of either in an epoch.
+        let place = ((step as u64) << 32) + self.draws as u64;
+        Key::new(self.settings.seed, Purpose::Strategy).at(epoch as u64, place)
+    }
+
+    /// The supernet, for all that is not asked here.
+    pub fn model(&self) -> &dyn SearchModel {
+        &*self.model
+    }
+
+    fn data(&self) -> Result<&'a SearchData> {
+        self.data.ok_or_else(|| Error::run("this strategy looks at data, and the search has none"))
+    }
+}
+
+/// Edge and primitive of a weight, where it belongs to a primitive of one of these cells.
+fn place(name: &str, cells: &[usize]) -> Option<(usize, usize)> {
+    let mut parts = name.strip_prefix("cells.")?.split('.');
+    let cell: usize = parts.next()?.parse().ok()?;
+    let [ops, edge, primitives, primitive] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let is_primitive = cells.contains(&cell) && ops == "_ops" && primitives == "_ops";
+    is_primitive.then(|| Some((edge.parse().ok()?, primitive.parse().ok()?))).flatten()
+}
