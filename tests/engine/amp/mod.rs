@@ -26,7 +26,7 @@ const NODES: i64 = 40;
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// The device that `SGAS_TEST_DEVICE` names, else the CPU.
-fn device() -> Device {
+pub(super) fn device() -> Device {
     match std::env::var("SGAS_TEST_DEVICE").as_deref() {
         Err(_) | Ok("cpu" | "") => Device::Cpu,
         Ok("cuda") => {
