@@ -52,8 +52,6 @@ pub struct GreedyDecision {
 pub struct Progress {
     config: DecisionConfig,
     kinds: Vec<KindState>,
-    deciding_epochs: usize,
-    last_deciding_epoch: Option<usize>,
 }
 
 /// What is known about one kind of cell.
@@ -74,7 +72,7 @@ impl GreedyDecision {
             history: VecDeque::with_capacity(config.history),
         };
         let kinds = kinds.iter().map(open).collect();
-        Self { topology, progress: Progress { config, kinds, deciding_epochs: 0, last_deciding_epoch: None } }
+        Self { topology, progress: Progress { config, kinds } }
     }
 
     /// Takes the alphas (edges × primitives) of a kind at the end of `epoch`: scores every edge, decides where
@@ -92,10 +90,6 @@ impl GreedyDecision {
         let scores = score_edges(topology, alphas, &current, state.history.iter(), criterion);
         let decision = if due { state.decide(topology, epoch, alphas, &scores) } else { None };
         state.remember(current, capacity);
-        if decision.is_some() && self.progress.last_deciding_epoch != Some(epoch) {
-            self.progress.last_deciding_epoch = Some(epoch);
-            self.progress.deciding_epochs += 1;
-        }
         Ok(Observation { scores, decision })
     }
 
@@ -106,11 +100,6 @@ impl GreedyDecision {
     pub fn states(&self, kind: CellKind) -> &[EdgeState] {
         let state = self.progress.kinds.iter().find(|state| state.kind == kind);
         &state.expect("the kinds of a search's cells are named when it begins").states
-    }
-
-    /// In how many epochs something was decided, however many kinds took part: what the batch grows by.
-    pub fn deciding_epochs(&self) -> usize {
-        self.progress.deciding_epochs
     }
 
     /// What [`Self::resume`] goes on from.

@@ -148,10 +148,12 @@ impl Bilevel {
         self.forget_passes();
     }
 
-    /// Adds this to the alphas' loss from now on.
+    /// Adds this, and nothing else, to the alphas' loss from now on.
     pub fn set_penalty(&mut self, penalty: Option<Penalty>) {
-        self.penalty = penalty;
-        self.forget_passes();
+        if self.penalty.is_some() || penalty.is_some() {
+            self.penalty = penalty;
+            self.forget_passes();
+        }
     }
 
     /// Records passes anew, because something in them is another now.

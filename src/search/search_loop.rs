@@ -249,20 +249,6 @@ impl<'a> Search<'a> {
         self.decided.states.get_mut(&kind).expect("the edge was open")[edge] = EdgeState::Pruned;
     }
 
-    /// Lets the strategy shape the epoch's mixture and loss of alphas.
-    fn shape(&mut self, epoch: usize) {
-        if let Some(rule) = self.strategy.mixture(epoch) {
-            self.model.alphas_mut().set_rule(rule);
-            if !self.model.alphas().is_repeatable() {
-                never_record();
-            }
-            self.bilevel.forget_passes();
-        }
-        if let Some(penalty) = self.strategy.penalty(epoch) {
-            self.bilevel.set_penalty(Some(penalty));
-        }
-    }
-
     /// The key of an epoch's order.
     fn key(&self, epoch: usize) -> Key {
         Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)

@@ -137,6 +137,9 @@ pub trait Learning {
         Ok(())
     }
 
+    /// An epoch begins or goes on.
+    fn enter_epoch(&mut self, _epoch: usize) {}
+
     /// What follows a step; `next` is the one that comes then.
     ///
     /// # Errors
@@ -239,6 +242,7 @@ impl<L: Learning> Course<'_, L> {
     fn epoch(&mut self, data: &L::Data) -> Result<Option<Cursor>> {
         let clock = Instant::now();
         let at = self.cursor();
+        self.learning.enter_epoch(at.epoch);
         let terms = self.learning.terms(at.epoch);
         let mut batches = self.learning.batches(at, terms, data);
         let mut steps = self.begin(at, batches.weights.len(), clock);

@@ -12,13 +12,11 @@ use sgas::genotype::{Genotype, SpaceName, zoo};
 use sgas::model::{self, NetworkSpec};
 use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::report::{Event, Observer};
-use sgas::search::strategy::strategy;
-use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, StrategyKind, state};
+use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, StrategyName, state};
 use sgas::step::Ended;
 use sgas::task::Task;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
-use sgas::topology::Topology;
 use sgas::train::{TrainConfig, TrainData, TrainSettings, Training};
 use tch::Tensor;
 
@@ -206,7 +204,7 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
     let _turn = turn();
     let dataset = clouds();
     let decision = DecisionConfig { criterion: Criterion::Two, warmup: 0, interval: 1, history: 2 };
-    let (space, spec) = (SpaceName::Point, spec_of(&dataset));
+    let (space, spec) = (SpaceName::POINT, spec_of(&dataset));
     let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
     // The gradient of second order is computed in fp32 everywhere, and on the stand-in for CUDA it is slow.
     let orders = if device().is_cuda() { 1 } else { 2 };
@@ -226,8 +224,7 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
             let mut kept = Kept::new(stops);
             let stopped = kept.run(|checkpoint, observer, keeper| {
                 let mut model = model::supernet(space, &spec, 1e-3, 1, device());
-                let topology = Topology::new(space.steps());
-                let mut strategy = strategy(StrategyKind::Sgas, topology, space.kinds(), decision.clone());
+                let mut strategy = StrategyName::SGAS.strategy(space, decision.clone());
                 let mut search = Search::new(&settings, &mut *model, &mut *strategy);
                 if let Some(checkpoint) = checkpoint {
                     state::restore(&mut search, &checkpoint, "checkpoint").unwrap();

@@ -103,15 +103,14 @@ fn a_step_is_traced_as_a_file_and_a_summary() {
     let output = sgas(folder.path()).args(words.split_whitespace()).assert().success().get_output().clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("One step of search of points, supernet, bf16, batch 16: "), "{text}");
-    // An operator, and a kernel of the bridge by the name that its passes share.
-    for name in ["aten::mm", "attention"] {
-        assert!(text.contains(&format!("| {name} | ")), "{name} in {text}");
-    }
+    assert!(text.contains("| aten::mm | "), "{text}");
     assert!(!text.contains("GPU") && !text.contains("CppNode"), "{text}");
     let trace = std::fs::read_to_string(folder.path().join("step.json")).unwrap();
     let trace: Value = serde_json::from_str(&trace).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     let count = |name: &str| events.iter().filter(|event| event["name"] == name && event["dur"].is_number()).count();
+    // A kernel of the bridge, by the name that its passes share; which ones are among the longest is a matter of time.
+    assert!(count("attention") > 0, "no attention in the trace");
     assert!(count("aten::mm") > 10 && count("MmBackward0") > 0, "{} and {}", count("aten::mm"), count("MmBackward0"));
     // One step alone: the two losses, of alphas and weights.
     assert_eq!(count("NllLossBackward0"), 2);

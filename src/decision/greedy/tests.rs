@@ -62,7 +62,6 @@ proptest! {
                 check_step(topology, &before, greedy.states(kind), observation.decision.as_ref())?;
             }
         }
-        prop_assert_eq!(greedy.deciding_epochs(), topology.decision_count());
         for (index, &kind) in search.kinds.iter().enumerate() {
             for node in 0..topology.steps() {
                 prop_assert_eq!(fixed_into(topology, greedy.states(kind), node), topology.kept(node));
@@ -170,17 +169,6 @@ fn ties_go_to_the_lowest_edge_and_the_runner_up_is_the_next() {
     let decision = observation.decision.unwrap();
     assert_eq!((decision.edge.index, decision.primitive), (0, 1));
     assert_eq!(decision.runner_up, Some((1, 0.0)));
-}
-
-#[test]
-fn the_batch_grows_once_per_epoch_for_two_kinds() {
-    let topology = Topology::new(1);
-    let kinds = [CellKind::Normal, CellKind::Reduce];
-    let mut greedy = GreedyDecision::new(topology, &kinds, DecisionConfig { warmup: 0, ..DecisionConfig::default() });
-    for kind in kinds {
-        assert!(greedy.observe(0, kind, &vec![vec![0.0; 4]; 2]).unwrap().decision.is_some());
-    }
-    assert_eq!(greedy.deciding_epochs(), 1);
 }
 
 #[test]
