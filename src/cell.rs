@@ -1,7 +1,7 @@
 //! A cell: preprocessed inputs, inner nodes that sum their edges, and a concatenation of states.
 //!
 //! One type serves the supernet, where an edge mixes all primitives, and the derived network, where it has one;
-//! a supernet's edge becomes the other when it is decided (REFERENCE section 1).
+//! a supernet's edge becomes the other when it is decided (docs/method.md, "The cell").
 
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::fused::is_fused;

@@ -1,4 +1,4 @@
-//! A found cell as a file: which primitives, from which states, into which node (REFERENCE section 1).
+//! A found cell as a file: which primitives, from which states, into which node (docs/method.md, "The cell").
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
 //! says what is wrong with it, `space` knows the spaces by name, [`zoo`] holds the published

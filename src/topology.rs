@@ -2,7 +2,7 @@
 //! may be decided for `none`, and which states are the cell's output.
 //!
 //! States are numbered from the inputs on: with two inputs these are states 0 and 1, node i is state 2 + i. Edges are
-//! numbered node by node, source by source (REFERENCE section 1). Nothing here knows what an edge computes.
+//! numbered node by node, source by source (docs/method.md, "The cell"). Nothing here knows what an edge computes.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,7 @@ const NAME: &str = "ResGCN-28";
 const CLASSES: usize = 13;
 /// Numbers per point of S3DIS: position, colour, position in the room.
 const CHANNELS: i64 = 9;
-/// Mean IoU on S3DIS (REFERENCE section 5).
+/// Mean IoU on S3DIS (docs/method.md, "ResGCN").
 const PUBLISHED: [(&str, f64); 3] =
     [("area 5, PyTorch code", 52.1), ("area 5, TensorFlow code", 52.5), ("six-fold, TensorFlow code", 60.0)];
 

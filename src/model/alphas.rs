@@ -2,7 +2,7 @@
 //! the weights of the primitives.
 //!
 //! Open rows are trained and lie in one flat tensor; decided and pruned rows stay where they were, because the
-//! criteria normalise over all edges (REFERENCE section 2).
+//! criteria normalise over all edges (docs/method.md, "The decision").
 
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::mixture::Mixture;

@@ -26,7 +26,8 @@ pub enum Schedule {
     Step,
 }
 
-/// `[weights]`: optimizer and schedule of the weights (REFERENCE sections 3 and 4).
+/// `[weights]`: optimizer and schedule of the weights (docs/method.md, "Recipes of the search" and "Recipes of the
+/// training").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightConfig {
@@ -83,7 +84,7 @@ pub struct AdamConfig {
     pub weight_decay: f64,
 }
 
-/// `[alphas]`: Adam on the alphas (REFERENCE section 3).
+/// `[alphas]`: Adam on the alphas (docs/method.md, "Recipes of the search").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlphaConfig {

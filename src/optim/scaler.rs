@@ -1,5 +1,5 @@
-//! Loss scaling for half precision, by the rules of PyTorch's `GradScaler` (REFERENCE section 6; Micikevicius et al.
-//! 2018).
+//! Loss scaling for half precision, by the rules of PyTorch's `GradScaler` (docs/method.md, "Mixed precision";
+//! Micikevicius et al. 2018).
 //!
 //! The loss is multiplied by the scale before the backward pass, the gradient divided by it before clipping;
 //! a step whose gradient has an inf or NaN is skipped and halves the scale, 2000 clean ones in a row double it, but

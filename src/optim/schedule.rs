@@ -5,7 +5,7 @@ use crate::optim::{Schedule, WeightConfig};
 /// Epochs at the end of the linear schedule with the gentler slope.
 const TAIL: usize = 5;
 
-/// The rate of `epoch` (from 0) in a run of `epochs` epochs (REFERENCE section 4).
+/// The rate of `epoch` (from 0) in a run of `epochs` epochs (docs/method.md, "Recipes of the training").
 pub fn learning_rate(config: &WeightConfig, epoch: usize, epochs: usize) -> f64 {
     let rate = match config.schedule {
         Schedule::Cosine => cosine(config, epoch, epochs),

@@ -1,5 +1,5 @@
-//! One bilevel step (REFERENCE section 3): the open alphas learn from a batch of their own data, then the weights
-//! from a training batch. Their gradient is that of first order, or the one in [`second_order`].
+//! One bilevel step (docs/method.md, "The search"): the open alphas learn from a batch of their own data, then the
+//! weights from a training batch. Their gradient is that of first order, or the one in [`second_order`].
 //!
 //! The alphas' forward pass runs in training mode, as the reference's does, so it also moves the running
 //! statistics; they touch nothing but the search's validation score.

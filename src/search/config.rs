@@ -55,7 +55,7 @@ impl From<AlphaOrder> for u8 {
     }
 }
 
-/// `[search]`: the bilevel loop (REFERENCE section 3).
+/// `[search]`: the bilevel loop (docs/method.md, "The search").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {

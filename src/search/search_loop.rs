@@ -1,4 +1,5 @@
-//! The search, one for every space and strategy (REFERENCE sections 2 and 3), as the loop ([`step::run`]) drives it.
+//! The search, one for every space and strategy (docs/method.md, "The decision" and "The search"), as the loop
+//! ([`step::run`]) drives it.
 //!
 //! An epoch is: one bilevel step per training batch, a pass over the alphas' data in evaluation mode, then the
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.

@@ -1,5 +1,5 @@
-//! The alphas' gradient of second order (Liu, Simonyan and Yang 2019, equations 6 to 8; REFERENCE section 3): of the
-//! validation loss at the weights that one more step of SGD would give, whose dependence on the alphas counts.
+//! The alphas' gradient of second order (Liu, Simonyan and Yang 2019, equations 6 to 8; docs/method.md, "The search"):
+//! of the validation loss at the weights that one more step of SGD would give, whose dependence on the alphas counts.
 //!
 //! With w' = w − η·(momentum·buffer + ∇w L_train(w, α) + decay·w) the gradient is ∇α L_val(w', α) −
 //! η·∇²αw L_train(w, α)·v, v = ∇w' L_val(w', α). The product with the second derivative is a central difference: of

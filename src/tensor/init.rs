@@ -1,5 +1,5 @@
 //! PyTorch's and the reference's initialisation. tch's own defaults differ (batch norm starts at U(0, 1),
-//! convolutions 2.4 times too wide), so every weight names its distribution (REFERENCE section 7).
+//! convolutions 2.4 times too wide), so every weight names its distribution (docs/method.md, "Initial weights").
 
 use tch::{Device, Kind, Tensor};
 

@@ -1,5 +1,5 @@
 //! The links of a batch of graphs, and aggregation along them: what the operations on graphs read besides features
-//! (REFERENCE section 5). Made once per batch, and kept where the batch is one graph.
+//! (docs/method.md, "Primitives"). Made once per batch, and kept where the batch is one graph.
 //!
 //! On a CPU the bridge's fused kernels do the work, elsewhere operations composed of libtorch's; both are the same
 //! function, which the tests of the kernels hold.

@@ -1,4 +1,4 @@
-//! Dilated k-nearest-neighbour graphs over points or features, and gathers along them (REFERENCE section 5).
+//! Dilated k-nearest-neighbour graphs over points or features, and gathers along them (docs/method.md, "Networks").
 //!
 //! Features are rows (R, C) with R = B·N; neighbours are row numbers. On a CPU the bridge's fused kernels do the
 //! work, elsewhere plain tensor operations, of which kernels of ours for CUDA take the dearest; all are the same function,

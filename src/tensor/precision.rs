@@ -1,4 +1,4 @@
-//! In which precision a network computes. Weights are always fp32 (REFERENCE section 6).
+//! In which precision a network computes. Weights are always fp32 (docs/method.md, "Mixed precision").
 
 use crate::error::{Error, Result};
 use crate::tensor::bridge::autocast::Autocast;

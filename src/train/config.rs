@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `[train]`: the retraining loop (REFERENCE section 4).
+/// `[train]`: the retraining loop (docs/method.md, "Recipes of the training").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {

@@ -1,5 +1,6 @@
-//! Retraining, one for every space (REFERENCE section 4), as the loop ([`step::run`]) drives it: epochs of weight steps
-//! with growing drop path, a pass over the validation share where there is one, and the state kept after every epoch.
+//! Retraining, one for every space (docs/method.md, "Recipes of the training"), as the loop ([`step::run`]) drives it:
+//! epochs of weight steps with growing drop path, a pass over the validation share where there is one, and the state
+//! kept after every epoch.
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};

@@ -1,6 +1,6 @@
-//! README.md, ARCHITECTURE.md and the Makefile's demo are true to the program: their commands parse, the
-//! configurations, keys and published cells that these name exist, and so do files, tests and `make` targets.
-//! Nothing is run.
+//! README.md, ARCHITECTURE.md, docs/method.md and the Makefile's demo are true to the program: their commands parse, the
+//! configurations, keys and published cells that these name exist, and so do files, tests and `make` targets, and the
+//! sections of docs/method.md that comments name. Nothing is run.
 
 use sgas::cli;
 use sgas::commands::{Command, EvalOptions, PredictOptions, bench};
@@ -154,15 +154,17 @@ fn names(text: &str) -> Vec<&str> {
 #[test]
 fn every_file_that_the_documents_name_is_there() {
     let folders = ["configs/", "benches/", "src/", "tests/", "scripts/"];
-    for document in ["README.md", "ARCHITECTURE.md"] {
+    for (document, least) in [("README.md", 6), ("ARCHITECTURE.md", 6), ("docs/method.md", 5)] {
         let text = text(document);
+        let beside = project(document).parent().unwrap().to_owned();
         let is_ours = |name: &&str| {
             folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name.ends_with(".rs")
         };
         let files: Vec<&str> = names(&text).into_iter().filter(is_ours).collect();
-        assert!(files.len() > 5, "{document}: {files:?}");
+        assert!(files.len() >= least, "{document}: {files:?}");
+        let places = [project(""), project("src"), beside];
         let missing: Vec<&&str> =
-            files.iter().filter(|name| !project(name).exists() && !project("src").join(name).exists()).collect();
+            files.iter().filter(|name| !places.iter().any(|place| place.join(name).exists())).collect();
         assert!(missing.is_empty(), "{document} names {missing:?}");
     }
 }
@@ -180,6 +182,38 @@ fn every_test_that_the_architecture_names_is_there() {
     }
     let missing: Vec<&&str> = tests.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+/// The sections of docs/method.md that comments of `code` name: `docs/method.md, "One" and "Another"`, also across lines.
+fn cited_sections(code: &str) -> Vec<String> {
+    let lines = code.lines().map(|line| line.trim_start().trim_start_matches(['/', '!']).trim());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let mut sections = Vec::new();
+    for mut rest in text.split("docs/method.md, \"").skip(1) {
+        while let Some((section, after)) = rest.split_once('"') {
+            sections.push(section.to_owned());
+            let Some(next) = after.strip_prefix(" and \"") else { break };
+            rest = next;
+        }
+    }
+    sections
+}
+
+#[test]
+fn every_section_that_comments_cite_is_there() {
+    let method = text("docs/method.md");
+    let titles: Vec<&str> = method.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let mut code = String::new();
+    for folder in ["src", "benches"] {
+        add_code(&project(folder), &mut code);
+    }
+    let cited = cited_sections(&code);
+    assert!(cited.len() > 30, "{cited:?}");
+    let missing: Vec<&String> = cited.iter().filter(|section| !titles.contains(&section.as_str())).collect();
+    assert!(missing.is_empty(), "docs/method.md has no {missing:?}; it has {titles:?}");
+    let text =
+        "/// As X does (docs/method.md, \"One\").\n//! By docs/method.md, \"Two\n//! words\" and\n//! \"Three\": so.";
+    assert_eq!(cited_sections(text), ["One", "Two words", "Three"]);
 }
 
 /// Adds the text of every Rust file below `folder`.

@@ -35,7 +35,8 @@ pub enum Duplicates {
     Stored,
 }
 
-/// `[data.graphs]`: the links that the network gets. The defaults are the published ones (REFERENCE section 3).
+/// `[data.graphs]`: the links that the network gets. The defaults are the published ones (docs/method.md, "Recipes of
+/// the search").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GraphDataConfig {

@@ -1,7 +1,8 @@
 //! What happens to a picture before it is an image of the wanted size: crops, resizing, flip, colour jitter.
 //!
-//! Follows the published recipes (REFERENCE sections 3 and 4), which are torchvision's transforms of Pillow's
-//! pictures. What is the same for all images of a batch, down to cutout, is done by the batch (`assembly.rs`).
+//! Follows the published recipes (docs/method.md, "Recipes of the search" and "Recipes of the training"), which are
+//! torchvision's transforms of Pillow's pictures. What is the same for all images of a batch, down to cutout, is done
+//! by the batch (`assembly.rs`).
 
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};

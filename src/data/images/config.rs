@@ -30,7 +30,7 @@ pub struct ImageDataConfig {
 }
 
 impl Default for ImageDataConfig {
-    /// The published recipe of ImageNet (REFERENCE section 4).
+    /// The published recipe of ImageNet (docs/method.md, "Recipes of the training").
     fn default() -> Self {
         Self {
             size: 224,

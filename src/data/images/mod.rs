@@ -2,7 +2,8 @@
 //!
 //! Pictures in memory that have the wanted size already lie on the device as bytes and are changed there by the batch
 //! (`assembly.rs`); all others are read, cut out and resized one by one on the processor (`augmentation.rs`), side by
-//! side within a batch, and then take the same way. Splits and recipes are REFERENCE sections 3 and 4.
+//! side within a batch, and then take the same way. Splits and recipes: docs/method.md, "Recipes of the search" and
+//! "Recipes of the training".
 
 mod assembly;
 pub mod augmentation;

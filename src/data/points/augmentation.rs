@@ -1,7 +1,8 @@
 //! What happens to a cloud between store and batch: the choice of its points, the cube, scale and shift.
 //!
-//! Follows the augmentation and normalisation of the published recipes for ModelNet (REFERENCE sections 3 and 4);
-//! they have positions alone. Of further channels normals are scaled as the surface is, the rest stays as it is.
+//! Follows the augmentation and normalisation of the published recipes for ModelNet (docs/method.md, "Recipes of the
+//! search" and "Recipes of the training"); they have positions alone. Of further channels normals are scaled as the
+//! surface is, the rest stays as it is.
 
 use rand::{Rng, RngExt, seq::SliceRandom, seq::index};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Sets of shapes, clouds and meshes, with a class each: read, checked, split, and made into batches of points.
 //!
-//! Formats, layouts and the sampling of one shape have files of their own. Splits are REFERENCE section 3.
+//! Formats, layouts and the sampling of one shape have files of their own. Splits: docs/method.md, "Recipes of the search".
 
 pub mod augmentation;
 mod class_folder;

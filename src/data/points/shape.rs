@@ -1,7 +1,7 @@
 //! One shape in memory: a cloud or a mesh, checked, normalised, and asked for points.
 //!
 //! Formats are read elsewhere; here stands what the shapes of all of them must satisfy. Normalisation and the
-//! sampling of meshes follow REFERENCE section 3.
+//! sampling of meshes follow docs/method.md, "Recipes of the search".
 
 use rand::Rng;
 

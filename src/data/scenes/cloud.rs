@@ -1,7 +1,7 @@
 //! Clouds in memory: points with their channels and classes, cut into blocks where the configuration says so, and
 //! normalised.
 //!
-//! Normalisation is that of the published blocks (REFERENCE section 5): each minus its mean, scaled so that the
+//! Normalisation is that of the published blocks (docs/method.md, "ResGCN"): each minus its mean, scaled so that the
 //! greatest absolute coordinate is 0.999999.
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! `all_files.txt` names the files `ply_data_all_*.h5`, each with `data` (blocks, points, 9) float32 and `label`
 //! (blocks, points) of any integer type; `room_filelist.txt` has the room of every block, in the order of the files. The
 //! nine channels are position, colour, and position in the room. A block is for testing if its room's name contains
-//! `Area_k` (REFERENCE section 5).
+//! `Area_k` (docs/method.md, "ResGCN").
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `[resgcn]`: depth and width (REFERENCE section 5). The defaults are those of ResGCN-28.
+/// `[resgcn]`: depth and width (docs/method.md, "ResGCN"). The defaults are those of ResGCN-28.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResGcnConfig {

@@ -1,4 +1,4 @@
-//! ResGCN (Li et al., DeepGCNs, 2019; REFERENCE section 5): residual edge convolutions over neighbours that every
+//! ResGCN (Li et al., DeepGCNs, 2019; docs/method.md, "ResGCN"): residual edge convolutions over neighbours that every
 //! block looks for anew in its own features, a fusion of all blocks pooled over the cloud, and scores of every point.
 
 mod config;

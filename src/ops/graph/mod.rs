@@ -1,5 +1,5 @@
-//! Primitives on graphs (REFERENCE section 5): messages flow along links from source to target. Features are rows (N, C),
-//! one per node; the context are the links of the batch.
+//! Primitives on graphs (docs/method.md, "Primitives"): messages flow along links from source to target. Features are
+//! rows (N, C), one per node; the context are the links of the batch.
 //!
 //! The sparse family of the published code, with PyTorch Geometric's conventions: `gat` and `semi_gcn` activate and
 //! normalise after aggregation, `sage` and `rel_sage` take means; those four give every node exactly one link to itself,

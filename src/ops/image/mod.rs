@@ -1,5 +1,5 @@
-//! Primitives on images (Liu, Simonyan and Yang 2019, "DARTS"; REFERENCE section 5). Features are (B, C, H, W),
-//! channels-last; operations read nothing besides them, so the context is `()`.
+//! Primitives on images (Liu, Simonyan and Yang 2019, "DARTS"; docs/method.md, "Primitives"). Features are (B, C, H,
+//! W), channels-last; operations read nothing besides them, so the context is `()`.
 
 mod pool;
 mod preprocess;

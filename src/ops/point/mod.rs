@@ -1,4 +1,4 @@
-//! Primitives on point clouds (REFERENCE section 5). Features are rows (R, C); the context is the
+//! Primitives on point clouds (docs/method.md, "Primitives"). Features are rows (R, C); the context is the
 //! cell's neighbour graph. Linear maps stand before gathers: a map of a gathered row is the gathered row of
 //! the map, computed once per point instead of once per neighbour.
 

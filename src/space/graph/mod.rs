@@ -1,5 +1,5 @@
-//! The graph space (REFERENCE section 5): a stem of one linear map, cells along the links of the batch, and a linear
-//! classifier of every node.
+//! The graph space (docs/method.md, "Networks"): a stem of one linear map, cells along the links of the batch, and a
+//! linear classifier of every node.
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;

@@ -23,7 +23,7 @@ impl ImageStem {
     }
 }
 
-/// `[image]`: stem and auxiliary head of image networks (REFERENCE section 5).
+/// `[image]`: stem and auxiliary head of image networks (docs/method.md, "Networks").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageConfig {

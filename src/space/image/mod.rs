@@ -1,6 +1,6 @@
-//! The image space of DARTS (REFERENCE section 5): normal cells, and reduction cells at a third and two thirds of the
-//! stack that halve the resolution and double the channels; a stem for small or for large images; a mean over all
-//! pixels and a linear classifier.
+//! The image space of DARTS (docs/method.md, "Networks"): normal cells, and reduction cells at a third and two thirds
+//! of the stack that halve the resolution and double the channels; a stem for small or for large images; a mean over
+//! all pixels and a linear classifier.
 
 mod config;
 mod head;

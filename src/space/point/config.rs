@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `[point]`: neighbours, stem and head of point networks (REFERENCE section 5).
+/// `[point]`: neighbours, stem and head of point networks (docs/method.md, "Networks").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PointConfig {

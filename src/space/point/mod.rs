@@ -1,4 +1,4 @@
-//! The point space (REFERENCE section 5): a stem of one linear map, cells over dilated neighbour graphs of their
+//! The point space (docs/method.md, "Networks"): a stem of one linear map, cells over dilated neighbour graphs of their
 //! raw first input, fusion of all outputs, pooling over all points, and a classifier of the cloud or of every point.
 
 mod config;
