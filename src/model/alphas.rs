@@ -7,6 +7,7 @@
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::{Kept, Parameters};
+use crate::tensor::precision::at_least_single;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ const DROPPED: f64 = -1e30;
 
 /// How a table of alphas becomes the weights of primitives.
 pub trait MixtureRule {
-    /// fp32 (edges, primitives), where -inf stands for a dropped primitive, to weights of that shape.
+    /// Alphas (edges, primitives), fp32 where nobody asks for more, with -inf for a dropped primitive, to weights of that
+    /// shape and type.
     fn weights(&self, alphas: &Tensor) -> Tensor;
 
     /// Whether it gives the same for the same alphas. Passes with a rule that draws are not recorded as CUDA graphs.
@@ -32,7 +34,7 @@ pub struct Softmax;
 
 impl MixtureRule for Softmax {
     fn weights(&self, alphas: &Tensor) -> Tensor {
-        alphas.softmax(-1, Kind::Float)
+        alphas.softmax(-1, at_least_single(alphas.kind()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::optim::{AdamConfig, Skip};
 use crate::tensor::parameters::Kept;
+use crate::tensor::precision::at_least_single;
 use tch::{Kind, Tensor, no_grad};
 
 /// Kingma and Ba 2015; bias correction by the number of steps that were taken.
@@ -55,7 +56,8 @@ impl Adam {
                 Some(skipped) => {
                     let steps = (skipped.neg() + self.steps as f64).clamp_min(1.0);
                     let correction = |beta: f64| 1.0 - Tensor::pow_scalar(beta, &steps);
-                    let single = |number: Tensor| number.to_kind(Kind::Float);
+                    let kind = at_least_single(flat.kind());
+                    let single = |number: Tensor| number.to_kind(kind);
                     let denominator = (&self.square / single(correction(beta2))).sqrt() + self.config.epsilon;
                     flat -= &self.mean / denominator * single(learning_rate / correction(beta1));
                 }

@@ -2,6 +2,7 @@
 
 use crate::optim::{Adam, AdamConfig, OptimizerKind, Sgd, Skip, WeightConfig};
 use crate::tensor::parameters::Kept;
+use crate::tensor::precision::at_least_single;
 use tch::{Kind, Tensor};
 
 /// SGD or Adam on the flat weights.
@@ -76,11 +77,12 @@ impl Optimizer {
 /// Scales a flat gradient in place so that its norm is at most `greatest`, as PyTorch's `clip_grad_norm_`
 /// does; 0 turns clipping off. Gives the norm before, fp32, 0-dimensional, on the device.
 pub fn clip(gradient: &mut Tensor, greatest: f64) -> Tensor {
-    let norm = gradient.norm_scalaropt_dtype(2, Kind::Float);
+    let kind = at_least_single(gradient.kind());
+    let norm = gradient.norm_scalaropt_dtype(2, kind);
     if greatest > 0.0 {
         let divisor = norm.to_kind(Kind::Double) + 1e-6;
         let factor = divisor.full_like(greatest) / divisor;
-        *gradient *= factor.clamp_max(1.0).to_kind(Kind::Float);
+        *gradient *= factor.clamp_max(1.0).to_kind(kind);
     }
     norm
 }

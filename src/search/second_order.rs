@@ -15,6 +15,7 @@ use crate::search::bilevel::penalised;
 use crate::search::strategy::Penalty;
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
+use crate::tensor::precision::at_least_single;
 use crate::tensor::random::Key;
 use tch::{Kind, Tensor, no_grad};
 
@@ -58,7 +59,7 @@ pub fn gradient(
     model.weights().buffers.restore(&statistics);
     model.learn(Learn::Alphas);
     // In fp64 as everything that a step multiplies by; 0 where there is no direction, so that nothing is NaN.
-    let size = direction.norm_scalaropt_dtype(2, Kind::Float).to_kind(Kind::Double);
+    let size = direction.norm_scalaropt_dtype(2, at_least_single(direction.kind())).to_kind(Kind::Double);
     let epsilon = (size.full_like(DIFFERENCE) / &size).masked_fill(&size.eq(0.0), 0.0);
     let beside = |step: &Tensor| {
         set(&model.weights().parameters, &saved);
@@ -67,14 +68,14 @@ pub fn gradient(
     };
     let factor = (size.full_like(ahead.learning_rate) / (&epsilon * 2.0)).masked_fill(&size.eq(0.0), 0.0);
     let difference = beside(&epsilon) - beside(&epsilon.neg());
-    let gradient = gradient - difference * factor.to_kind(Kind::Float);
+    let gradient = gradient - difference * factor.to_kind(at_least_single(direction.kind()));
     set(&model.weights().parameters, &saved);
     (validation, gradient)
 }
 
 /// Adds `step`, 0-dimensional, times `direction` to the flat weights, in place.
 fn move_along(parameters: &Parameters, direction: &Tensor, step: &Tensor) {
-    let step = step.to_kind(Kind::Float);
+    let step = step.to_kind(at_least_single(direction.kind()));
     let _ = no_grad(|| parameters.flat().shallow_clone().addcmul_(direction, &step));
 }
 

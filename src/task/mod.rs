@@ -15,6 +15,7 @@ pub use tally::Tally;
 
 pub use crate::batch::IGNORED;
 
+use crate::tensor::precision::at_least_single;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -62,7 +63,7 @@ impl Task {
     /// The loss that a training step descends: the same, with a share `smoothing` of every target spread evenly over
     /// all classes (Szegedy et al. 2016), or, of a label that holds or not, over both.
     pub fn training_loss(self, logits: &Tensor, target: &Tensor, smoothing: f64) -> Tensor {
-        let (logits, weight) = (logits.to_kind(Kind::Float), None::<&Tensor>);
+        let (logits, weight) = (logits.to_kind(at_least_single(logits.kind())), None::<&Tensor>);
         match self {
             Self::Classify { .. } if smoothing > 0.0 => {
                 logits.cross_entropy_loss(target, weight, Reduction::Mean, IGNORED, smoothing)

@@ -12,21 +12,20 @@ thread_local! {
     static PLAIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While this lives, this thread computes with plain tensor operations also where there are kernels.
-#[must_use = "kernels come back where the guard is dropped"]
-pub struct TensorPath(());
+/// While this lives, this thread computes with plain tensor operations also where there are kernels; after it as before.
+#[must_use = "it ends where the guard is dropped"]
+pub struct TensorPath(bool);
 
 impl TensorPath {
     /// Switches the kernels off.
     pub fn enter() -> Self {
-        PLAIN.set(true);
-        Self(())
+        Self(PLAIN.replace(true))
     }
 }
 
 impl Drop for TensorPath {
     fn drop(&mut self) {
-        PLAIN.set(false);
+        PLAIN.set(self.0);
     }
 }
 

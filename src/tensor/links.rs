@@ -12,6 +12,7 @@ pub use crate::tensor::bridge::links::Aggregate;
 use crate::tensor::bridge::links::{self, LinkLists, PlainLists};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::precision::at_least_single;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -177,5 +178,5 @@ impl Links {
 
 /// What sums are made in: fp64 as it is, all else as fp32.
 fn widen(x: &Tensor) -> Tensor {
-    if x.kind() == Kind::Double { x.shallow_clone() } else { x.to_kind(Kind::Float) }
+    x.to_kind(at_least_single(x.kind()))
 }

@@ -14,6 +14,7 @@ use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
 use crate::tensor::native;
 use crate::tensor::nearest::{every, nearest_in_blocks, points_per_block};
+use crate::tensor::precision::at_least_single;
 use std::cell::{OnceCell, RefCell};
 use tch::{Device, Kind, Tensor};
 
@@ -57,10 +58,11 @@ impl Neighbours {
         if native::serves(rows) && kernels::selects(as_they_are.size()[1], ranks) {
             return Self::new(done(native::nearest(&as_they_are, ranks, block)), clouds);
         }
-        let features = as_they_are.to_kind(Kind::Float);
         if is_fused(rows) {
+            let features = as_they_are.to_kind(Kind::Float);
             return Self::new(done(nearest_neighbours(&features, ranks)), clouds);
         }
+        let features = as_they_are.to_kind(at_least_single(rows.kind()));
         Self::from_local(&nearest_in_blocks(&features, ranks, block))
     }
 
@@ -113,7 +115,7 @@ impl Neighbours {
             return done(gather::attention(x, &AttentionScores { target, source }, &self.graph(), slope));
         }
         let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
-        let weights = leaky_relu(&scores, slope).softmax(-1, Kind::Float);
+        let weights = leaky_relu(&scores, slope).softmax(-1, at_least_single(scores.kind()));
         if native::serves(x) {
             return done(kernels::neighbour_sum(x, Some(&weights), &self.list(x, OwnPoint::Kept), 1.0));
         }

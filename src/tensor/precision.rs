@@ -18,6 +18,11 @@ pub enum Precision {
     Fp16,
 }
 
+/// The type for what half precision is too coarse for: fp32, and fp64 for fp64.
+pub fn at_least_single(kind: Kind) -> Kind {
+    if kind == Kind::Double { kind } else { Kind::Float }
+}
+
 impl Precision {
     /// The name as typed.
     pub fn name(self) -> &'static str {

@@ -16,6 +16,7 @@ use crate::tensor::layers::{Activation, Block, Linear, maximum_over_points, prep
 use crate::tensor::nearest::every;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::{Path, Store, Weights};
+use crate::tensor::precision::at_least_single;
 use tch::{Device, Kind, Tensor};
 
 /// Coordinates of a position: the first channels of a point.
@@ -73,7 +74,7 @@ impl ResGcn {
             let prepared = block.checked_sub(1).and_then(|residual| prepared.get(residual));
             let [output, input] = convolution.forward_rows(input, prepared, &neighbours, training);
             // Sums over many blocks, in which the next one looks for neighbours: fp32 whatever the blocks compute in.
-            let output = output.to_kind(Kind::Float);
+            let output = output.to_kind(at_least_single(output.kind()));
             let output = if block == 0 { output } else { output + &input };
             if let Some(last) = outputs.last_mut() {
                 *last = input;

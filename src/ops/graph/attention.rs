@@ -5,7 +5,8 @@ use crate::tensor::init::Init;
 use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, columns};
 use crate::tensor::links::Links;
 use crate::tensor::parameters::{Factor, Path};
-use tch::{Kind, Tensor};
+use crate::tensor::precision::at_least_single;
+use tch::Tensor;
 
 /// z_i = sum over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the node itself
 /// included once; y = norm(relu(z)).
@@ -36,7 +37,7 @@ impl Operation<Links> for GraphAttention {
         let hidden = state.map(&self.map, &state.features);
         let vectors = Tensor::cat(&[self.target.tensor(), self.source.tensor()], 0).squeeze_dim(1);
         // Exponents need fp32.
-        let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(Kind::Float);
+        let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
         let [target, source] = columns(&scores);
         let attended = links.attention(&hidden, &target, &source, LEAKY_SLOPE);
         self.tail.forward(attended, mode.is_training())

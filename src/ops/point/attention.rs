@@ -5,7 +5,8 @@ use crate::tensor::init::Init;
 use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, columns};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::{Factor, Path};
-use tch::{Kind, Tensor};
+use crate::tensor::precision::at_least_single;
+use tch::Tensor;
 
 /// y_i = sum over j of w_ij·h(x_j), w_i = softmax over j of LeakyReLU(a·[h(x_i), h(x_j)]), the point itself
 /// included. The product with a splits into one score per point as target and one as source.
@@ -30,7 +31,7 @@ impl Operation<Neighbours> for GraphAttention {
         // (2, C): the target's half and the source's half.
         let attention = self.attention.tensor().view([2, -1]);
         // Exponents need fp32.
-        let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(Kind::Float);
+        let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
         let [target, source] = columns(&scores);
         neighbours.attention(&hidden, &target, &source, LEAKY_SLOPE)
     }

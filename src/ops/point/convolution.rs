@@ -1,6 +1,5 @@
 //! `semi_gcn` (Kipf and Welling 2017).
 
-use crate::ops::point::published::norm_output;
 use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::neighbours::Neighbours;
@@ -23,7 +22,6 @@ impl SemiGcn {
 impl Operation<Neighbours> for SemiGcn {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let hidden = state.block(&self.block, &state.features, mode.is_training());
-        let hidden = norm_output(hidden, neighbours.clouds);
         neighbours.mean(&hidden)
     }
 

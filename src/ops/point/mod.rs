@@ -7,7 +7,6 @@ mod convolution;
 pub mod edge;
 mod isomorphism;
 mod max_relative;
-pub mod published;
 mod sage;
 
 use crate::ops::{Operation, Primitive, RowBlock, Skip, build};

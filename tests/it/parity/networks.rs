@@ -1,11 +1,13 @@
 //! Whole networks: supernets open and partly decided, bilevel steps, derived networks.
 
+use super::published::PublishedPoints;
 use super::{Case, Results, for_each_case, running_statistics};
 use sgas::batch::{Batch, BatchKind, GraphBatch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{
-    Architecture, Learn, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, derived, network, supernet,
+    Architecture, Derived, Learn, Model, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, Supernet, derived,
+    network, supernet,
 };
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
@@ -14,7 +16,7 @@ use sgas::search::bilevel::Bilevel;
 use sgas::search::second_order::Ahead;
 use sgas::space::Output;
 use sgas::space::image::{ImageConfig, ImageStem};
-use sgas::space::point::PointConfig;
+use sgas::space::point::{PointConfig, PointSpace};
 use sgas::task::Task;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
@@ -79,9 +81,30 @@ fn batch(case: &Case, x: &str, target: &str) -> Batch {
     }
 }
 
+fn fresh_supernet(case: &Case) -> Box<dyn SearchModel> {
+    let spec = spec(case);
+    match space(case) {
+        SpaceName::Point => Box::new(Supernet::new(published_points(&spec), &spec.model, 1e-3, 0, case.device)),
+        space => supernet(space, &spec, 1e-3, 0, case.device),
+    }
+}
+
+fn fresh_derived(case: &Case, genotype: &Genotype) -> Box<dyn Model> {
+    let spec = spec(case);
+    match genotype.space {
+        SpaceName::Point => Box::new(Derived::new(published_points(&spec), &spec.model, genotype, case.device)),
+        _ => derived(genotype, &spec, 0, case.device),
+    }
+}
+
+fn published_points(spec: &NetworkSpec) -> PublishedPoints {
+    let NetworkSpec { point, classes, in_channels, .. } = spec;
+    PublishedPoints(PointSpace { config: point.clone(), classes: *classes as i64, in_channels: *in_channels })
+}
+
 /// A supernet with the file's weights, alphas and decisions.
 fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
-    let mut model = supernet(space(case), &spec(case), 1e-3, 0, case.device);
+    let mut model = fresh_supernet(case);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
     for &kind in space(case).kinds() {
         let alphas = case.tensor(&format!("alpha:{kind}")).to_kind(Kind::Double);
@@ -95,6 +118,11 @@ fn golden_supernet(case: &Case) -> Box<dyn SearchModel> {
                 Ok(primitive) => drop(model.fix(kind, edge, primitive)),
             }
         }
+    }
+    case.convert(model.weights());
+    case.convert_parameters(model.alphas().open());
+    for &kind in space(case).kinds() {
+        model.alphas().rows(kind).iter().for_each(|row| case.convert_tensor(row));
     }
     model
 }
@@ -230,6 +258,7 @@ fn run_resgcn(case: &Case) -> Results {
     let spec = NetworkSpec { resgcn, classes: classes as usize, in_channels, ..NetworkSpec::default() };
     let mut model = network(&Architecture::ResGcn, &spec, 0, case.device);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
+    case.convert(model.weights());
     let points = case.tensor("input:x").squeeze_dim(-1).transpose(1, 2).contiguous();
     let clouds = points.size()[0];
     let labels = case.tensor("input:target").flatten(0, -1);
@@ -259,12 +288,13 @@ fn network_batch(case: &Case) -> Batch {
     Batch::Images(ImageBatch { images, labels: case.tensor("input:target") })
 }
 
-fn run_network(case: &Case) -> Results {
+pub(super) fn run_network(case: &Case) -> Results {
     let mut cell = case.header["genotype"].clone();
     cell["space"] = case.header["space"].clone();
     let genotype = Genotype::from_json(&cell.to_string(), &case.name).unwrap();
-    let mut model = derived(&genotype, &spec(case), 0, case.device);
+    let mut model = fresh_derived(case, &genotype);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
+    case.convert(model.weights());
     let batch = network_batch(case);
 
     let Output { logits, auxiliary } = model.forward(&batch, Mode::TRAINING);

@@ -1,6 +1,6 @@
 //! Operators, preprocessing and neighbour graphs.
 
-use super::{Case, Results, distance, for_each_case, running_statistics};
+use super::{Case, Results, distance, for_each_case, published, running_statistics};
 use sgas::ops::image::{Build, FactorizedReduction, ReluConvolution};
 use sgas::ops::{Mode, Operation, State, graph, image, point};
 use sgas::tensor::convolution::channels_last;
@@ -24,8 +24,16 @@ fn golden_point_ops() {
 }
 
 fn run_point_operator(case: &Case) -> Results {
+    run_point_operator_of(case, published::operation)
+}
+
+/// `operation` makes a primitive by its name.
+fn run_point_operator_of(
+    case: &Case,
+    operation: impl Fn(&Path, &str, i64) -> Option<Box<dyn Operation<Neighbours>>>,
+) -> Results {
     let neighbours = Neighbours::from_local(&case.tensor("input:neighbours"));
-    let build = |path: &Path| point::operation(path, case.text("primitive"), case.int("channels"));
+    let build = |path: &Path| operation(path, case.text("primitive"), case.int("channels"));
     run_operator(case, build, |x, operation, mode| {
         let state = State::new(to_rows(x));
         from_rows(&operation.forward(&state, &neighbours, mode), neighbours.clouds)
@@ -80,6 +88,7 @@ fn run_operator<C>(
     let (parameters, buffers) = store.finish();
     let mut weights = Weights { parameters, buffers };
     weights.load(&case.weights(), &case.name).unwrap();
+    case.convert(&weights);
 
     let x = case.tensor("input:x").set_requires_grad(true);
     let output = |mode| match &operation {
@@ -115,7 +124,7 @@ fn accumulated(evaluation: Results, training: impl Fn() -> Results) -> Results {
 }
 
 fn gradients(case: &Case, weights: &Weights, x: &Tensor, y: &Tensor) -> Results {
-    let loss = (y * case.tensor("probe:y")).sum(tch::Kind::Float);
+    let loss = (y * case.tensor("probe:y")).sum(case.kind);
     if case.text("primitive") == "none" {
         return Results::from([("grad:x".to_owned(), x.zeros_like())]);
     }
@@ -138,7 +147,7 @@ fn golden_point_knn() {
     });
 }
 
-/// Why `published::CpuAccident` is there: y is linear in the bias of semi_gcn's norm and every point's weights 1/k
+/// Why `published.rs` is there: y is linear in the bias of semi_gcn's norm and every point's weights 1/k
 /// add up to 1, so the bias's gradient is the sum of the gradient of y. Ours is; the golden one, from libtorch's
 /// CPU batch norm behind the published code's transposed gathers, is not.
 #[test]
@@ -152,7 +161,7 @@ fn our_gradient_of_semi_gcn_is_the_mathematical_one() {
     let case = Case::read(&path, tch::Device::Cpu);
     let name = "grad:gconv.nn.body.2.bias";
     let expected = case.tensor("probe:y").sum_dim_intlist([0_i64, 2, 3].as_slice(), false, None);
-    let ours = &run_point_operator(&case)[name];
+    let ours = &run_point_operator_of(&case, point::operation)[name];
     assert!(distance(ours, &expected) < 1e-5, "{ours} {expected}");
     assert!(distance(&case.tensor(name), &expected) > 1.0);
 }
