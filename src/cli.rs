@@ -9,6 +9,7 @@ use crate::commands::{
     ShowOptions, TrainOptions, Verbosity, ZooOptions,
 };
 use crate::search::StrategyName;
+use crate::task::ObjectiveName;
 use clap::builder::styling::{Style, Styles};
 use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
@@ -117,6 +118,9 @@ struct RunArguments {
     /// Go on with the run in --out from its last whole epoch, with the configuration it began with
     #[arg(long, requires = "out")]
     resume: bool,
+    /// What is descended [default: the task's own loss]
+    #[arg(long, value_name = "NAME", value_parser = objectives())]
+    objective: Option<String>,
     /// Go on without files that can't be used, and count them
     #[arg(long)]
     skip_bad: bool,
@@ -243,6 +247,11 @@ enum Model {
     Resgcn,
 }
 
+/// Every objective by its name, with what it is.
+fn objectives() -> PossibleValuesParser {
+    ObjectiveName::all().into_iter().map(|one| PossibleValue::new(one.name()).help(one.about)).into()
+}
+
 /// Every strategy by its name, with what it does.
 fn strategies() -> PossibleValuesParser {
     StrategyName::all().into_iter().map(|strategy| PossibleValue::new(strategy.name()).help(strategy.about)).into()
@@ -329,6 +338,7 @@ impl From<RunArguments> for RunOptions {
             set: typed.set,
             out: typed.out,
             seed: typed.seed,
+            objective: typed.objective,
             batch: typed.batch.map(size),
             amp: typed.amp.map(AmpChoice::from),
             resume: typed.resume,

@@ -19,6 +19,7 @@ pub mod nearest;
 pub mod ops;
 pub mod optim;
 pub mod panics;
+pub mod program;
 pub mod registry;
 pub mod report;
 pub mod restart;

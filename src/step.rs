@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::model::{self, Model};
 use crate::ops::Mode;
 use crate::optim::{Optimizer, Scaler, WeightConfig, clip};
-use crate::task::{Metrics, Task};
-use crate::tensor::precision::Precision;
+use crate::task::{Metrics, ObjectiveName, Task};
+use crate::tensor::precision::{Precision, at_least_single};
 use tch::Tensor;
 
 /// How the loss of a step is made of the task's.
@@ -33,6 +33,20 @@ pub struct LossConfig {
     pub auxiliary_weight: f64,
     /// Share of every target that is spread evenly over all classes.
     pub label_smoothing: f64,
+    /// What is descended instead of the task's own loss.
+    pub objective: Option<ObjectiveName>,
+}
+
+impl LossConfig {
+    /// The loss of scores against `target`, 0-dimensional, in fp32: call it outside autocast.
+    pub fn loss(&self, task: Task, logits: &Tensor, target: &Tensor) -> Tensor {
+        match self.objective {
+            Some(objective) => {
+                (objective.loss)(&logits.to_kind(at_least_single(logits.kind())), target, self.label_smoothing)
+            }
+            None => task.training_loss(logits, target, self.label_smoothing),
+        }
+    }
 }
 
 /// What a step needs besides the batch.
@@ -92,12 +106,12 @@ impl WeightStep {
     ) -> Result<StepOutcome> {
         let parameters = &model.weights().parameters;
         let Self { scaler, precision, loss, recorder, .. } = self;
-        let LossConfig { auxiliary_weight, label_smoothing } = *loss;
+        let (auxiliary_weight, loss_of) = (loss.auxiliary_weight, *loss);
         let pass = |batch: &Batch| {
             let output = model::forward(model, batch, mode, *precision)?;
-            let mut loss = task.training_loss(&output.logits, batch.target(), label_smoothing);
+            let mut loss = loss_of.loss(task, &output.logits, batch.target());
             if let Some(auxiliary) = &output.auxiliary {
-                loss += task.training_loss(auxiliary, batch.target(), label_smoothing) * auxiliary_weight;
+                loss += loss_of.loss(task, auxiliary, batch.target()) * auxiliary_weight;
             }
             let gradient = parameters.gradient(&scaler.scaled(&loss));
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
@@ -151,9 +165,7 @@ mod tests {
     use super::*;
     use crate::batch::PointBatch;
     use crate::dist::{Share, threads};
-    use crate::model::{Architecture, ModelConfig, NetworkSpec, ResGcnConfig, network};
-    use crate::space::image::ImageConfig;
-    use crate::space::point::PointConfig;
+    use crate::model::{Architecture, NetworkSpec, ResGcnConfig, network};
     use tch::{Device, Kind, no_grad};
 
     /// Two clouds of 8 points with 9 columns, others for every rank.
@@ -167,14 +179,7 @@ mod tests {
     fn stepped(rank: usize, processes: &Processes) -> Vec<f64> {
         let resgcn =
             ResGcnConfig { blocks: 1, channels: 4, k: 3, stochastic: 0.0, fusion: 4, prediction: [4, 4], dropout: 0.0 };
-        let spec = NetworkSpec {
-            model: ModelConfig::default(),
-            point: PointConfig::default(),
-            image: ImageConfig::default(),
-            resgcn,
-            classes: 2,
-            in_channels: 9,
-        };
+        let spec = NetworkSpec { resgcn, in_channels: 9, ..NetworkSpec::default() };
         let model = network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
         let flat = model.weights().parameters.flat().shallow_clone();
         // The same in every process, whatever other tests draw from libtorch's generator.

@@ -78,7 +78,7 @@ mod tests {
             task: "points",
             score_name: "accuracy",
             device: Device::Cpu,
-            drawn: Some(SpaceName::Point),
+            drawn: Some(SpaceName::POINT),
         };
         let global = GlobalOptions {
             deterministic: false,

@@ -68,6 +68,8 @@ pub struct RunOptions {
     pub out: Option<PathBuf>,
     /// Seed of everything random.
     pub seed: Option<u64>,
+    /// What is descended, where it is not the task's own loss.
+    pub objective: Option<String>,
     /// Samples per batch.
     pub batch: Option<usize>,
     /// Mixed precision; absent: fp32.

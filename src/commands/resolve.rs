@@ -16,6 +16,9 @@ impl RunOptions {
         if let Some(seed) = self.seed {
             flags.push(Flag::new("--seed", "seed", whole(seed)));
         }
+        if let Some(objective) = &self.objective {
+            flags.push(Flag::new("--objective", "objective", objective.as_str()));
+        }
         if let Some(batch) = self.batch {
             flags.push(Flag::new("--batch", format!("{section}.batch"), whole(batch)));
         }

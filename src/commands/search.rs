@@ -83,6 +83,7 @@ fn search(
     let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
     let targets = dataset.map_or(Targets::Classes, |dataset| dataset.targets);
     let task = dataset::task(classes, targets);
+    run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let settings = settings(run, task, device);
     let mut search = Search::new(&settings, &mut *model, &mut *strategy);
     let mut keeper = RunKeeper::new(folder);
@@ -109,6 +110,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
         task,
+        objective: run.objective,
         seed: run.seed,
         search: run.search.clone(),
         weights: run.weights.clone(),

@@ -101,6 +101,7 @@ fn train(
     let spec = run.network(classes, dataset.channels);
     let mut model = model::network(architecture, &spec, run.seed, device);
     let task = dataset::task(classes, dataset.targets);
+    run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let settings = settings(run, task, device);
     let mut training = Training::new(&settings, &mut *model);
     let mut keeper = RunKeeper::new(folder);
@@ -125,6 +126,7 @@ fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
     TrainSettings {
         task_name: run.task.clone(),
         task,
+        objective: run.objective,
         seed: run.seed,
         train: run.train.clone(),
         weights: run.weights.clone(),

@@ -18,6 +18,7 @@ use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
+use crate::task::ObjectiveName;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
 use layers::{Layers, SET};
@@ -32,6 +33,9 @@ use tasks::KnownTask;
 pub struct SearchRun {
     /// Name of the task.
     pub task: String,
+    /// What is descended: `cross_entropy`, `binary_cross_entropy`, or one that was registered; absent: the task's own loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveName>,
     /// The space that is searched; absent: the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<SpaceName>,
@@ -63,6 +67,9 @@ pub struct SearchRun {
 pub struct TrainRun {
     /// Name of the task.
     pub task: String,
+    /// What is descended: `cross_entropy`, `binary_cross_entropy`, or one that was registered; absent: the task's own loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveName>,
     /// The kind of network: `resgcn`, or the space of a cell; absent: the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkKind>,

@@ -14,7 +14,7 @@ use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
 use crate::search::strategy::Penalty;
 use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, StepOutcome, WeightStep};
-use crate::task::Task;
+use crate::task::{ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
 use tch::Tensor;
@@ -61,6 +61,13 @@ impl Bilevel {
         Self { order, ..self }
     }
 
+    /// The same that descends another loss than the task's own.
+    #[must_use]
+    pub fn descending(mut self, objective: Option<ObjectiveName>) -> Self {
+        self.weights.loss.objective = objective;
+        self
+    }
+
     /// The losses that may be scaled; the gradient of second order is computed in fp32.
     pub fn scalers(&self) -> Vec<(Learner, &Scaler)> {
         let mut scalers = vec![(Learner::Weights, &self.weights.scaler)];
@@ -93,14 +100,8 @@ impl Bilevel {
                 (loss, gradient, checked)
             }
             AlphaOrder::Second => {
-                let (loss, mut gradient) = second_order::gradient(
-                    model,
-                    self.task,
-                    self.penalty.as_ref(),
-                    &self.weights.optimizer,
-                    batch,
-                    ahead,
-                );
+                let (loss, mut gradient) =
+                    second_order::gradient(model, self.task, self.penalty.as_ref(), &self.weights, batch, ahead);
                 self.weights.processes.mean(&mut gradient)?;
                 let checked = Checked::unscaled(&mut gradient, measure);
                 (loss, gradient, checked)
@@ -119,7 +120,8 @@ impl Bilevel {
         let open = model.alphas().open();
         let pass = |batch: &Batch| {
             let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
-            let loss = penalised(task.loss(&output.logits, batch.target()), penalty.as_ref(), model);
+            let loss = weights.loss.loss(*task, &output.logits, batch.target());
+            let loss = penalised(loss, penalty.as_ref(), model);
             let gradient = open.gradient(&alpha_scaler.scaled(&loss));
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
         };

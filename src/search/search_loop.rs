@@ -24,7 +24,7 @@ use crate::step::{
     self, AfterSteps, Ended, Frame, Learning, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
     never_record,
 };
-use crate::task::{Metrics, Task};
+use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Edge};
@@ -45,6 +45,8 @@ pub struct SearchSettings {
     pub task_name: String,
     /// What the network learns.
     pub task: Task,
+    /// What is descended instead of the task's own loss.
+    pub objective: Option<ObjectiveName>,
     /// Seed of everything random.
     pub seed: u64,
     /// `[search]`
@@ -92,7 +94,8 @@ impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
         let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
-            .of_order(settings.search.order);
+            .of_order(settings.search.order)
+            .descending(settings.objective);
         bilevel.weights.processes = settings.processes.clone();
         let open = vec![EdgeState::Open; model.topology().edge_count()];
         let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
@@ -302,6 +305,18 @@ impl Learning for Search<'_> {
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);
         let (decisions, _) = self.ask(at, terms.batch_size, data, observer, ask)?;
         decisions.into_iter().try_for_each(|decision| observer.observe(&Event::Decision(decision)))
+    }
+
+    /// Lets the strategy shape the epoch's mixture and loss of alphas.
+    fn enter_epoch(&mut self, epoch: usize) {
+        if let Some(rule) = self.strategy.mixture(epoch) {
+            self.model.alphas_mut().set_rule(rule);
+            if !self.model.alphas().is_repeatable() {
+                never_record();
+            }
+            self.bilevel.forget_passes();
+        }
+        self.bilevel.set_penalty(self.strategy.penalty(epoch));
     }
 
     fn after_step(&mut self, next: Cursor, terms: Terms, data: &SearchData, observer: &mut dyn Observer) -> Result<()> {

@@ -10,9 +10,9 @@
 use crate::batch::Batch;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
-use crate::optim::Optimizer;
 use crate::search::bilevel::penalised;
 use crate::search::strategy::Penalty;
+use crate::step::WeightStep;
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::precision::at_least_single;
@@ -39,18 +39,18 @@ pub fn gradient(
     model: &mut dyn SearchModel,
     task: Task,
     penalty: Option<&Penalty>,
-    optimizer: &Optimizer,
+    weights: &WeightStep,
     batch: &Batch,
     ahead: &Ahead<'_>,
 ) -> (Tensor, Tensor) {
     let loss = |model: &dyn SearchModel, batch: &Batch| {
         ahead.key.seed_torch();
-        task.loss(&model.forward(batch, Mode::TRAINING).logits, batch.target())
+        weights.loss.loss(task, &model.forward(batch, Mode::TRAINING).logits, batch.target())
     };
     let saved = model.weights().parameters.flat().copy();
     model.learn(Learn::Weights);
     let descent = model.weights().parameters.gradient(&loss(model, ahead.batch));
-    optimizer.look_ahead(model.weights().parameters.flat(), descent, ahead.learning_rate);
+    weights.optimizer.look_ahead(model.weights().parameters.flat(), descent, ahead.learning_rate);
     let statistics = model.weights().buffers.copies();
     model.learn(Learn::Both);
     let tables = [&model.weights().parameters, model.alphas().open()];

@@ -4,12 +4,14 @@
 mod classify;
 mod meter;
 mod multilabel;
+pub mod objective;
 mod segment;
 mod tally;
 
 pub use classify::Confusion;
 pub use meter::{Meter, Scores, TOP_ACCURACY};
 pub use multilabel::{LabelCounts, LabelScores};
+pub use objective::ObjectiveName;
 pub use segment::Overlap;
 pub use tally::Tally;
 

@@ -16,7 +16,7 @@ use crate::step::{
     self, AfterSteps, Ended, Frame, Learning, LossConfig, Position, StepBatches, StepOutcome, Terms, WeightStep,
     finite_pass,
 };
-use crate::task::{Metrics, Task};
+use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::train::TrainConfig;
@@ -41,6 +41,8 @@ pub struct TrainSettings {
     pub task_name: String,
     /// What the network learns.
     pub task: Task,
+    /// What is descended instead of the task's own loss.
+    pub objective: Option<ObjectiveName>,
     /// Seed of everything random.
     pub seed: u64,
     /// `[train]`
@@ -76,7 +78,7 @@ impl<'a> Training<'a> {
     /// A training that has not begun.
     pub fn new(settings: &'a TrainSettings, model: &'a mut dyn Model) -> Self {
         let TrainConfig { auxiliary_weight, label_smoothing, .. } = settings.train;
-        let loss = LossConfig { auxiliary_weight, label_smoothing };
+        let loss = LossConfig { auxiliary_weight, label_smoothing, objective: settings.objective };
         let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         step.processes = settings.processes.clone();
         Self { settings, model, step, position: Position::default(), best: Best::default() }
@@ -220,6 +222,7 @@ mod tests {
         let settings = TrainSettings {
             task_name: "s3dis".to_owned(),
             task: Task::Segment { classes: 2 },
+            objective: None,
             seed: 1,
             train: TrainConfig::default(),
             weights: WeightConfig::default(),

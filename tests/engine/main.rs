@@ -10,6 +10,7 @@ mod optimizers;
 mod parameters;
 mod resgcn;
 mod stops;
+mod strategies;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};

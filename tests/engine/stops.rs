@@ -7,22 +7,23 @@ use sgas::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};
 use sgas::data::{self, Augmentation, DataConfig, Dataset, Loader, PointOrder, SetName, Source, SyntheticConfig};
 use sgas::decision::{Criterion, DecisionConfig};
 use sgas::dist::Processes;
-use sgas::error::Result;
+use sgas::error::{Error, Result};
 use sgas::genotype::{Genotype, SpaceName, zoo};
 use sgas::model::{self, NetworkSpec};
 use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::report::{Event, Observer};
-use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, StrategyName, state};
+use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, Strategy, StrategyName, state};
 use sgas::step::Ended;
 use sgas::task::Task;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
 use sgas::train::{TrainConfig, TrainData, TrainSettings, Training};
+use std::cell::RefCell;
 use tch::Tensor;
 
 /// When the keeper of a run stops it.
 #[derive(Clone, Copy)]
-enum Stops {
+pub enum Stops {
     Never,
     /// Where it stands then.
     At(Cursor),
@@ -30,12 +31,13 @@ enum Stops {
 }
 
 /// A run folder in memory.
-struct Kept {
+pub struct Kept {
     stops: Stops,
     folder: tempfile::TempDir,
     last: Vec<Tensor>,
     best: Vec<Tensor>,
-    events: Vec<Event>,
+    /// What was told.
+    pub events: Vec<Event>,
 }
 
 impl Kept {
@@ -44,7 +46,8 @@ impl Kept {
         Self { stops, folder, last: Vec::new(), best: Vec::new(), events: Vec::new() }
     }
 
-    fn checkpoint(&self) -> Option<Checkpoint> {
+    /// What was kept last.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
         let path = self.folder.path().join("state.safetensors");
         path.exists().then(|| Checkpoint::load(&path).unwrap())
     }
@@ -69,7 +72,8 @@ impl Kept {
         }
     }
 
-    fn assert_equals(&self, other: &Self) {
+    /// The same results, to the bit.
+    pub fn assert_equals(&self, other: &Self) {
         let timeless = |event: &Event| match event {
             Event::Epoch(report) => Event::Epoch(report.clone().without_costs()),
             other => other.clone(),
@@ -168,6 +172,7 @@ fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, 
     let settings = TrainSettings {
         task_name: "test".to_owned(),
         task,
+        objective: None,
         seed: 3,
         train: TrainConfig { epochs: 3, batch: 7, drop_last: false, drop_path: 0.4, ..TrainConfig::default() },
         weights: WeightConfig { optimizer, learning_rate: 0.01, ..WeightConfig::default() },
@@ -212,6 +217,7 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
         let settings = SearchSettings {
             task_name: "test".to_owned(),
             task: Task::Classify { classes: dataset.classes.len() },
+            objective: None,
             seed: 3,
             search: SearchConfig { order, epochs: Some(3), batch: 11, batch_growth: 4, ..SearchConfig::default() },
             weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
@@ -242,4 +248,54 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
         assert!(stopped > 5, "{stopped}");
         cut.assert_equals(&whole);
     }
+}
+
+/// A short search by a strategy on clouds, with a step of the alphas in every step.
+fn search_by(
+    kept: &mut Kept,
+    strategy: impl Fn() -> Box<dyn Strategy>,
+    ended: impl Fn(Result<Ended>) -> Ended,
+) -> usize {
+    let dataset = clouds();
+    let (space, spec) = (SpaceName::POINT, spec_of(&dataset));
+    let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
+    let settings = SearchSettings {
+        task_name: "test".to_owned(),
+        task: Task::Classify { classes: dataset.classes.len() },
+        objective: None,
+        seed: 3,
+        search: SearchConfig { batch: 11, batch_growth: 4, ..SearchConfig::default() },
+        weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
+        alphas: AlphaConfig::default(),
+        precision: precision(),
+        device: device(),
+        processes: Processes::alone(),
+    };
+    kept.run(|checkpoint, observer, keeper| {
+        let mut strategy = strategy();
+        let wrapping = strategy.wrapping();
+        let mut model = model::wrapped_supernet(space, &spec, 1e-3, 1, device(), wrapping.as_ref());
+        let mut search = Search::new(&settings, &mut *model, &mut *strategy);
+        if let Some(checkpoint) = checkpoint {
+            state::restore(&mut search, &checkpoint, "checkpoint").unwrap();
+        }
+        ended(search.run(Some(&data), observer, keeper))
+    })
+}
+
+/// What a search by this strategy keeps, and how often it was stopped.
+pub fn search(stops: Stops, strategy: impl Fn() -> Box<dyn Strategy>) -> (Kept, usize) {
+    let mut kept = Kept::new(stops);
+    let stopped = search_by(&mut kept, strategy, Result::unwrap);
+    (kept, stopped)
+}
+
+/// The error of a search by this strategy.
+pub fn search_fails(strategy: impl Fn() -> Box<dyn Strategy>) -> Error {
+    let failed = RefCell::new(None);
+    search_by(&mut Kept::new(Stops::Never), strategy, |ended| {
+        *failed.borrow_mut() = ended.err();
+        Ended::Whole
+    });
+    failed.into_inner().expect("the search fails")
 }

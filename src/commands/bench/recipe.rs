@@ -206,7 +206,9 @@ fn network(run: &impl RunConfig) -> model::NetworkSpec {
 fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
     let task = task(run);
     let model = model::supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device);
-    let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision).of_order(run.search.order);
+    let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision)
+        .of_order(run.search.order)
+        .descending(run.objective);
     let bilevel = Box::new(bilevel);
     let of_alphas = match run.search.alpha_batch {
         AlphaBatch::Random => run.batch(),
@@ -220,7 +222,8 @@ fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
 fn train(run: &TrainRun, architecture: &Architecture, precision: Precision, device: Device) -> Workload {
     let task = task(run);
     let model = model::network(architecture, &network(run), SEED, device);
-    let loss = LossConfig { auxiliary_weight: run.train.auxiliary_weight, label_smoothing: run.train.label_smoothing };
+    let crate::train::TrainConfig { auxiliary_weight, label_smoothing, .. } = run.train;
+    let loss = LossConfig { auxiliary_weight, label_smoothing, objective: run.objective };
     let step = WeightStep::new(&*model, &run.weights, precision, loss);
     let mode = Mode::Training { drop_path: run.train.drop_path };
     let batch = samples(run).batch(run.batch(), task, SEED, device);

@@ -138,6 +138,7 @@ mod tests {
         let settings = SearchSettings {
             task_name: "points".to_owned(),
             task: Task::Classify { classes: 2 },
+            objective: None,
             seed: 1,
             search: SearchConfig::default(),
             weights: WeightConfig::default(),

@@ -83,23 +83,28 @@ fn batch(case: &Case, x: &str, target: &str) -> Batch {
 
 fn fresh_supernet(case: &Case) -> Box<dyn SearchModel> {
     let spec = spec(case);
-    match space(case) {
-        SpaceName::Point => Box::new(Supernet::new(published_points(&spec), &spec.model, 1e-3, 0, case.device)),
-        space => supernet(space, &spec, 1e-3, 0, case.device),
+    match space(case).takes() {
+        BatchKind::Points => Box::new(Supernet::new(published_points(&spec), &spec.model, 1e-3, 0, case.device, None)),
+        _ => supernet(space(case), &spec, 1e-3, 0, case.device),
     }
 }
 
 fn fresh_derived(case: &Case, genotype: &Genotype) -> Box<dyn Model> {
     let spec = spec(case);
-    match genotype.space {
-        SpaceName::Point => Box::new(Derived::new(published_points(&spec), &spec.model, genotype, case.device)),
+    match genotype.space.takes() {
+        BatchKind::Points => Box::new(Derived::new(published_points(&spec), &spec.model, genotype, case.device)),
         _ => derived(genotype, &spec, 0, case.device),
     }
 }
 
 fn published_points(spec: &NetworkSpec) -> PublishedPoints {
     let NetworkSpec { point, classes, in_channels, .. } = spec;
-    PublishedPoints(PointSpace { config: point.clone(), classes: *classes as i64, in_channels: *in_channels })
+    PublishedPoints(PointSpace {
+        config: point.clone(),
+        classes: *classes as i64,
+        in_channels: *in_channels,
+        per_point: false,
+    })
 }
 
 /// A supernet with the file's weights, alphas and decisions.

@@ -72,6 +72,9 @@ fn permuted(rows: Tensor, clouds: i64) -> Tensor {
 pub struct PublishedPoints(pub PointSpace);
 
 impl Space for PublishedPoints {
+    const OUTPUT_BIAS: &'static str = PointSpace::OUTPUT_BIAS;
+    const INPUT_WEIGHT: Option<&'static str> = PointSpace::INPUT_WEIGHT;
+
     type Context = Neighbours;
 
     fn name(&self) -> SpaceName {

@@ -23,7 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Where a run is killed.
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
-enum Stop {
+pub enum Stop {
     /// After this event stood in the log so many times. Tables, drawings and the checkpoint of its epoch are still to
     /// come, so the log is ahead of the checkpoint.
     Logged(Name, usize),
@@ -32,8 +32,9 @@ enum Stop {
 }
 
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+/// An event of the log.
 #[serde(rename_all = "snake_case")]
-enum Name {
+pub enum Name {
     Epoch,
     Decision,
 }
@@ -48,6 +49,7 @@ const STOPPED: &str = "stopped where it was to stop";
 fn the_process_that_is_killed() {
     let Ok(asked) = std::env::var(COMMAND) else { return };
     let (words, stop): (Vec<String>, Stop) = serde_json::from_str(&asked).unwrap();
+    super::extend::register();
     tracing_subscriber::registry().with(StopLayer { stop, seen: AtomicUsize::new(0) }).init();
     let (global, command) = sgas::cli::parse_from(words).unwrap().unwrap();
     println!("the run ended: {:?}", sgas::commands::run(&command, &global, &mut std::io::sink()));
@@ -92,7 +94,7 @@ fn is_named(event: &tracing::Event<'_>, name: Name) -> bool {
 }
 
 /// Runs the command until it stands still there, and kills it.
-fn kill_at(command: &Command, stop: Stop) {
+pub fn kill_at(command: &Command, stop: Stop) {
     let words = command.get_args().map(|word| word.to_str().unwrap());
     let words: Vec<&str> = std::iter::once("sgas").chain(words).collect();
     let module = module_path!().split_once("::").unwrap().1;

@@ -103,12 +103,14 @@ fn check_scores(decision: &DecisionReport, alphas: &[Vec<f64>], before: &[EdgeSt
     let others = before.iter().filter(|state| **state == EdgeState::Open).count() - 1;
     assert_eq!(decision.runner_up.is_some(), others > 0);
     if let Some((edge, score)) = decision.runner_up {
-        assert!(before[edge] == EdgeState::Open && edge != decision.edge && score <= decision.score.score);
+        assert!(
+            before[edge] == EdgeState::Open && edge != decision.edge && score <= decision.score.get("score").unwrap()
+        );
     }
     let row = softmax(&alphas[decision.edge]);
     let best = (1..row.len()).reduce(|best, next| if row[next] > row[best] { next } else { best }).unwrap();
     assert_eq!(SpaceName::POINT.primitives()[best], decision.primitive);
-    assert!((decision.score.importance - row[1..].iter().sum::<f64>()).abs() < 1e-12);
+    assert!((decision.score.get("importance").unwrap() - row[1..].iter().sum::<f64>()).abs() < 1e-12);
 }
 
 #[test]

@@ -1,0 +1,249 @@
+//! What a strategy can ask of a search and do to it, and shapes of cells other than the published one.
+
+use super::stops::{self, Kept, Stops};
+use super::{assert_equal, batch, numbers, spec, turn};
+use sgas::checkpoint::Cursor;
+use sgas::decision::EdgeState;
+use sgas::error::Result;
+use sgas::genotype::SpaceName;
+use sgas::model::{self, Alphas, Mask, MixtureRule, SearchModel};
+use sgas::ops::{Mode, Wrapping};
+use sgas::report::{Event, NamedScores};
+use sgas::search::strategy::{Answer, Change, Composed, Penalty, Probe, Strategy};
+use sgas::topology::CellKind;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tch::{Device, Kind, Tensor};
+
+const KIND: CellKind = CellKind::Normal;
+
+fn supernet() -> Box<dyn SearchModel> {
+    model::supernet(SpaceName::POINT, &spec(), 1e-3, 1, Device::Cpu)
+}
+
+fn logits(model: &dyn SearchModel) -> Tensor {
+    model.forward(&batch(), Mode::Evaluation).logits
+}
+
+#[test]
+fn a_mask_takes_a_weight_and_leaves_the_others() {
+    let _turn = turn();
+    let mut model = supernet();
+    let before = (numbers(&model.alphas().mixture(KIND).edges()[2]), logits(&*model));
+    model.alphas_mut().set_masks(&[Mask { kind: KIND, edge: 2, primitive: Some(3) }]);
+    let mut expected = before.0.clone();
+    expected[3] = 0.0;
+    assert_eq!(numbers(&model.alphas().mixture(KIND).edges()[2]), expected);
+    assert!(!logits(&*model).equal(&before.1));
+    model.alphas_mut().set_masks(&[Mask { kind: KIND, edge: 2, primitive: None }]);
+    assert!(numbers(&model.alphas().mixture(KIND).edges()[2]).iter().all(|weight| *weight == 0.0));
+    model.alphas_mut().set_masks(&[]);
+    assert_equal(&logits(&*model), &before.1);
+}
+
+#[test]
+fn a_dropped_primitive_has_no_weights_no_share_and_is_never_the_best() {
+    let _turn = turn();
+    let mut model = supernet();
+    let parameters = model.weights().parameters.count();
+    model.drop_primitive(KIND, 2, 3);
+    model.drop_primitive(KIND, 2, 1);
+    assert!(model.weights().parameters.count() < parameters);
+    assert!(!model.weights().iter().any(|(name, _)| name.contains("._ops.2._ops.3.")));
+    let shares = numbers(&model.alphas().mixture(KIND).edges()[2]);
+    assert_eq!((shares[3], shares[1]), (0.0, 0.0));
+    assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    let row = &model.alphas().values(KIND)[2];
+    assert!(row[3] < row[0] && row[1].is_finite() && model.alphas().dropped(KIND) == [(2, 1), (2, 3)]);
+    // The step of the alphas leaves it out too, and an edge that lost all of them contributes nothing.
+    assert!(numbers(&logits(&*model)).iter().all(|value| value.is_finite()));
+    for primitive in 0..SpaceName::POINT.primitives().len() {
+        model.drop_primitive(KIND, 0, primitive);
+    }
+    model.fix(KIND, 1, 2);
+    assert_eq!(logits(&*model).size(), [6, 5]);
+}
+
+/// Does one thing after every step but the first ones: by the script, (epoch, step) and change.
+struct Scripted {
+    script: Vec<(Cursor, Change)>,
+    asked: Rc<RefCell<Vec<Cursor>>>,
+    wait: usize,
+}
+
+impl Strategy for Scripted {
+    fn epochs(&self) -> usize {
+        3
+    }
+
+    fn before_training(&mut self, probe: &mut Probe<'_>) -> Result<Answer> {
+        assert!(probe.states(KIND).iter().all(|state| *state == EdgeState::Open));
+        let edge = 8;
+        Ok(Answer { changes: vec![Change::Drop { kind: KIND, edge, primitive: 5 }], ..Answer::default() })
+    }
+
+    fn after_step(&mut self, next: Cursor, probe: &mut Probe<'_>) -> Result<Answer> {
+        self.asked.borrow_mut().push(next);
+        let changes: Vec<Change> =
+            self.script.iter().filter(|(at, _)| *at == next).map(|(_, change)| change.clone()).collect();
+        for change in &changes {
+            let Change::Fix { edge, .. } = change else { continue };
+            assert!(!probe.mixed(KIND, *edge).is_empty());
+        }
+        Ok(Answer { changes, wait: self.wait, ..Answer::default() })
+    }
+}
+
+fn fix(edge: usize, primitive: usize) -> Change {
+    Change::Fix { kind: KIND, edge, primitive, scores: NamedScores::default(), runner_up: None }
+}
+
+#[test]
+fn what_a_strategy_does_within_an_epoch_outlasts_every_stop() {
+    let _turn = turn();
+    let at = |epoch, step| Cursor { epoch, step };
+    let script = || {
+        vec![
+            (at(0, 1), fix(0, 4)),
+            (at(0, 2), Change::Drop { kind: KIND, edge: 3, primitive: 2 }),
+            (at(1, 1), Change::Prune { kind: KIND, edge: 4 }),
+            (at(1, 2), fix(1, 1)),
+        ]
+    };
+    let search =
+        |stops| stops::search(stops, || Box::new(Scripted { script: script(), asked: Rc::default(), wait: 0 }));
+    let whole: Kept = search(Stops::Never).0;
+    let removed = whole.events.iter().filter(|event| matches!(event, Event::Removal(_))).count();
+    let decided = whole.events.iter().filter(|event| matches!(event, Event::Decision(_))).count();
+    assert_eq!((removed, decided), (3, 2));
+    let (cut, stopped) = search(Stops::AfterEveryStep);
+    assert!(stopped > 4, "{stopped}");
+    cut.assert_equals(&whole);
+}
+
+#[test]
+fn a_strategy_that_waits_is_asked_less_often() {
+    let _turn = turn();
+    let asked: Rc<RefCell<Vec<Cursor>>> = Rc::default();
+    let strategy =
+        || -> Box<dyn Strategy> { Box::new(Scripted { script: Vec::new(), asked: Rc::clone(&asked), wait: 1 }) };
+    stops::search(Stops::Never, strategy);
+    let often = asked.borrow().len();
+    asked.borrow_mut().clear();
+    stops::search(Stops::Never, || Box::new(Scripted { script: Vec::new(), asked: Rc::clone(&asked), wait: 0 }));
+    assert_eq!(often, asked.borrow().len().div_ceil(2));
+}
+
+/// Weights by a sharper softmax; alphas drawn to 0; noise of one's own around primitives.
+struct Shaping;
+
+struct Sharp;
+
+impl MixtureRule for Sharp {
+    fn weights(&self, alphas: &Tensor) -> Tensor {
+        (alphas * 100.0).softmax(-1, Kind::Float)
+    }
+}
+
+struct Silence;
+
+impl Wrapping for Silence {
+    fn around(&self, primitive: &str, input: &Tensor, output: Tensor, _: Mode) -> Tensor {
+        assert_eq!(input.size(), output.size());
+        if primitive == "skip_connect" { output } else { output * 0.0 }
+    }
+}
+
+impl Strategy for Shaping {
+    fn epochs(&self) -> usize {
+        1
+    }
+
+    fn mixture(&self, _: usize) -> Option<Rc<dyn MixtureRule>> {
+        Some(Rc::new(Sharp))
+    }
+
+    fn penalty(&self, _: usize) -> Option<Penalty> {
+        Some(Rc::new(|alphas: &Alphas| {
+            alphas.rows(KIND).iter().map(|row| row.square().sum(Kind::Float)).sum::<Tensor>() * 1e6
+        }))
+    }
+
+    fn wrapping(&self) -> Option<Rc<dyn Wrapping>> {
+        Some(Rc::new(Silence))
+    }
+}
+
+/// Looks at the search, and keeps what it saw.
+struct Watching(Rc<RefCell<Vec<(Vec<Vec<f64>>, f64, f64)>>>);
+
+impl Strategy for Watching {
+    fn epochs(&self) -> usize {
+        2
+    }
+
+    fn after_epoch(&mut self, _: usize, probe: &mut Probe<'_>) -> Result<Answer> {
+        let whole = probe.validate(&[])?.loss;
+        let without = probe.validate(&[Mask { kind: KIND, edge: 0, primitive: None }])?.loss;
+        let (one, other) = (probe.batch()?, probe.batch()?);
+        assert!(!one.points().points.equal(&other.points().points), "fresh batches differ");
+        let weights = probe.model().weights().parameters.flat().copy();
+        self.0.borrow_mut().push((probe.gradients(KIND, &one)?, whole, without));
+        assert_equal(probe.model().weights().parameters.flat(), &weights);
+        Ok(Answer::default())
+    }
+}
+
+#[test]
+fn parts_compose_and_a_look_changes_nothing() {
+    let _turn = turn();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let composed = || -> Box<dyn Strategy> {
+        Box::new(Composed::new(vec![Box::new(Watching(Rc::clone(&seen))), Box::new(Shaping)]))
+    };
+    let (looked, _) = stops::search(Stops::Never, composed);
+    let seen = seen.borrow();
+    assert_eq!(seen.len(), 2, "the first part says how many epochs there are");
+    let (gradients, whole, without) = &seen[0];
+    // `none` and the identity have no weights; what is silenced gets no gradient either.
+    assert_eq!((gradients.len(), gradients[0].len()), (9, 10));
+    assert!(gradients.iter().flatten().all(|norm| *norm == 0.0));
+    assert!(whole.is_finite() && without.is_finite() && whole != without);
+    // Alphas are drawn to 0 by the penalty: without it a step of Adam moves them by the learning rate.
+    let checkpoint = looked.checkpoint().unwrap();
+    let alphas = checkpoint.tensors["alphas.normal"].abs().max().double_value(&[]);
+    assert!(alphas < 2e-3, "{alphas}");
+
+    let (plain, _) = stops::search(Stops::Never, || Box::new(Looking(false)));
+    let (looked, _) = stops::search(Stops::Never, || Box::new(Looking(true)));
+    looked.assert_equals(&plain);
+}
+
+/// Does nothing, after a look or without.
+struct Looking(bool);
+
+impl Strategy for Looking {
+    fn epochs(&self) -> usize {
+        2
+    }
+
+    fn after_step(&mut self, _: Cursor, probe: &mut Probe<'_>) -> Result<Answer> {
+        if self.0 {
+            probe.validate(&[Mask { kind: KIND, edge: 0, primitive: Some(1) }])?;
+            let batch = probe.batch()?;
+            assert!(probe.gradients(KIND, &batch)?.iter().flatten().any(|norm| *norm > 0.0));
+        }
+        Ok(Answer::default())
+    }
+}
+
+#[test]
+fn a_change_of_an_edge_that_is_not_open_is_an_error() {
+    let _turn = turn();
+    let twice = || -> Box<dyn Strategy> {
+        let script = vec![(Cursor { epoch: 0, step: 1 }, fix(0, 4)), (Cursor { epoch: 0, step: 2 }, fix(0, 4))];
+        Box::new(Scripted { script, asked: Rc::default(), wait: 0 })
+    };
+    let error = stops::search_fails(twice);
+    assert!(error.to_string().contains("edge 0 of the normal cell, which is not open"), "{error}");
+}
