@@ -2,7 +2,8 @@
 
 use super::options::{AreaChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
 use super::run_folder::RunFolder;
-use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun};
+use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
+use crate::data::SetName;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -82,7 +83,7 @@ impl TrainOptions {
             Some(AreaChoice::All) | None => None,
         };
         let run: TrainRun = self.run.resolve(task, area.into_iter().collect())?;
-        if self.area.is_some() && run.task != "s3dis" {
+        if self.area.is_some() && tasks::find(&run.task)?.set != SetName::S3dis {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
         }

@@ -138,8 +138,8 @@ fn tell(run: &SearchRun, dataset: Option<&Dataset>) {
     if let Some(dataset) = dataset {
         tracing::info!("data: {}", dataset.description());
     }
-    if run.task == "modelnet40" {
-        tracing::info!("the paper searched on ModelNet10; this search takes the classes of its own task");
+    if let Some(remark) = tasks::find(&run.task).ok().and_then(|task| task.remark) {
+        tracing::info!("{remark}");
     }
     if run.search.alpha_data == AlphaData::Test {
         tracing::warn!("published protocol: the alphas learn from the test split, so its scores tell nothing");
@@ -183,6 +183,7 @@ fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
         _ => String::new(),
     };
     let path = folder.path().display();
-    let task = if run.task == "modelnet10" { " --task modelnet40" } else { "" };
+    let trained_on = tasks::find(&run.task).ok().and_then(|task| task.trained_on);
+    let task = trained_on.map_or(String::new(), |task| format!(" --task {task}"));
     format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{task}{data}\n")
 }

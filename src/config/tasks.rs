@@ -17,6 +17,10 @@ pub struct KnownTask {
     pub network: NetworkKind,
     /// The data that it reads.
     pub set: SetName,
+    /// The task on which what was searched is trained as published, where that is another.
+    pub trained_on: Option<&'static str>,
+    /// What a search's log says of it.
+    pub remark: Option<&'static str>,
 }
 
 impl KnownTask {
@@ -36,17 +40,20 @@ impl KnownTask {
 }
 
 const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
-    KnownTask { name, space, network: NetworkKind::Cells(space), set }
+    KnownTask { name, space, network: NetworkKind::Cells(space), set, trained_on: None, remark: None }
 }
 
 const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
-    KnownTask { name, space: SpaceName::POINT, network: NetworkKind::ResGcn, set }
+    KnownTask { network: NetworkKind::ResGcn, ..task(name, SpaceName::POINT, set) }
 }
 
 /// Every task, those of a kind of network together; of each the first is the one where none is named.
 pub const TASKS: [KnownTask; 12] = [
-    task("modelnet40", SpaceName::POINT, SetName::ModelNet40),
-    task("modelnet10", SpaceName::POINT, SetName::ModelNet10),
+    KnownTask {
+        remark: Some("the paper searched on ModelNet10; this search takes the classes of its own task"),
+        ..task("modelnet40", SpaceName::POINT, SetName::ModelNet40)
+    },
+    KnownTask { trained_on: Some("modelnet40"), ..task("modelnet10", SpaceName::POINT, SetName::ModelNet10) },
     task("points", SpaceName::POINT, SetName::Points),
     task("cifar10", SpaceName::IMAGE, SetName::Cifar10),
     task("cifar100", SpaceName::IMAGE, SetName::Cifar100),

@@ -158,16 +158,11 @@ impl KindState {
 
     /// Once as many edges of `node` are fixed as it keeps, its others go; gives their indices.
     fn prune(&mut self, topology: Topology, node: usize) -> Vec<usize> {
-        let edges = topology.edges_into(node);
-        let fixed = self.states[edges.clone()].iter().filter(|state| matches!(state, EdgeState::Fixed(_))).count();
-        if fixed < topology.kept(node) {
-            return Vec::new();
-        }
-        let open: Vec<usize> = edges.filter(|&edge| self.states[edge] == EdgeState::Open).collect();
-        for &edge in &open {
+        let superfluous = superfluous_edges(topology, &self.states, node);
+        for &edge in &superfluous {
             self.states[edge] = EdgeState::Pruned;
         }
-        open
+        superfluous
     }
 
     fn remember(&mut self, current: Distributions, capacity: usize) {
@@ -175,6 +170,17 @@ impl KindState {
         while self.history.len() > capacity {
             self.history.pop_front();
         }
+    }
+}
+
+/// The open edges of a node that has all that it keeps.
+pub fn superfluous_edges(topology: Topology, states: &[EdgeState], node: usize) -> Vec<usize> {
+    let edges = topology.edges_into(node);
+    let fixed = edges.clone().filter(|&edge| matches!(states[edge], EdgeState::Fixed(_))).count();
+    if fixed < topology.kept(node) {
+        Vec::new()
+    } else {
+        edges.filter(|&edge| states[edge] == EdgeState::Open).collect()
     }
 }
 

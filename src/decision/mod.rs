@@ -13,7 +13,7 @@ mod score;
 use crate::topology::Topology;
 
 pub use config::{Criterion, DecisionConfig, grown_batch};
-pub use greedy::{Decision, GreedyDecision, Observation, Progress};
+pub use greedy::{Decision, GreedyDecision, Observation, Progress, superfluous_edges};
 pub use reading::{Choice, EdgeState, read_off, read_off_best_primitive};
 pub use score::{EdgeScore, softmax};
 

@@ -12,7 +12,7 @@ use crate::optim::{Adam, AlphaConfig, Scaler, WeightConfig, clip};
 use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
-use crate::search::strategy::Penalty;
+use crate::search::strategy::{Penalty, penalised};
 use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, StepOutcome, WeightStep};
 use crate::task::{ObjectiveName, Task};
 use crate::tensor::precision::Precision;
@@ -121,7 +121,7 @@ impl Bilevel {
         let pass = |batch: &Batch| {
             let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
             let loss = weights.loss.loss(*task, &output.logits, batch.target());
-            let loss = penalised(loss, penalty.as_ref(), model);
+            let loss = penalised(loss, penalty.as_ref(), model.alphas());
             let gradient = open.gradient(&alpha_scaler.scaled(&loss));
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
         };
@@ -162,13 +162,5 @@ impl Bilevel {
     pub fn forget_passes(&mut self) {
         self.recorder.forget();
         self.weights.recorder.forget();
-    }
-}
-
-/// The alphas' loss with what a strategy adds to it.
-pub(super) fn penalised(loss: Tensor, penalty: Option<&Penalty>, model: &dyn SearchModel) -> Tensor {
-    match penalty {
-        Some(penalty) => loss + penalty(model.alphas()),
-        None => loss,
     }
 }

@@ -9,7 +9,7 @@ pub mod state;
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::data::{EpochPlan, Loader};
-use crate::decision::{Choice, EdgeState, grown_batch};
+use crate::decision::{Choice, EdgeState, grown_batch, superfluous_edges};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
@@ -159,8 +159,20 @@ impl<'a> Search<'a> {
         ask: impl FnOnce(&mut dyn Strategy, &mut Probe<'_>) -> Result<Answer>,
     ) -> Result<(Vec<DecisionReport>, BTreeMap<CellKind, Vec<NamedScores>>)> {
         let Self { settings, model, strategy, decided, .. } = self;
-        let mut probe =
-            Probe { settings, model: &mut **model, states: &decided.states, data, batch_size, at, draws: 0 };
+        let SearchSettings { task, seed, precision, device, ref processes, .. } = **settings;
+        let mut probe = Probe {
+            model: &mut **model,
+            states: &decided.states,
+            data: data.map(|data| &data.alphas),
+            batch_size,
+            task,
+            seed,
+            precision,
+            device,
+            processes,
+            at,
+            draws: 0,
+        };
         let Answer { changes, scores, wait } = ask(&mut **strategy, &mut probe)?;
         decided.wait = decided.wait.max(wait);
         let mut decisions = Vec::new();
@@ -193,37 +205,49 @@ impl<'a> Search<'a> {
     }
 
     /// Takes out of the supernet what a change takes.
+    ///
+    /// # Errors
+    /// An edge that is not open, or a primitive that it can't become or lose: a fault of the strategy.
     fn apply(&mut self, epoch: usize, change: Change) -> Result<Done> {
-        let (kind, index) = match change {
-            Change::Fix { kind, edge, .. } | Change::Prune { kind, edge } | Change::Drop { kind, edge, .. } => {
-                (kind, edge)
-            }
-        };
-        let state = self.decided.states.get(&kind).and_then(|states| states.get(index));
-        if state != Some(&EdgeState::Open) {
-            return Err(Error::run(format!("the strategy changes edge {index} of the {kind} cell, which is not open")));
-        }
-        let name = |primitive: usize| self.model.space().primitives()[primitive].to_owned();
+        let topology = self.model.topology();
         match change {
-            Change::Fix { primitive, scores: score, runner_up, .. } => {
-                let primitive_name = name(primitive);
-                let pruned = self.fix(epoch, kind, index, primitive);
-                let Edge { index: edge, node, source } = self.model.topology().edge(index);
-                let primitive = primitive_name;
+            Change::Fix { kind, edge, primitive, scores: score, runner_up } => {
+                self.require(kind, edge, Some(primitive), topology.first_choosable())?;
+                let pruned = self.fix(epoch, kind, edge, primitive);
+                let primitive = self.model.space().primitives()[primitive].to_owned();
+                let Edge { node, source, .. } = topology.edge(edge);
                 let report = DecisionReport { epoch, kind, edge, node, source, primitive, score, runner_up, pruned };
                 Ok(Done::Decided(report))
             }
-            Change::Prune { .. } => {
-                self.prune(kind, index);
-                Ok(Done::Removed(RemovalReport { epoch, kind, edge: index, primitive: None }))
+            Change::Prune { kind, edge } => {
+                self.require(kind, edge, None, 0)?;
+                self.prune(kind, edge);
+                Ok(Done::Removed(RemovalReport { epoch, kind, edge, primitive: None }))
             }
-            Change::Drop { primitive, .. } => {
-                let lost = Some(name(primitive));
-                let shrunk = self.model.drop_primitive(kind, index, primitive);
+            Change::Drop { kind, edge, primitive } => {
+                self.require(kind, edge, Some(primitive), 0)?;
+                let shrunk = self.model.drop_primitive(kind, edge, primitive);
                 self.bilevel.shrink(&shrunk);
-                Ok(Done::Removed(RemovalReport { epoch, kind, edge: index, primitive: lost }))
+                let primitive = Some(self.model.space().primitives()[primitive].to_owned());
+                Ok(Done::Removed(RemovalReport { epoch, kind, edge, primitive }))
             }
         }
+    }
+
+    /// Refuses an edge that is not open, and a primitive that it does not mix, or that stands before `first`.
+    fn require(&self, kind: CellKind, edge: usize, primitive: Option<usize>, first: usize) -> Result<()> {
+        let state = self.decided.states.get(&kind).and_then(|states| states.get(edge));
+        if state != Some(&EdgeState::Open) {
+            return Err(Error::run(format!("the strategy changes edge {edge} of the {kind} cell, which is not open")));
+        }
+        let Some(primitive) = primitive else { return Ok(()) };
+        let known = first..self.model.space().primitives().len();
+        if known.contains(&primitive) && !self.model.alphas().dropped(kind).contains(&(edge, primitive)) {
+            return Ok(());
+        }
+        Err(Error::run(format!(
+            "the strategy takes primitive {primitive} of edge {edge} of the {kind} cell, which has no such choice"
+        )))
     }
 
     /// Fixes an edge, and prunes the open ones of its node where that has all that it keeps; gives their indices.
@@ -236,13 +260,7 @@ impl<'a> Search<'a> {
         }
         let states = self.decided.states.get_mut(&kind).expect("the edge was open");
         states[edge] = EdgeState::Fixed(primitive);
-        let node = topology.edge(edge).node;
-        let edges = topology.edges_into(node);
-        let fixed = states[edges.clone()].iter().filter(|state| matches!(state, EdgeState::Fixed(_))).count();
-        if fixed < topology.kept(node) {
-            return Vec::new();
-        }
-        let open: Vec<usize> = edges.filter(|&edge| states[edge] == EdgeState::Open).collect();
+        let open = superfluous_edges(topology, states, topology.edge(edge).node);
         open.iter().for_each(|&edge| self.prune(kind, edge));
         open
     }

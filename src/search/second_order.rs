@@ -10,8 +10,7 @@
 use crate::batch::Batch;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
-use crate::search::bilevel::penalised;
-use crate::search::strategy::Penalty;
+use crate::search::strategy::{Penalty, penalised};
 use crate::step::WeightStep;
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
@@ -54,7 +53,7 @@ pub fn gradient(
     let statistics = model.weights().buffers.copies();
     model.learn(Learn::Both);
     let tables = [&model.weights().parameters, model.alphas().open()];
-    let validation = penalised(loss(model, batch), penalty, model);
+    let validation = penalised(loss(model, batch), penalty, model.alphas());
     let [direction, gradient] = Parameters::gradients(&validation, tables);
     model.weights().buffers.restore(&statistics);
     model.learn(Learn::Alphas);

@@ -110,7 +110,7 @@ fn a_step_is_traced_as_a_file_and_a_summary() {
     let events = trace["traceEvents"].as_array().unwrap();
     let count = |name: &str| events.iter().filter(|event| event["name"] == name && event["dur"].is_number()).count();
     // A kernel of the bridge, by the name that its passes share; which ones are among the longest is a matter of time.
-    assert!(count("attention") > 0, "no attention in the trace");
+    assert!(count("sgas_attention") > 0, "no attention in the trace");
     assert!(count("aten::mm") > 10 && count("MmBackward0") > 0, "{} and {}", count("aten::mm"), count("MmBackward0"));
     // One step alone: the two losses, of alphas and weights.
     assert_eq!(count("NllLossBackward0"), 2);

@@ -149,7 +149,7 @@ impl Recipe {
 
     /// Whether it trains ResGCN-28 on S3DIS, for which a throughput is published.
     pub fn is_published_resgcn(&self) -> bool {
-        matches!(self, Self::Train(run, ..) if run.task == "s3dis" && run.resgcn.blocks == 28)
+        matches!(self, Self::Train(run, ..) if set(&**run) == SetName::S3dis && run.resgcn.blocks == 28)
     }
 
     /// What its samples are.

@@ -74,6 +74,14 @@ pub struct Answer {
 /// A term of the alphas' loss, 0-dimensional, of the alphas alone.
 pub type Penalty = Rc<dyn Fn(&Alphas) -> Tensor>;
 
+/// The alphas' loss with what a strategy adds to it.
+pub(super) fn penalised(loss: Tensor, penalty: Option<&Penalty>, alphas: &Alphas) -> Tensor {
+    match penalty {
+        Some(penalty) => loss + penalty(alphas),
+        None => loss,
+    }
+}
+
 /// A way to choose edges. All but the epochs and the state has a default: a strategy that does nothing.
 pub trait Strategy {
     /// The epochs that it needs; a configuration may ask for others. Without any nothing is trained.

@@ -2,27 +2,33 @@
 
 use crate::batch::Batch;
 use crate::checkpoint::Cursor;
-use crate::data::EpochPlan;
+use crate::data::{EpochPlan, Loader};
 use crate::decision::EdgeState;
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::genotype::SpaceName;
 use crate::model::{self, Learn, Mask, SearchModel};
 use crate::ops::Mode;
-use crate::search::{SearchData, SearchSettings};
-use crate::task::Metrics;
+use crate::task::{Metrics, Task};
+use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::CellKind;
 use std::collections::BTreeMap;
-use tch::{Kind, no_grad};
+use tch::{Device, Kind, no_grad};
 
 /// A look at a search under way.
 pub struct Probe<'a> {
-    pub(in crate::search) settings: &'a SearchSettings,
     pub(in crate::search) model: &'a mut dyn SearchModel,
     pub(in crate::search) states: &'a BTreeMap<CellKind, Vec<EdgeState>>,
-    pub(in crate::search) data: Option<&'a SearchData>,
+    /// The alphas' samples.
+    pub(in crate::search) data: Option<&'a Loader>,
     pub(in crate::search) batch_size: usize,
+    pub(in crate::search) task: Task,
+    pub(in crate::search) seed: u64,
+    pub(in crate::search) precision: Precision,
+    pub(in crate::search) device: Device,
+    pub(in crate::search) processes: &'a Processes,
     pub(in crate::search) at: Cursor,
     /// Fresh batches drawn so far.
     pub(in crate::search) draws: usize,
@@ -65,11 +71,11 @@ impl<'a> Probe<'a> {
     /// A search without data; data that can't be read.
     pub fn validate(&mut self, without: &[Mask]) -> Result<Metrics> {
         let data = self.data()?;
-        let SearchSettings { task, precision, device, seed, processes, .. } = self.settings;
-        let key = Key::new(*seed, Purpose::Order).at(self.at.epoch as u64, 0);
+        let Self { task, precision, device, seed, processes, .. } = *self;
+        let key = Key::new(seed, Purpose::Order).at(self.at.epoch as u64, 0);
         let plan = EpochPlan::evaluation(key, self.batch_size).shared(processes.share());
         self.model.alphas_mut().set_masks(without);
-        let meter = evaluate(&*self.model, *task, data.alphas.epoch(&plan), *device, *precision);
+        let meter = evaluate(&*self.model, task, data.epoch(&plan), device, precision);
         self.model.alphas_mut().set_masks(&[]);
         let mut meter = meter?;
         meter.all_reduce(processes)?;
@@ -82,9 +88,9 @@ impl<'a> Probe<'a> {
     /// A search without data; data that can't be read.
     pub fn batch(&mut self) -> Result<Batch> {
         let key = self.key();
-        let mut batches = self.data()?.alphas.random_batches(key, self.batch_size, [key.step as usize]);
+        let mut batches = self.data()?.random_batches(key, self.batch_size, [key.step as usize]);
         let batch = batches.next().ok_or_else(|| Error::run("the alphas have no data"))??;
-        Ok(batch.to_device(self.settings.device))
+        Ok(batch.to_device(self.device))
     }
 
     /// How strongly the loss of a batch depends on the weights of every primitive: for each edge and primitive of a kind
@@ -97,8 +103,8 @@ impl<'a> Probe<'a> {
         self.model.learn(Learn::Weights);
         self.key().seed_torch();
         let parameters = &self.model.weights().parameters;
-        let output = model::forward(&*self.model, batch, Mode::TRAINING, self.settings.precision)?;
-        let gradient = parameters.gradient(&self.settings.task.loss(&output.logits, batch.target()));
+        let output = model::forward(&*self.model, batch, Mode::TRAINING, self.precision)?;
+        let gradient = parameters.gradient(&self.task.loss(&output.logits, batch.target()));
         let cells = self.model.cells(kind);
         let mut squares = vec![vec![0.0; self.space().primitives().len()]; self.space().topology().edge_count()];
         for (name, part) in parameters.split(&gradient) {
@@ -116,7 +122,7 @@ impl<'a> Probe<'a> {
         let Cursor { epoch, step } = self.at;
         // Steps and draws side by side: a search has fewer than 2^32 of either in an epoch.
         let place = ((step as u64) << 32) + self.draws as u64;
-        Key::new(self.settings.seed, Purpose::Strategy).at(epoch as u64, place)
+        Key::new(self.seed, Purpose::Strategy).at(epoch as u64, place)
     }
 
     /// The supernet, for all that is not asked here.
@@ -124,7 +130,7 @@ impl<'a> Probe<'a> {
         &*self.model
     }
 
-    fn data(&self) -> Result<&'a SearchData> {
+    fn data(&self) -> Result<&'a Loader> {
         self.data.ok_or_else(|| Error::run("this strategy looks at data, and the search has none"))
     }
 }

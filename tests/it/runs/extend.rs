@@ -41,14 +41,14 @@ fn run(folder: &Path, line: &str) -> String {
     output(&mut extended(folder, line))
 }
 
-const SEARCH: &str = "search --space toy --strategy drop-worst --objective focal --config smoke/search-points --data \
-                      synthetic --set data.points=48 --set data.synthetic.train=40 --set data.synthetic.test=20 --set \
-                      search.batch=8";
+/// Tiny sizes.
+const SEARCH: &str = "search --space toy --objective focal --config smoke/search-points --data synthetic --set \
+                      data.points=48 --set data.synthetic.train=40 --set data.synthetic.test=20 --set search.batch=8";
 
 #[test]
 fn a_space_a_strategy_and_an_objective_of_another_crate_do_the_whole_job() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &format!("{SEARCH} --out whole"));
+    run(folder.path(), &format!("{SEARCH} --strategy drop-worst --out whole"));
     let whole = folder.path().join("whole");
     assert_eq!((decisions(&whole).len(), epochs(&whole).len()), (3, 5), "an edge for every node");
     let removed = events(&whole).unwrap().iter().filter(|event| matches!(event, Event::Removal(_))).count();
@@ -57,7 +57,7 @@ fn a_space_a_strategy_and_an_objective_of_another_crate_do_the_whole_job() {
         [Stop::Logged(Name::Epoch, 2), Stop::Before(3), Stop::Logged(Name::Decision, 1)].into_iter().enumerate()
     {
         let name = format!("cut{number}");
-        kill_at(&extended(folder.path(), &format!("{SEARCH} --out {name}")), stop);
+        kill_at(&extended(folder.path(), &format!("{SEARCH} --strategy drop-worst --out {name}")), stop);
         run(folder.path(), &format!("search --out {name} --resume"));
         assert_equal_runs(&whole, &folder.path().join(name));
     }

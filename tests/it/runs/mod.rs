@@ -4,6 +4,7 @@ mod areas;
 mod extend;
 mod graphs;
 mod images;
+mod old;
 mod predict;
 mod refusals;
 mod resume;
