@@ -24,6 +24,7 @@ pub static DESCRIPTION: SpaceDescription = SpaceDescription {
     name: "toy",
     aliases: &[],
     takes: BatchKind::Points,
+    labels_points: false,
     primitives: &names(&PRIMITIVES),
     retrained: &[],
     topology: Topology::new(3)

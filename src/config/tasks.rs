@@ -24,15 +24,16 @@ pub struct KnownTask {
 }
 
 impl KnownTask {
-    /// Refuses cells of a space whose networks take other data.
+    /// Refuses cells of a space whose networks take other data, or can't say what this task asks for.
     ///
     /// # Errors
     /// Such a space, with `place` (a key, a flag, a file) as its place.
     pub fn require_space(&self, space: SpaceName, place: &str) -> Result<()> {
-        if space.takes() == self.set.kind().batch() {
+        let kind = self.set.kind();
+        if space.takes() == kind.batch() && (space.labels_points || kind != SampleKind::Scenes) {
             return Ok(());
         }
-        let (own, data) = (self.space, self.set.kind().plural());
+        let (own, data) = (self.space, kind.plural());
         Err(Error::invalid(place, format!("a cell of the {own} space"), format!("one of the {space} space")).with_hint(
             format!("{} reads {data}; choose a cell of the {own} space, or a task of the {space} space", self.name),
         ))

@@ -17,6 +17,8 @@ pub struct SpaceDescription {
     pub aliases: &'static [&'static str],
     /// What its networks take.
     pub takes: BatchKind,
+    /// Whether its networks can give every point of a cloud a class, as labelled clouds ask for.
+    pub labels_points: bool,
     /// The primitives that a search mixes, in the order of the alpha tables.
     pub primitives: &'static [&'static str],
     /// Primitives that only retraining knows, for the cells of other methods.
@@ -51,6 +53,7 @@ static IMAGE: SpaceDescription = SpaceDescription {
     name: "image",
     aliases: &["cnn", "cifar", "imagenet"],
     takes: BatchKind::Images,
+    labels_points: false,
     primitives: &names(&image::PRIMITIVES),
     retrained: &names(&image::RETRAINED),
     topology: Topology::new(4),
@@ -61,6 +64,7 @@ static POINT: SpaceDescription = SpaceDescription {
     name: "point",
     aliases: &["modelnet"],
     takes: BatchKind::Points,
+    labels_points: true,
     primitives: &names(&point::PRIMITIVES),
     retrained: &[],
     topology: Topology::new(3),
@@ -71,6 +75,7 @@ static GRAPH: SpaceDescription = SpaceDescription {
     name: "graph",
     aliases: &["ppi"],
     takes: BatchKind::Graphs,
+    labels_points: false,
     primitives: &names(&graph::PRIMITIVES),
     retrained: &[],
     topology: Topology::new(3),
@@ -176,6 +181,7 @@ mod tests {
             name: "cnn",
             aliases: &[],
             takes: BatchKind::Points,
+            labels_points: false,
             primitives: &["none", "a", "b"],
             retrained: &[],
             topology: Topology::new(2),
@@ -185,6 +191,7 @@ mod tests {
             name: "short",
             aliases: &[],
             takes: BatchKind::Points,
+            labels_points: false,
             primitives: &["none", "a"],
             retrained: &[],
             topology: Topology::new(2),

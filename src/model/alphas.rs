@@ -10,7 +10,7 @@ use crate::tensor::parameters::{Kept, Parameters};
 use crate::tensor::precision::at_least_single;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -58,7 +58,10 @@ pub struct Alphas {
     rule: Rc<dyn MixtureRule>,
     /// Primitives that open edges have lost, by kind and edge.
     dropped: BTreeSet<(CellKind, usize, usize)>,
-    masks: Vec<Mask>,
+    /// The same as tables of bools, on the device.
+    dropped_places: BTreeMap<CellKind, Tensor>,
+    /// Where masks lie, likewise.
+    masked_places: BTreeMap<CellKind, Tensor>,
 }
 
 impl Alphas {
@@ -83,7 +86,8 @@ impl Alphas {
         });
         let open = Parameters::new(leaves.collect(), device);
         let rule: Rc<dyn MixtureRule> = Rc::new(Softmax);
-        Self { tables, open, topology, primitives, rule, dropped: BTreeSet::new(), masks: Vec::new() }
+        let (dropped_places, masked_places) = (BTreeMap::new(), BTreeMap::new());
+        Self { tables, open, topology, primitives, rule, dropped: BTreeSet::new(), dropped_places, masked_places }
     }
 
     /// The trained rows.
@@ -126,41 +130,26 @@ impl Alphas {
     pub fn mixture(&self, kind: CellKind) -> Mixture {
         let rows = self.rows(kind);
         let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
-        let table = self.unmasked(kind, self.rule.weights(&self.undropped(kind, Tensor::stack(rows, 0))));
+        let mut table = Tensor::stack(rows, 0);
+        if let Some(dropped) = self.dropped_places.get(&kind) {
+            table = table.masked_fill(dropped, f64::NEG_INFINITY);
+        }
+        table = self.rule.weights(&table);
+        if let Some(masked) = self.masked_places.get(&kind) {
+            table = table.masked_fill(masked, 0.0);
+        }
         let edges = |node| self.topology.edges_into(node).len() as i64;
         Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>())
     }
 
-    /// The table with -inf where a primitive was dropped.
-    fn undropped(&self, kind: CellKind, table: Tensor) -> Tensor {
-        let dropped = self.dropped.iter().filter(|(of, ..)| *of == kind).map(|&(_, edge, primitive)| (edge, primitive));
-        match self.places(dropped) {
-            Some(places) => table.masked_fill(&places, f64::NEG_INFINITY),
-            None => table,
-        }
-    }
-
-    /// The weights with 0 where a mask lies.
-    fn unmasked(&self, kind: CellKind, weights: Tensor) -> Tensor {
-        let masked = self.masks.iter().filter(|mask| mask.kind == kind).flat_map(|mask| {
-            let primitives = mask.primitive.map_or(0..self.primitives, |primitive| primitive..primitive + 1);
-            primitives.map(|primitive| (mask.edge, primitive))
-        });
-        match self.places(masked) {
-            Some(places) => weights.masked_fill(&places, 0.0),
-            None => weights,
-        }
-    }
-
-    /// A table of bools that is true at these places; absent where there is none.
-    fn places(&self, places: impl Iterator<Item = (usize, usize)>) -> Option<Tensor> {
+    /// A table of bools of a kind's alphas that is true at these places, on their device.
+    fn places(&self, places: impl Iterator<Item = (usize, usize)>) -> Tensor {
         let mut table = vec![false; self.topology.edge_count() * self.primitives];
         for (edge, primitive) in places {
             table[edge * self.primitives + primitive] = true;
         }
         let shape = [self.topology.edge_count() as i64, self.primitives as i64];
-        let device = self.open.flat().device();
-        table.contains(&true).then(|| Tensor::from_slice(&table).view(shape).to_device(device))
+        Tensor::from_slice(&table).view(shape).to_device(self.open.flat().device())
     }
 
     /// Another rule by which alphas become weights.
@@ -175,7 +164,14 @@ impl Alphas {
 
     /// Leaves these out until others are given.
     pub fn set_masks(&mut self, masks: &[Mask]) {
-        self.masks = masks.to_vec();
+        let of_kind = |kind: CellKind| {
+            masks.iter().filter(move |mask| mask.kind == kind).flat_map(|mask| {
+                let primitives = mask.primitive.map_or(0..self.primitives, |primitive| primitive..primitive + 1);
+                primitives.map(|primitive| (mask.edge, primitive))
+            })
+        };
+        let kinds: BTreeSet<CellKind> = masks.iter().map(|mask| mask.kind).collect();
+        self.masked_places = kinds.into_iter().map(|kind| (kind, self.places(of_kind(kind)))).collect();
     }
 
     /// The primitives that a kind's open edges have lost, as (edge, primitive).
@@ -187,6 +183,7 @@ impl Alphas {
     /// Takes a primitive out of an open edge's mixture: the rule sees -inf, and its alpha is not told any more.
     pub fn drop_primitive(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Kept {
         self.dropped.insert((kind, edge, primitive));
+        self.dropped_places.insert(kind, self.places(self.dropped(kind).into_iter()));
         self.open.retain(|_| true)
     }
 

@@ -226,6 +226,7 @@ impl<'a> Search<'a> {
             }
             Change::Drop { kind, edge, primitive } => {
                 self.require(kind, edge, Some(primitive), 0)?;
+                self.require_another(kind, edge)?;
                 let shrunk = self.model.drop_primitive(kind, edge, primitive);
                 self.bilevel.shrink(&shrunk);
                 let primitive = Some(self.model.space().primitives()[primitive].to_owned());
@@ -248,6 +249,15 @@ impl<'a> Search<'a> {
         Err(Error::run(format!(
             "the strategy takes primitive {primitive} of edge {edge} of the {kind} cell, which has no such choice"
         )))
+    }
+
+    /// Refuses to take the last primitive of an edge.
+    fn require_another(&self, kind: CellKind, edge: usize) -> Result<()> {
+        let lost = self.model.alphas().dropped(kind).iter().filter(|(of, _)| *of == edge).count();
+        if lost + 1 < self.model.space().primitives().len() {
+            return Ok(());
+        }
+        Err(Error::run(format!("the strategy drops the last primitive of edge {edge} of the {kind} cell; prune it")))
     }
 
     /// Fixes an edge, and prunes the open ones of its node where that has all that it keeps; gives their indices.

@@ -6,7 +6,7 @@ use sgas::checkpoint::Cursor;
 use sgas::decision::EdgeState;
 use sgas::error::Result;
 use sgas::genotype::SpaceName;
-use sgas::model::{self, Alphas, Mask, MixtureRule, SearchModel};
+use sgas::model::{self, Alphas, Learn, Mask, MixtureRule, SearchModel};
 use sgas::ops::{Mode, Wrapping};
 use sgas::report::{Event, NamedScores};
 use sgas::search::strategy::{Answer, Change, Composed, Penalty, Probe, Strategy};
@@ -55,13 +55,18 @@ fn a_dropped_primitive_has_no_weights_no_share_and_is_never_the_best() {
     assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     let row = &model.alphas().values(KIND)[2];
     assert!(row[3] < row[0] && row[1].is_finite() && model.alphas().dropped(KIND) == [(2, 1), (2, 3)]);
-    // The step of the alphas leaves it out too, and an edge that lost all of them contributes nothing.
     assert!(numbers(&logits(&*model)).iter().all(|value| value.is_finite()));
-    for primitive in 0..SpaceName::POINT.primitives().len() {
+    // An edge that mixes `none` alone contributes nothing, and its alphas get a gradient of 0.
+    for primitive in 1..SpaceName::POINT.primitives().len() {
         model.drop_primitive(KIND, 0, primitive);
     }
-    model.fix(KIND, 1, 2);
-    assert_eq!(logits(&*model).size(), [6, 5]);
+    model.learn(Learn::Alphas);
+    let loss = model.forward(&batch(), Mode::TRAINING).logits.square().mean(Kind::Float);
+    let gradient = model.alphas().open().gradient(&loss);
+    let rows: Vec<(String, Vec<f32>)> =
+        model.alphas().open().split(&gradient).map(|(name, part)| (name.to_owned(), numbers(&part))).collect();
+    let row = |wanted: &str| &rows.iter().find(|(name, _)| name == wanted).unwrap().1;
+    assert!(row("normal.0").iter().all(|value| *value == 0.0) && row("normal.1").iter().any(|value| *value != 0.0));
 }
 
 /// Does one thing after every step but the first ones: by the script, (epoch, step) and change.
@@ -186,7 +191,7 @@ impl Strategy for Watching {
         let (one, other) = (probe.batch()?, probe.batch()?);
         assert!(!one.points().points.equal(&other.points().points), "fresh batches differ");
         let weights = probe.model().weights().parameters.flat().copy();
-        self.0.borrow_mut().push((probe.gradients(KIND, &one)?, whole, without));
+        self.0.borrow_mut().push((probe.gradients(KIND, &one), whole, without));
         assert_equal(probe.model().weights().parameters.flat(), &weights);
         Ok(Answer::default())
     }
@@ -229,7 +234,7 @@ impl Strategy for Looking {
         if self.0 {
             probe.validate(&[Mask { kind: KIND, edge: 0, primitive: Some(1) }])?;
             let batch = probe.batch()?;
-            assert!(probe.gradients(KIND, &batch)?.iter().flatten().any(|norm| *norm > 0.0));
+            assert!(probe.gradients(KIND, &batch).iter().flatten().any(|norm| *norm > 0.0));
         }
         Ok(Answer::default())
     }
@@ -243,6 +248,7 @@ fn a_change_that_can_t_be_made_is_an_error() {
     for (script, words) in [
         (vec![(first, fix(0, 4)), (second, fix(0, 4))], "edge 0 of the normal cell, which is not open"),
         (vec![(first, drop(1, 4)), (second, fix(1, 4))], "primitive 4 of edge 1 of the normal cell"),
+        ((0..10).map(|primitive| (first, drop(1, primitive))).collect(), "the last primitive of edge 1"),
         (vec![(first, fix(1, 0))], "primitive 0 of edge 1"),
         (vec![(first, drop(1, 10))], "primitive 10 of edge 1"),
         (vec![(first, Change::Prune { kind: KIND, edge: 9 })], "edge 9 of the normal cell, which is not open"),

@@ -8,7 +8,7 @@ use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
 use crate::genotype::SpaceName;
-use crate::model::{self, Learn, Mask, SearchModel};
+use crate::model::{Learn, Mask, SearchModel};
 use crate::ops::Mode;
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
@@ -94,16 +94,13 @@ impl<'a> Probe<'a> {
     }
 
     /// How strongly the loss of a batch depends on the weights of every primitive: for each edge and primitive of a kind
-    /// the norm of their gradient over all cells, 0 where there are no weights. Nothing of the search moves.
-    ///
-    /// # Errors
-    /// Where the device does not have the precision.
-    pub fn gradients(&mut self, kind: CellKind, batch: &Batch) -> Result<Vec<Vec<f64>>> {
+    /// the norm of their gradient over all cells, 0 where there are no weights. In fp32, and nothing of the search moves.
+    pub fn gradients(&mut self, kind: CellKind, batch: &Batch) -> Vec<Vec<f64>> {
         let statistics = self.model.weights().buffers.copies();
         self.model.learn(Learn::Weights);
         self.key().seed_torch();
         let parameters = &self.model.weights().parameters;
-        let output = model::forward(&*self.model, batch, Mode::TRAINING, self.precision)?;
+        let output = self.model.forward(batch, Mode::TRAINING);
         let gradient = parameters.gradient(&self.task.loss(&output.logits, batch.target()));
         let cells = self.model.cells(kind);
         let mut squares = vec![vec![0.0; self.space().primitives().len()]; self.space().topology().edge_count()];
@@ -113,7 +110,7 @@ impl<'a> Probe<'a> {
             }
         }
         self.model.weights().buffers.restore(&statistics);
-        Ok(squares.into_iter().map(|row| row.into_iter().map(f64::sqrt).collect()).collect())
+        squares.into_iter().map(|row| row.into_iter().map(f64::sqrt).collect()).collect()
     }
 
     /// A key for random numbers, another at every call and the same in a search that is repeated.
