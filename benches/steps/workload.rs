@@ -36,7 +36,7 @@ pub fn workload(shape: &Shape, precision: Precision, device: Device) -> Result<W
         What::Train { cell, drop_path, auxiliary_weight } => {
             let weights = training_weights(shape.samples);
             let architecture = match cell {
-                Some(cell) => Architecture::Cell(zoo::find(cell)?.genotype.clone()),
+                Some(cell) => Architecture::Cell(Box::new(zoo::find(cell)?.genotype.clone())),
                 None => Architecture::ResGcn,
             };
             let model = network(&architecture, &shape.network(), SEED, device);

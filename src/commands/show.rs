@@ -97,8 +97,8 @@ fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
 fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
     let run: TrainRun = config::embedded_run(size.config)?;
     let spec = run.network(size.classes, size.channels);
-    let parameters =
-        u64::try_from(model::parameter_count(&Architecture::Cell(genotype.clone()), &spec)).expect("counts fit");
+    let parameters = u64::try_from(model::parameter_count(&Architecture::Cell(Box::new(genotype.clone())), &spec))
+        .expect("counts fit");
     // Nobody published those of points and graphs, and our networks need fewer: they map rows before gathering them.
     let is_image = genotype.space == SpaceName::IMAGE;
     let multiply_adds =

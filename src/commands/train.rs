@@ -50,7 +50,7 @@ fn resolve(options: &TrainOptions) -> Result<(TrainRun, Architecture)> {
     let architecture = match (cell, options.model) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
-            Architecture::Cell(cell.genotype)
+            Architecture::Cell(Box::new(cell.genotype))
         }
         (None, Some(ModelName::ResGcn)) => {
             run.set_network(NetworkKind::ResGcn, "--model resgcn")?;

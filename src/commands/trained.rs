@@ -204,7 +204,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
     }
     let run = options.resolve(Some(&folder.config()), data)?;
     let architecture = match run.network_kind() {
-        NetworkKind::Cells(_) => Architecture::Cell(Genotype::load(folder.genotype())?),
+        NetworkKind::Cells(_) => Architecture::Cell(Box::new(Genotype::load(folder.genotype())?)),
         NetworkKind::ResGcn => Architecture::ResGcn,
     };
     Ok(Place { run, architecture, weights, folder: Some(folder) })
@@ -221,7 +221,7 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
     let architecture = match (cell, run.network_kind()) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
-            Architecture::Cell(cell.genotype)
+            Architecture::Cell(Box::new(cell.genotype))
         }
         (None, NetworkKind::ResGcn) => Architecture::ResGcn,
         (None, NetworkKind::Cells(_)) => {

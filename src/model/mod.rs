@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for NetworkKind {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Architecture {
     /// A derived cell.
-    Cell(Genotype),
+    Cell(Box<Genotype>),
     /// ResGCN.
     ResGcn,
 }

@@ -63,6 +63,13 @@ pub struct SearchSettings {
     pub processes: Processes,
 }
 
+/// What came of an answer.
+struct Answered {
+    decisions: Vec<DecisionReport>,
+    /// One per edge, for the log.
+    scores: BTreeMap<CellKind, Vec<NamedScores>>,
+}
+
 /// What came of a change.
 enum Done {
     Decided(DecisionReport),
@@ -157,7 +164,7 @@ impl<'a> Search<'a> {
         data: Option<&SearchData>,
         observer: &mut dyn Observer,
         ask: impl FnOnce(&mut dyn Strategy, &mut Probe<'_>) -> Result<Answer>,
-    ) -> Result<(Vec<DecisionReport>, BTreeMap<CellKind, Vec<NamedScores>>)> {
+    ) -> Result<Answered> {
         let Self { settings, model, strategy, decided, .. } = self;
         let SearchSettings { task, seed, precision, device, ref processes, .. } = **settings;
         let mut probe = Probe {
@@ -182,7 +189,7 @@ impl<'a> Search<'a> {
                 Done::Removed(removal) => observer.observe(&Event::Removal(removal))?,
             }
         }
-        Ok((decisions, scores))
+        Ok(Answered { decisions, scores })
     }
 
     /// At the end of an epoch: what was decided, after everybody was told the alphas and their scores.
@@ -195,7 +202,7 @@ impl<'a> Search<'a> {
     ) -> Result<Vec<DecisionReport>> {
         let at = Cursor { epoch, step: 0 };
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.after_epoch(epoch, probe);
-        let (decisions, mut scores) = self.ask(at, terms.batch_size, Some(data), observer, ask)?;
+        let Answered { decisions, mut scores } = self.ask(at, terms.batch_size, Some(data), observer, ask)?;
         for kind in self.model.alphas().kinds() {
             let (alphas, states) = (self.model.alphas().values(kind), self.decided.states[&kind].clone());
             let scores = scores.remove(&kind).unwrap_or_default();
@@ -331,7 +338,7 @@ impl Learning for Search<'_> {
     fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
         let (at, terms) = (Cursor::default(), self.terms(0));
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);
-        let (decisions, _) = self.ask(at, terms.batch_size, data, observer, ask)?;
+        let Answered { decisions, .. } = self.ask(at, terms.batch_size, data, observer, ask)?;
         decisions.into_iter().try_for_each(|decision| observer.observe(&Event::Decision(decision)))
     }
 
@@ -353,7 +360,7 @@ impl Learning for Search<'_> {
             return Ok(());
         }
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.after_step(next, probe);
-        let (decisions, _) = self.ask(next, terms.batch_size, Some(data), observer, ask)?;
+        let Answered { decisions, .. } = self.ask(next, terms.batch_size, Some(data), observer, ask)?;
         decisions.into_iter().try_for_each(|decision| observer.observe(&Event::Decision(decision)))
     }
 

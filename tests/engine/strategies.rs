@@ -177,8 +177,15 @@ impl Strategy for Shaping {
     }
 }
 
+/// What a look at the search showed.
+struct Seen {
+    gradients: Vec<Vec<f64>>,
+    loss: f64,
+    loss_without_an_edge: f64,
+}
+
 /// Looks at the search, and keeps what it saw.
-struct Watching(Rc<RefCell<Vec<(Vec<Vec<f64>>, f64, f64)>>>);
+struct Watching(Rc<RefCell<Vec<Seen>>>);
 
 impl Strategy for Watching {
     fn epochs(&self) -> usize {
@@ -186,12 +193,13 @@ impl Strategy for Watching {
     }
 
     fn after_epoch(&mut self, _: usize, probe: &mut Probe<'_>) -> Result<Answer> {
-        let whole = probe.validate(&[])?.loss;
-        let without = probe.validate(&[Mask { kind: KIND, edge: 0, primitive: None }])?.loss;
+        let loss = probe.validate(&[])?.loss;
+        let loss_without_an_edge = probe.validate(&[Mask { kind: KIND, edge: 0, primitive: None }])?.loss;
         let (one, other) = (probe.batch()?, probe.batch()?);
         assert!(!one.points().points.equal(&other.points().points), "fresh batches differ");
         let weights = probe.model().weights().parameters.flat().copy();
-        self.0.borrow_mut().push((probe.gradients(KIND, &one), whole, without));
+        let gradients = probe.gradients(KIND, &one);
+        self.0.borrow_mut().push(Seen { gradients, loss, loss_without_an_edge });
         assert_equal(probe.model().weights().parameters.flat(), &weights);
         Ok(Answer::default())
     }
@@ -207,11 +215,11 @@ fn parts_compose_and_a_look_changes_nothing() {
     let (looked, _) = stops::search(Stops::Never, composed);
     let seen = seen.borrow();
     assert_eq!(seen.len(), 2, "the first part says how many epochs there are");
-    let (gradients, whole, without) = &seen[0];
+    let Seen { gradients, loss, loss_without_an_edge } = &seen[0];
     // `none` and the identity have no weights; what is silenced gets no gradient either.
     assert_eq!((gradients.len(), gradients[0].len()), (9, 10));
     assert!(gradients.iter().flatten().all(|norm| *norm == 0.0));
-    assert!(whole.is_finite() && without.is_finite() && whole != without);
+    assert!(loss.is_finite() && loss_without_an_edge.is_finite() && loss != loss_without_an_edge);
     // Alphas are drawn to 0 by the penalty: without it a step of Adam moves them by the learning rate.
     let checkpoint = looked.checkpoint().unwrap();
     let alphas = checkpoint.tensors["alphas.normal"].abs().max().double_value(&[]);

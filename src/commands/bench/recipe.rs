@@ -92,11 +92,11 @@ impl Recipe {
         }
         check_samples(&run)?;
         let (architecture, name) = match (cell, run.network_kind()) {
-            (Some(cell), _) => (Architecture::Cell(cell.genotype), cell.name),
+            (Some(cell), _) => (Architecture::Cell(Box::new(cell.genotype)), cell.name),
             (None, NetworkKind::ResGcn) => (Architecture::ResGcn, format!("ResGCN-{}", run.resgcn.blocks)),
             (None, NetworkKind::Cells(space)) => {
                 let cell = cell::load(published_cell(space)?)?;
-                (Architecture::Cell(cell.genotype), cell.name)
+                (Architecture::Cell(Box::new(cell.genotype)), cell.name)
             }
         };
         Ok(Self::Train(Box::new(run), Box::new(architecture), name))

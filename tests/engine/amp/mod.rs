@@ -56,7 +56,7 @@ struct Case {
 }
 
 fn of_cells(space: SpaceName, task: Task, cell: &str, rate: f64) -> Case {
-    let architecture = Architecture::Cell(zoo::find(cell).unwrap().genotype.clone());
+    let architecture = Architecture::Cell(Box::new(zoo::find(cell).unwrap().genotype.clone()));
     Case { kind: NetworkKind::Cells(space), task, architecture, rate }
 }
 
