@@ -15,7 +15,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
 use sgas::commands::bench::measure::Summary;
 use sgas::commands::bench::workload::Workload;
-use sgas::commands::{DeviceChoice, GlobalOptions, Verbosity, device};
+use sgas::commands::{DeviceChoice, GlobalOptions, device};
 use sgas::error::Result;
 use sgas::report::peak_process_memory;
 use sgas::tensor::bridge::{self, memory};
@@ -99,14 +99,7 @@ fn prepare(options: &Options) -> Result<Device> {
         DeviceName::Cuda => DeviceChoice::Cuda(0),
     };
     let threads = options.threads.map(usize::from);
-    device::prepare(&GlobalOptions {
-        device: choice,
-        threads,
-        deterministic: false,
-        cudnn_benchmark: false,
-        no_cuda_graphs: false,
-        verbosity: Verbosity::Quiet,
-    })
+    device::prepare(&GlobalOptions { device: choice, threads, quiet: true, ..GlobalOptions::default() })
 }
 
 fn conditions(options: &Options, named: &Named, device: Device) -> Map<String, Value> {

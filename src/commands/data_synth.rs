@@ -31,7 +31,7 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
         _ if options.kind == SampleKind::Scenes => "rooms",
         _ => options.kind.plural(),
     };
-    let SyntheticConfig { train, test, .. } = &options.size;
+    let SyntheticConfig { train, test, .. } = &options.size();
     let folder = options.folder.display();
     let text = format!(
         "wrote {train} training and {test} test {kind}, synthetic ones, into {folder}\nnext: sgas data info {folder}\n"
@@ -47,7 +47,7 @@ fn shapes(options: &DataSynthOptions) -> Result<SyntheticFiles> {
     };
     let formats = formats(options, of_shapes, "--kind pictures writes pictures")?;
     Ok(SyntheticFiles {
-        size: options.size.clone(),
+        size: options.size(),
         points: options.points.unwrap_or(POINTS),
         formats: if formats.is_empty() { vec![SyntheticFormat::Ply] } else { formats },
         layout: match options.layout {
@@ -71,7 +71,7 @@ fn pictures(options: &DataSynthOptions) -> Result<SyntheticPictures> {
     };
     let formats = formats(options, of_pictures, "pictures are written as png, jpg or webp")?;
     let formats = if formats.is_empty() { vec![PictureFormat::Png] } else { formats };
-    Ok(SyntheticPictures { size: options.size.clone(), formats })
+    Ok(SyntheticPictures { size: options.size(), formats })
 }
 
 fn graphs(options: &DataSynthOptions) -> Result<SyntheticGraphs> {
@@ -93,7 +93,7 @@ fn graphs(options: &DataSynthOptions) -> Result<SyntheticGraphs> {
         Some(SynthLayout::Graphs(layout)) => layout,
         Some(_) => return Err(other_layout(options, "many or one")),
     };
-    Ok(SyntheticGraphs { size: options.size.clone(), layout, multi_label: options.multi_label, format })
+    Ok(SyntheticGraphs { size: options.size(), layout, multi_label: options.multi_label, format })
 }
 
 fn scenes(options: &DataSynthOptions) -> Result<SyntheticScenes> {
@@ -116,7 +116,7 @@ fn scenes(options: &DataSynthOptions) -> Result<SyntheticScenes> {
         }
         Some(_) => return Err(other_layout(options, "split or s3dis")),
     };
-    Ok(SyntheticScenes { size: options.size.clone(), points: options.points.unwrap_or(points), layout })
+    Ok(SyntheticScenes { size: options.size(), points: options.points.unwrap_or(points), layout })
 }
 
 /// Refuses flags of other kinds.

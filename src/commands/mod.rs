@@ -1,6 +1,6 @@
 //! What the program can be asked to do: one file per subcommand, and the options they take.
 //!
-//! The options here are what the words typed mean; how they are typed stands in `cli`. A command builds space,
+//! What each takes stands in `options`, as it is typed. A command builds space,
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod bench;
@@ -30,37 +30,37 @@ pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, AreaChoice, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions, GlobalOptions,
-    ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout, TrainOptions,
-    TrainedOptions, Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions,
+    GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout,
+    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
+use clap::Subcommand;
 use std::io::Write;
 
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq)]
+/// One thing to do; what is said of each is its help.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Command {
-    /// Search a cell.
+    /// Search a cell: train a supernet of all primitives and decide its edges one by one
     Search(SearchOptions),
-    /// Train a network of a found or published cell.
+    /// Train the network of a found or published cell, or the network of labelled clouds
     Train(TrainOptions),
-    /// Evaluate trained weights.
+    /// Evaluate trained weights: overall and mean class accuracy, each class, confusion
     Eval(EvalOptions),
-    /// Predict the classes of new shapes or pictures, of the nodes of new graphs, or of the points of new clouds.
+    /// Predict the classes of new shapes or pictures, in files of their own, or of every point of new clouds
     Predict(PredictOptions),
-    /// Show a cell.
+    /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
-    /// List the published cells.
+    /// List the published cells with their published scores and parameters
     Zoo(ZooOptions),
-    /// Time whole steps.
+    /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
     Bench(bench::BenchOptions),
-    /// Say whether this machine can do the job.
+    /// Say whether this machine can do the job: libtorch, threads, memory, CUDA, half precision, data, run folders
     Doctor(DoctorOptions),
-    /// Tell what a folder of shapes, pictures, graphs or labelled clouds holds.
-    DataInfo(DataInfoOptions),
-    /// Write synthetic shapes, pictures, graphs or rooms as files.
-    DataSynth(DataSynthOptions),
+    /// Look at a folder of shapes, pictures, graphs or labelled clouds, or make one
+    #[command(subcommand)]
+    Data(DataCommand),
 }
 
 /// Does it; results go to `out`, logs and progress to standard error.
@@ -68,7 +68,7 @@ pub enum Command {
 /// # Errors
 /// Whatever the command reports.
 pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    logging::start(global.verbosity);
+    logging::start(global.verbosity());
     match command {
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
@@ -79,8 +79,8 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Zoo(options) => zoo::run(options, out),
         Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
-        Command::DataInfo(options) => data_info::run(options, out),
-        Command::DataSynth(options) => data_synth::run(options, out),
+        Command::Data(DataCommand::Info(options)) => data_info::run(options, out),
+        Command::Data(DataCommand::Synth(options)) => data_synth::run(options, out),
     }
 }
 

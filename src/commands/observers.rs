@@ -35,7 +35,7 @@ pub struct Watched<'a> {
 pub fn of_run(folder: &RunFolder, watched: &Watched<'_>, global: &GlobalOptions) -> Result<Observers> {
     let progress = Progress::new(ProgressOptions {
         score_name: watched.score_name.to_owned(),
-        quiet: global.verbosity == Verbosity::Quiet,
+        quiet: global.verbosity() == Verbosity::Quiet,
         if_long: smaller_size(watched),
     });
     let mut observers: Vec<Box<dyn Observer>> = vec![
@@ -59,7 +59,6 @@ fn smaller_size(watched: &Watched<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::DeviceChoice;
     use crate::report::Event;
     use crate::report::append::LOGS;
     use std::collections::BTreeSet;
@@ -80,14 +79,7 @@ mod tests {
             device: Device::Cpu,
             drawn: Some(SpaceName::POINT),
         };
-        let global = GlobalOptions {
-            deterministic: false,
-            device: DeviceChoice::Auto,
-            threads: None,
-            cudnn_benchmark: false,
-            no_cuda_graphs: false,
-            verbosity: Verbosity::Quiet,
-        };
+        let global = GlobalOptions { quiet: true, ..GlobalOptions::default() };
         let mut observers = of_run(&folder, &watched, &global).unwrap();
         observers.observe(&Event::Finished { seconds: 1.0 }).unwrap();
         let written: Vec<String> = files().difference(&before).cloned().collect();

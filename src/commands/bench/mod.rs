@@ -6,6 +6,7 @@
 
 mod arithmetic;
 pub mod measure;
+mod options;
 mod process;
 pub mod recipe;
 pub mod samples;
@@ -14,12 +15,13 @@ mod trace;
 pub mod workload;
 
 pub use arithmetic::Arithmetic;
+pub use options::BenchOptions;
 
-use super::{GlobalOptions, ModelName, RunOptions, SearchOptions, TrainOptions, device, print};
+use super::{GlobalOptions, SearchOptions, TrainOptions, device, print};
 use crate::error::{Error, Result};
 use crate::files::{check_place, write_atomically};
 use crate::tensor::bridge::device::allow_tf32;
-use crate::tensor::convolution::{Layout, set_cuda_layout};
+use crate::tensor::convolution::set_cuda_layout;
 use arithmetic::arithmetics;
 use measure::Measurement;
 use recipe::Recipe;
@@ -28,35 +30,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use table::Machine;
 use tch::Device;
-
-/// `sgas bench`
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct BenchOptions {
-    /// Task, configuration, keys, batch, precision.
-    pub run: RunOptions,
-    /// The search of the task instead of a training.
-    pub search: bool,
-    /// The cell to train; absent: a published one.
-    pub genotype: Option<String>,
-    /// The network, where it is no cell's.
-    pub model: Option<ModelName>,
-    /// Every recipe of the built-in configurations.
-    pub all: bool,
-    /// Steps before the clock counts.
-    pub warmup: usize,
-    /// Steps that count.
-    pub repeats: usize,
-    /// JSON instead of a table.
-    pub json: bool,
-    /// A file for the JSON, besides.
-    pub output: Option<PathBuf>,
-    /// Measure this alone, in this process.
-    pub only: Option<Arithmetic>,
-    /// Trace one step into this file instead of timing.
-    pub trace: Option<PathBuf>,
-    /// How images lie in memory on CUDA.
-    pub layout: Layout,
-}
 
 /// One line of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,7 +74,7 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let device = prepare(options, global)?;
     let selected = selected(options, device);
     let recipes = selected.iter().map(asked_for).collect::<Result<Vec<_>>>()?;
-    let arithmetics = arithmetics(options.run.amp, device)?;
+    let arithmetics = arithmetics(options.amp, device)?;
     let machine = Machine::of(device, options, global);
     let mut bench = Bench { options, global, device, machine, arithmetics, reports: Vec::new() };
     bench.say(&bench.machine.text(), out)?;
@@ -205,7 +178,7 @@ fn run_one(options: &BenchOptions, arithmetic: Arithmetic, global: &GlobalOption
 /// # Errors
 /// See [`Recipe::search`] and [`Recipe::train`].
 pub fn asked_for(options: &BenchOptions) -> Result<Recipe> {
-    let (run, genotype, model) = (options.run.clone(), options.genotype.clone(), options.model);
+    let (run, genotype, model) = (options.run(), options.genotype.clone(), options.model);
     match options.search {
         true => Recipe::search(&SearchOptions { run, ..SearchOptions::default() }),
         false => Recipe::train(&TrainOptions { run, genotype, model, ..TrainOptions::default() }),
@@ -218,10 +191,8 @@ fn selected(options: &BenchOptions, device: Device) -> Vec<BenchOptions> {
         return vec![options.clone()];
     }
     let recipes = |command: &str, search| {
-        let one = move |name: &str| {
-            let run = RunOptions { config: Some(name.to_owned()), ..options.run.clone() };
-            BenchOptions { run, search, all: false, ..options.clone() }
-        };
+        let one =
+            move |name: &str| BenchOptions { config: Some(name.to_owned()), search, all: false, ..options.clone() };
         Recipe::configurations(command, device).into_iter().map(one).collect::<Vec<_>>()
     };
     [recipes("search", true), recipes("train", false)].concat()
@@ -233,7 +204,7 @@ fn report(options: &BenchOptions, recipe: &Recipe) -> Report {
     Report {
         command: recipe.command().to_owned(),
         task: recipe.task_name().to_owned(),
-        config: options.run.config.clone(),
+        config: options.config.clone(),
         network: recipe.network_name().to_owned(),
         samples: samples.plural().to_owned(),
         sizes: samples.sizes(),

@@ -31,17 +31,16 @@ pub(super) fn in_own_process(
 
 /// The options as they are typed.
 fn words(options: &BenchOptions, arithmetic: Arithmetic) -> Vec<String> {
-    let run = &options.run;
     let mut words = vec!["bench".to_owned(), "--only".to_owned(), arithmetic.name().to_owned()];
     let mut add = |name: &str, value: Option<String>| words.extend(value.map(|value| format!("--{name}={value}")));
-    add("task", run.task.clone());
-    add("config", run.config.clone());
-    add("batch", run.batch.map(|batch| batch.to_string()));
+    add("task", options.task.clone());
+    add("config", options.config.clone());
+    add("batch", options.batch.map(|batch| batch.to_string()));
     add("genotype", options.genotype.clone());
     add("model", options.model.map(|ModelName::ResGcn| "resgcn".to_owned()));
     add("warmup", Some(options.warmup.to_string()));
     add("repeats", Some(options.repeats.to_string()));
-    for assignment in &run.set {
+    for assignment in &options.set {
         add("set", Some(assignment.clone()));
     }
     words.extend(options.search.then(|| "--search".to_owned()));
@@ -65,7 +64,6 @@ fn global_words(global: &GlobalOptions, device: Device) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::Verbosity;
 
     #[test]
     fn every_switch_reaches_the_process_that_measures() {
@@ -76,12 +74,10 @@ mod tests {
         }
         assert!(!words(&BenchOptions::default(), Arithmetic::Fp32).iter().any(|word| word.contains("layout")));
         let global = |asked| GlobalOptions {
-            deterministic: false,
-            device: DeviceChoice::Auto,
             threads: Some(3),
             cudnn_benchmark: asked,
             no_cuda_graphs: asked,
-            verbosity: Verbosity::Normal,
+            ..GlobalOptions::default()
         };
         let told = global_words(&global(true), Device::Cuda(1));
         assert_eq!(told, ["--quiet", "--device=cuda:1", "--threads=3", "--cudnn-benchmark", "--no-cuda-graphs"]);

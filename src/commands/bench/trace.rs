@@ -25,7 +25,7 @@ const NAME: usize = 90;
 pub(super) fn run(options: &BenchOptions, path: &Path, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     check_place("--trace", path)?;
     let place = prepare(options, global)?;
-    let precision = device::precision(options.run.amp, place)?;
+    let precision = device::precision(options.amp, place)?;
     let recipe = asked_for(options)?;
     let mut workload = recipe.workload(precision, place)?;
     let mut step = || -> Result<()> {

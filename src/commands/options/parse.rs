@@ -1,0 +1,42 @@
+//! Words of the command line that are no plain numbers or texts.
+
+use super::{AreaChoice, DeviceChoice};
+use crate::registry::{Choice, Registered};
+use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser};
+use std::ops::RangeBounds;
+
+/// The greatest whole number that a configuration can hold.
+const GREATEST: u64 = i64::MAX as u64;
+
+/// Every whole number that a configuration can hold.
+pub fn whole_number() -> RangedU64ValueParser<u64> {
+    RangedU64ValueParser::new().range(..=GREATEST)
+}
+
+/// Whole numbers of this range that a configuration can hold.
+pub fn count(range: impl RangeBounds<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=GREATEST).range(range)
+}
+
+/// All that can be chosen by name, with what it is.
+pub fn known<T: Registered>(all: Vec<Choice<T>>, about: fn(&T) -> &'static str) -> PossibleValuesParser {
+    all.into_iter().map(|one| PossibleValue::new(one.name()).help(about(&one))).into()
+}
+
+pub(super) fn device(typed: &str) -> Result<DeviceChoice, String> {
+    match typed.split_once(':') {
+        None if typed == "auto" => Ok(DeviceChoice::Auto),
+        None if typed == "cpu" => Ok(DeviceChoice::Cpu),
+        None if typed == "cuda" => Ok(DeviceChoice::Cuda(0)),
+        Some(("cuda", index)) => index.parse().map(DeviceChoice::Cuda).map_err(|_| "cuda:N takes a number".to_owned()),
+        _ => Err("expected auto, cpu, cuda or cuda:N".to_owned()),
+    }
+}
+
+pub(super) fn area(typed: &str) -> Result<AreaChoice, String> {
+    match typed.parse() {
+        Ok(area @ 1..=6) => Ok(AreaChoice::One(area)),
+        _ if typed == "all" => Ok(AreaChoice::All),
+        _ => Err("expected 1, 2, 3, 4, 5, 6 or all".to_owned()),
+    }
+}
