@@ -46,7 +46,7 @@ gpu-kit: setup ## pack what benches/gpu.sh needs on a machine with a GPU and tor
 
 test: setup stand-in ## run all tests but the long ones, and list what was skipped and why
 	@mkdir -p target
-	@bash -c 'set -o pipefail; { $(TEST_ENV) cargo test --lib --test it --test engine --test tidy --example extend -- --show-output \
+	@bash -c 'set -o pipefail; { $(TEST_ENV) cargo build --example extend && $(TEST_ENV) cargo test --lib --test it --test engine --test tidy -- --show-output \
 		&& $(MAKE) --no-print-directory test-stand-in; } 2>&1 | tee target/test.log'
 	@grep -E '^skipped' target/test.log | sort -u | grep . || echo 'no test was skipped'
 

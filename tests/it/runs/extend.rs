@@ -26,7 +26,7 @@ pub fn register() {
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/extend");
-    assert!(program.exists(), "cargo test builds {}; alone: cargo build --example extend", program.display());
+    assert!(program.exists(), "{} is not there: cargo build --example extend", program.display());
     program
 }
 
