@@ -108,6 +108,24 @@ impl Error {
         self
     }
 
+    /// The same where its place is better told by another name: the flag that set a key, the file that a key is in.
+    #[must_use]
+    pub fn placed(mut self, name: impl FnOnce(&str) -> String) -> Self {
+        if let Self::Invalid { place, .. } = &mut self {
+            *place = name(place);
+        }
+        self
+    }
+
+    /// The same with more to say about a misuse.
+    #[must_use]
+    pub fn adding(mut self, text: &str) -> Self {
+        if let Self::Usage { message, .. } = &mut self {
+            message.push_str(text);
+        }
+        self
+    }
+
     /// Adds where in a run it came up; hint and exit code stay.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> Self {

@@ -61,16 +61,9 @@ fn from_file(path: &Path) -> Result<NamedCell> {
 }
 
 fn from_zoo(name: &str) -> Result<NamedCell> {
-    let cell = zoo::find(name).map_err(no_file_either)?;
+    let cell = zoo::find(name).map_err(|error| error.adding(", and no such file"))?;
     let genotype = cell.genotype.clone();
     Ok(NamedCell { name: cell.name.clone(), origin: name.to_owned(), genotype, task: None, published: Some(cell) })
-}
-
-fn no_file_either(error: Error) -> Error {
-    match error {
-        Error::Usage { message, hint } => Error::Usage { message: format!("{message}, and no such file"), hint },
-        other => other,
-    }
 }
 
 /// Published names have neither a folder nor an extension.

@@ -53,7 +53,7 @@ impl Layers {
     /// Unknown key (with the nearest), wrong type, or value out of range; each with its origin.
     pub fn read<R: RunConfig>(self) -> Result<R> {
         let run = R::deserialize(Value(Toml::Table(self.table.clone()))).map_err(|misfit| self.misfit::<R>(&misfit))?;
-        run.validate().map_err(|error| self.placed(error))?;
+        run.validate().map_err(|error| error.placed(|key| self.place(key)))?;
         Ok(run)
     }
 
@@ -90,16 +90,6 @@ impl Layers {
             Some(flag) if flag.starts_with("--") && flag != SET => flag.clone(),
             Some(origin) => format!("{origin}: {key}"),
             None => key.to_owned(),
-        }
-    }
-
-    /// Puts the origin before the key of a section's range error.
-    fn placed(&self, error: Error) -> Error {
-        match error {
-            Error::Invalid { place, expected, found, hint } => {
-                Error::Invalid { place: self.place(&place), expected, found, hint }
-            }
-            other => other,
         }
     }
 

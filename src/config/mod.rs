@@ -386,21 +386,11 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
-            tasks::find(task).map_err(at_flag)?;
+            tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
             embedded(task)
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
             .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),
-    }
-}
-
-/// `--task` instead of the key `task` as the place.
-fn at_flag(error: Error) -> Error {
-    match error {
-        Error::Invalid { expected, found, hint, .. } => {
-            Error::Invalid { place: "--task".to_owned(), expected, found, hint }
-        }
-        other => other,
     }
 }
 

@@ -9,6 +9,7 @@ mod network;
 mod optimizers;
 mod parameters;
 mod resgcn;
+mod shapes;
 mod stops;
 mod strategies;
 
