@@ -3,7 +3,6 @@
 use super::cell::{self, NamedCell};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, print, show_resgcn};
-use crate::batch::BatchKind;
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
@@ -13,44 +12,6 @@ use crate::topology::CellKind;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// A published size of network.
-struct PublishedSize {
-    /// In the zoo.
-    name: &'static str,
-    /// The embedded training configuration.
-    config: &'static str,
-    /// Classes or labels.
-    classes: usize,
-    /// Numbers per point, pixel or node.
-    channels: i64,
-}
-
-const fn size(name: &'static str, config: &'static str, classes: usize, channels: i64) -> PublishedSize {
-    PublishedSize { name, config, classes, channels }
-}
-
-/// The networks of the paper on ModelNet40.
-const MODELNET40_SIZES: [PublishedSize; 2] =
-    [size("modelnet40_C128_9cells", "modelnet40", 40, 3), size("modelnet40_C128_3cells", "modelnet40-small", 40, 3)];
-
-/// The same sizes with the classes of ModelNet10.
-const MODELNET10_SIZES: [PublishedSize; 2] =
-    [size("modelnet10_C128_9cells", "modelnet40", 10, 3), size("modelnet10_C128_3cells", "modelnet40-small", 10, 3)];
-
-/// The networks of the paper on CIFAR-10 and on ImageNet.
-const IMAGE_SIZES: [PublishedSize; 2] =
-    [size("cifar10_C36_L20", "cifar10", 10, 3), size("imagenet_C48_L14", "imagenet", 1000, 3)];
-
-/// The first of them with the classes of CIFAR-100.
-const CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100, 3)];
-
-/// A cell in the recipe for S3DIS.
-const S3DIS_SIZES: [PublishedSize; 1] = [size("s3dis", "s3dis", 13, 9)];
-
-/// The networks of the paper on PPI.
-const PPI_SIZES: [PublishedSize; 2] =
-    [size("ppi_C512_5cells", "ppi", 121, 50), size("ppi_C64_5cells", "ppi-small", 121, 50)];
 
 /// Shows a cell.
 ///
@@ -81,20 +42,14 @@ fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
     if let Some(task) = task {
         tasks::find(task)?.require_space(cell.genotype.space, &format!("--task {task}"))?;
     }
-    let sizes: &[PublishedSize] = match (cell.genotype.space.takes(), task) {
-        (BatchKind::Points, Some("modelnet10")) => &MODELNET10_SIZES,
-        (BatchKind::Points, Some("s3dis")) => &S3DIS_SIZES,
-        (BatchKind::Points, _) => &MODELNET40_SIZES,
-        (BatchKind::Images, Some("cifar10")) => &IMAGE_SIZES[..1],
-        (BatchKind::Images, Some("cifar100")) => &CIFAR100_SIZES,
-        (BatchKind::Images, Some("imagenet")) => &IMAGE_SIZES[1..],
-        (BatchKind::Images, _) => &IMAGE_SIZES,
-        (BatchKind::Graphs, _) => &PPI_SIZES,
+    let task = match task {
+        Some(task) => tasks::find(task)?,
+        None => tasks::of_space(cell.genotype.space),
     };
-    sizes.iter().map(|size| count(&cell.genotype, size)).collect()
+    task.published.iter().map(|size| count(&cell.genotype, size)).collect()
 }
 
-fn count(genotype: &Genotype, size: &PublishedSize) -> Result<Counted> {
+fn count(genotype: &Genotype, size: &tasks::PublishedSize) -> Result<Counted> {
     let run: TrainRun = config::embedded_run(size.config)?;
     let spec = run.network(size.classes, size.channels);
     let parameters = u64::try_from(model::parameter_count(&Architecture::Cell(Box::new(genotype.clone())), &spec))

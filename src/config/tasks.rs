@@ -19,6 +19,8 @@ pub struct KnownTask {
     pub set: SetName,
     /// The task on which what was searched is trained as published, where that is another.
     pub trained_on: Option<&'static str>,
+    /// The sizes in which cells are counted for it.
+    pub published: &'static [PublishedSize],
     /// What a search's log says of it.
     pub remark: Option<&'static str>,
 }
@@ -40,8 +42,47 @@ impl KnownTask {
     }
 }
 
+/// A published size of network.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublishedSize {
+    /// In the zoo.
+    pub name: &'static str,
+    /// The embedded training configuration.
+    pub config: &'static str,
+    /// Classes or labels.
+    pub classes: usize,
+    /// Numbers per point, pixel or node.
+    pub channels: i64,
+}
+
+const fn size(name: &'static str, config: &'static str, classes: usize, channels: i64) -> PublishedSize {
+    PublishedSize { name, config, classes, channels }
+}
+
+/// The networks of the paper on ModelNet40.
+static MODELNET40_SIZES: [PublishedSize; 2] =
+    [size("modelnet40_C128_9cells", "modelnet40", 40, 3), size("modelnet40_C128_3cells", "modelnet40-small", 40, 3)];
+
+/// The same sizes with the classes of ModelNet10.
+static MODELNET10_SIZES: [PublishedSize; 2] =
+    [size("modelnet10_C128_9cells", "modelnet40", 10, 3), size("modelnet10_C128_3cells", "modelnet40-small", 10, 3)];
+
+/// The networks of the paper on CIFAR-10 and on ImageNet.
+static IMAGE_SIZES: [PublishedSize; 2] =
+    [size("cifar10_C36_L20", "cifar10", 10, 3), size("imagenet_C48_L14", "imagenet", 1000, 3)];
+
+/// The first of them with the classes of CIFAR-100.
+static CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100", 100, 3)];
+
+/// A cell in the recipe for S3DIS.
+static S3DIS_SIZES: [PublishedSize; 1] = [size("s3dis", "s3dis", 13, 9)];
+
+/// The networks of the paper on PPI.
+static PPI_SIZES: [PublishedSize; 2] =
+    [size("ppi_C512_5cells", "ppi", 121, 50), size("ppi_C64_5cells", "ppi-small", 121, 50)];
+
 const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
-    KnownTask { name, space, network: NetworkKind::Cells(space), set, trained_on: None, remark: None }
+    KnownTask { name, space, network: NetworkKind::Cells(space), set, trained_on: None, published: &[], remark: None }
 }
 
 const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
@@ -51,20 +92,25 @@ const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
 /// Every task, those of a kind of network together; of each the first is the one where none is named.
 pub const TASKS: [KnownTask; 12] = [
     KnownTask {
+        published: &MODELNET40_SIZES,
         remark: Some("the paper searched on ModelNet10; this search takes the classes of its own task"),
         ..task("modelnet40", SpaceName::POINT, SetName::ModelNet40)
     },
-    KnownTask { trained_on: Some("modelnet40"), ..task("modelnet10", SpaceName::POINT, SetName::ModelNet10) },
-    task("points", SpaceName::POINT, SetName::Points),
-    task("cifar10", SpaceName::IMAGE, SetName::Cifar10),
-    task("cifar100", SpaceName::IMAGE, SetName::Cifar100),
-    task("imagenet", SpaceName::IMAGE, SetName::ImageNet),
-    task("images", SpaceName::IMAGE, SetName::Images),
-    task("ppi", SpaceName::GRAPH, SetName::Ppi),
-    task("graphs", SpaceName::GRAPH, SetName::Graphs),
-    segmentation("s3dis", SetName::S3dis),
-    segmentation("shapenetpart", SetName::ShapeNetPart),
-    segmentation("segmentation", SetName::Segmentation),
+    KnownTask {
+        trained_on: Some("modelnet40"),
+        published: &MODELNET10_SIZES,
+        ..task("modelnet10", SpaceName::POINT, SetName::ModelNet10)
+    },
+    KnownTask { published: &MODELNET40_SIZES, ..task("points", SpaceName::POINT, SetName::Points) },
+    KnownTask { published: IMAGE_SIZES.split_at(1).0, ..task("cifar10", SpaceName::IMAGE, SetName::Cifar10) },
+    KnownTask { published: &CIFAR100_SIZES, ..task("cifar100", SpaceName::IMAGE, SetName::Cifar100) },
+    KnownTask { published: IMAGE_SIZES.split_at(1).1, ..task("imagenet", SpaceName::IMAGE, SetName::ImageNet) },
+    KnownTask { published: &IMAGE_SIZES, ..task("images", SpaceName::IMAGE, SetName::Images) },
+    KnownTask { published: &PPI_SIZES, ..task("ppi", SpaceName::GRAPH, SetName::Ppi) },
+    KnownTask { published: &PPI_SIZES, ..task("graphs", SpaceName::GRAPH, SetName::Graphs) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("s3dis", SetName::S3dis) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("shapenetpart", SetName::ShapeNetPart) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("segmentation", SetName::Segmentation) },
 ];
 
 /// The task of this name.
@@ -86,6 +132,13 @@ pub fn of_network(network: NetworkKind) -> KnownTask {
         NetworkKind::ResGcn => false,
     };
     own.or_else(|| TASKS.into_iter().find(fitting)).expect("every kind of network has a task")
+}
+
+/// The task of the user's own samples that networks of this space take.
+pub fn of_space(space: SpaceName) -> KnownTask {
+    let own =
+        |known: &KnownTask| known.set == SetName::own(known.set.kind()) && known.set.kind().batch() == space.takes();
+    TASKS.into_iter().find(own).expect("own data of every kind has a task")
 }
 
 /// The task of the user's own samples of this kind.
