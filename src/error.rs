@@ -52,6 +52,24 @@ pub enum Error {
         /// What to change for the next run.
         hint: Option<String>,
     },
+    /// A number of a run is inf or NaN where none may be: a run can skip the step or go back ([`crate::step::OnNan`]).
+    #[error("{message}")]
+    NotFinite {
+        /// What is not finite, with epoch and step.
+        message: String,
+        /// What to change.
+        hint: Option<String>,
+    },
+    /// A signal stopped a run, whose state is kept.
+    #[error("{message}")]
+    Stopped {
+        /// By what, and where it stands.
+        message: String,
+        /// How to go on.
+        hint: Option<String>,
+        /// The signal's number.
+        signal: u8,
+    },
     /// An exception of libtorch: its whole text. The first line is the message; what may follow is libtorch's advice
     /// and its C++ stack.
     #[error("libtorch: {}", first_line(.0))]
@@ -95,6 +113,20 @@ impl Error {
         Self::Run { message: message.into(), hint: None }
     }
 
+    /// A number that is inf or NaN.
+    pub fn not_finite(message: impl Into<String>) -> Self {
+        Self::NotFinite { message: message.into(), hint: None }
+    }
+
+    /// Whether a number of a run is inf or NaN.
+    pub fn is_not_finite(&self) -> bool {
+        match self {
+            Self::NotFinite { .. } => true,
+            Self::At { source, .. } => source.is_not_finite(),
+            _ => false,
+        }
+    }
+
     /// Adds what to do about it; of no effect on errors of the operating system and of libtorch.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
@@ -102,7 +134,12 @@ impl Error {
         while let Self::At { source, .. } = error {
             error = source;
         }
-        if let Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } = error {
+        if let Self::Usage { hint, .. }
+        | Self::Invalid { hint, .. }
+        | Self::Run { hint, .. }
+        | Self::NotFinite { hint, .. }
+        | Self::Stopped { hint, .. } = error
+        {
             *hint = Some(text.into());
         }
         self
@@ -113,6 +150,19 @@ impl Error {
     pub fn placed(mut self, name: impl FnOnce(&str) -> String) -> Self {
         if let Self::Invalid { place, .. } = &mut self {
             *place = name(place);
+        }
+        self
+    }
+
+    /// The same of a number that is not finite with more to say about it.
+    #[must_use]
+    pub fn saying(mut self, text: &str) -> Self {
+        let mut error = &mut self;
+        while let Self::At { source, .. } = error {
+            error = source;
+        }
+        if let Self::NotFinite { message, .. } = error {
+            message.push_str(text);
         }
         self
     }
@@ -135,7 +185,11 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => hint.as_deref(),
+            Self::Usage { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Run { hint, .. }
+            | Self::NotFinite { hint, .. }
+            | Self::Stopped { hint, .. } => hint.as_deref(),
             Self::Torch(text) => hint_of_torch(text),
             Self::At { source, .. } => source.hint(),
             Self::Read { .. } | Self::Write { .. } => None,
@@ -149,11 +203,12 @@ impl Error {
         std::panic::panic_any(self)
     }
 
-    /// 2 where the user's input must change, 1 where a run failed.
+    /// 2 where the user's input must change, 1 where a run failed, 128 and a signal's number where that stopped it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::Invalid { .. } | Self::Read { .. } => 2,
-            Self::Write { .. } | Self::Run { .. } | Self::Torch(_) => 1,
+            Self::Write { .. } | Self::Run { .. } | Self::NotFinite { .. } | Self::Torch(_) => 1,
+            Self::Stopped { signal, .. } => 128 + signal,
             Self::At { source, .. } => source.exit_code(),
         }
     }

@@ -1,7 +1,9 @@
 //! Which data set a task reads.
 
 use crate::config::{Common, RunConfig, tasks};
-use crate::data::{self, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes};
+use crate::data::{
+    self, DataIdentity, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes,
+};
 use crate::error::{Error, Result};
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
@@ -25,6 +27,14 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
         SampleKind::Graphs => graphs::load(&source, run.data_mut(), task.set),
         SampleKind::Scenes => scenes::load(&source, run.data_mut(), task.set, seed, minimum_points),
     }
+}
+
+/// What the data of a run is.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn identity(dataset: &Dataset, run: &impl RunConfig) -> Result<DataIdentity> {
+    DataIdentity::of(dataset, run.common().data.source.as_deref().unwrap_or_default())
 }
 
 /// Where the data of `task` lies when no folder is named.
