@@ -8,6 +8,7 @@ mod position;
 mod recorded;
 mod run_loop;
 mod scaling;
+mod trial;
 
 pub use ledger::{GradientSums, Ledger, Watches};
 pub use outcome::{Checked, Numbers, Outcome};
@@ -15,6 +16,7 @@ pub use position::{Begun, Position};
 pub use recorded::{Pass, Recorder, never_record};
 pub use run_loop::{AfterSteps, Ended, Frame, Learning, StepBatch, StepBatches, Terms, run};
 pub use scaling::ScaleWatch;
+pub use trial::try_step;
 
 use crate::batch::Batch;
 use crate::dist::Processes;

@@ -10,6 +10,7 @@ pub mod data_synth;
 pub mod dataset;
 pub mod device;
 pub mod doctor;
+mod estimate;
 pub mod eval;
 mod folds;
 pub mod keeper;

@@ -1,6 +1,7 @@
 //! `sgas search`: finds a cell.
 
 use super::keeper::RunKeeper;
+use super::estimate::{self, Estimate, StepData};
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
@@ -14,6 +15,7 @@ use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::report::{Event, Observer, drawing};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
+use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::topology::CellKind;
 use serde_json::json;
@@ -34,11 +36,15 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = load_data(&mut run, device)?;
+    if let Some(dataset) = &dataset {
+        estimate_memory(&mut run, dataset, device, options)?;
+    }
     let folder = match (&options.run.out, options.run.resume) {
         (Some(path), true) => RunFolder::begun(path, "search")?,
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
     };
-    let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)?;
+    let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)
+        .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &show::cells_text(&genotype))?;
     print(out, &next_command(&run, &folder))
 }
@@ -106,6 +112,42 @@ fn search(
     Ok(genotype)
 }
 
+/// Tells what a step needs of memory.
+fn estimate_memory(run: &mut SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions) -> Result<()> {
+    let space = run.space();
+    let task = dataset::task(dataset.classes.len(), dataset.targets);
+    let split = alpha_split(run);
+    let alphas = dataset.split(split).map(|samples| (&**samples, run.search.alpha_batch));
+    let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas };
+    let settings = settings(run, task, device);
+    let spec = run.network(dataset.classes.len(), dataset.channels);
+    let step = |batch: &StepBatch| {
+        let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
+        let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
+        let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
+        step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
+    };
+    let estimate = Estimate::new(&data, Some(run.search.batch), &step)?;
+    let growth = run.search.batch_growth;
+    let later = if growth > 0 {
+        let decisions = space.topology().decision_count();
+        let most = run.search.batch + growth * decisions;
+        format!("; batches grow by {growth} after every deciding epoch, to {most} at most, while edges leave")
+    } else {
+        String::new()
+    };
+    let first = "an estimate for the first epoch, with all edges open";
+    estimate::tell(&estimate, run, (first, &later), options.run.resume)
+}
+
+/// What the alphas learn from.
+fn alpha_split(run: &SearchRun) -> Split {
+    match run.search.alpha_data {
+        AlphaData::Validation => Split::Validation,
+        AlphaData::Test => Split::Test,
+    }
+}
+
 fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
@@ -122,10 +164,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
 }
 
 fn search_data(run: &SearchRun, dataset: &Dataset) -> SearchData {
-    let split = match run.search.alpha_data {
-        AlphaData::Validation => Split::Validation,
-        AlphaData::Test => Split::Test,
-    };
+    let split = alpha_split(run);
     let loader = |split| {
         let samples = dataset.split(split).expect("a share for the alphas was asked for");
         Loader::new(samples.clone(), run.data.loader())

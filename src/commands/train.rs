@@ -1,6 +1,7 @@
 //! `sgas train`: trains the network of a found or published cell.
 
 use super::cell::{self, NamedCell};
+use super::estimate::{self, Estimate, StepData};
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
@@ -11,6 +12,7 @@ use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::model::{self, Architecture, NetworkKind};
 use crate::report::{EpochReport, Event, Observer, log};
+use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::train::{TrainData, TrainSettings, Training};
 use std::io::Write;
@@ -28,8 +30,10 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
+    estimate_memory(&mut run, &architecture, &dataset, device, options)?;
     let folder = open_folder(options, &run)?;
-    train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun)?;
+    train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun)
+        .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.targets).score_name())?)
 }
 
@@ -120,6 +124,26 @@ fn train(
     let mut observers = observers::of_run(folder, &watched, global)?;
     training.run(&train_data(run, dataset), &mut observers, &mut keeper)?;
     observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
+}
+
+/// Tells what a step needs of memory.
+fn estimate_memory(
+    run: &mut TrainRun,
+    architecture: &Architecture,
+    dataset: &Dataset,
+    device: Device,
+    options: &TrainOptions,
+) -> Result<()> {
+    let task = dataset::task(dataset.classes.len(), dataset.targets);
+    let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas: None };
+    let settings = settings(run, task, device);
+    let spec = run.network(dataset.classes.len(), dataset.channels);
+    let step = |batch: &StepBatch| {
+        let mut model = model::network(architecture, &spec, run.seed, device);
+        step::try_step(&mut Training::new(&settings, &mut *model), batch)
+    };
+    let estimate = Estimate::new(&data, Some(run.train.batch), &step)?;
+    estimate::tell(&estimate, run, ("an estimate", ""), options.run.resume)
 }
 
 fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
