@@ -6,6 +6,7 @@
 //! draws the same as without.
 
 use super::bench::samples::Samples as RandomSamples;
+use super::{BatchChoice, RunOptions};
 use crate::batch::{Batch, GraphBatch};
 use crate::config::{RunConfig, tasks};
 use crate::data::{Access, SampleKind, Samples};
@@ -13,17 +14,23 @@ use crate::error::{Error, Result, size};
 use crate::memory::{self, Need, Room, Trial};
 use crate::model::NetworkKind;
 use crate::panics;
+use crate::report::process_memory;
 use crate::search::AlphaBatch;
 use crate::step::StepBatch;
 use crate::task::Task;
 use crate::tensor::bridge::memory::{empty_cache, metered_on};
 use crate::tensor::random::{Key, Purpose};
+use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// `--batch auto` leaves the rest of what is free to others, and to what an estimate misses.
 const SHARE: f64 = 0.8;
 /// A run that needs so many times the whole memory can't but fail, whatever an estimate misses.
 const HOPELESS: u64 = 4;
+/// A step is small beyond doubt below so many units, of a number of the input by a channel by a cell, ...
+const SMALL: u64 = 1 << 16;
+/// ... each of which takes fewer bytes than these (a search of points takes about two thousand).
+const UNIT_BYTES: u64 = 1 << 14;
 /// Nodes of the larger of two trials of graphs.
 const TRIED_NODES: i64 = 1024;
 
@@ -161,26 +168,19 @@ impl StepData<'_> {
         })
     }
 
-    fn trial(&self, size: u64, batch: StepBatch, step: &dyn Fn(&StepBatch) -> Result<()>) -> Result<Trial> {
-        let begun = std::time::Instant::now();
+    fn trial(&self, number: u64, batch: StepBatch, step: &dyn Fn(&StepBatch) -> Result<()>) -> Result<Trial> {
+        let begun = Instant::now();
         let measured = metered_on(self.device, |meter| {
             let outcome = panics::as_errors(|| step(&batch));
             (outcome, meter.curve())
         });
-        let ((outcome, curve), bytes) = measured?;
-        outcome.map_err(|error| error.at(format!("a first step of {size}, made to see what memory it takes")))?;
-        tracing::debug!(
-            "memory: a step of size {size} took {} of tensors at most, in {} pieces and {:.2} s",
-            size_of(bytes.peak),
-            curve.len(),
-            begun.elapsed().as_secs_f64()
-        );
-        Ok(Trial { size, curve })
+        let ((outcome, held), _) = measured?;
+        outcome.map_err(|error| error.at("a first step, made to see what memory it takes"))?;
+        let trial = Trial::new(number, &held);
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::debug!("memory: a step of size {number} took {} at most; {seconds:.2} s", size(trial.peak()));
+        Ok(trial)
     }
-}
-
-fn size_of(bytes: i64) -> String {
-    size(bytes.unsigned_abs())
 }
 
 /// Nodes of the larger batch of a step over graphs.
@@ -210,58 +210,123 @@ pub(super) fn advice(run: &impl RunConfig, batch: Option<usize>) -> String {
     )
 }
 
-/// Tells what a step needs and what is free; a warning where the one is more than the other. `first` says of what the
-/// estimate is, `later` what comes after it.
+/// What is said of a run's memory beside the numbers.
+pub(super) struct Words<'a> {
+    /// Of what the estimate is.
+    pub first: &'a str,
+    /// What comes after it, by the batch that the run begins with.
+    pub later: &'a dyn Fn(usize) -> String,
+    /// The weights' learning rate, which belongs to the configuration's batch.
+    pub learning_rate: f64,
+}
+
+/// The batch of a run: the configuration's, or that of `--batch auto`. Tells what a step of it needs and what is free,
+/// with a warning where the one is more than the other. Of a step that is small beyond doubt nothing is tried or told.
 ///
 /// # Errors
-/// A need of several times the whole memory, in a run that begins.
-pub(super) fn tell(
+/// Memory that runs out in a step of the smallest batch; a need of several times the whole memory in a run that begins;
+/// with `--batch auto` a machine for which no batch is small enough. Samples that can't be read.
+pub(super) fn batch_of_run(
+    data: &StepData<'_>,
+    run: &impl RunConfig,
+    options: &RunOptions,
+    words: &Words<'_>,
+    step: &dyn Fn(&StepBatch) -> Result<()>,
+) -> Result<usize> {
+    let usual = run.batch();
+    let is_automatic = options.batch == Some(BatchChoice::Auto) && !options.resume;
+    let room = memory::device(data.device)?;
+    if !is_automatic && is_small(data, run, room)? {
+        tracing::debug!("memory: a step is small, and {} are free{}", size(room.free), room.remark());
+        return Ok(usual);
+    }
+    if let Ok(held) = process_memory() {
+        tracing::debug!("memory: the process holds {} before", size(held));
+    }
+    let estimate = match Estimate::new(data, (!is_automatic).then_some(usual), step) {
+        Ok(estimate) => estimate,
+        Err(error) if error.is_out_of_memory() => return Err(error.with_memory_hint(|| advice(run, None))),
+        Err(error) if is_automatic => return Err(error),
+        Err(error) => {
+            // Whatever it is, the run meets it too, and says where.
+            tracing::debug!("memory: no step could be tried: {error}");
+            return Ok(usual);
+        }
+    };
+    let batch = if is_automatic { automatic_batch(&estimate, run, room)? } else { usual };
+    tell(&estimate, run, batch, room, words, options.resume)?;
+    if batch != usual {
+        tracing::warn!(
+            "--batch auto: batch {batch}; the configuration's learning rate {} belongs to its batch {usual}: \
+             --set weights.learning_rate=... sets another",
+            words.learning_rate
+        );
+    }
+    Ok(batch)
+}
+
+/// Whether a step is small by its sizes alone: every number that enters it, times every channel and cell, takes a few
+/// KiB at most.
+fn is_small(data: &StepData<'_>, run: &impl RunConfig, room: Room) -> Result<bool> {
+    let common = run.common();
+    let kind = tasks::find(common.task).expect("a resolved run has a known task").set.kind();
+    let samples = run.batch() as u64;
+    let rows = match kind {
+        SampleKind::Shapes | SampleKind::Scenes => samples.saturating_mul(common.data.points as u64),
+        SampleKind::Pictures => samples.saturating_mul((common.data.images.size as u64).pow(2)),
+        SampleKind::Graphs => data.size(run.batch())?,
+    };
+    let resgcn = run.resgcn();
+    let width = match run.network_kind() {
+        NetworkKind::Cells(_) => common.model.channels.unsigned_abs() * common.model.cells as u64,
+        NetworkKind::ResGcn => resgcn.channels.unsigned_abs() * resgcn.blocks as u64,
+    };
+    let units = rows.saturating_mul(width);
+    Ok(units < SMALL && units * UNIT_BYTES < room.free)
+}
+
+fn tell(
     estimate: &Estimate<'_>,
     run: &impl RunConfig,
-    (first, later): (&str, &str),
+    batch: usize,
+    room: Room,
+    words: &Words<'_>,
     is_begun: bool,
 ) -> Result<()> {
-    let (batch, room) = (run.batch(), memory::device(estimate.data.device)?);
-    let bytes = estimate.bytes(batch)?;
-    let needs = format!("a step takes about {} at batch {batch} ({first})", size(bytes));
+    let (bytes, later) = (estimate.bytes(batch)?, (words.later)(batch));
+    let needs = format!("a step takes about {} at batch {batch} ({})", size(bytes), words.first);
+    let (free, remark) = (size(room.free), room.remark());
     if bytes <= room.free {
-        tracing::info!("memory: {needs}; {} are free{}{later}", size(room.free), room.remark());
+        tracing::info!("memory: {needs}; {free} are free{remark}{later}");
         return Ok(());
     }
-    let fits = fitting(estimate, run, room)?;
+    let advice = advice(run, fitting(estimate, batch, room)?);
     if bytes / HOPELESS > room.total && !is_begun {
-        let message = format!("{needs}, and there are {} in all{}", size(room.total), room.remark());
-        return Err(Error::out_of_memory(message).with_hint(advice(run, fits)));
+        let message = format!("out of memory: {needs}, and there are {} in all{remark}", size(room.total));
+        return Err(Error::out_of_memory(message).with_hint(advice));
     }
-    tracing::warn!(
-        "memory: {needs}, and {} are free{}: {}{later}",
-        size(room.free),
-        room.remark(),
-        advice(run, fits)
-    );
+    tracing::warn!("memory: {needs}, and {free} are free{remark}: {advice}{later}");
     Ok(())
 }
 
-/// A batch that fits into what is free, where that can be said.
-fn fitting(estimate: &Estimate<'_>, run: &impl RunConfig, room: Room) -> Result<Option<usize>> {
+/// A smaller batch that fits into what is free, where that can be said.
+fn fitting(estimate: &Estimate<'_>, batch: usize, room: Room) -> Result<Option<usize>> {
     let smallest = estimate.data.train.smallest_training_batch();
-    let fits = estimate.largest_within((room.free as f64 * SHARE) as u64, smallest)?;
-    Ok(fits.filter(|fits| *fits < run.batch()))
+    let fits = estimate.largest_within(share_of(room), smallest)?;
+    Ok(fits.filter(|fits| *fits < batch))
 }
 
-/// The batch of `--batch auto`: the largest that fits into four fifths of what is free, by the estimate.
-///
-/// # Errors
-/// Not even the smallest batch fits.
-pub(super) fn automatic_batch(estimate: &Estimate<'_>, run: &impl RunConfig) -> Result<usize> {
-    let room = memory::device(estimate.data.device)?;
+fn share_of(room: Room) -> u64 {
+    (room.free as f64 * SHARE) as u64
+}
+
+/// The largest batch that fits into four fifths of what is free.
+fn automatic_batch(estimate: &Estimate<'_>, run: &impl RunConfig, room: Room) -> Result<usize> {
     let samples = estimate.data.train;
     let smallest = samples.smallest_training_batch().min(samples.len());
-    let bytes = (room.free as f64 * SHARE) as u64;
-    let Some(largest) = estimate.largest_within(bytes, smallest)? else {
-        let needs = size(estimate.bytes(smallest)?);
-        let message =
-            format!("--batch auto: a step of batch {smallest} takes about {needs}, and {} are free", size(room.free));
+    let Some(largest) = estimate.largest_within(share_of(room), smallest)? else {
+        let (needs, free) = (size(estimate.bytes(smallest)?), size(room.free));
+        let message = format!("--batch auto: out of memory: batch {smallest} takes about {needs}, and {free} are free");
         return Err(Error::out_of_memory(message).with_hint(advice(run, None)));
     };
     Ok(rounded(largest).max(smallest))

@@ -1,7 +1,7 @@
 //! `sgas search`: finds a cell.
 
 use super::keeper::RunKeeper;
-use super::estimate::{self, Estimate, StepData};
+use super::estimate::{self, StepData, Words};
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
+use crate::panics;
 use crate::report::{Event, Observer, drawing};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
 use crate::step::{self, StepBatch};
@@ -37,13 +38,14 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = load_data(&mut run, device)?;
     if let Some(dataset) = &dataset {
-        estimate_memory(&mut run, dataset, device, options)?;
+        run.search.batch = batch(&run, dataset, device, options)?;
     }
     let folder = match (&options.run.out, options.run.resume) {
         (Some(path), true) => RunFolder::begun(path, "search")?,
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
     };
-    let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)
+    let searched = || search(&run, dataset.as_ref(), &folder, device, options, global, begun);
+    let genotype = panics::as_errors(searched)
         .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &show::cells_text(&genotype))?;
     print(out, &next_command(&run, &folder))
@@ -112,12 +114,11 @@ fn search(
     Ok(genotype)
 }
 
-/// Tells what a step needs of memory.
-fn estimate_memory(run: &mut SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions) -> Result<()> {
+/// The batch that the search begins with; tells what a step of it needs of memory.
+fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions) -> Result<usize> {
     let space = run.space();
     let task = dataset::task(dataset.classes.len(), dataset.targets);
-    let split = alpha_split(run);
-    let alphas = dataset.split(split).map(|samples| (&**samples, run.search.alpha_batch));
+    let alphas = dataset.split(alpha_split(run)).map(|samples| (&**samples, run.search.alpha_batch));
     let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas };
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
@@ -127,17 +128,16 @@ fn estimate_memory(run: &mut SearchRun, dataset: &Dataset, device: Device, optio
         let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
         step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
     };
-    let estimate = Estimate::new(&data, Some(run.search.batch), &step)?;
-    let growth = run.search.batch_growth;
-    let later = if growth > 0 {
-        let decisions = space.topology().decision_count();
-        let most = run.search.batch + growth * decisions;
-        format!("; batches grow by {growth} after every deciding epoch, to {most} at most, while edges leave")
-    } else {
-        String::new()
+    let later = |batch| match run.search.batch_growth {
+        0 => String::new(),
+        growth => {
+            let most = batch + growth * space.topology().decision_count();
+            format!("; batches grow by {growth} after every deciding epoch, to {most} at most, while edges leave")
+        }
     };
     let first = "an estimate for the first epoch, with all edges open";
-    estimate::tell(&estimate, run, (first, &later), options.run.resume)
+    let words = Words { first, later: &later, learning_rate: run.weights.learning_rate };
+    estimate::batch_of_run(&data, run, &options.run, &words, &step)
 }
 
 /// What the alphas learn from.

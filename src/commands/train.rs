@@ -1,7 +1,7 @@
 //! `sgas train`: trains the network of a found or published cell.
 
 use super::cell::{self, NamedCell};
-use super::estimate::{self, Estimate, StepData};
+use super::estimate::{self, StepData, Words};
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
@@ -11,6 +11,7 @@ use crate::data::{Dataset, Loader, Split};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::model::{self, Architecture, NetworkKind};
+use crate::panics;
 use crate::report::{EpochReport, Event, Observer, log};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
@@ -30,9 +31,10 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
-    estimate_memory(&mut run, &architecture, &dataset, device, options)?;
+    run.train.batch = batch(&run, &architecture, &dataset, device, options)?;
     let folder = open_folder(options, &run)?;
-    train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun)
+    let trained = || train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun);
+    panics::as_errors(trained)
         .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.targets).score_name())?)
 }
@@ -126,14 +128,14 @@ fn train(
     observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
 }
 
-/// Tells what a step needs of memory.
-fn estimate_memory(
-    run: &mut TrainRun,
+/// The batch of the training; tells what a step of it needs of memory.
+fn batch(
+    run: &TrainRun,
     architecture: &Architecture,
     dataset: &Dataset,
     device: Device,
     options: &TrainOptions,
-) -> Result<()> {
+) -> Result<usize> {
     let task = dataset::task(dataset.classes.len(), dataset.targets);
     let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas: None };
     let settings = settings(run, task, device);
@@ -142,8 +144,8 @@ fn estimate_memory(
         let mut model = model::network(architecture, &spec, run.seed, device);
         step::try_step(&mut Training::new(&settings, &mut *model), batch)
     };
-    let estimate = Estimate::new(&data, Some(run.train.batch), &step)?;
-    estimate::tell(&estimate, run, ("an estimate", ""), options.run.resume)
+    let words = Words { first: "an estimate", later: &|_| String::new(), learning_rate: run.weights.learning_rate };
+    estimate::batch_of_run(&data, run, &options.run, &words, &step)
 }
 
 fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {

@@ -27,7 +27,7 @@ struct Meter : c10::MemoryReportingInfoBase {
   int64_t held = 0;
   int64_t peak = 0;
   int64_t largest = 0;
-  // Bytes held when each block had been taken, in the order of the blocks.
+  // Bytes held when each block had been taken, in the order of the blocks, and before, where blocks had been returned.
   std::vector<int64_t> curve;
   // Blocks taken since it began: those of before are none of its business.
   std::unordered_map<void*, int64_t> blocks;
@@ -39,6 +39,9 @@ struct Meter : c10::MemoryReportingInfoBase {
     const std::lock_guard guard(lock);
     if (bytes > 0) {
       blocks[block] = bytes;
+      if (!curve.empty() && curve.back() != held) {
+        curve.push_back(held);
+      }
       held += bytes;
       peak = std::max(peak, held);
       largest = std::max(largest, bytes);
@@ -83,7 +86,7 @@ void sgas_meter_read(const Meter* meter, int64_t* held, int64_t* peak, int64_t* 
   *largest = meter->largest;
 }
 
-// Bytes held when each block had been taken; `curve` has room for `count` of them. Gives how many there are.
+// Bytes held over time; `curve` has room for `count` of them. Gives how many there are.
 size_t sgas_meter_curve(const Meter* meter, int64_t* curve, size_t count) {
   std::copy_n(meter->curve.begin(), std::min(count, meter->curve.size()), curve);
   return meter->curve.size();

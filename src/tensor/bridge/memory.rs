@@ -111,7 +111,7 @@ impl Meter {
         TensorBytes { held, peak, largest }
     }
 
-    /// Bytes held when each block had been taken, in the order in which they were taken.
+    /// Bytes held over time: when each block had been taken, and before, where others had been given back.
     pub fn curve(&self) -> Vec<i64> {
         // SAFETY: the counter lives until this is dropped; nothing is written where there is no room.
         let count = unsafe { sgas_meter_curve(self.counter.as_ptr(), std::ptr::null_mut(), 0) };
