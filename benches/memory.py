@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What `sgas search` and `sgas train` say a step takes, beside what the process then really takes.
 
-Runs one epoch of a few steps of each recipe on synthetic data, and writes a table in Markdown to standard output:
+Runs one epoch of a few steps of each recipe on synthetic data (PPI: on a few of its own graphs), and writes a table in Markdown to standard output:
 
-    benches/memory.py target/debug/sgas > table.md
+    SGAS_DATA=target/test-data benches/memory.py target/debug/sgas > table.md
     benches/memory.py target/debug/sgas --only resgcn --device cuda
 
 On a processor, what was taken is the most memory that the process held (VmHWM) without what it held before the first
@@ -19,17 +19,18 @@ from pathlib import Path
 
 # Name, arguments, batch. Published sizes but for the batch, where the machine is small.
 CELLS = {"points": "Cri2_ModelNet_Best", "images": "Cri1_CIFAR_Best", "graphs": "Cri2_PPI_Best"}
+SEARCH, TRAIN = "--set search.epochs=1", "--set train.epochs=1"
 RECIPES = [
-    ("ModelNet10 search", "search --task modelnet10 --set search.epochs=1", 14, 14),
-    ("ModelNet10 search, `modelnet10-cpu`", "search --config modelnet10-cpu --set search.epochs=1", None, 28),
-    ("ModelNet40 training", f"train --task modelnet40 --genotype {CELLS['points']} --set train.epochs=1", 8, 8),
-    ("ModelNet40 training, bf16", f"train --task modelnet40 --genotype {CELLS['points']} --set train.epochs=1 --amp", 8, 8),
-    ("CIFAR-10 search", "search --task cifar10 --set search.epochs=1", 32, 32),
-    ("CIFAR-10 training", f"train --task cifar10 --genotype {CELLS['images']} --set train.epochs=1", 32, 32),
-    ("PPI search", "search --task ppi --set search.epochs=1", None, 6),
-    ("PPI training, 64 channels", f"train --config ppi-cpu --genotype {CELLS['graphs']} --set train.epochs=1", None, 4),
-    ("PPI training, 512 channels", f"train --task ppi --genotype {CELLS['graphs']} --set train.epochs=1", None, 4),
-    ("ResGCN-28 training", "train --task s3dis --model resgcn --set train.epochs=1", 4, 8),
+    ("ModelNet10 search", f"search --task modelnet10 {SEARCH}", 14, 14),
+    ("ModelNet10 search, `modelnet10-cpu`", f"search --config modelnet10-cpu {SEARCH}", None, 28),
+    ("ModelNet40 training", f"train --task modelnet40 --genotype {CELLS['points']} {TRAIN}", 8, 16),
+    ("ModelNet40 training, bf16", f"train --task modelnet40 --genotype {CELLS['points']} {TRAIN} --amp", 8, 16),
+    ("CIFAR-10 search", f"search --task cifar10 {SEARCH}", 32, 32),
+    ("CIFAR-10 training", f"train --task cifar10 --genotype {CELLS['images']} {TRAIN}", 32, 32),
+    ("PPI search", f"search --task ppi {SEARCH}", None, None),
+    ("PPI training, `ppi-cpu`", f"train --config ppi-cpu --genotype {CELLS['graphs']} {TRAIN}", None, None),
+    ("PPI training", f"train --task ppi --genotype {CELLS['graphs']} {TRAIN} --set data.training_share=0.1", None, None),
+    ("ResGCN-28 training", f"train --task s3dis --model resgcn {TRAIN}", 4, 10),
 ]
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -38,11 +39,12 @@ def bytes_of(number: str, unit: str) -> float:
     return float(number) * UNITS[unit]
 
 
-def measure(program: str, line: str, batch, samples: int, device: str) -> dict:
+def measure(program: str, line: str, batch, samples, device: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
-        command = [program, *line.split(), "--data", "synthetic", "--device", device, "--out", f"{folder}/run", "-v"]
-        command += ["--set", f"data.synthetic.train={samples}", "--set", "data.synthetic.test=2"]
-        command += ["--set", "data.training_share=1.0"]
+        command = [program, *line.split(), "--device", device, "--out", f"{folder}/run", "-v"]
+        if samples is not None:
+            command += ["--data", "synthetic", "--set", "data.training_share=1.0"]
+            command += ["--set", f"data.synthetic.train={samples}", "--set", "data.synthetic.test=10"]
         if batch is not None:
             command += ["--batch", str(batch)]
         told = subprocess.run(command, capture_output=True, text=True)
@@ -77,7 +79,7 @@ def main() -> None:
         if options.only.lower() not in name.lower():
             continue
         # Validation takes a part of the samples of a search.
-        samples = 2 * samples if line.startswith("search") else samples
+        samples = 2 * samples if samples is not None and line.startswith("search") else samples
         row = measure(options.program, line, batch, samples, options.device)
         if "error" in row:
             print(f"| {name} | | {row['error']} | | | |", flush=True)

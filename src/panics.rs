@@ -196,8 +196,12 @@ mod tests {
         assert!(memory.is_out_of_memory());
         assert_eq!(memory.to_string(), "out of memory: std::bad_alloc");
         assert_eq!(whole(&memory), "libtorch: std::bad_alloc\nException raised");
-        let thread = from_text("The global thread pool has not been initialized.: ThreadPoolBuildError { .. }", "x.rs:1");
-        assert!(thread.to_string().starts_with("the system starts no more threads") && thread.hint().is_some(), "{thread}");
+        let thread =
+            from_text("The global thread pool has not been initialized.: ThreadPoolBuildError { .. }", "x.rs:1");
+        assert!(
+            thread.to_string().starts_with("the system starts no more threads") && thread.hint().is_some(),
+            "{thread}"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod trial;
 pub use ledger::{GradientSums, Ledger, Watches};
 pub use outcome::{Checked, Numbers, Outcome};
 pub use position::{Begun, Position};
-pub use recorded::{Pass, Recorder, never_record};
+pub use recorded::{Pass, Recorder, never_record, records};
 pub use run_loop::{AfterSteps, Ended, Frame, Learning, StepBatch, StepBatches, Terms, run};
 pub use scaling::ScaleWatch;
 pub use trial::try_step;

@@ -16,7 +16,7 @@ use crate::model::NetworkKind;
 use crate::panics;
 use crate::report::process_memory;
 use crate::search::AlphaBatch;
-use crate::step::StepBatch;
+use crate::step::{StepBatch, records};
 use crate::task::Task;
 use crate::tensor::bridge::memory::{empty_cache, metered_on};
 use crate::tensor::random::{Key, Purpose};
@@ -27,6 +27,11 @@ use tch::{Device, Kind, Tensor};
 const SHARE: f64 = 0.8;
 /// A run that needs so many times the whole memory can't but fail, whatever an estimate misses.
 const HOPELESS: u64 = 4;
+/// Host memory by bytes of tensors: the allocator can't use again all that was freed. Measured 1.2 to 1.5
+/// (benches/results/memory-estimate.md).
+const HOST_OVERHEAD: f64 = 1.5;
+/// The same of a GPU, whose allocator keeps blocks of some sizes; not measured.
+const GPU_OVERHEAD: f64 = 1.2;
 /// A step is small beyond doubt below so many units, of a number of the input by a channel by a cell, ...
 const SMALL: u64 = 1 << 16;
 /// ... each of which takes fewer bytes than these (a search of points takes about two thousand).
@@ -52,6 +57,8 @@ pub(super) struct StepData<'a> {
 pub(super) struct Estimate<'a> {
     data: &'a StepData<'a>,
     need: Need,
+    /// Memory by bytes of tensors.
+    overhead: f64,
 }
 
 impl<'a> Estimate<'a> {
@@ -66,19 +73,20 @@ impl<'a> Estimate<'a> {
         step: &dyn Fn(&StepBatch) -> Result<()>,
     ) -> Result<Estimate<'a>> {
         let tried = data.tried(batch)?;
-        let trials = tried.into_iter().map(|(size, batch)| data.trial(size, batch, step)).collect::<Result<Vec<_>>>()?;
+        let trials =
+            tried.into_iter().map(|(size, batch)| data.trial(size, batch, step)).collect::<Result<Vec<_>>>()?;
         empty_cache(data.device)?;
         let need = match &trials[..] {
             [only] => Need::of(only),
             [small, large, ..] => Need::between(small, large),
             [] => return Err(Error::run("there is nothing to train on")),
         };
-        Ok(Self { data, need })
+        Ok(Self { data, need, overhead: data.overhead()? })
     }
 
     /// Bytes of a step of this batch.
     pub fn bytes(&self, batch: usize) -> Result<u64> {
-        Ok(self.need.at(self.data.size(batch)?))
+        Ok((self.need.at(self.data.size(batch)?) as f64 * self.overhead) as u64)
     }
 
     /// The largest batch that fits into so many bytes, of the sizes from `smallest` to all samples.
@@ -115,6 +123,17 @@ impl StepData<'_> {
     fn is_of_graphs(&self) -> Result<bool> {
         let access = Access { training: true, key: Key::new(self.seed, Purpose::Augmentation) };
         Ok(matches!(self.train.batch(&self.train.largest(1), access)?, Batch::Graphs(_)))
+    }
+
+    /// Memory by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
+    /// not recorded.
+    fn overhead(&self) -> Result<f64> {
+        if !self.device.is_cuda() {
+            return Ok(HOST_OVERHEAD);
+        }
+        let passes = if self.alphas.is_some() { 2.0 } else { 1.0 };
+        let recorded = if records() && !self.is_of_graphs()? { passes } else { 0.0 };
+        Ok(GPU_OVERHEAD * (1.0 + recorded))
     }
 
     /// The batches that are tried, with their sizes, the smaller first.

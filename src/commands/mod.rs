@@ -31,9 +31,9 @@ pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions,
-    GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout,
-    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
+    EvalOptions, GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat,
+    SynthLayout, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
@@ -75,9 +75,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
-        Command::Eval(options) => {
-            panics::as_errors(|| eval::run(options, global, out)).map_err(with_smaller_batch)
-        }
+        Command::Eval(options) => panics::as_errors(|| eval::run(options, global, out)).map_err(with_smaller_batch),
         Command::Predict(options) => {
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
         }

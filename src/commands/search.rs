@@ -1,7 +1,7 @@
 //! `sgas search`: finds a cell.
 
-use super::keeper::RunKeeper;
 use super::estimate::{self, StepData, Words};
+use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
 use super::run_folder::{About, RunFolder};
 use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
@@ -45,8 +45,8 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
     };
     let searched = || search(&run, dataset.as_ref(), &folder, device, options, global, begun);
-    let genotype = panics::as_errors(searched)
-        .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
+    let genotype =
+        panics::as_errors(searched).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &show::cells_text(&genotype))?;
     print(out, &next_command(&run, &folder))
 }

@@ -34,8 +34,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     run.train.batch = batch(&run, &architecture, &dataset, device, options)?;
     let folder = open_folder(options, &run)?;
     let trained = || train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun);
-    panics::as_errors(trained)
-        .map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
+    panics::as_errors(trained).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.targets).score_name())?)
 }
 

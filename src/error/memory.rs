@@ -98,10 +98,7 @@ mod tests {
                  free.",
                 "out of memory on cuda:1: libtorch asked for 2.30 GiB",
             ),
-            (
-                "CUDA error: out of memory\nCUDA kernel errors might be",
-                "out of memory: CUDA error: out of memory",
-            ),
+            ("CUDA error: out of memory\nCUDA kernel errors might be", "out of memory: CUDA error: out of memory"),
             ("std::bad_alloc", "out of memory: std::bad_alloc"),
         ];
         for (text, told) in cases {

@@ -89,11 +89,14 @@ mod tests {
     fn the_tightest_group_of_version_2_counts_without_pages_of_files() {
         let mount = tempfile::tempdir().unwrap();
         let job = mount.path().join("job");
-        group(&job, &[
-            ("memory.max", "4000\n"),
-            ("memory.current", "3000\n"),
-            ("memory.stat", "anon 500\ninactive_file 1500\nactive_file 700\n"),
-        ]);
+        group(
+            &job,
+            &[
+                ("memory.max", "4000\n"),
+                ("memory.current", "3000\n"),
+                ("memory.stat", "anon 500\ninactive_file 1500\nactive_file 700\n"),
+            ],
+        );
         group(&job.join("step"), &[("memory.max", "max\n"), ("memory.current", "100\n")]);
         let limit = tightest_below("0::/job/step\n", mount.path());
         assert_eq!(limit, Some(Limit { total: 4000, free: 3200 }));
@@ -103,11 +106,14 @@ mod tests {
     #[test]
     fn a_limit_of_version_1_is_found_where_the_path_is_that_of_the_world_outside() {
         let mount = tempfile::tempdir().unwrap();
-        group(&mount.path().join("memory"), &[
-            ("memory.limit_in_bytes", "1000\n"),
-            ("memory.usage_in_bytes", "600\n"),
-            ("memory.stat", "inactive_file 7\ntotal_inactive_file 100\ntotal_active_file 0\n"),
-        ]);
+        group(
+            &mount.path().join("memory"),
+            &[
+                ("memory.limit_in_bytes", "1000\n"),
+                ("memory.usage_in_bytes", "600\n"),
+                ("memory.stat", "inactive_file 7\ntotal_inactive_file 100\ntotal_active_file 0\n"),
+            ],
+        );
         let own = "5:devices:/\n4:memory:/pods/one\n0::/\n";
         assert_eq!(tightest_below(own, mount.path()), Some(Limit { total: 1000, free: 500 }));
         group(&mount.path().join("memory"), &[("memory.limit_in_bytes", "9223372036854771712\n")]);

@@ -40,7 +40,8 @@ impl Trial {
     fn in_parts(&self) -> Vec<i64> {
         let count = self.moments.len();
         // Each overlaps with its neighbours, because moments of two trials lie a little apart.
-        let part = |part: usize| part.saturating_sub(1) * count / PARTS..((part + 2) * count).div_ceil(PARTS).min(count);
+        let part =
+            |part: usize| part.saturating_sub(1) * count / PARTS..((part + 2) * count).div_ceil(PARTS).min(count);
         (0..PARTS).map(|index| self.moments[part(index)].iter().map(|(high, _)| *high).max().unwrap_or(0)).collect()
     }
 }
@@ -94,7 +95,6 @@ impl Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-
 
     #[test]
     fn what_holds_most_at_a_small_size_need_not_at_a_large_one() {

@@ -44,5 +44,7 @@ fn process_status(name: &str) -> Result<u64> {
     let status = fs::read_to_string(place).map_err(|error| Error::read(place, error))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Error::invalid(place, format!("a line {name} in kB"), "none"))
+    kilobytes
+        .map(|kilobytes| kilobytes * 1024)
+        .ok_or_else(|| Error::invalid(place, format!("a line {name} in kB"), "none"))
 }

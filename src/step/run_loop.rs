@@ -283,7 +283,13 @@ impl<L: Learning> Course<'_, L> {
     /// # Errors
     /// The step's own, where it was another or the batch had not grown; and where several processes share the run, which
     /// would wait for this one.
-    fn with_smaller_batch(&mut self, error: Error, next: &mut Cursor, terms: Terms, steps: &mut Steps) -> Result<Terms> {
+    fn with_smaller_batch(
+        &mut self,
+        error: Error,
+        next: &mut Cursor,
+        terms: Terms,
+        steps: &mut Steps,
+    ) -> Result<Terms> {
         let is_alone = self.frame.processes.share() == Share::WHOLE;
         if !is_alone || !error.is_out_of_memory() || !self.learning.take_back_growth(next.epoch) {
             return Err(error);

@@ -117,7 +117,8 @@ fn trials_foretell_what_a_step_takes() {
 #[test]
 fn trials_foretell_what_a_step_of_resgcn_takes() {
     let _turn = turn();
-    let resgcn = ResGcnConfig { blocks: 3, channels: 8, k: 4, fusion: 16, prediction: [8, 8], ..ResGcnConfig::default() };
+    let resgcn =
+        ResGcnConfig { blocks: 3, channels: 8, k: 4, fusion: 16, prediction: [8, 8], ..ResGcnConfig::default() };
     let spec = NetworkSpec { resgcn, in_channels: 9, ..NetworkSpec::default() };
     let settings = train_settings(Task::Segment { classes: 2 });
     let step = |batch: &StepBatch| {

@@ -113,7 +113,14 @@ fn a_backtrace_that_is_asked_for_keeps_everything() {
     let folder = tempfile::tempdir().unwrap();
     let text = without_memory(folder.path(), "1");
     // The error, the hint, the place, libtorch's C++ stack, and Rust's.
-    let parts = ["out of memory: libtorch asked for ", "\nhint: ", "\npanic in the thread 'main' at ", "can't allocate memory", "\nframe #", "program.rs:"];
+    let parts = [
+        "out of memory: libtorch asked for ",
+        "\nhint: ",
+        "\npanic in the thread 'main' at ",
+        "can't allocate memory",
+        "\nframe #",
+        "program.rs:",
+    ];
     let mut rest = text.as_str();
     for part in parts {
         let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("'{part}' is not in order in: {text}"));

@@ -60,9 +60,15 @@ fn a_step_that_is_too_large_is_warned_of_and_told_with_the_key_to_change() {
     let output = limited(folder.path(), ENOUGH, &training(&format!("{LARGE} --batch 200 --out run")));
     let (error, hint) = ran_out(&output);
     let text = stderr(&output);
-    assert!(text.contains("WARN memory: a step takes about ") && text.contains(" at batch 200 (an estimate), and "), "{text}");
+    assert!(
+        text.contains("WARN memory: a step takes about ") && text.contains(" at batch 200 (an estimate), and "),
+        "{text}"
+    );
     assert!(text.contains(" are free (of the limit on addresses, `ulimit -v`): take --batch "), "{text}");
-    assert!(error.starts_with("epoch 0, step 0: out of memory: libtorch asked for ") && error.ends_with("iB"), "{error}");
+    assert!(
+        error.starts_with("epoch 0, step 0: out of memory: libtorch asked for ") && error.ends_with("iB"),
+        "{error}"
+    );
     for part in ["--batch", "it is 200", "--set data.points=", "--set model.channels=", "--amp"] {
         assert!(hint.contains(part), "{part}: {hint}");
     }
@@ -135,7 +141,10 @@ fn evaluation_and_prediction_name_the_batch() {
     let (error, hint) = ran_out(&eval);
     assert!(error.starts_with("out of memory: libtorch asked for "), "{error}");
     assert!(hint.contains("--batch"), "{hint}");
-    sgas(folder.path()).args("data synth shapes --train 100 --test 100 --points 64".split_whitespace()).assert().success();
+    sgas(folder.path())
+        .args("data synth shapes --train 100 --test 100 --points 64".split_whitespace())
+        .assert()
+        .success();
     let line = "predict --run run --input shapes --device cpu --set data.points=8192 --batch 200";
     let (error, hint) = ran_out(&limited(folder.path(), ENOUGH, line));
     assert!(error.starts_with("out of memory: libtorch asked for "), "{error}");
@@ -145,12 +154,16 @@ fn evaluation_and_prediction_name_the_batch() {
 #[test]
 fn a_file_that_does_not_fit_into_memory_is_told_as_such() {
     let folder = tempfile::tempdir().unwrap();
-    sgas(folder.path()).args("data synth shapes --train 20 --test 20 --points 64".split_whitespace()).assert().success();
+    sgas(folder.path())
+        .args("data synth shapes --train 20 --test 20 --points 64".split_whitespace())
+        .assert()
+        .success();
     let class = std::fs::read_dir(folder.path().join("shapes/train")).unwrap().next().unwrap().unwrap().path();
     let large = class.join("large.xyz");
     // Takes no room on the disk.
     std::fs::File::create(&large).unwrap().set_len(4 << 30).unwrap();
-    let line = "train --genotype Cri2_ModelNet_Best --config smoke/train-points --task points --data shapes --device cpu";
+    let line =
+        "train --genotype Cri2_ModelNet_Best --config smoke/train-points --task points --data shapes --device cpu";
     let (error, hint) = ran_out(&limited(folder.path(), ENOUGH, line));
     assert!(error.contains("large.xyz") && error.contains("does not fit into memory"), "{error}");
     assert!(hint.contains("the data is held in memory"), "{hint}");

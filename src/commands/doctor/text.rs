@@ -121,4 +121,3 @@ fn problems(report: &Report) -> Vec<String> {
 fn or_unknown(text: Option<&str>) -> &str {
     text.unwrap_or("unknown")
 }
-
