@@ -3,6 +3,9 @@
 //! Printed once, by `main`, as `error: <message>` and, where there is one, `hint: <what to do>`.
 //! Exit code 2 means that the user's input (flag, configuration, file) must change; 1 that a run failed.
 
+mod memory;
+
+pub use memory::size;
 use std::path::{Path, PathBuf};
 
 /// Everything that can go wrong, in the user's terms.
@@ -70,6 +73,16 @@ pub enum Error {
         /// The signal's number.
         signal: u8,
     },
+    /// Memory that ran out, whoever noticed: libtorch on a processor or GPU, a library of CUDA, C++, the system.
+    #[error("{message}")]
+    OutOfMemory {
+        /// Where, and how much was asked for.
+        message: String,
+        /// What libtorch said in full; empty where nobody said more.
+        details: String,
+        /// Which key to change.
+        hint: Option<String>,
+    },
     /// An exception of libtorch: its whole text. The first line is the message; what may follow is libtorch's advice
     /// and its C++ stack.
     #[error("libtorch: {}", first_line(.0))]
@@ -100,6 +113,12 @@ impl Error {
 
     /// An input that could not be read.
     pub fn read(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::OutOfMemory {
+            return Self::out_of_memory(format!(
+                "cannot read {}: it does not fit into memory",
+                path.as_ref().display()
+            ));
+        }
         Self::Read { path: path.as_ref().to_owned(), source }
     }
 
@@ -127,6 +146,52 @@ impl Error {
         }
     }
 
+    /// An exception of libtorch, by its whole text: [`Error::OutOfMemory`] where it says so, else [`Error::Torch`].
+    pub fn torch(text: impl Into<String>) -> Self {
+        let details = text.into();
+        if memory::is_told(&details) {
+            return Self::OutOfMemory { message: memory::message(&details), details, hint: None };
+        }
+        Self::Torch(details)
+    }
+
+    /// Memory that ran out; the message says where.
+    pub fn out_of_memory(message: impl Into<String>) -> Self {
+        Self::OutOfMemory { message: message.into(), details: String::new(), hint: None }
+    }
+
+    /// The system starts no more threads; the reason is its own.
+    pub fn no_thread(reason: impl std::fmt::Display) -> Self {
+        Self::run(format!("the system starts no more threads: {reason}")).with_hint(memory::THREADS_HINT)
+    }
+
+    /// The error of a panic with this message, where it says that the system starts no more threads.
+    pub fn of_thread_text(text: &str) -> Option<Self> {
+        memory::tells_of_threads(text).then(|| Self::no_thread(first_line(text)))
+    }
+
+    /// Whether memory ran out, wherever that was noticed.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::OutOfMemory { .. } => true,
+            Self::At { source, .. } => source.is_out_of_memory(),
+            _ => false,
+        }
+    }
+
+    /// The same with the key to change, where memory ran out and nobody has named one yet.
+    #[must_use]
+    pub fn with_memory_hint(self, text: impl FnOnce() -> String) -> Self {
+        let mut inner = &self;
+        while let Self::At { source, .. } = inner {
+            inner = source;
+        }
+        match inner {
+            Self::OutOfMemory { hint: None, .. } => self.with_hint(text()),
+            _ => self,
+        }
+    }
+
     /// Adds what to do about it; of no effect on errors of the operating system and of libtorch.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
@@ -138,6 +203,7 @@ impl Error {
         | Self::Invalid { hint, .. }
         | Self::Run { hint, .. }
         | Self::NotFinite { hint, .. }
+        | Self::OutOfMemory { hint, .. }
         | Self::Stopped { hint, .. } = error
         {
             *hint = Some(text.into());
@@ -190,6 +256,7 @@ impl Error {
             | Self::Run { hint, .. }
             | Self::NotFinite { hint, .. }
             | Self::Stopped { hint, .. } => hint.as_deref(),
+            Self::OutOfMemory { hint, .. } => Some(hint.as_deref().unwrap_or(memory::USUAL_HINT)),
             Self::Torch(text) => hint_of_torch(text),
             Self::At { source, .. } => source.hint(),
             Self::Read { .. } | Self::Write { .. } => None,
@@ -207,7 +274,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::Invalid { .. } | Self::Read { .. } => 2,
-            Self::Write { .. } | Self::Run { .. } | Self::NotFinite { .. } | Self::Torch(_) => 1,
+            Self::Write { .. }
+            | Self::Run { .. }
+            | Self::NotFinite { .. }
+            | Self::OutOfMemory { .. }
+            | Self::Torch(_) => 1,
             Self::Stopped { signal, .. } => 128 + signal,
             Self::At { source, .. } => source.exit_code(),
         }
@@ -217,22 +288,14 @@ impl Error {
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         match error {
-            tch::TchError::Torch(text) => Self::Torch(text),
-            other => Self::Torch(other.to_string()),
+            tch::TchError::Torch(text) => Self::torch(text),
+            other => Self::torch(other.to_string()),
         }
     }
 }
 
 /// What to do about those exceptions of libtorch that have a common cause.
 fn hint_of_torch(text: &str) -> Option<&'static str> {
-    // Of the processor's allocator, of CUDA's, of CUDA itself, of its libraries, of C++.
-    let memory = ["can't allocate memory", "out of memory", "_ALLOC_FAILED", "bad_alloc"];
-    if memory.iter().any(|words| text.contains(words)) {
-        return Some(
-            "there was not enough memory: take a smaller --batch, fewer points (--set data.points=...), or --amp, \
-             which stores features in half the bytes",
-        );
-    }
     text.contains("does not have a deterministic implementation")
         .then_some("leave --deterministic out: this operator has no repeatable form on a GPU")
 }
@@ -287,11 +350,24 @@ mod tests {
             "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
             "std::bad_alloc",
         ] {
-            let error = Error::Torch(text.to_owned());
+            let error = Error::torch(text);
+            assert!(error.is_out_of_memory() && error.to_string().starts_with("out of memory"), "{error}");
             let hint = error.hint().unwrap_or_else(|| panic!("no hint for: {text}"));
             assert!(hint.contains("--batch") && hint.contains("--amp") && hint.contains("points"), "{hint}");
             assert_eq!(error.exit_code(), 1);
         }
+    }
+
+    #[test]
+    fn the_key_to_change_is_named_once_and_outlasts_a_place() {
+        let failed = || Error::torch("std::bad_alloc").at("epoch 1, step 2");
+        let error = failed().with_memory_hint(|| "first".to_owned()).with_memory_hint(|| "second".to_owned());
+        assert!(error.is_out_of_memory());
+        assert_eq!((error.hint(), error.exit_code()), (Some("first"), 1));
+        let other = Error::run("x").with_memory_hint(|| "y".to_owned());
+        assert_eq!((other.hint(), other.is_out_of_memory()), (None, false));
+        let file = Error::read("large.npy", std::io::Error::from(std::io::ErrorKind::OutOfMemory));
+        assert!(file.is_out_of_memory() && file.to_string().contains("large.npy") && file.exit_code() == 1, "{file}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod genotype;
+pub mod memory;
 pub mod model;
 pub mod nearest;
 pub mod ops;

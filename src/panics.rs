@@ -70,7 +70,7 @@ pub fn as_errors<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Calls `action`; a panic in it becomes an error.
 ///
 /// # Errors
-/// [`Error::Torch`] for an exception of libtorch; [`Error::Run`] with message and place for any other panic.
+/// [`Error::torch`] for an exception of libtorch; [`Error::Run`] with message and place for any other panic.
 pub fn caught<T>(action: impl FnOnce() -> T) -> Result<T> {
     std::panic::catch_unwind(AssertUnwindSafe(action)).map_err(error_of)
 }
@@ -117,6 +117,7 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 /// An error with all that libtorch said.
 fn whole(error: &Error) -> String {
     match error {
+        Error::OutOfMemory { details, .. } if !details.is_empty() => format!("libtorch: {}", details.trim()),
         Error::Torch(text) => format!("libtorch: {}", text.trim()),
         Error::At { place, source } => format!("{place}: {}", whole(source)),
         other => other.to_string(),
@@ -125,9 +126,10 @@ fn whole(error: &Error) -> String {
 
 /// tch unwraps a `TchError::Torch(text)`: the panic's message holds the text as Rust would write it in code.
 fn from_text(message: &str, place: &str) -> Error {
-    match of_tch(message) {
-        Some(text) => Error::Torch(text),
-        None => Error::run(format!("internal error at {place}: {}", first_line(message)))
+    match (of_tch(message), Error::of_thread_text(message)) {
+        (Some(text), _) => Error::torch(text),
+        (None, Some(error)) => error,
+        (None, None) => Error::run(format!("internal error at {place}: {}", first_line(message)))
             .with_hint("this is a fault of sgas: please report it with the command that you typed"),
     }
 }
@@ -189,7 +191,17 @@ mod tests {
         let error = from_text(message, "tch.rs:1");
         assert_eq!(error.to_string(), "libtorch: shape '[3]' is \"invalid\"");
         assert_eq!(whole(&error), "libtorch: shape '[3]' is \"invalid\"\nException raised from infer_size");
-        assert_eq!(from_text("Err: Torch(\"out of memory\")", "").to_string(), "libtorch: out of memory");
+        assert_eq!(from_text("Err: Torch(\"sizes differ\")", "").to_string(), "libtorch: sizes differ");
+        let memory = from_text("Err: Torch(\"std::bad_alloc\\nException raised\")", "");
+        assert!(memory.is_out_of_memory());
+        assert_eq!(memory.to_string(), "out of memory: std::bad_alloc");
+        assert_eq!(whole(&memory), "libtorch: std::bad_alloc\nException raised");
+        let thread =
+            from_text("The global thread pool has not been initialized.: ThreadPoolBuildError { .. }", "x.rs:1");
+        assert!(
+            thread.to_string().starts_with("the system starts no more threads") && thread.hint().is_some(),
+            "{thread}"
+        );
     }
 
     #[test]
@@ -216,7 +228,8 @@ mod tests {
         for kernel in [true, false] {
             let action = || Ok(if kernel { relu_unit_length(&endless()) } else { endless().contiguous() });
             let error = as_errors(action).unwrap_err();
-            assert!(matches!(error, Error::Torch(_)), "kernel {kernel}: {error}");
+            assert!(error.is_out_of_memory(), "kernel {kernel}: {error}");
+            assert!(whole(&error).starts_with("libtorch: "), "kernel {kernel}: {error}");
             assert_eq!(error.exit_code(), 1);
             assert!(error.to_string().contains("memory"), "kernel {kernel}: {error}");
             assert!(error.hint().unwrap().contains("--batch"), "kernel {kernel}: {error}");

@@ -9,14 +9,16 @@ mod position;
 mod recorded;
 mod run_loop;
 mod scaling;
+mod trial;
 
 pub use faults::{MOST_ROLLBACKS, MOST_SKIPPED, OnNan};
 pub use ledger::{GradientSums, Ledger, Watches};
 pub use outcome::{Checked, Numbers, Outcome};
 pub use position::{Begun, Position};
-pub use recorded::{Pass, Recorder, never_record};
+pub use recorded::{Pass, Recorder, never_record, records};
 pub use run_loop::{AfterSteps, Ended, Frame, Learning, StepBatch, StepBatches, Terms, run};
 pub use scaling::ScaleWatch;
+pub use trial::try_step;
 
 use crate::batch::Batch;
 use crate::dist::Processes;

@@ -5,6 +5,7 @@ use crate::data::{
     self, DataIdentity, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes,
 };
 use crate::error::{Error, Result};
+use crate::panics;
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
 use tch::Device;
@@ -21,12 +22,21 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     let source = data::find(task.set, data.source.as_deref())?;
     run.data_mut().source = Some(source.to_string());
     let minimum_points = run.minimum_points();
-    match task.set.kind() {
+    let kind = task.set.kind();
+    let opened = panics::as_errors(|| match kind {
         SampleKind::Shapes => points::load(&source, run.data_mut(), seed, minimum_points),
         SampleKind::Pictures => images::load(&source, run.data_mut(), seed, device),
         SampleKind::Graphs => graphs::load(&source, run.data_mut(), task.set),
         SampleKind::Scenes => scenes::load(&source, run.data_mut(), task.set, seed, minimum_points),
-    }
+    });
+    opened.map_err(|error| error.with_memory_hint(|| smaller_data(kind)))
+}
+
+/// What to do about data that does not fit into memory.
+fn smaller_data(kind: SampleKind) -> String {
+    let images = "take smaller images (--set data.images.size=...), ";
+    let first = if kind == SampleKind::Pictures { images } else { "" };
+    format!("the data is held in memory: {first}leave files out, or take a machine with more memory")
 }
 
 /// What the data of a run is.

@@ -10,6 +10,7 @@ pub mod data_synth;
 pub mod dataset;
 pub mod device;
 pub mod doctor;
+mod estimate;
 pub mod eval;
 mod folds;
 pub mod identity;
@@ -34,12 +35,13 @@ pub mod trained;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, AreaChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions, EvalOptions,
-    GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat, SynthLayout,
-    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
+    EvalOptions, GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, SynthFormat,
+    SynthLayout, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::{Error, Result};
+use crate::panics;
 use clap::Subcommand;
 use std::io::Write;
 
@@ -77,8 +79,10 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
-        Command::Eval(options) => eval::run(options, global, out),
-        Command::Predict(options) => predict::run(options, global, out),
+        Command::Eval(options) => panics::as_errors(|| eval::run(options, global, out)).map_err(with_smaller_batch),
+        Command::Predict(options) => {
+            panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
+        }
         Command::Show(options) => show::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Bench(options) => bench::run(options, global, out),
@@ -86,6 +90,11 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Data(DataCommand::Info(options)) => data_info::run(options, out),
         Command::Data(DataCommand::Synth(options)) => data_synth::run(options, out),
     }
+}
+
+/// Says what to change where memory ran out in a pass without gradients.
+fn with_smaller_batch(error: Error) -> Error {
+    error.with_memory_hint(|| "take a smaller --batch; results are the same but for rounding".to_owned())
 }
 
 /// Writes a result to standard output.

@@ -1,6 +1,6 @@
 //! From options to the configuration of a run: a file, name or task, and what was typed over it.
 
-use super::options::{AreaChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
+use super::options::{AreaChoice, BatchChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::SetName;
 use crate::error::{Error, Result};
@@ -22,7 +22,8 @@ impl RunOptions {
         if let Some(objective) = &self.objective {
             flags.push(Flag::new("--objective", "objective", objective.as_str()));
         }
-        if let Some(batch) = self.batch {
+        // What `auto` comes to is decided when the data is there.
+        if let Some(BatchChoice::Of(batch)) = self.batch {
             flags.push(Flag::new("--batch", format!("{section}.batch"), whole(batch)));
         }
         if self.skip_bad {

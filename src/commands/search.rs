@@ -1,5 +1,6 @@
 //! `sgas search`: finds a cell.
 
+use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
@@ -12,8 +13,10 @@ use crate::error::{Error, Result};
 use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
+use crate::panics;
 use crate::report::{Change, Event, Observer, drawing};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
+use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::topology::CellKind;
 use serde_json::json;
@@ -51,7 +54,12 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         }
     }
     let dataset = load_data(&mut run, device)?;
-    let (genotype, folder) = search(&run, dataset.as_ref(), device, options, global, going_on, begun)?;
+    if let Some(dataset) = &dataset {
+        run.search.batch = batch(&run, dataset, device, options, going_on.is_some())?;
+    }
+    let searched = || search(&run, dataset.as_ref(), device, options, global, going_on, begun);
+    let (genotype, folder) =
+        panics::as_errors(searched).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     finish(&genotype, &run, &folder, out)
 }
 
@@ -131,6 +139,40 @@ fn search(
     Ok((genotype, session.folder().clone()))
 }
 
+/// The batch that the search begins with; tells what a step of it needs of memory.
+fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions, goes_on: bool) -> Result<usize> {
+    let space = run.space();
+    let task = dataset::task(dataset.classes.len(), dataset.targets);
+    let alphas = dataset.split(alpha_split(run)).map(|samples| (&**samples, run.search.alpha_batch));
+    let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas };
+    let settings = settings(run, task, device);
+    let spec = run.network(dataset.classes.len(), dataset.channels);
+    let step = |batch: &StepBatch| {
+        let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
+        let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
+        let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
+        step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
+    };
+    let later = |batch| match run.search.batch_growth {
+        0 => String::new(),
+        growth => {
+            let most = batch + growth * space.topology().decision_count();
+            format!("; batches grow by {growth} after every deciding epoch, to {most} at most, while edges leave")
+        }
+    };
+    let first = "an estimate for the first epoch, with all edges open";
+    let words = Words { first, later: &later, learning_rate: run.weights.learning_rate };
+    estimate::batch_of_run(&data, run, &options.run, goes_on, &words, &step)
+}
+
+/// What the alphas learn from.
+fn alpha_split(run: &SearchRun) -> Split {
+    match run.search.alpha_data {
+        AlphaData::Validation => Split::Validation,
+        AlphaData::Test => Split::Test,
+    }
+}
+
 fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
     SearchSettings {
         task_name: run.task.clone(),
@@ -148,10 +190,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
 }
 
 fn search_data(run: &SearchRun, dataset: &Dataset) -> SearchData {
-    let split = match run.search.alpha_data {
-        AlphaData::Validation => Split::Validation,
-        AlphaData::Test => Split::Test,
-    };
+    let split = alpha_split(run);
     let loader = |split| {
         let samples = dataset.split(split).expect("a share for the alphas was asked for");
         Loader::new(samples.clone(), run.data.loader())

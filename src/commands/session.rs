@@ -8,7 +8,7 @@ use super::observers::{self, Watched};
 use super::resolve::Begun;
 use super::run_folder::{self, About, RunFolder};
 use super::signals::{self, Signals};
-use super::{GlobalOptions, RunOptions, logging};
+use super::{BatchChoice, GlobalOptions, RunOptions, logging};
 use crate::checkpoint::{Checkpoint, Keeper};
 use crate::config::{self, RunConfig};
 use crate::data::DataIdentity;
@@ -47,7 +47,7 @@ pub fn find<R: RunConfig + Clone>(
         _ if !options.resume => return check_free(options).map(|()| None),
         Some(path) if RunFolder::holds_run(path) => Some(RunFolder::begun(path, R::COMMAND)?),
         Some(_) => None,
-        None => newest_alike(&typed()?),
+        None => newest_alike(&typed()?, options.batch == Some(BatchChoice::Auto)),
     };
     let Some(folder) = folder else {
         let place = options.out.as_ref().map_or_else(
@@ -79,13 +79,17 @@ fn check_free(options: &RunOptions) -> Result<()> {
     options.out.as_deref().map_or(Ok(()), RunFolder::check_free)
 }
 
-/// The newest run of this configuration; one that is finished only where no other is.
-fn newest_alike<R: RunConfig>(typed: &R) -> Option<RunFolder> {
+/// The newest run of this configuration, whatever its batch where that was chosen for it; one that is finished only where
+/// no other is.
+fn newest_alike<R: RunConfig>(typed: &R, any_batch: bool) -> Option<RunFolder> {
     let typed = identity::configuration(typed);
     let is_alike = |run: &RunFolder| {
         let Ok(kept) = config::read::<R>(&run.config()) else { return false };
         let source = typed.pointer("/data/source").and_then(serde_json::Value::as_str);
-        let is_filled = |key: &str| FILLED.contains(&key) && !(key == "data.source" && source.is_some());
+        let batch = format!("{}.batch", R::COMMAND);
+        let is_filled = |key: &str| {
+            FILLED.contains(&key) && !(key == "data.source" && source.is_some()) || any_batch && key == batch
+        };
         let differences = identity::differences(&identity::configuration(&kept), &typed);
         differences.iter().all(|difference| is_filled(&difference.key))
     };

@@ -1,6 +1,7 @@
 //! `sgas train`: trains the network of a found or published cell.
 
 use super::cell::{self, NamedCell};
+use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
@@ -10,7 +11,9 @@ use crate::data::{Dataset, Loader, Split};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::model::{self, Architecture, NetworkKind};
+use crate::panics;
 use crate::report::{EpochReport, Event, Observer, log};
+use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::train::{TrainData, TrainSettings, Training};
 use std::io::Write;
@@ -40,7 +43,9 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     }
     let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
-    let folder = train(&run, &architecture, &dataset, device, options, global, going_on, begun)?;
+    run.train.batch = batch(&run, &architecture, &dataset, device, options, going_on.is_some())?;
+    let trained = || train(&run, &architecture, &dataset, device, options, global, going_on, begun);
+    let folder = panics::as_errors(trained).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
     print(out, &summary(&run, &folder)?)
 }
 
@@ -127,6 +132,27 @@ fn train(
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
     })?;
     Ok(session.folder().clone())
+}
+
+/// The batch of the training; tells what a step of it needs of memory.
+fn batch(
+    run: &TrainRun,
+    architecture: &Architecture,
+    dataset: &Dataset,
+    device: Device,
+    options: &TrainOptions,
+    goes_on: bool,
+) -> Result<usize> {
+    let task = dataset::task(dataset.classes.len(), dataset.targets);
+    let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas: None };
+    let settings = settings(run, task, device);
+    let spec = run.network(dataset.classes.len(), dataset.channels);
+    let step = |batch: &StepBatch| {
+        let mut model = model::network(architecture, &spec, run.seed, device);
+        step::try_step(&mut Training::new(&settings, &mut *model), batch)
+    };
+    let words = Words { first: "an estimate", later: &|_| String::new(), learning_rate: run.weights.learning_rate };
+    estimate::batch_of_run(&data, run, &options.run, goes_on, &words, &step)
 }
 
 fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {

@@ -48,6 +48,12 @@ pub trait Samples: Send + Sync {
         2
     }
 
+    /// The samples of a batch of so many, or of all, that takes the most memory; the first ones where all are of one
+    /// size.
+    fn largest(&self, count: usize) -> Vec<usize> {
+        (0..count.min(self.len())).collect()
+    }
+
     /// What has a target: the samples, or the scored nodes of all graphs.
     fn targets(&self) -> usize {
         self.len()
@@ -223,7 +229,7 @@ impl Loader {
                 let (samples, jobs) = (Arc::clone(&self.samples), Arc::clone(&jobs));
                 let work = move || make_batches(&*samples, jobs.iter().skip(worker).step_by(workers), &sender);
                 let thread = Builder::new().name(format!("loader {worker}")).spawn(work);
-                (queue, thread.expect("the system can start a thread"))
+                (queue, thread.unwrap_or_else(|reason| Error::no_thread(reason).raise()))
             })
             .unzip();
         Batches { queues, threads, next: 0, total: jobs.len() }

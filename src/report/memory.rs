@@ -27,9 +27,24 @@ impl PeakMemory {
 /// # Errors
 /// A system that does not say (Linux does).
 pub fn peak_process_memory() -> Result<u64> {
+    process_status("VmHWM:")
+}
+
+/// The host memory that this process holds, libraries included.
+///
+/// # Errors
+/// A system that does not say (Linux does).
+pub fn process_memory() -> Result<u64> {
+    process_status("VmRSS:")
+}
+
+/// Bytes of a line of the process's status.
+fn process_status(name: &str) -> Result<u64> {
     let place = "/proc/self/status";
     let status = fs::read_to_string(place).map_err(|error| Error::read(place, error))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Error::invalid(place, "a line VmHWM in kB", "none"))
+    kilobytes
+        .map(|kilobytes| kilobytes * 1024)
+        .ok_or_else(|| Error::invalid(place, format!("a line {name} in kB"), "none"))
 }

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
-pub use memory::{PeakMemory, peak_process_memory};
+pub use memory::{PeakMemory, peak_process_memory, process_memory};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Instant;
 
@@ -290,6 +290,19 @@ pub enum Event {
         skipped: Option<NonFinite>,
         /// The scale from now on.
         scale: f64,
+    },
+    /// A step ran out of memory after the batch had grown; the epoch goes on with the batch before.
+    BatchTakenBack {
+        /// Epoch from 0.
+        epoch: usize,
+        /// Step of the epoch, from 0.
+        step: usize,
+        /// Samples of the batch that was too large.
+        from: usize,
+        /// Samples of the batches from then on.
+        to: usize,
+        /// What ran out.
+        reason: String,
     },
     /// An epoch is done.
     Epoch(EpochReport),

@@ -104,6 +104,9 @@ impl Observer for Progress {
             }
             Event::Epoch(report) => self.epoch(report),
             Event::Decision(report) => tracing::info!("{}", decision_line(report)),
+            Event::BatchTakenBack { from, to, reason, .. } => {
+                tracing::warn!("{reason}; the batch had grown to {from} and is {to} again, and the search goes on");
+            }
             Event::Removal(report) => tracing::info!("{}", removal_line(report)),
             Event::Alphas(_) => {}
             Event::Skipped { epoch, step, what } => {

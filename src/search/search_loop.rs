@@ -98,6 +98,8 @@ pub(super) struct Decided {
     pub epochs: Vec<usize>,
     /// Steps to train before the strategy is shown one again.
     pub wait: usize,
+    /// How often a batch was taken back to what it was before it grew, because memory ran out.
+    pub growths_taken_back: usize,
 }
 
 impl<'a> Search<'a> {
@@ -110,7 +112,7 @@ impl<'a> Search<'a> {
         bilevel.weights.on_nan = settings.on_nan;
         let open = vec![EdgeState::Open; model.topology().edge_count()];
         let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
-        let decided = Decided { states, epochs: Vec::new(), wait: 0 };
+        let decided = Decided { states, epochs: Vec::new(), wait: 0, growths_taken_back: 0 };
         Self { settings, model, strategy, bilevel, position: Position::default(), decided }
     }
 
@@ -146,6 +148,11 @@ impl<'a> Search<'a> {
     /// Epochs before this one in which an edge was fixed.
     fn deciding_epochs(&self, epoch: usize) -> usize {
         self.decided.epochs.iter().filter(|decided| **decided < epoch).count()
+    }
+
+    /// How often the batch of an epoch has grown.
+    fn growths(&self, epoch: usize) -> usize {
+        self.deciding_epochs(epoch).saturating_sub(self.decided.growths_taken_back)
     }
 
     fn open_edges(&self) -> usize {
@@ -340,8 +347,17 @@ impl Learning for Search<'_> {
         let SearchSettings { search, weights, .. } = self.settings;
         Terms {
             learning_rate: learning_rate(weights, epoch, self.epochs()),
-            batch_size: grown_batch(search.batch, search.batch_growth, self.deciding_epochs(epoch)),
+            batch_size: grown_batch(search.batch, search.batch_growth, self.growths(epoch)),
         }
+    }
+
+    fn take_back_growth(&mut self, epoch: usize) -> bool {
+        if self.settings.search.batch_growth == 0 || self.growths(epoch) == 0 {
+            return false;
+        }
+        self.decided.growths_taken_back += 1;
+        self.bilevel.forget_passes();
+        true
     }
 
     fn scalers(&self) -> Vec<(Learner, &Scaler)> {

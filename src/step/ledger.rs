@@ -112,6 +112,11 @@ impl Ledger {
         if is_time || step + 1 == self.steps { self.read(observer) } else { Ok(()) }
     }
 
+    /// The epoch has so many steps from now on.
+    pub fn set_steps(&mut self, steps: usize) {
+        self.steps = steps;
+    }
+
     /// Reads all that waits, in order, and tells the observer of every step.
     ///
     /// # Errors

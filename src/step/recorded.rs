@@ -23,7 +23,8 @@ pub fn never_record() {
     RECORDING.store(false, Ordering::Relaxed);
 }
 
-fn records() -> bool {
+/// Whether passes over clouds and images on a GPU are recorded in this process.
+pub fn records() -> bool {
     static IS_THERE: OnceLock<bool> = OnceLock::new();
     RECORDING.load(Ordering::Relaxed) && *IS_THERE.get_or_init(capture::is_there)
 }

@@ -7,11 +7,13 @@ use super::{Begun, Ledger, OnNan, Outcome, Position, StepOutcome, at_step, finit
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper, Turn};
 use crate::data::Batches;
-use crate::dist::Processes;
+use crate::dist::{Processes, Share};
 use crate::error::{Error, Result};
 use crate::optim::Scaler;
+use crate::panics;
 use crate::report::{DecisionReport, EpochReport, Event, Learner, Observer, PeakMemory, Phases, timed};
 use crate::task::{Metrics, Tally, Task};
+use crate::tensor::bridge::memory::empty_cache;
 use std::time::Instant;
 use tch::Device;
 
@@ -110,6 +112,12 @@ pub trait Learning {
 
     /// Of an epoch that begins or goes on.
     fn terms(&self, epoch: usize) -> Terms;
+
+    /// Takes the batch of an epoch back to what it was before it last grew, because a step ran out of memory; false where
+    /// it has not grown.
+    fn take_back_growth(&mut self, _epoch: usize) -> bool {
+        false
+    }
 
     /// The losses that may be scaled.
     fn scalers(&self) -> Vec<(Learner, &Scaler)>;
@@ -264,13 +272,21 @@ impl<L: Learning> Course<'_, L> {
         let clock = Instant::now();
         let at = self.cursor();
         self.learning.enter_epoch(at.epoch);
-        let terms = self.learning.terms(at.epoch);
+        let mut terms = self.learning.terms(at.epoch);
         let mut batches = self.learning.batches(at, terms, data);
         let mut steps = self.begin(at, batches.weights.len(), clock);
         let mut next = at;
         while let Some(batch) = timed(&mut steps.ledger.watches.phases.data, || batches.next()) {
-            if let Err(error) = self.step(next, terms, &batch?, &mut steps) {
-                return Err(self.explained(error, at.epoch, terms, data, &steps));
+            let batch = batch?;
+            let made = panics::caught(|| self.step(next, terms, &batch, &mut steps));
+            let made = made.unwrap_or_else(|panic| Err(at_step(panic, next.epoch, next.step)));
+            if let Err(error) = made {
+                drop(batch);
+                let error = self.explained(error, at.epoch, terms, data, &steps);
+                terms = self.with_smaller_batch(error, &mut next, terms, &mut steps)?;
+                batches = self.learning.batches(next, terms, data);
+                steps.ledger.set_steps(next.step + batches.weights.len());
+                continue;
             }
             next.step += 1;
             self.learning.after_step(next, terms, data, self.observer)?;
@@ -292,6 +308,33 @@ impl<L: Learning> Course<'_, L> {
             (true, turn) if processes.any(turn == Turn::Stop)? => Turn::Stop,
             (true, _) => Turn::Keep,
         })
+    }
+
+    /// The terms by which an epoch goes on after a step that ran out of memory, where its batch had grown: with the batch
+    /// before, from the samples on that the epoch has not seen. Up to a batch of them may come twice.
+    ///
+    /// # Errors
+    /// The step's own, where it was another or the batch had not grown; and where several processes share the run, which
+    /// would wait for this one.
+    fn with_smaller_batch(
+        &mut self,
+        error: Error,
+        next: &mut Cursor,
+        terms: Terms,
+        steps: &mut Steps,
+    ) -> Result<Terms> {
+        let is_alone = self.frame.processes.share() == Share::WHOLE;
+        if !is_alone || !error.is_out_of_memory() || !self.learning.take_back_growth(next.epoch) {
+            return Err(error);
+        }
+        steps.ledger.read(self.observer)?;
+        empty_cache(self.frame.device)?;
+        let smaller = self.learning.terms(next.epoch);
+        let Cursor { epoch, step } = *next;
+        let (from, to) = (terms.batch_size, smaller.batch_size);
+        self.observer.observe(&Event::BatchTakenBack { epoch, step, from, to, reason: error.to_string() })?;
+        next.step = step * from / to;
+        Ok(smaller)
     }
 
     /// An epoch with so many steps to make, which may have made some.

@@ -4,7 +4,9 @@
 //! those of `it` would draw in between.
 
 mod amp;
+mod growth;
 mod images;
+mod memory;
 mod network;
 mod optimizers;
 mod parameters;

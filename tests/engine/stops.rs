@@ -43,7 +43,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn new(stops: Stops) -> Self {
+    pub fn new(stops: Stops) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { stops, folder, last: Vec::new(), best: Vec::new(), events: Vec::new() }
     }
@@ -55,7 +55,7 @@ impl Kept {
     }
 
     /// Goes on, each time with an object made anew by `run`, until the end; gives how often it stopped.
-    fn run(&mut self, run: impl Fn(Option<Checkpoint>, &mut dyn Observer, &mut dyn Keeper) -> Ended) -> usize {
+    pub fn run(&mut self, run: impl Fn(Option<Checkpoint>, &mut dyn Observer, &mut dyn Keeper) -> Ended) -> usize {
         let mut stops = 0;
         loop {
             let mut events = Events(Vec::new());
@@ -127,7 +127,7 @@ impl Observer for Events {
     }
 }
 
-fn clouds() -> Dataset {
+pub fn clouds() -> Dataset {
     let mut config = DataConfig {
         points: 24,
         augmentation: Augmentation::ScaleTranslate,
@@ -139,21 +139,21 @@ fn clouds() -> Dataset {
     data::points::load(&Source::Synthetic, &mut config, 1, 1).unwrap()
 }
 
-fn graphs() -> Dataset {
+pub fn graphs() -> Dataset {
     let synthetic = SyntheticConfig { train: 10, test: 4, seed: 0 };
     let config = DataConfig { validation: 0.4, synthetic, ..DataConfig::default() };
     data::graphs::load(&Source::Synthetic, &config, SetName::Ppi).unwrap()
 }
 
-fn spec_of(dataset: &Dataset) -> NetworkSpec {
+pub fn spec_of(dataset: &Dataset) -> NetworkSpec {
     NetworkSpec { classes: dataset.classes.len(), in_channels: dataset.channels, ..spec() }
 }
 
-fn precision() -> Precision {
+pub fn precision() -> Precision {
     if device().is_cuda() { Precision::Fp16 } else { Precision::Fp32 }
 }
 
-fn loader(samples: &std::sync::Arc<dyn data::Samples>) -> Loader {
+pub fn loader(samples: &std::sync::Arc<dyn data::Samples>) -> Loader {
     Loader::new(samples.clone(), DataConfig::default().loader())
 }
 

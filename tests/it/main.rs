@@ -21,6 +21,7 @@ mod link_kernels;
 mod loader;
 mod memory;
 mod neighbours;
+mod out_of_memory;
 mod own_graphs;
 mod own_pictures;
 mod own_scenes;

@@ -2,7 +2,7 @@
 
 use super::Arithmetic;
 use crate::commands::options::count;
-use crate::commands::{AmpChoice, ModelName, RunOptions};
+use crate::commands::{AmpChoice, BatchChoice, ModelName, RunOptions};
 use crate::tensor::convolution::Layout;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
@@ -77,6 +77,7 @@ impl BenchOptions {
     /// Task, configuration, keys, batch and precision as a run takes them.
     pub fn run(&self) -> RunOptions {
         let Self { task, config, set, batch, amp, .. } = self.clone();
+        let batch = batch.map(BatchChoice::Of);
         RunOptions { task, config, set, batch, amp, ..RunOptions::default() }
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::commands::device::{get_cuda, without_kernels};
 use crate::error::Result;
+use crate::memory;
 use crate::tensor::bridge::LIBTORCH_VERSION;
 use crate::tensor::bridge::architectures::{self, Architectures};
 use crate::tensor::bridge::machine::{self, Gpu};
 use serde::Serialize;
 use std::thread::available_parallelism;
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// The libtorch that is loaded, which `LD_LIBRARY_PATH` can change.
 #[derive(Debug, Serialize)]
@@ -152,15 +152,8 @@ fn native_bf16(flags: &str) -> Vec<&'static str> {
 }
 
 pub(super) fn memory() -> Memory {
-    let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    let system = System::new_with_specifics(ram);
-    let (total_bytes, available_bytes) = (system.total_memory(), system.available_memory());
-    match system.cgroup_limits() {
-        Some(limits) if limits.total_memory < total_bytes => {
-            Memory { total_bytes: limits.total_memory, available_bytes: limits.free_memory.min(available_bytes) }
-        }
-        _ => Memory { total_bytes, available_bytes },
-    }
+    let room = memory::host();
+    Memory { total_bytes: room.total, available_bytes: room.free }
 }
 
 /// `not_loaded` is why libtorch's CUDA part can't be loaded.

@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::machine::{Cuda, Device, Libtorch, Processor};
+use crate::error::size;
 use std::collections::BTreeMap;
 
 /// Width of the column of topics.
@@ -19,7 +20,7 @@ pub(super) fn of(report: &Report) -> String {
     add("libtorch", libtorch(&report.libtorch));
     add("processor", processor(&report.processor));
     let memory = &report.memory;
-    add("memory", vec![format!("{}, {} free", gib(memory.total_bytes), gib(memory.available_bytes))]);
+    add("memory", vec![format!("{}, {} free", size(memory.total_bytes), size(memory.available_bytes))]);
     add("cuda", cuda(&report.cuda));
     add("checks", checks(report));
     add("data", data(report));
@@ -85,7 +86,7 @@ fn device(index: usize, device: &Device) -> String {
     };
     let served = if device.served == Some(false) { "; not served by this libtorch" } else { "" };
     let Device { name, memory_bytes, capability, .. } = device;
-    format!("cuda:{index} {name}, {}, capability {capability}, {types}{served}", gib(*memory_bytes))
+    format!("cuda:{index} {name}, {}, capability {capability}, {types}{served}", size(*memory_bytes))
 }
 
 /// One line per device.
@@ -119,8 +120,4 @@ fn problems(report: &Report) -> Vec<String> {
 
 fn or_unknown(text: Option<&str>) -> &str {
     text.unwrap_or("unknown")
-}
-
-fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }

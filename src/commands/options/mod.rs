@@ -104,6 +104,15 @@ pub enum AmpChoice {
     Bf16,
 }
 
+/// Samples per batch, as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchChoice {
+    /// As many as fit into memory.
+    Auto,
+    /// So many.
+    Of(usize),
+}
+
 // What `search` and `train` share.
 #[expect(missing_docs, reason = "clap would take them for those of the command that flattens it")]
 #[derive(Debug, Clone, PartialEq, Default, Args)]
@@ -129,9 +138,10 @@ pub struct RunOptions {
     /// Seed of everything random [default: the configuration's]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number())]
     pub seed: Option<u64>,
-    /// Samples per batch [default: the configuration's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(..))]
-    pub batch: Option<usize>,
+    /// Samples per batch, or `auto`: as many as fit into four fifths of the free memory, by an estimate
+    /// [default: the configuration's]
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, value_parser = parse::BatchParser)]
+    pub batch: Option<BatchChoice>,
     /// Compute in mixed precision; without a value fp16 with loss scaling on a GPU, bf16 on a processor
     #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "auto")]
     pub amp: Option<AmpChoice>,

@@ -1,8 +1,9 @@
 //! Words of the command line that are no plain numbers or texts.
 
-use super::{AreaChoice, DeviceChoice};
+use super::{AreaChoice, BatchChoice, DeviceChoice};
 use crate::registry::{Choice, Registered};
-use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use std::ffi::OsStr;
 use std::ops::RangeBounds;
 
 /// The greatest whole number that a configuration can hold.
@@ -21,6 +22,26 @@ pub fn count(range: impl RangeBounds<u64>) -> RangedU64ValueParser<usize> {
 /// All that can be chosen by name, with what it is.
 pub fn known<T: Registered>(all: Vec<Choice<T>>, about: fn(&T) -> &'static str) -> PossibleValuesParser {
     all.into_iter().map(|one| PossibleValue::new(one.name()).help(about(&one))).into()
+}
+
+/// `auto`, or a whole number.
+#[derive(Debug, Clone)]
+pub(super) struct BatchParser;
+
+impl TypedValueParser for BatchParser {
+    type Value = BatchChoice;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<BatchChoice, clap::Error> {
+        if value == "auto" {
+            return Ok(BatchChoice::Auto);
+        }
+        count(..).parse_ref(command, argument, value).map(BatchChoice::Of)
+    }
 }
 
 pub(super) fn device(typed: &str) -> Result<DeviceChoice, String> {

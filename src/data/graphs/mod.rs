@@ -104,6 +104,14 @@ impl Samples for Graphs {
         SampleKind::Graphs.smallest_training_batch()
     }
 
+    /// Those of the most nodes.
+    fn largest(&self, count: usize) -> Vec<usize> {
+        let mut samples: Vec<usize> = (0..self.samples.len()).collect();
+        samples.sort_by_key(|sample| std::cmp::Reverse(self.graphs[self.samples[*sample].graph].size()));
+        samples.truncate(count);
+        samples
+    }
+
     fn targets(&self) -> usize {
         self.samples.iter().map(|sample| self.size(sample)).sum()
     }

@@ -28,10 +28,19 @@ struct Counters {
     /// Steps to train before the strategy is shown one again.
     #[serde(default)]
     wait: usize,
+    /// How often a batch was taken back to what it was before it grew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    growths_taken_back: usize,
     optimizer_steps: i64,
     adam_steps: i64,
     weight_scaler: ScalerState,
     alpha_scaler: ScalerState,
+}
+
+/// Left out of a checkpoint.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The whole state.
@@ -49,6 +58,7 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
             .collect(),
         deciding_epochs: Some(search.decided.epochs.clone()),
         wait: search.decided.wait,
+        growths_taken_back: search.decided.growths_taken_back,
         optimizer_steps: bilevel.weights.optimizer.steps(),
         adam_steps: bilevel.adam.steps(),
         weight_scaler: bilevel.weights.scaler.state(),
@@ -116,7 +126,12 @@ fn restore_decisions(search: &mut Search<'_>, counters: &Counters) {
     }
     let kept_with_strategy = counters.strategy["deciding_epochs"].as_u64().unwrap_or_default() as usize;
     let epochs = counters.deciding_epochs.clone().unwrap_or_else(|| (0..kept_with_strategy).collect());
-    search.decided = Decided { states: counters.states.iter().cloned().collect(), epochs, wait: counters.wait };
+    search.decided = Decided {
+        states: counters.states.iter().cloned().collect(),
+        epochs,
+        wait: counters.wait,
+        growths_taken_back: counters.growths_taken_back,
+    };
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ pub fn reset_peak_memory(device: Device) -> Result<()> {
     }
 }
 
-fn cuda_index(index: usize) -> i32 {
+pub(super) fn cuda_index(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 

@@ -1,7 +1,8 @@
-// How the process keeps memory, and a count of the bytes of tensors.
+// How the process keeps memory, a count of the bytes of tensors, and what a GPU has left.
 #include "bridge.h"
 
 #include <c10/core/Allocator.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -10,27 +11,41 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace {
 
-// Hears of every block that this thread takes for a CPU tensor, and of its return.
+// Hears of every block that is taken for a tensor of a kind of device, and of its return: by this thread, and on a GPU by
+// autograd's, which inherits this thread's state.
 struct Meter : c10::MemoryReportingInfoBase {
+  explicit Meter(c10::DeviceType type) : type(type) {}
+
+  const c10::DeviceType type;
+  std::mutex lock;
   int64_t held = 0;
   int64_t peak = 0;
   int64_t largest = 0;
+  // Bytes held when each block had been taken, in the order of the blocks, and before, where blocks had been returned.
+  std::vector<int64_t> curve;
   // Blocks taken since it began: those of before are none of its business.
   std::unordered_map<void*, int64_t> blocks;
 
   void reportMemoryUsage(void* block, int64_t bytes, size_t, size_t, c10::Device device) override {
-    if (!device.is_cpu()) {
+    if (device.type() != type) {
       return;
     }
+    const std::lock_guard guard(lock);
     if (bytes > 0) {
       blocks[block] = bytes;
+      if (!curve.empty() && curve.back() != held) {
+        curve.push_back(held);
+      }
       held += bytes;
       peak = std::max(peak, held);
       largest = std::max(largest, bytes);
+      curve.push_back(held);
     } else if (const auto known = blocks.find(block); known != blocks.end()) {
       held -= known->second;
       blocks.erase(known);
@@ -55,9 +70,10 @@ void sgas_keep_freed_memory() {
 #endif
 }
 
-char* sgas_meter_start(Meter** out) {
+// Of tensors in host memory, or on CUDA.
+char* sgas_meter_start(int cuda, Meter** out) {
   return sgas::guarded([&] {
-    const auto meter = std::make_shared<Meter>();
+    const auto meter = std::make_shared<Meter>(cuda != 0 ? c10::kCUDA : c10::kCPU);
     c10::ThreadLocalDebugInfo::_push(place, meter);
     *out = meter.get();
   });
@@ -70,9 +86,29 @@ void sgas_meter_read(const Meter* meter, int64_t* held, int64_t* peak, int64_t* 
   *largest = meter->largest;
 }
 
+// Bytes held over time; `curve` has room for `count` of them. Gives how many there are.
+size_t sgas_meter_curve(const Meter* meter, int64_t* curve, size_t count) {
+  std::copy_n(meter->curve.begin(), std::min(count, meter->curve.size()), curve);
+  return meter->curve.size();
+}
+
 // Ends the last meter that this thread began.
 char* sgas_meter_stop() {
   return sgas::guarded([] { c10::ThreadLocalDebugInfo::_pop(place); });
+}
+
+// Bytes of a GPU that nobody holds, and all of them.
+char* sgas_cuda_room(int index, uint64_t* free, uint64_t* total) {
+  return sgas::guarded([&] {
+    const auto [left, all] = at::getDeviceAllocator(at::kCUDA)->getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+    *free = left;
+    *total = all;
+  });
+}
+
+// Gives back to the GPU what was freed and is kept for the next tensors.
+char* sgas_cuda_empty_cache() {
+  return sgas::guarded([] { at::getDeviceAllocator(at::kCUDA)->emptyCache(); });
 }
 
 }  // extern "C"

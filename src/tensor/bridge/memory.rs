@@ -1,20 +1,25 @@
-//! How the process keeps memory, and a count of the bytes of tensors.
+//! How the process keeps memory, a count of the bytes of tensors, and what a GPU has left.
 
 use std::ffi::c_char;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::check;
+use super::device::cuda_index;
 use crate::error::Result;
+use tch::Device;
 
 /// The C++ side's counter.
 enum Counter {}
 
 unsafe extern "C" {
     fn sgas_keep_freed_memory();
-    fn sgas_meter_start(out: *mut *mut Counter) -> *mut c_char;
+    fn sgas_meter_start(cuda: i32, out: *mut *mut Counter) -> *mut c_char;
     fn sgas_meter_read(meter: *const Counter, held: *mut i64, peak: *mut i64, largest: *mut i64);
+    fn sgas_meter_curve(meter: *const Counter, curve: *mut i64, count: usize) -> usize;
     fn sgas_meter_stop() -> *mut c_char;
+    fn sgas_cuda_room(index: i32, free: *mut u64, total: *mut u64) -> *mut c_char;
+    fn sgas_cuda_empty_cache() -> *mut c_char;
 }
 
 /// Keeps freed memory for the next allocation instead of giving it back to the system (glibc; elsewhere nothing
@@ -24,7 +29,39 @@ pub fn keep_freed_memory() {
     unsafe { sgas_keep_freed_memory() }
 }
 
-/// Bytes of CPU tensors.
+/// Bytes of a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CudaRoom {
+    /// That nobody holds, this process and others.
+    pub free: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// What the GPU of this index has left; what libtorch keeps of freed tensors is not free.
+///
+/// # Errors
+/// libtorch's.
+pub fn cuda_room(index: usize) -> Result<CudaRoom> {
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: both places outlive the call.
+    check(unsafe { sgas_cuda_room(cuda_index(index), &raw mut free, &raw mut total) })?;
+    Ok(CudaRoom { free, total })
+}
+
+/// Gives the memory of freed tensors back to the GPU; nothing happens on a CPU.
+///
+/// # Errors
+/// libtorch's.
+pub fn empty_cache(device: Device) -> Result<()> {
+    match device {
+        // SAFETY: takes nothing.
+        Device::Cuda(_) => check(unsafe { sgas_cuda_empty_cache() }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of tensors of a kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorBytes {
     /// Held now.
@@ -41,9 +78,17 @@ pub struct TensorBytes {
 /// # Errors
 /// libtorch's, where it cannot be asked.
 pub fn metered<T>(body: impl FnOnce(&Meter) -> T) -> Result<(T, TensorBytes)> {
+    metered_on(Device::Cpu, body)
+}
+
+/// The same of the tensors on `device`.
+///
+/// # Errors
+/// See [`metered`].
+pub fn metered_on<T>(device: Device, body: impl FnOnce(&Meter) -> T) -> Result<(T, TensorBytes)> {
     let mut counter = std::ptr::null_mut();
     // SAFETY: the place outlives the call.
-    check(unsafe { sgas_meter_start(&raw mut counter) })?;
+    check(unsafe { sgas_meter_start(i32::from(device.is_cuda()), &raw mut counter) })?;
     let meter = Meter { counter: NonNull::new(counter).expect("a started meter has an address"), thread: PhantomData };
     let result = body(&meter);
     let bytes = meter.read();
@@ -64,6 +109,16 @@ impl Meter {
         // SAFETY: the counter lives until this is dropped, and the three places outlive the call.
         unsafe { sgas_meter_read(self.counter.as_ptr(), &raw mut held, &raw mut peak, &raw mut largest) };
         TensorBytes { held, peak, largest }
+    }
+
+    /// Bytes held over time: when each block had been taken, and before, where others had been given back.
+    pub fn curve(&self) -> Vec<i64> {
+        // SAFETY: the counter lives until this is dropped; nothing is written where there is no room.
+        let count = unsafe { sgas_meter_curve(self.counter.as_ptr(), std::ptr::null_mut(), 0) };
+        let mut curve = vec![0; count];
+        // SAFETY: as above, and `curve` has room for `count` numbers.
+        unsafe { sgas_meter_curve(self.counter.as_ptr(), curve.as_mut_ptr(), count) };
+        curve
     }
 }
 

@@ -3,7 +3,7 @@
 //! file of their own each.
 //!
 //! This folder holds the only unsafe Rust of the crate; what leaves it is safe, and every C++ exception comes
-//! back as [`Error::Torch`].
+//! back as [`Error::torch`] makes it.
 #![allow(unsafe_code, reason = "calls of C functions; the rest of the crate forbids it")]
 
 use std::ffi::{CStr, c_char};
@@ -60,7 +60,7 @@ fn take_text(text: *mut c_char) -> Option<String> {
 fn check(text: *mut c_char) -> Result<()> {
     match take_text(text) {
         None => Ok(()),
-        Some(text) => Err(Error::Torch(text.trim().to_owned())),
+        Some(text) => Err(Error::torch(text.trim())),
     }
 }
 

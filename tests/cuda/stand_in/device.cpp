@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/Allocator.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
@@ -15,6 +16,9 @@
 
 namespace stand_in {
 namespace {
+
+// What it is said to have, 16 GiB.
+constexpr int64_t capacity = int64_t{16} << 30;
 
 std::atomic<int64_t> held{0};
 std::atomic<int64_t> peak{0};
@@ -56,11 +60,20 @@ struct DeviceMemory final : c10::DeviceAllocator {
     std::memset(block->data, 0xff, bytes);
     block->graph = graph_memory();
     take(static_cast<int64_t>(bytes));
+    report(block->data, static_cast<int64_t>(bytes));
     return {block->data, block, free, device()};
+  }
+
+  // As CUDA's allocator tells a meter of this thread.
+  static void report(void* data, int64_t bytes) {
+    if (bytes != 0) {
+      c10::reportMemoryUsageToProfiler(data, bytes, static_cast<size_t>(held), static_cast<size_t>(held), device());
+    }
   }
 
   static void free(void* context) {
     auto* block = static_cast<Block*>(context);
+    report(block->data, -static_cast<int64_t>(block->bytes));
     const auto last = [block] {
       held -= static_cast<int64_t>(block->bytes);
       delete block;
@@ -75,6 +88,7 @@ struct DeviceMemory final : c10::DeviceAllocator {
   bool initialized() override { return true; }
   void emptyCache(c10::MempoolId_t) override {}
   void recordStream(const c10::DataPtr&, c10::Stream) override {}
+  std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex) override { return {capacity - held, capacity}; }
   void resetAccumulatedStats(c10::DeviceIndex) override {}
   void resetPeakStats(c10::DeviceIndex) override { peak = held.load(); }
 
@@ -223,8 +237,10 @@ c10::DataPtr adopt(c10::intrusive_ptr<c10::StorageImpl> storage) {
   const auto bytes = static_cast<int64_t>(storage->nbytes());
   take(bytes);
   void* data = storage->mutable_data();
+  DeviceMemory::report(data, bytes);
   const auto free = [](void* context) {
     auto* owner = static_cast<Owner*>(context);
+    DeviceMemory::report(owner->storage->mutable_data(), -owner->bytes);
     const auto last = [owner] {
       held -= owner->bytes;
       delete owner;

@@ -1,0 +1,9 @@
+//! What memory there is, and what a step of a run needs of it: plain numbers; what they are measured by stands in
+//! `tensor/bridge/memory.rs`.
+
+mod control_group;
+mod need;
+mod room;
+
+pub use need::{Need, Trial};
+pub use room::{Bound, Room, address_space_left, device, host};
