@@ -12,6 +12,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -19,6 +21,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 const SEAL_KEY: &str = "sgas";
 /// The metadata key of version 0.1.0, with the JSON alone.
 const STATE_KEY: &str = "state";
+/// As safetensors itself bounds it.
+const LONGEST_HEADER: u64 = 100_000_000;
 /// The format's number; a greater one is of a later program.
 const FORMAT: u32 = 2;
 
@@ -225,6 +229,26 @@ impl Checkpoint {
                 .with_hint("what these weights were trained by went wrong; take those of an earlier epoch")
         })?;
         Ok(checkpoint)
+    }
+
+    /// The state of a file of this kind, read alone: its tensors are not looked at, so damage is not seen.
+    ///
+    /// # Errors
+    /// A file that is not there, or no safetensors file.
+    pub fn load_state(path: &Path) -> Result<Value> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(path)?;
+            let mut length = [0; 8];
+            file.read_exact(&mut length)?;
+            let header = u64::from_le_bytes(length).min(LONGEST_HEADER);
+            let mut content = length.to_vec();
+            file.take(header).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        let content = read().map_err(|error| Error::read(path, error))?;
+        let header: Value = serde_json::from_slice(&content[8..]).unwrap_or_default();
+        let seal = header["__metadata__"][SEAL_KEY].as_str().and_then(|text| serde_json::from_str::<Seal>(text).ok());
+        Ok(seal.map_or(Value::Null, |seal| seal.state))
     }
 
     /// Finds the first tensor with a number that is not finite.

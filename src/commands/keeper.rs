@@ -68,6 +68,13 @@ pub fn load(folder: &RunFolder) -> Result<Option<Loaded>> {
     })
 }
 
+/// What a run is, as its newest checkpoint says; `None` in runs of version 0.1.0, and where no checkpoint can be read.
+pub fn identity(folder: &RunFolder) -> Option<Identity> {
+    let paths = [NEWEST, NEXT, BEFORE].map(|name| folder.checkpoint().join(name));
+    let state = paths.iter().find_map(|path| Checkpoint::load_state(path).ok())?;
+    serde_json::from_value::<Kept>(state).ok()?.identity
+}
+
 fn read(path: &Path) -> Result<Loaded> {
     let origin = path.display().to_string();
     let Checkpoint { tensors, state } = Checkpoint::load(path)?;
@@ -118,6 +125,7 @@ impl<'a> RunKeeper<'a> {
 impl Keeper for RunKeeper<'_> {
     /// The next one is whole on the disk before the newest becomes the one before it.
     fn keep_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        let begun = Instant::now();
         let folder = self.folder.checkpoint();
         std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
         let Checkpoint { tensors, state } = checkpoint;
@@ -130,6 +138,8 @@ impl Keeper for RunKeeper<'_> {
         }
         self.rename(NEXT, NEWEST)?;
         sync_folder(&folder).map_err(|error| Error::write(&folder, error))?;
+        let bytes = std::fs::metadata(self.path(NEWEST)).map_or(0, |file| file.len());
+        tracing::debug!("state kept: {bytes} bytes in {:.4} s", begun.elapsed().as_secs_f64());
         (self.kept, self.steps) = (Instant::now(), 0);
         Ok(())
     }

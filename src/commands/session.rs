@@ -111,6 +111,30 @@ fn check_config<R: RunConfig>(begun: &R, path: &Path) -> Result<()> {
         tracing::info!("{} is gone, and is written again from the checkpoint", path.display());
         return Ok(());
     }
+    require_config(begun, path)
+}
+
+/// Refuses a configuration and a cell in the folder of a run that are not those that it was made with, as far as its
+/// checkpoint tells; looked at before a network is evaluated by them.
+///
+/// # Errors
+/// The first key that differs, or the cell.
+pub fn check_description<R: RunConfig>(folder: &RunFolder) -> Result<()> {
+    let Some(identity) = keeper::identity(folder) else { return Ok(()) };
+    let Ok(begun) = serde_json::from_value::<R>(identity.configuration) else { return Ok(()) };
+    require_config(&begun, &folder.config())?;
+    let path = folder.genotype();
+    let now = identity.genotype.as_ref().map(|_| Genotype::load(&path)).transpose()?;
+    let now = now.as_ref().map(identity::digest_of_cell);
+    let Some(Difference { was, now, .. }) = identity::difference_of_cells(identity.genotype.as_deref(), now.as_deref())
+    else {
+        return Ok(());
+    };
+    let (expected, found) = (format!("the cell that was trained ({was})"), format!("another ({now})"));
+    Err(Error::invalid(path.display().to_string(), expected, found).with_hint("put back the file as the run wrote it"))
+}
+
+fn require_config<R: RunConfig>(begun: &R, path: &Path) -> Result<()> {
     let hint = "put it back as it was, or remove it: the run writes it again from its checkpoint; what may change is \
                 changed by --set KEY=VALUE and --resume-anyway KEY";
     let found: R = config::read(path).map_err(|error| error.with_hint(hint))?;

@@ -3,8 +3,8 @@
 //! The first interrupt or termination lets the step end; a second one ends the process at once. A signal that was
 //! ignored when the program began (`nohup`, a shell's background) stays ignored.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What came.
 #[derive(Debug, Clone, Default)]
@@ -18,13 +18,13 @@ pub struct Signals {
 impl Signals {
     /// The number of the signal that asked to stop, if one did.
     pub fn stop(&self) -> Option<u8> {
-        let signal = self.stop.load(std::sync::atomic::Ordering::Relaxed);
+        let signal = self.stop.load(Ordering::Relaxed);
         u8::try_from(signal).ok().filter(|signal| *signal > 0)
     }
 
     /// Whether the state was asked for since the last call.
     pub fn take_keep(&self) -> bool {
-        self.keep.swap(false, std::sync::atomic::Ordering::Relaxed)
+        self.keep.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -38,9 +38,14 @@ pub fn name(signal: u8) -> &'static str {
     }
 }
 
-/// From now on signals are noted; without them everything is as before.
-#[cfg(unix)]
+/// From now on signals are noted, for every run of this process.
 pub fn watch() -> Signals {
+    static SIGNALS: OnceLock<Signals> = OnceLock::new();
+    SIGNALS.get_or_init(register).clone()
+}
+
+#[cfg(unix)]
+fn register() -> Signals {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::flag;
     let signals = Signals::default();
@@ -71,7 +76,7 @@ pub fn watch() -> Signals {
 
 /// Where there are no such signals nothing comes.
 #[cfg(not(unix))]
-pub fn watch() -> Signals {
+fn register() -> Signals {
     Signals::default()
 }
 

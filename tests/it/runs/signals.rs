@@ -92,3 +92,61 @@ fn what_was_ignored_when_the_program_began_stays_ignored() {
     let (text, code) = ended(process);
     assert_eq!(code, Some(0), "{text}");
 }
+
+/// README's script for a cluster, with a search and training of seconds, and programs of its own in the place of
+/// Slurm's.
+#[test]
+fn the_batch_script_of_the_readme_stops_before_its_time_is_up_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let readme = crate::readme::text("README.md");
+    let begin = readme.find("#!/bin/bash\n#SBATCH").expect("README shows a script for Slurm");
+    let script = &readme[begin..begin + readme[begin..].find("```").unwrap()];
+    let small = "--device cpu --data synthetic --threads 1 --set data.points=48 --set model.channels=4 \
+                 --set data.synthetic.train=40 --set data.synthetic.test=20";
+    let replaced = [
+        ("sgas=$HOME/sgas-0.1.0-linux-x86_64/bin/sgas", "sgas=$PROGRAM".to_owned()),
+        ("--device cuda", "--device cpu".to_owned()),
+        ("--task modelnet40 --amp", format!("--config smoke/search-points --set search.epochs=60 {small}")),
+        ("--genotype \"$runs/search\" --amp", format!("--genotype \"$runs/search\" --config smoke/train-points {small}")),
+        ("export LD_LIBRARY_PATH=", "export UNUSED=".to_owned()),
+    ];
+    let script = replaced.iter().fold(script.to_owned(), |script, (from, to)| {
+        assert!(script.contains(from), "README's script has no `{from}`");
+        script.replace(from, to)
+    });
+    std::fs::write(path.join("job.sh"), script).unwrap();
+    let job = |home: &str| {
+        std::fs::create_dir_all(path.join(home).join("bin")).unwrap();
+        let scontrol = path.join(home).join("bin/scontrol");
+        std::fs::write(&scontrol, "#!/bin/sh\necho \"$@\" >>\"$HOME/requeued\"\n").unwrap();
+        assert!(Command::new("chmod").arg("+x").arg(&scontrol).status().unwrap().success());
+        let mut bash = Command::new("bash");
+        bash.arg("job.sh").current_dir(path).env("HOME", path.join(home)).env("SLURM_JOB_ID", "42");
+        let search_path = std::env::var("PATH").unwrap();
+        bash.env("PATH", format!("{}:{search_path}", path.join(home).join("bin").display()));
+        bash.env("PROGRAM", sgas(path).get_program()).env("GOMP_SPINCOUNT", "0").env_remove("RUST_BACKTRACE");
+        bash.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+        bash.spawn().unwrap()
+    };
+    let (text, code) = ended(job("whole"));
+    assert_eq!(code, Some(0), "{text}");
+    let search = path.join("cut/runs/modelnet40/search");
+    let cut = job("cut");
+    wait_for(&search, 2);
+    signal(&cut, "USR1");
+    let (text, code) = ended(cut);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(std::fs::read_to_string(path.join("cut/requeued")).unwrap(), "requeue 42\n");
+    assert!(text.contains("stopped by SIGTERM"), "{text}");
+    // As from the queue.
+    let (text, code) = ended(job("cut"));
+    assert_eq!(code, Some(0), "{text}");
+    for run in ["search", "train"] {
+        let [whole, cut] = ["whole", "cut"].map(|home| path.join(home).join("runs/modelnet40").join(run));
+        assert_eq!(super::told(&whole), super::told(&cut), "{run}");
+        assert_eq!(super::results(&whole)["genotype.json"], super::results(&cut)["genotype.json"]);
+        let weights = |run: &Path| std::fs::read(run.join("weights-last.safetensors")).ok();
+        assert_eq!(weights(&whole), weights(&cut));
+    }
+}
