@@ -1,6 +1,8 @@
 //! Sequential Greedy Architecture Search (SGAS, Li et al., CVPR 2020) on libtorch: search a cell, retrain it
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod batch;
 pub mod cell;
 pub mod checkpoint;
@@ -31,3 +33,4 @@ pub mod tensor;
 pub mod threads;
 pub mod topology;
 pub mod train;
+pub mod visible;

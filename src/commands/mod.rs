@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod logging;
 pub mod observers;
 pub mod options;
+pub mod outputs;
 pub mod predict;
 mod predict_points;
 pub mod predictions;
@@ -36,6 +37,7 @@ pub use options::{
 };
 
 use crate::error::{Error, Result};
+use crate::visible;
 use clap::Subcommand;
 use std::io::Write;
 
@@ -84,12 +86,15 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
     }
 }
 
-/// Writes a result to standard output.
+/// What results are printed to, in errors.
+pub const STANDARD_OUTPUT: &str = "standard output";
+
+/// Writes a result to standard output, with control characters made visible.
 ///
 /// # Errors
 /// [`Error::Write`]; `main` is quiet about a reader that has gone.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| Error::write("standard output", source))
+    visible::write(out, text).map_err(|source| Error::write(STANDARD_OUTPUT, source))
 }
 
 /// A share as people read it.

@@ -2,14 +2,14 @@
 
 use super::keeper::RunKeeper;
 use super::observers::{self, Watched};
+use super::outputs::print_then_write;
 use super::run_folder::{About, RunFolder};
-use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
+use super::{GlobalOptions, SearchOptions, dataset, device, logging, show};
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::report::{Event, Observer, drawing};
@@ -28,9 +28,7 @@ use tch::Device;
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let mut run = options.resolve()?;
-    if let Some(path) = &options.save {
-        check_place("--save", path)?;
-    }
+    let saved = options.save_place()?;
     let device = device::prepare(global)?;
     run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
     let dataset = load_data(&mut run, device)?;
@@ -39,8 +37,8 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
     };
     let genotype = search(&run, dataset.as_ref(), &folder, device, options, global, begun)?;
-    print(out, &show::cells_text(&genotype))?;
-    print(out, &next_command(&run, &folder))
+    let save = || saved.map_or(Ok(()), |place| place.write(genotype.to_json().as_bytes()));
+    print_then_write(out, &show::cells_text(&genotype), save, &next_command(&run, &folder))
 }
 
 /// The data of a search that trains; a random search needs none.
@@ -101,7 +99,7 @@ fn search(
     let data = dataset.map(|dataset| search_data(run, dataset));
     search.run(data.as_ref(), &mut observers, &mut keeper)?;
     let genotype = genotype(run, space, &search.cells());
-    save(&genotype, folder, options)?;
+    save(&genotype, folder)?;
     observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
     Ok(genotype)
 }
@@ -161,11 +159,8 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
     genotype
 }
 
-fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Result<()> {
+fn save(genotype: &Genotype, folder: &RunFolder) -> Result<()> {
     genotype.save(folder.genotype())?;
-    if let Some(path) = &options.save {
-        genotype.save(path)?;
-    }
     for kind in genotype.space.kinds() {
         let cell = genotype.cell(*kind).expect("searches read every kind off");
         drawing::write_cell(&folder.file(&format!("cell-{kind}.svg")), &format!("{kind} cell"), cell)?;

@@ -36,7 +36,7 @@ pub(super) struct Processor {
     pub native_bf16: Vec<&'static str>,
 }
 
-/// Main memory, as the machine or the job's control group bounds it.
+/// Main memory, as the machine or the job's control group bounds it; 0 where the system does not say.
 #[derive(Debug, Serialize)]
 pub(super) struct Memory {
     pub total_bytes: u64,
@@ -155,7 +155,9 @@ pub(super) fn memory() -> Memory {
     let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(ram);
     let (total_bytes, available_bytes) = (system.total_memory(), system.available_memory());
-    match system.cgroup_limits() {
+    // Without /proc nothing is known, and sysinfo panics when it is asked further.
+    let limits = (total_bytes > 0).then(|| system.cgroup_limits()).flatten();
+    match limits {
         Some(limits) if limits.total_memory < total_bytes => {
             Memory { total_bytes: limits.total_memory, available_bytes: limits.free_memory.min(available_bytes) }
         }

@@ -85,6 +85,9 @@ pub struct PredictOptions {
     /// this *.ply, or a folder of them, or what is printed into *.csv or *.json
     #[arg(long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
+    /// Let --output replace files of other content too
+    #[arg(long)]
+    pub force: bool,
     /// Classes told per shape, picture or cloud
     #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = count(1..))]
     pub top: usize,
