@@ -1,3 +1,5 @@
+//! What may stand at a place that the user named, and what becomes of it.
+
 use super::*;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
