@@ -80,7 +80,14 @@ fn score(trained: &Trained, dataset: &Dataset, options: &EvalOptions) -> Result<
     })?;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let batches = Loader::new(samples.clone(), run.data.loader()).epoch(&plan);
-    evaluate(&*model, dataset::task(dataset.classes.len(), dataset.targets), batches, trained.device(), Precision::Fp32)
+    let task = dataset::task(dataset.classes.len(), dataset.targets);
+    let meter = evaluate(&*model, task, batches, trained.device(), Precision::Fp32)?;
+    let loss = meter.metrics().loss;
+    if loss.is_finite() {
+        return Ok(meter);
+    }
+    let message = format!("{}: the loss of the {} split is {loss}", trained.weights.display(), options.split.name());
+    Err(Error::not_finite(message).with_hint("these weights compute no numbers: take those of an earlier epoch"))
 }
 
 /// The command that comes next, where there is a run.

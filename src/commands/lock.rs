@@ -24,7 +24,7 @@ impl RunLock {
         match file.try_lock() {
             Ok(()) => {
                 // Who has it is for people alone.
-                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", holder()));
+                let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", holder()).as_bytes()));
                 Ok(Self { _file: Some(file) })
             }
             Err(TryLockError::WouldBlock) => {

@@ -9,7 +9,7 @@ use super::resolve::Begun;
 use super::run_folder::{self, About, RunFolder};
 use super::signals::{self, Signals};
 use super::{BatchChoice, GlobalOptions, RunOptions, logging};
-use crate::checkpoint::{Checkpoint, Keeper};
+use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::config::{self, RunConfig};
 use crate::data::DataIdentity;
 use crate::error::{Error, Result};
@@ -137,7 +137,11 @@ pub fn check_description<R: RunConfig>(folder: &RunFolder) -> Result<()> {
 fn require_config<R: RunConfig>(begun: &R, path: &Path) -> Result<()> {
     let hint = "put it back as it was, or remove it: the run writes it again from its checkpoint; what may change is \
                 changed by --set KEY=VALUE and --resume-anyway KEY";
-    let found: R = config::read(path).map_err(|error| error.with_hint(hint))?;
+    let placed = |error: Error| match error.to_string().contains(&path.display().to_string()) {
+        true => error,
+        false => error.at(path.display().to_string()),
+    };
+    let found: R = config::read(path).map_err(|error| placed(error).with_hint(hint))?;
     let differences = identity::differences(&identity::configuration(begun), &identity::configuration(&found));
     let Some(Difference { key, was, now }) = differences.into_iter().next() else { return Ok(()) };
     Err(Error::invalid(format!("{}: {key}", path.display()), format!("{was}, as the run began"), now).with_hint(hint))
@@ -210,6 +214,8 @@ pub struct Session<'a, R> {
     signals: Signals,
     /// Why the run goes back to its checkpoint.
     fault: Option<Error>,
+    /// Where it went back to before; its checkpoint may be older.
+    rollbacks: Vec<Cursor>,
 }
 
 impl<'a, R: RunConfig> Session<'a, R> {
@@ -229,7 +235,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
         let signals = signals::watch();
         let Some(going_on) = going_on else {
             let (place, loaded, changes) = (None, None, Vec::new());
-            return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None });
+            return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None, rollbacks: Vec::new() });
         };
         let mut differences = going_on.differences(parts.run, parts.genotype);
         if let Some(begun) = &going_on.loaded.identity {
@@ -239,7 +245,16 @@ impl<'a, R: RunConfig> Session<'a, R> {
         }
         let changes = identity::allow(differences, &parts.options.resume_anyway, &going_on.name())?;
         let GoingOn { folder, lock, loaded, .. } = going_on;
-        Ok(Self { parts, identity, place: Some((folder, lock)), loaded: Some(loaded), changes, signals, fault: None })
+        Ok(Self {
+            parts,
+            identity,
+            place: Some((folder, lock)),
+            loaded: Some(loaded),
+            changes,
+            signals,
+            fault: None,
+            rollbacks: Vec::new(),
+        })
     }
 
     /// The folder; panics before [`Self::go`].
@@ -260,7 +275,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
     pub fn run<T>(&mut self, mut attempt: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
         loop {
             match attempt(self) {
-                Err(error) if error.is_not_finite() && self.on_nan() == OnNan::Rollback && self.place.is_some() => {
+                Err(error) if error.is_not_finite() && self.goes_back() => {
                     let folder = self.folder();
                     self.loaded = Some(keeper::load(folder)?.ok_or_else(|| without_checkpoint(folder))?);
                     self.fault = Some(error);
@@ -271,8 +286,9 @@ impl<'a, R: RunConfig> Session<'a, R> {
         }
     }
 
-    fn on_nan(&self) -> OnNan {
-        self.parts.run.common().on_nan
+    fn goes_back(&self) -> bool {
+        let is_asked_to = self.parts.run.common().on_nan == OnNan::Rollback;
+        is_asked_to && self.place.is_some() && self.signals.stop().is_none()
     }
 
     fn hinted(&self, error: Error) -> Error {
@@ -330,6 +346,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
         logging::follow(&folder.log())?;
         let mut observers = observers::of_run(folder, &self.parts.watched, self.parts.global)?;
         if let Some(fault) = self.fault.take() {
+            learning.position().rollbacks = std::mem::take(&mut self.rollbacks);
             learning.position().roll_back().map_err(|error| error.at(fault.to_string()))?;
             let (epoch, step) = (at.epoch, at.step);
             observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
@@ -339,20 +356,22 @@ impl<'a, R: RunConfig> Session<'a, R> {
         }
         let folder = self.folder();
         let mut keeper = RunKeeper::new(folder, &self.identity, &pace, &self.signals);
-        match step::run(learning, data, &mut observers, &mut keeper)? {
+        let ended = step::run(learning, data, &mut observers, &mut keeper);
+        self.rollbacks.clone_from(&learning.position().rollbacks);
+        match ended? {
             Ended::Whole => Ok(observers),
             Ended::Stopped(at) => {
                 let signal = self.signals.stop().unwrap_or_default();
                 let message =
                     format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
-                let hint = format!("go on: sgas {} --out {} --resume", R::COMMAND, folder.path().display());
+                let hint = format!("go on: sgas {} --out {} --resume", R::COMMAND, self.folder().path().display());
                 Err(Error::Stopped { message, hint: Some(hint), signal })
             }
         }
     }
 }
 
-fn changed(Difference { key, was, now }: &Difference, at: crate::checkpoint::Cursor) -> Change {
+fn changed(Difference { key, was, now }: &Difference, at: Cursor) -> Change {
     Change { epoch: at.epoch, step: at.step, key: key.clone(), was: was.clone(), now: now.clone() }
 }
 

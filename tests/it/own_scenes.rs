@@ -167,6 +167,7 @@ fn what_a_run_would_refuse_is_told_and_can_be_left_out() {
     assert!(told.contains("run folder: run"), "{told}");
     let about = std::fs::read_to_string(path.join("run/run.json")).unwrap();
     assert!(about.contains("3 bad clouds skipped") && about.contains("\"door\""), "{about}");
+    std::fs::remove_dir_all(path.join("run")).unwrap();
     for (arguments, words) in [
         ("data.scenes.area=7", &["data.scenes.area: expected an area of S3DIS, 1 to 6, found 7"][..]),
         ("data.scenes.block=-1", &["data.scenes.block: expected a side above 0", "found -1"]),

@@ -145,9 +145,8 @@ fn without_end(run: &Path) -> String {
 fn damaged_weights_and_weights_that_are_no_numbers_are_not_evaluated() {
     let folder = tempfile::tempdir().unwrap();
     trained(folder.path());
-    let weights = folder.path().join("run/weights-last.safetensors");
+    let weights = folder.path().join("run/weights-best.safetensors");
     let whole = std::fs::read(&weights).unwrap();
-    output(&mut train(folder.path(), "--out other --set train.epochs=1"));
     for at in [whole.len() - 1, whole.len() / 2, whole.len() * 3 / 4] {
         flip(&weights, at);
         for command in ["eval", "predict"] {
@@ -157,7 +156,7 @@ fn damaged_weights_and_weights_that_are_no_numbers_are_not_evaluated() {
                 sgas.args(["--input", "cell.json", "--output", "p.csv"]);
             }
             let text = failure(&mut sgas, 2);
-            assert!(text.contains("weights-last.safetensors: expected "), "{at}: {text}");
+            assert!(text.contains("weights-best.safetensors: expected "), "{at}: {text}");
         }
         std::fs::write(&weights, &whole).unwrap();
     }
@@ -254,7 +253,7 @@ fn data_that_is_not_what_it_was_is_refused() {
     let file = std::fs::read_dir(one.join("train")).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    check(&["training samples: ", ", now "]);
+    check(&["samples: ", ", now "]);
     std::fs::write(&file, text.replacen('1', "2", 1)).unwrap();
     check(&["the content of the training samples"]);
     output(&mut resume(path, "train", &format!("{more} --resume-anyway data")));
@@ -308,9 +307,10 @@ fn one_process_at_a_time_works_on_a_run() {
     output(&mut resume(folder.path(), "search", cut));
 }
 
-/// Starts a command in the background.
+/// Starts a command in the background, by which signals are not ignored, whatever ignores them here.
 pub fn spawn(command: &mut assert_cmd::Command) -> std::process::Child {
-    let mut process = std::process::Command::new(command.get_program());
+    let mut process = std::process::Command::new("env");
+    process.arg("--default-signal=HUP,INT,TERM,USR1").arg(command.get_program());
     process.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
     process.env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0").env_remove("SGAS_DATA").env_remove("SGAS_RUNS");
     process.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -336,6 +336,21 @@ fn a_cut_log_costs_what_it_lost_and_nothing_else() {
     assert!(warned.contains("bytes from before the checkpoint are gone"), "{warned}");
     assert!(String::from_utf8(told.stdout).unwrap().contains("last epoch: training accuracy"));
     assert_eq!(epochs(&run).iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [0, 3]);
+}
+
+#[test]
+fn another_number_of_threads_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    output(&mut search(folder.path(), "--out run --set search.epochs=1 --set search.strategy=darts"));
+    let more = "--set search.epochs=2 --resume-anyway search.epochs";
+    let told = |threads: &str| {
+        let mut sgas = sgas(folder.path());
+        sgas.args(["search", "--out", "run", "--resume", "--threads", threads, "--device", "cpu"]);
+        let output = sgas.args(more.split_whitespace()).assert().success().get_output().stderr.clone();
+        String::from_utf8(output).unwrap()
+    };
+    let text = told("2");
+    assert!(text.contains("the run began elsewhere") && text.contains("threads (1, now 2)"), "{text}");
 }
 
 /// A beginning that is killed leaves nothing, or what the plain command takes.
@@ -370,8 +385,7 @@ fn a_beginning_that_is_killed_is_no_obstacle() {
 fn a_run_that_blew_up_keeps_its_last_good_state_and_says_where() {
     let folder = tempfile::tempdir().unwrap();
     // The last step of the one epoch makes weights that give no numbers any more.
-    let blown =
-        "--out run --set train.epochs=1 --set train.batch=40 --set weights.learning_rate=1e30 --set weights.clip=0";
+    let blown = "--out run --set train.epochs=1 --set train.batch=40 --set data.validation=0 --set weights.learning_rate=1e30 --set weights.clip=0";
     let text = failure(&mut train(folder.path(), blown), 1);
     assert!(text.contains("epoch 0"), "{text}");
     assert!(!folder.path().join("run/weights-last.safetensors").exists());

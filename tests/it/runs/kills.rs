@@ -187,7 +187,11 @@ fn a_checkpoint_that_fails_leaves_a_whole_one() {
         train(folder.path(), &format!("--set train.epochs=3 --set checkpoint.steps=3 --out {name} {more}"))
     };
     output(&mut command("whole", ""));
-    let in_checkpoint = |name: &str| format!("{name}/checkpoint/");
+    // The file while it is written, and the names that it takes.
+    let in_checkpoint = |name: &str, calls: &str| match calls {
+        "rename" => format!("{name}/checkpoint/state"),
+        _ => format!("{name}/checkpoint/.sgas-partial"),
+    };
     let faults = [
         ("write", Fault::Full),
         ("write", Fault::Short),
@@ -199,7 +203,7 @@ fn a_checkpoint_that_fails_leaves_a_whole_one() {
     let mut failed = 0;
     for (number, (calls, fault)) in faults.into_iter().enumerate() {
         let counted = format!("counted{number}");
-        let all = count(&mut command(&counted, ""), &in_checkpoint(&counted), calls);
+        let all = count(&mut command(&counted, ""), &in_checkpoint(&counted, calls), calls);
         assert!(all >= 3, "{calls}: {all}");
         // The long half: every call. Else one of the first checkpoint within an epoch, and the last one of all.
         let chosen: Vec<usize> =
@@ -207,7 +211,7 @@ fn a_checkpoint_that_fails_leaves_a_whole_one() {
         for at in chosen {
             let name = format!("{calls}-{fault:?}-{at}");
             let mut faulty = command(&name, "");
-            inject(&mut faulty, &in_checkpoint(&name), calls, at, fault);
+            inject(&mut faulty, &in_checkpoint(&name, calls), calls, at, fault);
             let ended = faulty.output().unwrap();
             let text = String::from_utf8_lossy(&ended.stderr);
             assert_eq!(ended.status.code(), Some(1), "{name}: {text}");

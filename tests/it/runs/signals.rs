@@ -153,3 +153,22 @@ fn the_batch_script_of_the_readme_stops_before_its_time_is_up_and_goes_on() {
         assert_eq!(weights(&whole), weights(&cut));
     }
 }
+
+#[test]
+fn a_second_signal_ends_a_run_at_once_and_it_goes_on_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "--set data.validation=0.25 --set train.epochs=40";
+    output(&mut train(folder.path(), &format!("{settings} --out whole")));
+    let run = folder.path().join("run");
+    let process = spawn(&mut train(folder.path(), &format!("{settings} --out run")));
+    wait_for(&run, 1);
+    // Both wait until the process goes on, so no step ends between them.
+    for name in ["STOP", "INT", "TERM", "CONT"] {
+        signal(&process, name);
+    }
+    let (text, code) = ended(process);
+    assert!(matches!(code, Some(130 | 143)), "{code:?}: {text}");
+    assert!(!text.contains("stopped by"), "{text}");
+    output(sgas(folder.path()).args(["train", "--out", "run", "--resume", "--threads", "1", "--device", "cpu"]));
+    assert_equal_runs(&folder.path().join("whole"), &run);
+}
