@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may stand on: a file imports only from lower floors, and from its own module.
-const FLOORS: [(&str, i32); 32] = [
+const FLOORS: [(&str, i32); 33] = [
     ("main", 11),
     ("program", 10),
     ("cli", 9),
@@ -41,6 +41,7 @@ const FLOORS: [(&str, i32); 32] = [
     ("threads", 0),
     ("files", 0),
     ("nearest", 0),
+    ("reading", 0),
     ("lib", 12),
 ];
 
@@ -239,6 +240,31 @@ fn no_unwrap_outside_tests() {
         }
     }
     assert_none(&offences, "`expect(\"why it cannot fail\")` or an error instead of `unwrap()`");
+}
+
+/// Files that read otherwise than by `reading`, and why.
+const READ_OTHERWISE: [(&str, &str); 6] = [
+    ("reading.rs", "it is the reader"),
+    ("files.rs", "opens folders to sync them"),
+    ("report/memory.rs", "asks /proc"),
+    ("commands/bench/table.rs", "asks /proc"),
+    ("commands/doctor/machine.rs", "asks /proc"),
+    ("report/append.rs", "opens logs to write them"),
+];
+
+/// Files that read what the program itself wrote into a run's folder, and still do it by the standard library.
+const NOT_YET: [&str; 4] = ["checkpoint.rs", "commands/run_folder.rs", "commands/trained.rs", "report/log.rs"];
+
+#[test]
+fn users_files_are_read_in_one_place() {
+    let words = ["fs::read(", "fs::read_to_string(", "File::open(", "Hdf5File::open(", "OpenOptions::new()"];
+    let is_known = |path: &str| NOT_YET.contains(&path) || READ_OTHERWISE.iter().any(|(known, _)| *known == path);
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !is_known(&source.path)) {
+        let lines = source.code_lines().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+        offences.extend(lines.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
+    }
+    assert_none(&offences, "a user's file is read by `crate::reading`, which refuses what is no regular file");
 }
 
 #[test]
