@@ -44,7 +44,7 @@ pub static PARSERS: [Parser; 28] = [
     ours("config", config),
     ours("node_features", |content| parsers::features("csv", content.to_vec())),
     ours("node_arrays", node_arrays),
-    ours("node_labels", |content| parsers::labels("csv", content.to_vec(), lines(content))),
+    ours("node_labels", node_labels),
     ours("node_links", |content| parsers::links("csv", content.to_vec(), NODES)),
     ours("node_list", |content| parsers::node_list(content, NODES)),
     ours("ppi_graph", |content| parsers::ppi(content.to_vec(), NODES)),
@@ -80,8 +80,10 @@ fn text(content: &[u8]) -> Result<&str> {
     std::str::from_utf8(content).map_err(|error| Error::invalid("content", "UTF-8", error.to_string()))
 }
 
-fn lines(content: &[u8]) -> usize {
-    content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+/// The labels of as many nodes as there are lines, or rows below a header.
+fn node_labels(content: &[u8]) -> Result<()> {
+    let lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+    any([lines, lines.saturating_sub(1)].map(|nodes| parsers::labels("csv", content.to_vec(), nodes)))
 }
 
 /// A TOML text, and behind a NUL each what `--set` takes.
