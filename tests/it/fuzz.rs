@@ -6,13 +6,19 @@ mod parsers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::Command;
 
 use parsers::{PARSERS, Parser};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::hostile::watch;
+
 /// Mutations per parser.
-const INPUTS: u64 = 300;
+const INPUTS: u64 = 1000;
+
+/// Set where the test runs in a process of its own.
+const CHILD: &str = "SGAS_TEST_FUZZ_CHILD";
 
 /// Numbers that lie where a size belongs.
 const LIES: [u64; 8] = [0, 1, 0xFF, 0x7FFF, 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF, u64::MAX, 1 << 40];
@@ -60,8 +66,20 @@ fn mutate(seeds: &[Vec<u8>], generator: &mut ChaCha8Rng) -> Vec<u8> {
     content
 }
 
+/// In a process of its own, whose memory and time are watched.
 #[test]
 fn hostile_content_gives_errors_and_nothing_worse() {
+    if std::env::var_os(CHILD).is_some() {
+        return read_mutations();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "fuzz::hostile_content_gives_errors_and_nothing_worse", "--nocapture"]).env(CHILD, "1");
+    let (code, text) = watch(command, folder.path());
+    assert!(code == 0 && text.contains("1 passed"), "{text}");
+}
+
+fn read_mutations() {
     let mut problems = Vec::new();
     for parser in &PARSERS {
         let seeds = seeds(parser);

@@ -15,35 +15,46 @@ const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds");
 /// What the program may hold: with libtorch and nothing to do it holds 130 MiB.
 const MOST_KIB: u64 = 768 << 10;
 
-/// Where it takes a tenth of a second or two.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What the program may compute where it takes a tenth of a second, and of the longest table five: seconds of a processor,
+/// which other processes don't lengthen.
+const MOST_SECONDS: u64 = 60;
 
-/// Runs the program in `folder`; its exit code and everything it prints. Fails the test where it takes too much memory
-/// or time.
+/// A program that waits for ever computes nothing.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs the program in `folder`; its exit code and everything it prints.
 fn watched(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let printed = folder.join(".printed");
-    let output = fs::File::create(&printed).unwrap();
     let mut command = Command::new(sgas(folder).get_program());
     command.args(arguments).current_dir(folder).env("OMP_NUM_THREADS", "1").env("NO_COLOR", "1");
     command.env_remove("SGAS_RUNS").env_remove("SGAS_DATA").env_remove("RUST_BACKTRACE");
+    watch(command, folder)
+}
+
+/// Runs a command, whose output lies in `folder` meanwhile; its exit code and everything it prints. Fails the test where
+/// it takes too much memory or time.
+pub fn watch(mut command: Command, folder: &Path) -> (i32, String) {
+    let printed = folder.join(".printed");
+    let output = fs::File::create(&printed).unwrap();
     command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
     let mut child = command.spawn().unwrap();
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             let text = String::from_utf8_lossy(&fs::read(&printed).unwrap()).into_owned();
-            return (status.code().unwrap_or_else(|| panic!("{arguments:?} ended by {status}: {text}")), text);
+            return (status.code().unwrap_or_else(|| panic!("{command:?} ended by {status}: {text}")), text);
         }
         let held = peak_kib(child.id());
+        let (computed, waited) = (computed_seconds(child.id()), begun.elapsed());
         let fault = if held > MOST_KIB {
             Some(format!("{held} KiB of memory"))
         } else {
-            (begun.elapsed() > PATIENCE).then(|| "too much time".to_owned())
+            let is_over = computed > MOST_SECONDS || waited > PATIENCE;
+            is_over.then(|| format!("{computed} seconds of a processor in {waited:?}"))
         };
         if let Some(fault) = fault {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("{arguments:?} takes {fault}");
+            panic!("{command:?} takes {fault}");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -54,6 +65,14 @@ fn peak_kib(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// What a process computed so far, by the hundredths of a second of Linux; 0 where the system doesn't say.
+fn computed_seconds(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name in brackets: the state, ten numbers, and the times in the program and in the system.
+    let numbers = status.rsplit_once(')').map_or("", |(_, numbers)| numbers).split_whitespace();
+    numbers.skip(11).take(2).filter_map(|number| number.parse::<u64>().ok()).sum::<u64>() / 100
 }
 
 /// Runs what the user must change: exit code 2, an error with all `words`, and a hint.
