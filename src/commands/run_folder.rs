@@ -4,6 +4,7 @@ use super::lock::RunLock;
 use crate::data::Targets;
 use crate::error::{Error, Result};
 use crate::files::{write_atomically, write_folder_atomically};
+use crate::reading;
 use crate::report::append::{EVENTS_FILE, TEXT_FILE};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -227,7 +228,7 @@ impl RunFolder {
     /// A file that is cut or not there.
     pub fn about(&self) -> Result<About> {
         let path = self.file(ABOUT_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::read(&path, error))?;
+        let text = reading::text(&path, reading::DESCRIPTION)?;
         serde_json::from_str(&text).map_err(|error| {
             Error::invalid(path.display().to_string(), "command, task, version and data", error.to_string())
         })
@@ -235,7 +236,7 @@ impl RunFolder {
 
     /// Whether the run came to its end: its last event says so.
     pub fn is_finished(&self) -> bool {
-        let events = std::fs::read(self.file(EVENTS_FILE)).unwrap_or_default();
+        let events = reading::bytes(&self.file(EVENTS_FILE)).unwrap_or_default();
         let last = events.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         serde_json::from_slice::<serde_json::Value>(last).is_ok_and(|event| event["event"] == "finished")
     }

@@ -10,6 +10,7 @@ use crate::data::{SampleKind, SetName, Targets};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::model::{self, Architecture, Model, NetworkKind};
+use crate::reading;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -167,7 +168,7 @@ impl Trained {
 
 /// A name per line, each once, as many as there are classes.
 fn read_names(path: &Path, count: usize) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    let text = reading::text(path, reading::LIST)?;
     let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     let place = path.display().to_string();
     if names.len() != count {

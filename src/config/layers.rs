@@ -10,6 +10,10 @@ use toml::{Table, Value as Toml};
 /// The flag that sets any key.
 pub const SET: &str = "--set";
 
+/// The most parts of a key that is typed: keys have three. Tables in tables are gone through by recursion, and what a file
+/// nests too deeply TOML's reader refuses.
+const MOST_PARTS: usize = 16;
+
 /// Keys from several sources, merged.
 #[derive(Debug, Default)]
 pub struct Layers {
@@ -38,11 +42,16 @@ impl Layers {
     /// Lays `section.key=value` as typed over what is there: a TOML value, or else plain text.
     ///
     /// # Errors
-    /// Text without `=`.
+    /// Text without `=`, a key of more parts than any has.
     pub fn add_assignment(&mut self, origin: &str, typed: &str) -> Result<()> {
         let (key, text) = typed.split_once('=').ok_or_else(|| {
             Error::invalid(origin, "section.key=value", format!("'{typed}'")).with_hint("for example model.channels=16")
         })?;
+        let parts = key.split('.').count();
+        if parts > MOST_PARTS {
+            let expected = format!("a key of at most {MOST_PARTS} parts");
+            return Err(Error::invalid(origin, expected, parts.to_string()).with_hint("for example model.channels=16"));
+        }
         self.add(origin, key.trim(), parse_value(text.trim()));
         Ok(())
     }
@@ -139,7 +148,7 @@ fn parse_value(text: &str) -> Toml {
 }
 
 fn not_toml(file: &str, text: &str, error: &toml::de::Error) -> Error {
-    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
     Error::invalid(format!("{file}: line {line}"), "TOML", error.message())
 }
 
@@ -200,6 +209,12 @@ mod tests {
         assert_eq!(text, "--set: model.channels: expected 1 to 4096, found 0");
         let (text, _) = failure("[alphas]\nbetas = [0.5, 1.5]", &[]);
         assert!(text.starts_with("a.toml: alphas.betas.1: "), "{text}");
+    }
+
+    #[test]
+    fn a_key_of_countless_parts_is_refused() {
+        let (text, _) = failure("", &[&format!("model.{}=1", ["a"; 60_000].join("."))]);
+        assert_eq!(text, "--set: expected a key of at most 16 parts, found 60001");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
+use crate::reading;
 use crate::search::SearchConfig;
 use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
@@ -390,8 +391,19 @@ fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<
 /// # Errors
 /// A file that is not there or not a configuration of this kind of run.
 pub fn read<R: RunConfig>(path: &Path) -> Result<R> {
+    parse(&path.display().to_string(), &read_text(path)?, &[])
+}
+
+/// The configuration in a text that messages call `place`, with `section.key=value` as typed laid over it.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn parse<R: RunConfig>(place: &str, text: &str, set: &[String]) -> Result<R> {
     let mut layers = Layers::default();
-    layers.add_text(&path.display().to_string(), &read_text(path)?)?;
+    layers.add_text(place, text)?;
+    for assignment in set {
+        layers.add_assignment(SET, assignment)?;
+    }
     layers.read()
 }
 
@@ -413,7 +425,9 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         Ok((format!("embedded config {name}"), text.to_owned()))
     };
     match (sources.config, sources.task) {
-        (Some(config), _) if Path::new(config).is_file() => Ok((config.to_owned(), read_text(Path::new(config))?)),
+        (Some(config), _) if reading::is_there(Path::new(config)) => {
+            Ok((config.to_owned(), read_text(Path::new(config))?))
+        }
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
             tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
@@ -429,7 +443,7 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
 /// # Errors
 /// A file that can't be read.
 pub fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|source| Error::read(path, source))
+    reading::text(path, reading::CONFIGURATION)
 }
 
 /// `SGAS_SECTION__KEY` as (variable, `section.key`, text), ordered by name. What is meant for another kind of

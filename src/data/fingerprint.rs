@@ -1,7 +1,6 @@
 //! What a set is, as digests: so that a run that goes on learns from what it began with.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use super::dataset::Dataset;
 use super::loader::Samples;
 use super::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// Files of pictures that are read at every access have their content told as well up to so many bytes in all, beyond
 /// that their sizes alone.
@@ -44,7 +44,7 @@ impl Fingerprint {
             total += size;
         }
         for path in files.filter(|_| total <= SMALL) {
-            let file = File::open(path).map_err(|error| Error::read(path, error))?;
+            let file = reading::open(path)?;
             self.0.update_reader(file).map_err(|error| Error::read(path, error))?;
         }
         Ok(())

@@ -2,17 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::reading::is_readable;
 
-/// The visible entries of a folder, sorted.
+/// Folders whose other entries were told: a folder is listed several times.
+static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// The visible files and folders of a folder, sorted, links among them followed. Pipes, sockets and devices are told and
+/// passed over.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
     let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
     let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
     paths.retain(|path| !file_name(path).starts_with('.'));
     paths.sort_unstable();
+    let (paths, others): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| is_readable(path));
+    if let Some(first) = others.first() {
+        tell_once(folder, others.len(), &file_name(first));
+    }
     Ok(paths)
+}
+
+fn tell_once(folder: &Path, others: usize, first: &str) {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(whole) {
+        tracing::warn!(
+            "{}: ignored {others} entries that are neither files nor folders, such as {first}",
+            folder.display()
+        );
+    }
 }
 
 /// The visible folders in a folder, sorted.

@@ -1,16 +1,46 @@
 //! Datasets of HDF5 files, read whole, with errors that say what there is instead.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use hdf5_reader::messages::datatype::Datatype;
-use hdf5_reader::{Dataset, H5Type, Hdf5File};
+use hdf5_reader::storage::{BytesStorage, DynStorage, FileStorage};
+use hdf5_reader::{Dataset, H5Type, Hdf5File, OpenOptions};
 
 use crate::error::{Error, Result};
+use crate::reading::{self, most_unpacked};
+
+/// The most bytes of a chunk, of which every thread unpacks one: usual ones have a few MiB.
+const MOST_CHUNK: usize = 256 << 20;
+
+/// The most bytes that describe one dataset or group: usual ones are a few KiB.
+const MOST_HEADER: usize = 4 << 20;
 
 /// # Errors
 /// A file that can't be read or is not HDF5.
 pub(super) fn open(path: &Path) -> Result<Hdf5File> {
-    Hdf5File::open(path).map_err(|error| unreadable(path, "an HDF5 file", error))
+    let file = reading::open(path)?;
+    let size = file.metadata().map_err(|error| Error::read(path, error))?.len();
+    let storage = FileStorage::from_file(file).map_err(|error| unreadable(path, "an HDF5 file", error))?;
+    open_storage(Arc::new(storage), size, path)
+}
+
+/// The file with this content, which messages call `path`.
+///
+/// # Errors
+/// What is no HDF5 file.
+pub(super) fn from_bytes(content: Vec<u8>, path: &Path) -> Result<Hdf5File> {
+    let size = content.len() as u64;
+    open_storage(Arc::new(BytesStorage::new(content)), size, path)
+}
+
+/// What a dataset holds is at most what a file of this size can: its sizes are a claim, and chunks may be compressed or
+/// never written.
+fn open_storage(storage: DynStorage, size: u64, path: &Path) -> Result<Hdf5File> {
+    let most = usize::try_from(most_unpacked(size)).unwrap_or(usize::MAX);
+    let options = OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most.min(MOST_CHUNK));
+    let options = options.with_max_object_header_bytes(MOST_HEADER);
+    Hdf5File::from_storage_with_options(storage, options).map_err(|error| unreadable(path, "an HDF5 file", error))
 }
 
 /// The names of the datasets.
@@ -72,9 +102,23 @@ pub(super) fn wrong_shape(place: &str, dataset: &Dataset, expected: &str) -> Err
     Error::invalid(place, format!("shape {expected}"), format!("({})", sizes.join(", ")))
 }
 
+/// Whether a limit refused what the file claims.
+fn is_limit(error: &hdf5_reader::error::Error) -> bool {
+    match error {
+        hdf5_reader::error::Error::Context { source, .. } => is_limit(source),
+        hdf5_reader::error::Error::ResourceLimit(_) => true,
+        _ => false,
+    }
+}
+
 fn unreadable(path: &Path, expected: &str, error: hdf5_reader::error::Error) -> Error {
     match error {
         hdf5_reader::error::Error::Io(error) => Error::read(path, error),
+        error if is_limit(&error) => {
+            let expected = format!("{expected}, not larger than a file of this size can hold");
+            Error::invalid(path.display().to_string(), expected, error.to_string())
+                .with_hint("if it is meant so, save the datasets uncompressed (h5repack -f NONE)")
+        }
         error => Error::invalid(path.display().to_string(), expected, error.to_string())
             .with_hint("the file may be cut: download it again"),
     }

@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod kind;
 pub mod loader;
 mod numpy;
+pub mod parsers;
 pub mod points;
 mod scan;
 pub mod scenes;

@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Length to which a found word is cut in a message.
 const LONGEST_WORD: usize = 40;
+/// Names that a message lists.
+const MOST_NAMES: usize = 20;
 
 /// One line: its number, counted from 1, and its text without the blanks around it.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +111,17 @@ pub(super) fn show(word: &[u8]) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Names for a message, the first of many.
+pub(super) fn show_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> = names.by_ref().take(MOST_NAMES).map(|name| show(name.as_bytes())).collect();
+    let others = names.count();
+    if others > 0 {
+        shown.push(format!("and {others} more"));
+    }
+    shown.join(", ")
 }
 
 /// The error of a file that ends too early.

@@ -10,7 +10,12 @@ use serde_json::{Map, Value};
 use super::{CellGenotype, Genotype, SpaceName};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
+use crate::reading;
 use crate::topology::{CellKind, Topology};
+
+/// The most edges of a cell that are read: published cells have 6 to 10. The check of a cell grows with the square of
+/// their number, and so does its supernet.
+const MOST_EDGES: usize = 1024;
 
 /// How an edge is written, for messages.
 const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]";
@@ -18,6 +23,7 @@ const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\
 impl Genotype {
     /// Reads and checks a genotype; `origin` (a path, a name) begins the message of every error.
     pub fn from_json(text: &str, origin: &str) -> Result<Self> {
+        reading::check_length(origin, text, reading::GENOTYPE)?;
         let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?;
         Self::from_object(object, origin)
     }
@@ -139,6 +145,10 @@ fn shortened(text: &str) -> String {
 fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, origin: &str) -> Result<CellGenotype> {
     let place = format!("{origin}: {kind}");
     let values: Vec<Value> = take(object, kind.name(), EDGES_EXPECTED, origin)?;
+    if values.len() > MOST_EDGES {
+        return Err(Error::invalid(place, format!("at most {MOST_EDGES} edges"), format!("{} edges", values.len()))
+            .with_hint("is this the genotype that is meant?"));
+    }
     let shape = space.topology();
     let topology = shape
         .of_edges(values.len())
@@ -173,6 +183,11 @@ fn take_concat(
     match concat.iter().find(|&&state| state >= states) {
         Some(state) => Err(Error::invalid(place, expected, format!("state {state}")).with_hint(hint())),
         None if concat.is_empty() => Err(Error::invalid(place, expected, "an empty list").with_hint(hint())),
+        // Each is a part of the output's channels.
+        None if concat.len() > states => {
+            let expected = format!("at most {states} states, as many as the cell has");
+            Err(Error::invalid(place, expected, format!("{} states", concat.len())).with_hint(hint()))
+        }
         None => Ok(concat),
     }
 }

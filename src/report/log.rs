@@ -3,6 +3,7 @@
 use super::append::{self, EVENTS_FILE};
 use super::{Event, Observer};
 use crate::error::{Error, Result};
+use crate::reading;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ impl Observer for EventLog {
 /// A log that is not there or has a line that is no event.
 pub fn events(folder: &Path) -> Result<Vec<Event>> {
     let path = folder.join(EVENTS_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::read(&path, error))?;
+    let text = reading::text(&path, reading::EVENTS)?;
     let event = |(line, text): (usize, &str)| {
         let place = || format!("{}: line {}", path.display(), line + 1);
         serde_json::from_str(text).map_err(|error| Error::invalid(place(), "an event", error.to_string()))
@@ -61,7 +62,7 @@ pub fn events(folder: &Path) -> Result<Vec<Event>> {
 /// A log that is not there.
 pub fn readable_events(folder: &Path) -> Result<Vec<Event>> {
     let path = folder.join(EVENTS_FILE);
-    let text = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let text = reading::bytes(&path)?;
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let events: Vec<Event> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
     if events.len() < lines.len() {

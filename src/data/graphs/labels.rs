@@ -2,7 +2,7 @@
 //!
 //! One column is classes, whole numbers or names; several columns are labels, 0 or 1 in each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::tables::{Checked, Row, Table, names_columns};
 use crate::error::{Error, Result};
@@ -79,7 +79,8 @@ fn zero_or_one(row: &Row<'_>, column: usize) -> Result<f32> {
 }
 
 fn twice(names: &[String]) -> Option<&String> {
-    names.iter().enumerate().find(|(position, name)| names[..*position].contains(name)).map(|(_, name)| name)
+    let mut seen = HashSet::new();
+    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// Texts with the numbers of their rows, a class each, but for a header.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::reading::is_there;
+
 /// What a folder of graphs may look like, for messages.
 pub(in crate::data) const LAYOUTS: &str = "edges.csv (source, target), features.csv, labels.csv, where there are \
      several graphs graphs.csv, and perhaps lists of nodes train.txt, valid.txt and test.txt (tables also as .npy), or \
@@ -22,7 +24,7 @@ pub(in crate::data) enum Layout {
 impl Layout {
     /// The layout that `folder` has, also where some of its files are missing: that is told when they are read.
     pub(in crate::data) fn detect(folder: &Path) -> Option<Self> {
-        let has = |name: String| folder.join(name).is_file();
+        let has = |name: String| is_there(&folder.join(name));
         let has_part = |part: &str| ["graph.json", "feats.npy"].iter().any(|end| has(format!("{part}_{end}")));
         if ["train", "valid", "test"].into_iter().any(has_part) {
             return Some(Self::Ppi);

@@ -11,6 +11,7 @@ use crate::data::folders::file_name;
 use crate::data::scan::{Lines, show, whole};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// The list of the nodes for validation.
 const VALIDATION: &str = "valid.txt";
@@ -36,12 +37,22 @@ impl Lists {
         let mut problems = Vec::new();
         for (name, split) in names.into_iter().zip([Split::Train, Split::Validation, Split::Test]) {
             let path = folder.join(name);
-            if path.is_file() {
+            if reading::is_there(&path) {
                 lists.present.push((name.to_owned(), split));
                 problems.extend(lists.add(&path, split, &mut seen).err());
             }
         }
         if problems.is_empty() { Ok(lists) } else { Err(problems) }
+    }
+
+    /// The list of the training nodes among so many with this content.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(bytes: &[u8], path: &Path, nodes: usize) -> Result<Self> {
+        let mut lists = Self { marks: vec![None; nodes], present: Vec::new() };
+        lists.add_text(bytes, path, Split::Train, &mut HashMap::new())?;
+        Ok(lists)
     }
 
     /// True where a list says which nodes the split has.
@@ -50,10 +61,14 @@ impl Lists {
     }
 
     fn add(&mut self, path: &Path, split: Split, seen: &mut HashMap<u64, String>) -> Result<()> {
-        let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+        self.add_text(&reading::bytes(path)?, path, split, seen)
+    }
+
+    /// Takes over the nodes of a list with this content.
+    fn add_text(&mut self, bytes: &[u8], path: &Path, split: Split, seen: &mut HashMap<u64, String>) -> Result<()> {
         let place = path.display().to_string();
         let mut is_empty = true;
-        for (position, line) in Lines::without_comments(&bytes, b'#').enumerate() {
+        for (position, line) in Lines::without_comments(bytes, b'#').enumerate() {
             let node = whole(line.text);
             if position == 0 && node.is_none() && !line.text.iter().any(u8::is_ascii_digit) {
                 continue;

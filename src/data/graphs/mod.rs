@@ -11,6 +11,7 @@ pub(super) mod layout;
 mod links;
 mod lists;
 mod nodes;
+pub(super) mod parsers;
 mod ppi;
 mod set;
 pub mod survey;

@@ -16,6 +16,7 @@ use crate::data::config::DataConfig;
 use crate::data::folders::file_name;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 use crate::tensor::adjacency::Link;
 
 /// The parts as the files call them.
@@ -122,7 +123,7 @@ fn read(folder: &Path, part: &str, labelled: bool, config: &GraphDataConfig) -> 
 /// # Errors
 /// Files that are not there or won't do: all problems.
 pub(super) fn read_inputs(folder: &Path, config: &GraphDataConfig) -> Checked<Vec<Graph>> {
-    let is_there = |part: &&str| folder.join(format!("{part}_graph.json")).is_file();
+    let is_there = |part: &&str| reading::is_there(&folder.join(format!("{part}_graph.json")));
     let parts = PARTS.iter().map(|(part, _)| *part).filter(is_there);
     let mut graphs = Vec::new();
     for part in parts {
@@ -133,22 +134,29 @@ pub(super) fn read_inputs(folder: &Path, config: &GraphDataConfig) -> Checked<Ve
 
 /// The path, where there is a file.
 fn there(folder: &Path, path: PathBuf) -> Result<PathBuf> {
-    if path.is_file() { Ok(path) } else { Err(missing(folder, &file_name(&path))) }
+    if reading::is_there(&path) { Ok(path) } else { Err(missing(folder, &file_name(&path))) }
 }
 
 /// The links of so many nodes.
 fn read_links(path: &Path, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<Link>> {
-    let place = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| vec![Error::read(path, error)])?;
+    let bytes = reading::bytes(path).map_err(|error| vec![error])?;
+    parse_links(bytes, &path.display().to_string(), nodes, graphs)
+}
+
+/// The same of a file with this content, which messages call `place`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn parse_links(bytes: Vec<u8>, place: &str, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<Link>> {
     let read = serde_json::from_slice::<NodeLink>(&bytes).map_err(|error| {
         let expected = "networkx's node-link JSON: nodes with an id, links with source and target";
-        vec![Error::invalid(&place, expected, error.to_string())]
+        vec![Error::invalid(place, expected, error.to_string())]
     })?;
     drop(bytes);
-    require_rows(&read.nodes, nodes, &place).map_err(|error| vec![error])?;
+    require_rows(&read.nodes, nodes, place).map_err(|error| vec![error])?;
     let (mut links, mut problems) = (Vec::with_capacity(read.links.len()), Vec::new());
     for (position, ends) in read.links.into_iter().enumerate() {
-        match link(&ends, nodes, graphs, &place, position) {
+        match link(&ends, nodes, graphs, place, position) {
             Ok(link) => links.push(link),
             Err(error) if problems.len() < MOST => problems.push(error),
             Err(_) => break,

@@ -12,9 +12,13 @@ use super::layout::EXTENSIONS;
 use crate::data::numpy::Grid;
 use crate::data::scan::{number, show, whole, without_mark};
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// Problems of one table that are looked for; the rest is not read any more.
 const MOST: usize = 100;
+
+/// The most columns of a table: the words of a large vocabulary are some hundred thousand.
+const MOST_COLUMNS: usize = 1 << 20;
 
 /// A hint where nothing better is known.
 pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
@@ -64,7 +68,7 @@ impl Table {
     /// Both of them, or a file that can't be read.
     pub fn find(folder: &Path, stem: &str) -> Result<Option<Self>> {
         let paths = EXTENSIONS.map(|extension| folder.join(format!("{stem}.{extension}")));
-        match paths.into_iter().filter(|path| path.is_file()).collect::<Vec<_>>().as_slice() {
+        match paths.into_iter().filter(|path| reading::is_there(path)).collect::<Vec<_>>().as_slice() {
             [] => Ok(None),
             [path] => Self::open(path).map(Some),
             _ => {
@@ -88,8 +92,12 @@ impl Table {
     /// # Errors
     /// A file that can't be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-        Ok(Self { path: path.to_owned(), bytes })
+        Ok(Self::of(path, reading::bytes(path)?))
+    }
+
+    /// The table in a file with this content.
+    pub fn of(path: &Path, bytes: Vec<u8>) -> Self {
+        Self { path: path.to_owned(), bytes }
     }
 
     /// Shows every row but the header, which it gives; `is_header` looks at the first line of a text.
@@ -120,6 +128,7 @@ impl Table {
             Some(_) => error,
             None => error.with_hint("write it by numpy.save, an array of numbers; copy a cut file again"),
         })?;
+        check_width(grid.columns, &self.path)?;
         let mut numbers = vec![0.0; grid.columns];
         for row in 0..grid.rows {
             numbers.iter_mut().enumerate().for_each(|(column, number)| *number = grid.at(row, column));
@@ -146,6 +155,7 @@ impl Table {
             if record.len() == 1 && record[0].is_empty() {
                 continue;
             }
+            check_width(record.len(), &self.path)?;
             let number = at.line() + passed_over(&text[usize::try_from(at.byte()).unwrap_or(text.len())..]);
             if !each(&Row { cells: Cells::Text(&record), path: &self.path, number }, is_first) {
                 break;
@@ -174,6 +184,16 @@ impl Table {
                 .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines"),
         ])
     }
+}
+
+/// Refuses more columns than a node has.
+fn check_width(columns: usize, path: &Path) -> Result<()> {
+    if columns <= MOST_COLUMNS {
+        return Ok(());
+    }
+    let expected = format!("at most {MOST_COLUMNS} columns");
+    Err(Error::invalid(path.display().to_string(), expected, columns.to_string())
+        .with_hint("a node is a row: are rows and columns exchanged, or line ends missing?"))
 }
 
 fn is_array(path: &Path) -> bool {

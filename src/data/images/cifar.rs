@@ -6,6 +6,7 @@ use std::path::Path;
 use super::pictures::{Loaded, Part, PictureSet};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// Height and width of the pictures.
 pub(super) const SIDE: usize = 32;
@@ -76,7 +77,7 @@ pub(super) fn read(folder: &Path, format: &Format) -> Result<PictureSet> {
 
 fn require_files(folder: &Path, format: &Format) -> Result<()> {
     let wanted: Vec<&str> = format.train.iter().copied().chain([format.test, format.names]).collect();
-    let missing: Vec<&str> = wanted.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
+    let missing: Vec<&str> = wanted.iter().copied().filter(|name| !reading::is_there(&folder.join(name))).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -86,7 +87,11 @@ fn require_files(folder: &Path, format: &Format) -> Result<()> {
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    names_of(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The same of a file's text.
+pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
     let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     if names.is_empty() {
         return Err(Error::invalid(path.display().to_string(), "the name of a class per line", "none"));
@@ -120,6 +125,17 @@ pub(super) fn look(folder: &Path, format: &Format) -> Result<(Vec<String>, Vec<O
     Ok((classes, looked))
 }
 
+/// Reads a file with this content as one of a set of so many classes: the number of its pictures.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn parse(content: &[u8], path: &Path, format: &Format, classes: usize) -> Result<usize> {
+    let mut part = Part { labels: Vec::new(), pictures: Loaded { names: Vec::new(), side: SIDE, bytes: Vec::new() } };
+    check_content(content, path, format, content.len() / format.record())?;
+    add_records(content, path, format, classes, &mut part)?;
+    Ok(part.labels.len())
+}
+
 /// One record of a file.
 struct Record<'a> {
     name: String,
@@ -130,8 +146,12 @@ struct Record<'a> {
 
 /// Appends the records of a file.
 fn read_file(path: &Path, format: &Format, classes: usize, published: usize, part: &mut Part<Loaded>) -> Result<()> {
-    let content = read_content(path, format, published)?;
-    for Record { name, label, picture } in records(path, &content, format, classes) {
+    add_records(&read_content(path, format, published)?, path, format, classes, part)
+}
+
+/// Appends the records of a file with this content.
+fn add_records(content: &[u8], path: &Path, format: &Format, classes: usize, part: &mut Part<Loaded>) -> Result<()> {
+    for Record { name, label, picture } in records(path, content, format, classes) {
         part.labels.push(label?);
         part.pictures.names.push(name);
         append_picture(picture, &mut part.pictures.bytes);
@@ -141,8 +161,14 @@ fn read_file(path: &Path, format: &Format, classes: usize, published: usize, par
 
 /// The bytes of a file, whole records.
 fn read_content(path: &Path, format: &Format, published: usize) -> Result<Vec<u8>> {
+    let content = reading::bytes(path)?;
+    check_content(&content, path, format, published)?;
+    Ok(content)
+}
+
+/// Refuses a content that is not of whole records.
+fn check_content(content: &[u8], path: &Path, format: &Format, published: usize) -> Result<()> {
     let place = path.display().to_string();
-    let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
     let length = format.record();
     let records = content.chunks_exact(length);
     let rest = records.remainder().len();
@@ -157,7 +183,7 @@ fn read_content(path: &Path, format: &Format, published: usize) -> Result<Vec<u8
     if records.len() != published {
         tracing::warn!("{place}: {} records, where the published file has {published}", records.len());
     }
-    Ok(content)
+    Ok(())
 }
 
 /// The records of a file of these bytes.

@@ -5,19 +5,24 @@
 //! first picture is taken, and a picture that its EXIF data says is turned is turned upright. Colour profiles are not
 //! applied.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
 
+use image::error::{LimitError, LimitErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
 use crate::error::{Error, Result, first_line};
+use crate::reading;
 
 /// The extensions of picture files, in any case.
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The most bytes that the pixels of a picture may take.
-const MOST_BYTES: u64 = 512 << 20;
+/// The most pixels of a picture, a third more than the largest cameras take; what is beyond is told by the header, of
+/// whatever size the file is. A picture of one colour packs a thousand times smaller than its pixels.
+const MOST_PIXELS: u64 = 128 << 20;
+
+/// The most bytes that the pixels of a picture may take as they are stored: red, green and blue of so many.
+const MOST_BYTES: u64 = 3 * MOST_PIXELS;
 
 /// Bytes of a file in which its header is looked for, the whole file last.
 const HEADS: [u64; 3] = [4 << 10, 64 << 10, u64::MAX];
@@ -40,9 +45,7 @@ pub(in crate::data) fn known_extensions() -> String {
 pub(super) fn check(path: &Path) -> Result<()> {
     let mut outcome = Ok(());
     for most in HEADS {
-        let mut head = Vec::new();
-        let file = File::open(path).map_err(|error| Error::read(path, error))?;
-        file.take(most).read_to_end(&mut head).map_err(|error| Error::read(path, error))?;
+        let head = reading::start(path, most)?;
         let whole = (head.len() as u64) < most;
         outcome = decoder(&head).map(|_| ());
         if outcome.is_ok() || whole {
@@ -57,7 +60,15 @@ pub(super) fn check(path: &Path) -> Result<()> {
 /// # Errors
 /// As [`check`], and pixels that can't be decoded.
 pub(super) fn read(path: &Path) -> Result<RgbImage> {
-    Ok(upright(path)?.0.into_rgb8())
+    parse(&reading::bytes(path)?, path)
+}
+
+/// The same of a file with this content.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn parse(content: &[u8], path: &Path) -> Result<RgbImage> {
+    Ok(upright(content, path)?.0.into_rgb8())
 }
 
 /// Reads a picture to tell its width, its height and how its colours are stored.
@@ -65,7 +76,7 @@ pub(super) fn read(path: &Path) -> Result<RgbImage> {
 /// # Errors
 /// As [`read`].
 pub(super) fn describe(path: &Path) -> Result<([u32; 2], &'static str)> {
-    let (picture, inks) = upright(path)?;
+    let (picture, inks) = upright(&reading::bytes(path)?, path)?;
     let colours = match picture.color() {
         _ if inks => "CMYK",
         ColorType::L8 => "grey",
@@ -82,11 +93,10 @@ pub(super) fn describe(path: &Path) -> Result<([u32; 2], &'static str)> {
 }
 
 /// The picture as it is to be looked at, with the colours that it is stored in; and whether these were four inks.
-fn upright(path: &Path) -> Result<(DynamicImage, bool)> {
-    let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    let inks = jpeg_inks(&content).map_err(|fault| bad(path, fault))?;
+fn upright(content: &[u8], path: &Path) -> Result<(DynamicImage, bool)> {
+    let inks = jpeg_inks(content).map_err(|fault| bad(path, fault))?;
     let decode = || {
-        let mut decoder = decoder(&content)?;
+        let mut decoder = decoder(content)?;
         let orientation = decoder.orientation()?;
         let mut picture = DynamicImage::from_decoder(decoder)?;
         picture.apply_orientation(orientation);
@@ -102,6 +112,10 @@ fn decoder(content: &[u8]) -> std::result::Result<impl ImageDecoder, ImageError>
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits.clone());
     let decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::DimensionError)));
+    }
     limits.reserve(decoder.total_bytes())?;
     Ok(decoder)
 }
@@ -135,7 +149,9 @@ fn jpeg_inks(content: &[u8]) -> std::result::Result<bool, &'static str> {
 
 fn no_picture(path: &Path, error: &ImageError) -> Error {
     let found = match error {
-        ImageError::Limits(_) => format!("pixels of more than {} MiB", MOST_BYTES >> 20),
+        ImageError::Limits(_) => {
+            format!("more than {} million pixels, or {} MiB of them", MOST_PIXELS / 1_000_000, MOST_BYTES >> 20)
+        }
         other => first_line(&other.to_string()),
     };
     bad(path, &found)

@@ -14,6 +14,7 @@ mod folder;
 mod inputs;
 mod jitter;
 pub(super) mod layout;
+pub(super) mod parsers;
 mod pictures;
 pub mod survey;
 mod synthetic;

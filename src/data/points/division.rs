@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::data::config::DataConfig;
 use crate::data::split::hold_out;
 use crate::error::{Error, Result};
+use crate::reading;
 use crate::tensor::random::{Key, Purpose};
 
 /// For every file (class, empty where files have none, and path) true for test, false for train, and nothing where both lists leave it out;
@@ -21,7 +22,7 @@ pub(in crate::data) fn divide(
     let names = Names::of(folder, files);
     let read = |name: &str| -> Result<Option<HashSet<usize>>> {
         let path = folder.join(name);
-        if path.is_file() { names.listed(&path).map(Some) } else { Ok(None) }
+        if reading::is_there(&path) { names.listed(&path).map(Some) } else { Ok(None) }
     };
     let (train, test) = (read(&config.train_list)?, read(&config.test_list)?);
     let (part, note): (Box<dyn Fn(usize) -> Option<bool>>, String) = match (train, test) {
@@ -40,6 +41,14 @@ pub(in crate::data) fn divide(
         }
     };
     Ok(((0..files.len()).map(part).collect(), format!("split by {note}")))
+}
+
+/// The positions of the files that a list with this text names.
+///
+/// # Errors
+/// As [`divide`].
+pub(super) fn listed(folder: &Path, files: &[(&str, &Path)], text: &str, list: &Path) -> Result<HashSet<usize>> {
+    Names::of(folder, files).listed_in(text, list)
 }
 
 /// A share of every class, the same in every run: the set's split is not the run's seed's business.
@@ -85,7 +94,11 @@ impl<'a> Names<'a> {
 
     /// The files that a list names, one per line; blank lines and `#` are passed over.
     fn listed(&self, list: &Path) -> Result<HashSet<usize>> {
-        let text = std::fs::read_to_string(list).map_err(|error| Error::read(list, error))?;
+        self.listed_in(&reading::text(list, reading::LIST)?, list)
+    }
+
+    /// The same of a list's text.
+    fn listed_in(&self, text: &str, list: &Path) -> Result<HashSet<usize>> {
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let files =

@@ -9,6 +9,7 @@ pub(super) mod features;
 pub(super) mod format;
 mod inputs;
 mod modelnet_hdf5;
+pub(super) mod parsers;
 mod set;
 pub(super) mod shape;
 mod surface;

@@ -13,6 +13,7 @@ use super::set::{Item, Loaded};
 use crate::data::hdf5::{dataset, names, open, read_labels, values, wrong_shape};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 const NAMES: &str = "shape_names.txt";
 
@@ -54,7 +55,11 @@ fn prefix(split: Split) -> String {
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    names_of(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The same of a file's text.
+pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
     let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if names.is_empty() {
         return Err(Error::invalid(path.display().to_string(), "a class name per line", "an empty file"));
@@ -88,22 +93,26 @@ fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
+    read_open(&open(path)?, path, split, classes, normals)
+}
+
+/// The clouds of an open file.
+pub(super) fn read_open(file: &Hdf5File, path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
     let place = path.display().to_string();
-    let file = open(path)?;
-    let data = dataset(&file, path, "data", DATASETS)?;
+    let data = dataset(file, path, "data", DATASETS)?;
     let &[count, points, 3] = data.shape() else {
         return Err(wrong_shape(&place, &data, "(n, points, 3)"));
     };
     if points == 0 {
         return Err(wrong_shape(&place, &data, "(n, points above 0, 3)"));
     }
-    let label = dataset(&file, path, "label", DATASETS)?;
+    let label = dataset(file, path, "label", DATASETS)?;
     if !(label.shape() == [count] || label.shape() == [count, 1]) {
         return Err(wrong_shape(&place, &label, &format!("({count}, 1), one per cloud")));
     }
     let mut parts = vec![(AXES, values::<f32>(&data, path, "float32")?)];
     if normals {
-        parts.push((NORMALS, read_normals(&file, path, data.shape())?));
+        parts.push((NORMALS, read_normals(file, path, data.shape())?));
     }
     let size = points as usize * CHANNELS;
     let cloud = |(index, label): (usize, i64)| {

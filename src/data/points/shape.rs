@@ -10,6 +10,7 @@ use super::features::{AXES, Features, NORMALS, is_normal};
 use super::format::Raw;
 use super::surface::{Surface, Vector, cross, length};
 use crate::data::fingerprint::Fingerprint;
+use crate::data::scan::show_names;
 use crate::error::{Error, Result};
 
 /// How files become shapes.
@@ -179,8 +180,8 @@ pub(in crate::data) fn select(raw: &Raw, features: &Features, place: &str) -> Re
 }
 
 fn missing(raw: &Raw, features: &Features, wanted: &str, place: &str) -> Error {
-    let names: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
-    let found = if names.is_empty() { "no columns".to_owned() } else { names.join(", ") };
+    let names = show_names(raw.columns.iter().map(|(name, _)| name.as_str()));
+    let found = if names.is_empty() { "no columns".to_owned() } else { names };
     let error = Error::invalid(place, format!("columns {}", features.columns().join(", ")), found);
     if AXES.contains(&wanted) {
         return error;

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::layout::lines;
+use super::layout::lines_of;
 use crate::batch;
 use crate::data::points::format::Raw;
+use crate::data::scan::show_names;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// The class of a point: its position among the classes, or [`IGNORED`].
 pub(super) type Class = i16;
@@ -40,7 +42,15 @@ impl ClassList {
     /// # Errors
     /// A list that can't be read or is empty, a name or number that comes twice, numbers on some lines alone.
     pub fn read(path: &Path) -> Result<Self> {
-        let entries: Vec<String> = lines(path, "a class per line: `name` or `number name`")?;
+        Self::parse(&reading::text(path, reading::LIST)?, path)
+    }
+
+    /// The same of a file's text.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let entries: Vec<String> = lines_of(text, path, "a class per line: `name` or `number name`")?;
         let entries: Vec<&str> = entries.iter().map(String::as_str).filter(|line| !line.starts_with('#')).collect();
         let place = path.display().to_string();
         let numbered: Vec<Option<(i64, &str)>> = entries.iter().map(|line| numbered(line)).collect();
@@ -131,11 +141,11 @@ impl Labelling {
             None => COLUMNS.into_iter().find_map(position),
         };
         found.ok_or_else(|| {
-            let names: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
+            let names = show_names(raw.columns.iter().map(|(name, _)| name.as_str()));
             let expected = self.column.as_ref().map_or("a column label (or class)".to_owned(), |wanted| {
                 format!("a column {wanted}, as data.scenes.label says")
             });
-            Error::invalid(place, expected, names.join(", ")).with_hint(
+            Error::invalid(place, expected, names).with_hint(
                 "data.scenes.label names the column of the labels: its name, its number counted from 0, or last",
             )
         })

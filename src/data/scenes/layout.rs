@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::own::is_one;
+use crate::reading;
 
 /// What a folder of labelled clouds may look like, for messages.
 pub(in crate::data) const LAYOUTS: &str = "ply_data_all_*.h5, all_files.txt and room_filelist.txt (S3DIS), \
@@ -32,7 +33,7 @@ pub(in crate::data) enum Layout {
 impl Layout {
     /// The layout that `folder` has, also where some of its files are missing: that is told when they are read.
     pub(in crate::data) fn detect(folder: &Path) -> Option<Self> {
-        let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
+        let has = |names: &[&str]| names.iter().any(|name| reading::is_there(&folder.join(name)));
         if has(&[ROOMS, FILES]) {
             return Some(Self::S3dis);
         }
@@ -62,7 +63,14 @@ pub(in crate::data) fn is_published(folder: &Path) -> bool {
 /// # Errors
 /// A list that can't be read, or is empty; `expected` says what a line should be.
 pub(super) fn lines(path: &Path, expected: &str) -> crate::error::Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| crate::error::Error::read(path, error))?;
+    lines_of(&reading::text(path, reading::LIST)?, path, expected)
+}
+
+/// The same of a file's text.
+///
+/// # Errors
+/// An empty text.
+pub(super) fn lines_of(text: &str, path: &Path, expected: &str) -> crate::error::Result<Vec<String>> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     if lines.is_empty() {

@@ -12,6 +12,7 @@ pub mod labelled_ply;
 mod labels;
 pub(super) mod layout;
 mod own;
+pub(super) mod parsers;
 mod s3dis;
 mod set;
 mod shapenet;

@@ -1,6 +1,7 @@
 //! The user's own labelled clouds: files of any known format, `{train,test}/FILE`, or `FILE` with lists of the files for
 //! training and testing, or else a share of all for testing.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -15,6 +16,7 @@ use crate::data::points::features::ROOM;
 use crate::data::points::format;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// The folders that say which part a cloud belongs to.
 const PARTS: [(&str, Split); 2] = [("train", Split::Train), ("test", Split::Test)];
@@ -30,7 +32,7 @@ const OTHERS: [&str; 4] = ["classes.txt", "train.txt", "test.txt", "shape_names.
 pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Result<Opened> {
     let (files, division) = list(folder, config)?;
     let classes = folder.join(&config.scenes.classes);
-    let list = if classes.is_file() { Some(ClassList::read(&classes)?) } else { None };
+    let list = if reading::is_there(&classes) { Some(ClassList::read(&classes)?) } else { None };
     let settings = &config.scenes;
     let labelling = Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list };
     let item = |(path, split): &(PathBuf, Split)| {
@@ -50,7 +52,10 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
         (Item { group: name.clone(), name, split: *split, clouds }, columns)
     };
     let (items, columns): (Vec<Item>, Vec<Option<Vec<String>>>) = files.par_iter().map(item).unzip();
-    let common = |one: Vec<String>, two: Vec<String>| one.into_iter().filter(|name| two.contains(name)).collect();
+    let common = |one: Vec<String>, two: Vec<String>| {
+        let two: HashSet<String> = two.into_iter().collect();
+        one.into_iter().filter(|name| two.contains(name)).collect()
+    };
     let mut columns = columns.into_iter().flatten().reduce(common).unwrap_or_default();
     columns.extend(
         ROOM.iter()

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hdf5_reader::Hdf5File;
 use rayon::prelude::*;
 
 use super::cloud::{Cloud, Reading, Store};
@@ -123,10 +124,14 @@ impl File {
     }
 
     fn read(path: &Path) -> Result<Self> {
+        Self::read_open(&open(path)?, path)
+    }
+
+    /// The blocks of an open file.
+    pub(super) fn read_open(file: &Hdf5File, path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let file = open(path)?;
-        let data = dataset(&file, path, "data", DATASETS)?;
-        let label = dataset(&file, path, "label", DATASETS)?;
+        let data = dataset(file, path, "data", DATASETS)?;
+        let label = dataset(file, path, "label", DATASETS)?;
         let &[count, points, channels] = data.shape() else {
             return Err(wrong_shape(&place, &data, "(blocks, points, 9)"));
         };

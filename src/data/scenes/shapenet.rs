@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::cloud::{Reading, columns};
 use super::labels::{Class, IGNORED};
-use super::layout::{CATEGORIES, lines};
+use super::layout::{CATEGORIES, lines_of};
 use super::set::{Item, Opened};
 use crate::data::config::DataConfig;
 use crate::data::folders::{count_extensions, entries};
@@ -23,6 +23,7 @@ use crate::data::scan::{Lines, show};
 use crate::data::split::{Split, hold_out};
 use crate::error::{Error, Result};
 use crate::nearest;
+use crate::reading;
 use crate::tensor::random::{Key, Purpose};
 
 /// Parts of each category, in the order in which they are counted over all.
@@ -138,6 +139,11 @@ fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>
 
 /// A name and a number per line, such as `Airplane` and `02691156`.
 fn read_categories(path: &Path) -> Result<Vec<Category>> {
+    categories_of(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The same of a file's text.
+fn categories_of(text: &str, path: &Path) -> Result<Vec<Category>> {
     let category = |line: &String| {
         let place = || path.display().to_string();
         let [name, number] = line.split_whitespace().collect::<Vec<_>>()[..] else {
@@ -152,7 +158,15 @@ fn read_categories(path: &Path) -> Result<Vec<Category>> {
         let (name, number, parts) = (name.to_owned(), number.to_owned(), PARTS[position].1);
         Ok(Category { name, number, parts, before, first: 0 })
     };
-    lines(path, "a category and its number per line")?.iter().map(category).collect()
+    lines_of(text, path, "a category and its number per line")?.iter().map(category).collect()
+}
+
+/// How many categories a list with this text names.
+///
+/// # Errors
+/// Lines that are none, unknown categories.
+pub(super) fn count_categories(text: &str, path: &Path) -> Result<usize> {
+    categories_of(text, path).map(|categories| categories.len())
 }
 
 fn shapes_of(folder: &Path, category: usize) -> Result<Vec<Found>> {
@@ -227,13 +241,16 @@ pub(super) fn name_normals(raw: &mut Raw) {
 
 /// A whole number per line.
 fn read_labels(path: &Path) -> Result<Vec<f64>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-    let place = path.display().to_string();
+    labels_of(&reading::bytes(path)?, &path.display().to_string())
+}
+
+/// The same of a file with this content, which messages call `place`.
+pub(super) fn labels_of(bytes: &[u8], place: &str) -> Result<Vec<f64>> {
     let label = |line: crate::data::scan::Line<'_>| {
         let word = std::str::from_utf8(line.text).ok().and_then(|word| word.parse::<i64>().ok());
-        word.map(|label| label as f64).ok_or_else(|| line.invalid(&place, "a part, a whole number", show(line.text)))
+        word.map(|label| label as f64).ok_or_else(|| line.invalid(place, "a part, a whole number", show(line.text)))
     };
-    Lines::new(&bytes).map(label).collect()
+    Lines::new(bytes).map(label).collect()
 }
 
 /// The split of every shape, none where the lists leave it out; and how that was decided, in words.
@@ -247,7 +264,7 @@ fn divide(
     let mut lists = Vec::new();
     for (list, split) in LISTS {
         let path = folder.join(list);
-        if path.is_file() {
+        if reading::is_there(&path) {
             lists.push(split);
             listed.extend(read_list(&path)?.into_iter().map(|shape| (shape, split)));
         }
@@ -282,8 +299,12 @@ fn divide(
 
 /// Numbers of categories and names of shapes: the last two parts of `shape_data/02691156/1021a0914a7207aff9`.
 fn read_list(path: &Path) -> Result<Vec<(String, String)>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
-    let names: Vec<String> = serde_json::from_str(&text)
+    list_of(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The same of a file's text.
+pub(super) fn list_of(text: &str, path: &Path) -> Result<Vec<(String, String)>> {
+    let names: Vec<String> = serde_json::from_str(text)
         .map_err(|error| Error::invalid(path.display().to_string(), "a list of names in JSON", error.to_string()))?;
     let parts = |name: &String| {
         let mut parts = name.rsplit('/');

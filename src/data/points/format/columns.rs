@@ -8,6 +8,22 @@ use crate::error::{Error, Result};
 /// The names of colours that files store as bytes or floats.
 const COLOURS: [&str; 4] = ["red", "green", "blue", "alpha"];
 
+/// The most columns of a file of points: the longest descriptors of points in use have some thousands. A column costs
+/// more than its values, so a file of one endless line would take many times its size.
+const MOST_COLUMNS: u64 = 1 << 16;
+
+/// Refuses more columns than a cloud has, before any is made.
+///
+/// # Errors
+/// More of them, with `place` (the file, and the line).
+pub(super) fn check_width(columns: u64, place: impl Into<String>) -> Result<()> {
+    if columns <= MOST_COLUMNS {
+        return Ok(());
+    }
+    Err(Error::invalid(place, format!("at most {MOST_COLUMNS} values per point"), columns.to_string())
+        .with_hint("a point is a line, or a row of an array: are rows and columns exchanged, or line ends missing?"))
+}
+
 /// A column as its file has it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Column {

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::reading;
 
 /// What a file holds: columns of one value per point (or vertex), and triangles where it is a mesh.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,7 +76,7 @@ impl Format {
     }
 
     /// Reads the content of a file, which messages call `place`.
-    fn parse(self, bytes: &[u8], place: &str) -> Result<Raw> {
+    pub(in crate::data) fn parse(self, bytes: &[u8], place: &str) -> Result<Raw> {
         match self {
             Self::Off => off::parse(bytes, place),
             Self::Obj => obj::parse(bytes, place),
@@ -102,7 +103,7 @@ pub(in crate::data) fn read(path: &Path) -> Result<Raw> {
         let known: Vec<&str> = Format::ALL.iter().flat_map(|format| format.extensions()).copied().collect();
         return Err(Error::invalid(place, format!("a file named *.{}", known.join(", *.")), "another extension"));
     };
-    let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+    let bytes = reading::bytes(path)?;
     format.parse(&bytes, &place)
 }
 

@@ -16,6 +16,7 @@ use super::columns::{self, Column};
 use crate::data::numpy::header::{self, Field, Header};
 use crate::data::numpy::{Grid, shape_error, value, whole_rows};
 use crate::error::{Error, Result};
+use crate::reading::most_unpacked;
 
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
@@ -41,9 +42,8 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
 fn add_labels(bytes: &[u8], raw: &mut Raw) {
     let points = raw.columns.first().map_or(0, |(_, values)| values.len());
     let read = |name: &str| {
-        let mut array = Vec::new();
         let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
-        archive.by_name(&format!("{name}.npy")).ok()?.read_to_end(&mut array).ok()?;
+        let array = unpacked(&mut archive, name, bytes.len(), name).ok()?;
         let grid = Grid::read(&array, name).ok()?;
         let fits = grid.rows == points && grid.columns == 1;
         fits.then(|| (0..points).map(|row| grid.at(row, 0)).collect::<Vec<f64>>())
@@ -71,10 +71,27 @@ fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
         ([one, other], _) if LABELS.contains(&one.as_str()) => other.clone(),
         _ => return Err(choice_error(names, place)),
     };
-    let mut array = Vec::new();
-    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|error| refuse(error.to_string()))?;
-    file.read_to_end(&mut array).map_err(|error| refuse(format!("array {name}: {error}")))?;
+    let array = unpacked(&mut archive, &name, bytes.len(), place)?;
     Ok((name, array))
+}
+
+/// The bytes of an array in an archive of `packed` bytes.
+fn unpacked(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, packed: usize, place: &str) -> Result<Vec<u8>> {
+    let refuse = |error: String| Error::invalid(place, "a whole .npz archive", error);
+    let file = archive.by_name(&format!("{name}.npy")).map_err(|error| refuse(error.to_string()))?;
+    let most = most_unpacked(packed as u64);
+    let mut array = Vec::new();
+    // What the archive says of the size may be a lie in both directions.
+    if file.size() <= most {
+        let mut file = file.take(most + 1);
+        file.read_to_end(&mut array).map_err(|error| refuse(format!("array {name}: {error}")))?;
+        if array.len() as u64 <= most {
+            return Ok(array);
+        }
+    }
+    let expected = format!("an array that unpacks to at most {} MiB, as the archive's size allows", most >> 20);
+    Err(Error::invalid(format!("{place}, array {name}"), expected, "a larger one")
+        .with_hint("if it is meant so, save it uncompressed, by numpy.save or numpy.savez"))
 }
 
 fn choice_error(mut names: Vec<String>, place: &str) -> Error {
@@ -100,6 +117,8 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
     }
     let size = header.size().max(1);
     let rows = data.chunks_exact(size).take(whole_rows(data, points, size, "points", place)?);
+    let numbers = fields.iter().filter(|field| !field.is_padding());
+    columns::check_width(numbers.fold(0_u64, |sum, field| sum.saturating_add(field.count as u64)), place)?;
     let mut columns = Vec::new();
     for field in fields.iter().filter(|field| !field.is_padding()) {
         for part in 0..field.count {
@@ -116,6 +135,7 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
 fn plain_columns(header: &Header, data: &[u8], place: &str) -> Result<Vec<Column>> {
     let [points, width] = header.shape[..] else { return Err(shape_error(header, "(points, columns)", place)) };
     let grid = Grid::new(header, data, [points, width], "points", place)?;
+    columns::check_width(grid.columns as u64, place)?;
     let values = |column| (0..grid.rows).map(|point| grid.at(point, column)).collect();
     Ok((0..grid.columns).map(|column| Column { values: values(column), ..Column::numbered(column) }).collect())
 }

@@ -17,8 +17,15 @@ use crate::error::{Error, Result};
 const VERTEX: [&str; 6] = ["x", "y", "z", "red", "green", "blue"];
 const NORMAL: [&str; 3] = ["nx", "ny", "nz"];
 
-/// A corner of a face: positions of its vertex and, perhaps, of its normal, from 0.
-type Corner = (u64, Option<u64>);
+/// A corner of a face: positions of its vertex and of its normal, from 0. A file has more of them than of anything, and
+/// writes one in two bytes.
+type Corner = [u32; 2];
+
+/// In the place of a normal's position.
+const NO_NORMAL: u32 = u32::MAX;
+
+/// What is beyond is nowhere: no shape has so many vertices.
+const FURTHEST: u32 = u32::MAX - 1;
 
 /// What stands in the file.
 #[derive(Debug, Default)]
@@ -27,25 +34,27 @@ struct Content {
     /// Of the vertices that have one.
     colours: Vec<[f64; 3]>,
     normals: Vec<[f64; 3]>,
-    /// Three per triangle.
+    /// Face by face.
     corners: Vec<Corner>,
+    /// How many each face has, at least three.
+    faces: Vec<usize>,
 }
 
 /// The columns and triangles of an OBJ file.
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     let mut content = Content::default();
-    let mut face = Vec::new();
     for line in Lines::without_comments(bytes, b'#') {
         let mut words = line.words();
         match words.next() {
             Some(b"v") => content.push_vertex(line, place)?,
             Some(b"vn") => content.normals.push(numbers(line, words.take(3), NORMAL, place)?),
             Some(b"f") => {
-                face.clear();
+                let start = content.corners.len();
                 for word in words {
-                    face.push(content.corner(word).ok_or_else(|| corner_error(line, word, place))?);
+                    let corner = content.corner(word).ok_or_else(|| corner_error(line, word, place))?;
+                    content.corners.push(corner);
                 }
-                content.push_face(&face);
+                content.end_face(start);
             }
             _ => {}
         }
@@ -77,26 +86,26 @@ impl Content {
         let mut parts = word.split(|byte| *byte == b'/');
         let vertex = position(parts.next()?, self.vertices.len())?;
         let normal = match parts.nth(1) {
-            Some(part) if !part.is_empty() => Some(position(part, self.normals.len())?),
-            _ => None,
+            Some(part) if !part.is_empty() => position(part, self.normals.len())?,
+            _ => NO_NORMAL,
         };
-        parts.next().is_none().then_some((vertex, normal))
+        parts.next().is_none().then_some([vertex, normal])
     }
 
-    /// Fewer than three corners have no area.
-    fn push_face(&mut self, face: &[Corner]) {
-        if let Some((first, others)) = face.split_first() {
-            self.corners.extend(others.windows(2).flat_map(|pair| [*first, pair[0], pair[1]]));
+    /// Makes a face of the corners from `start` on. Fewer than three have no area.
+    fn end_face(&mut self, start: usize) {
+        match self.corners.len() - start {
+            0..3 => self.corners.truncate(start),
+            size => self.faces.push(size),
         }
     }
 
     fn finish(mut self, place: &str) -> Result<Raw> {
-        let has_normals = self.corners.iter().all(|corner| corner.1.is_some());
-        let triangles = if has_normals && !self.corners.is_empty() {
-            self.split(place)?
-        } else {
-            self.corners.as_chunks().0.iter().map(|corners: &[Corner; 3]| corners.map(|corner| corner.0)).collect()
-        };
+        let has_normals = self.corners.iter().all(|[_, normal]| *normal != NO_NORMAL);
+        if has_normals && !self.corners.is_empty() {
+            self.split(place)?;
+        }
+        let triangles = self.fanned();
         let [axes, colours] = [&VERTEX[..3], &VERTEX[3..]];
         let mut columns = columns_of(axes, &self.vertices);
         // In a cloud no face says which normal is whose: as many as vertices stand in their order.
@@ -110,44 +119,57 @@ impl Content {
         columns::finish(columns, triangles, place)
     }
 
+    /// The triangles of all faces, each from its first corner.
+    fn fanned(&self) -> Vec<[u64; 3]> {
+        let mut triangles = Vec::with_capacity(self.corners.len() - 2 * self.faces.len());
+        let mut rest = self.corners.as_slice();
+        for size in &self.faces {
+            let (face, others) = rest.split_at(*size);
+            let triangle = |pair: &[Corner]| [face[0], pair[0], pair[1]].map(|[vertex, _]| u64::from(vertex));
+            triangles.extend(face[1..].windows(2).map(triangle));
+            rest = others;
+        }
+        triangles
+    }
+
     /// Makes a vertex of every pair of position and normal that a corner names, in the order of their first use, and
-    /// gives the triangles of these: at an edge one position has two normals, and becomes two vertices.
-    fn split(&mut self, place: &str) -> Result<Vec<[u64; 3]>> {
+    /// lets the corners name these: at an edge one position has two normals, and becomes two vertices.
+    fn split(&mut self, place: &str) -> Result<()> {
         let mut used: Vec<Corner> = Vec::new();
-        let mut seen: HashMap<Corner, u64> = HashMap::new();
-        let mut new_position = |corner: Corner| {
-            *seen.entry(corner).or_insert_with(|| {
-                used.push(corner);
-                used.len() as u64 - 1
-            })
-        };
-        let corners = self.corners.as_chunks().0.iter();
-        let triangles = corners.map(|corners: &[Corner; 3]| corners.map(&mut new_position)).collect();
-        let vertices = || used.iter().map(|corner| corner.0);
+        let mut seen: HashMap<Corner, u32> = HashMap::new();
+        for corner in &mut self.corners {
+            let named = *corner;
+            corner[0] = *seen.entry(named).or_insert_with(|| {
+                used.push(named);
+                used.len() as u32 - 1
+            });
+        }
+        let vertices = || used.iter().map(|[vertex, _]| *vertex);
         if self.colours.len() == self.vertices.len() {
             self.colours = chosen(&self.colours, vertices(), "colours", place)?;
         }
         self.vertices = chosen(&self.vertices, vertices(), "vertices", place)?;
-        self.normals = chosen(&self.normals, used.iter().filter_map(|corner| corner.1), "normals", place)?;
-        Ok(triangles)
+        self.normals = chosen(&self.normals, used.iter().map(|[_, normal]| *normal), "normals", place)?;
+        Ok(())
     }
 }
 
-fn chosen(rows: &[[f64; 3]], positions: impl Iterator<Item = u64>, what: &str, place: &str) -> Result<Vec<[f64; 3]>> {
-    let row = |position: u64| usize::try_from(position).ok().and_then(|position| rows.get(position)).copied();
-    let missing = |position: u64| format!("a face that names number {}", position.saturating_add(1));
+fn chosen(rows: &[[f64; 3]], positions: impl Iterator<Item = u32>, what: &str, place: &str) -> Result<Vec<[f64; 3]>> {
+    let row = |position: u32| rows.get(position as usize).copied();
+    let missing = |position: u32| format!("a face that names number {}", u64::from(position) + 1);
     let expected = || format!("faces over {} {what}", rows.len());
     positions.map(|at| row(at).ok_or_else(|| Error::invalid(place, expected(), missing(at)))).collect()
 }
 
 /// A position from 0. The file counts from 1, or from -1 back from the last that was read.
-fn position(word: &[u8], read: usize) -> Option<u64> {
+fn position(word: &[u8], read: usize) -> Option<u32> {
     let number: i64 = std::str::from_utf8(word).ok()?.parse().ok()?;
-    match number {
+    let position = match number {
         0 => None,
         1.. => Some(number.unsigned_abs() - 1),
         _ => (read as u64).checked_sub(number.unsigned_abs()),
-    }
+    };
+    position.map(|position| position.min(FURTHEST.into()) as u32)
 }
 
 fn corner_error(line: Line<'_>, word: &[u8], place: &str) -> Error {

@@ -62,6 +62,7 @@ impl Points<'_> {
         if expected == 0 {
             return Err(Error::invalid(self.place, "points", "POINTS 0"));
         }
+        columns::check_width(self.size().0, self.place)?;
         self.columns = self.header.field_defs.iter().flat_map(columns_of).collect();
         Ok(())
     }

@@ -116,6 +116,7 @@ impl Shape {
             PropertyType::Scalar(kind) => Some((&property.name, kind)),
             PropertyType::List(..) => None,
         });
+        columns::check_width(vertex.properties.len() as u64, place)?;
         let column = |(name, kind): (&String, &ScalarType)| Column {
             is_byte: *kind == ScalarType::UChar,
             ..Column::new(name.as_str())

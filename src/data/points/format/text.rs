@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Lines at the start in which an element's symbol gives a file of chemistry away: count, title, first atom.
 const CHEMISTRY_LINES: usize = 3;
 
+/// Bytes of a line from which on its values are counted before they are listed.
+const LONG_LINE: usize = 1 << 16;
+
 /// What stands between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Separator {
@@ -27,6 +30,22 @@ impl Separator {
     fn of(text: &[u8]) -> Self {
         let sign = [b';', b','].into_iter().find(|sign| text.contains(sign));
         sign.map_or(Self::Blanks, Self::Sign)
+    }
+
+    /// The number of values in a line, or one less.
+    fn width(self, text: &[u8]) -> u64 {
+        match self {
+            Self::Blanks => text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count() as u64,
+            Self::Sign(sign) => text.iter().filter(|byte| **byte == sign).count() as u64,
+        }
+    }
+
+    /// Refuses a line with more values than a point has, before a list of them is made. A short one can't have them.
+    fn check_width(self, line: Line<'_>, place: &str) -> Result<()> {
+        if line.text.len() < LONG_LINE {
+            return Ok(());
+        }
+        columns::check_width(self.width(line.text), format!("{place}, line {}", line.number))
     }
 
     /// The values of a line, without the quotes that some programs put around names.
@@ -61,6 +80,7 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         first = table.next().ok_or_else(|| cut(place, count, "points", 0))?;
     }
     let separator = Separator::of(first.text);
+    separator.check_width(first, place)?;
     let values = separator.values(first.text);
     let has_names = names_axes(&values);
     let names = if has_names { Some(values.clone()) } else { table.names(values.len()) };
@@ -103,7 +123,8 @@ impl<'a> Table<'a> {
         let comment = self.comment?;
         let start = comment.iter().position(|byte| !matches!(byte, b'#' | b'/'))?;
         let text = comment[start..].trim_ascii();
-        let names = Separator::of(text).values(text);
+        let separator = Separator::of(text);
+        let names = if separator.width(text) <= width as u64 { separator.values(text) } else { return None };
         (names.len() == width && names_axes(&names)).then_some(names)
     }
 }
@@ -123,6 +144,7 @@ fn named(names: Vec<&[u8]>) -> Vec<Column> {
 }
 
 fn push_point(line: Line<'_>, separator: Separator, columns: &mut [Column], place: &str) -> Result<()> {
+    separator.check_width(line, place)?;
     let values = separator.values(line.text);
     if values.len() != columns.len() {
         let expected = format!("{} values, as in the line before", columns.len());

@@ -1,0 +1,159 @@
+"""Writes the seeds beside this script, small good files of every kind, from which mutations begin.
+
+Run with NumPy 2, h5py 3 and Pillow 12: python make_seeds.py
+Shapes that other programs wrote are links to tests/fixtures/shapes.
+"""
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import h5py
+import numpy
+from PIL import Image
+
+HERE = Path(__file__).parent / "seeds"
+SHAPES = Path(__file__).parent.parent / "tests/fixtures/shapes"
+NODES = 7
+
+
+def put(name, content):
+    path = HERE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def link(parser, extensions):
+    for shape in sorted(SHAPES.iterdir()):
+        if shape.suffix[1:] in extensions:
+            path = HERE / parser / shape.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.symlink_to(Path("../../..") / shape.relative_to(SHAPES.parent.parent.parent))
+
+
+def array(values):
+    file = io.BytesIO()
+    numpy.save(file, values)
+    return file.getvalue()
+
+
+def shapes():
+    link("off", ["off"])
+    link("obj", ["obj"])
+    link("text", ["xyz", "txt", "csv", "pts"])
+    link("npy", ["npy"])
+    link("npz", ["npz"])
+    link("ply", ["ply"])
+    link("pcd", ["pcd"])
+    put("off/glued.off", "CNOFF4 2 0\n0 0 0 0 0 1 255 0 0 255\n1 0 0 0 0 1 0 255 0 255\n1 1 0 0 0 1 0 0 9 255\n"
+        "0 1 0 0 0 1 1 1 1 255\n# faces\n3 0 1 2\n4 0 1 2 3 255 0 0\n")
+    put("obj/faces.obj", "# cube\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0.5 0 0 1\nvn 0 0 1\nvt 0 0\nf 1/1/1 2//1 -1/1/-1\n")
+    put("labelled_cloud/a.txt", "# x y z red label\n0 0 0 10 0\n1 0.5 2 200 1\n2.5 1 -1 255 -1\n3 3e1 0 0 2\n")
+    put("labelled_cloud/b.txt", "4\n0 0 0 1\n1 1 1 0\n2 2 2 1\n9 9 9 3\n")
+    compressed, plain = io.BytesIO(), io.BytesIO()
+    points = numpy.arange(12, dtype="float32").reshape(4, 3)
+    numpy.savez_compressed(compressed, points=points, label=numpy.arange(4, dtype="uint8"))
+    numpy.savez(plain, pos=points, other=points)
+    put("npz/labelled.npz", compressed.getvalue())
+    put("npz/plain.npz", plain.getvalue())
+
+
+def texts():
+    edges = [["gat", 0], ["conv_1x1", 1], ["skip_connect", 0], ["edge_conv", 2], ["mr_conv", 1], ["sage", 3]]
+    put("genotype/point.json", json.dumps({"space": "point", "normal": edges, "normal_concat": [1, 2, 3, 4], "by": {}}))
+    image = [["sep_conv_3x3", 0], ["skip_connect", 1]] * 4
+    put("genotype/image.json", json.dumps({"space": "image", "normal": image, "normal_concat": [2, 3, 4, 5],
+        "reduce": image, "reduce_concat": [2, 3, 4, 5], "task": "cifar10"}, indent=1))
+    put("config/search.toml", "task = 'points'\nseed = 3\nprecision = 'fp32'\n[data]\npoints = 64\nfeatures = ['normals']\n"
+        "[model]\nchannels = 8\ncells = 2\n[search]\nepochs = 4\nbatch = 8\n\0model.channels=16\0data.augmentation=none")
+    put("config/train.toml", "task = 's3dis'\n[resgcn]\nblocks = 3\nchannels = 16\n[train]\nepochs = 2\nbatch = 2\n"
+        "[weights]\nlr = 1e-3\n\0data.scenes.area=5")
+    put("node_features/a.csv", "size,weight\n1,2\n3.5,-1e3\n# no node\n0,0\n")
+    put("node_features/pandas.csv", ",0,1\n0,5,6\n1,7,8\n")
+    put("node_labels/classes.csv", "label\ncat\ndog\ncat\n\"bird, small\"\n")
+    put("node_labels/several.csv", "a;b;c\n0;1;1\n1;0;0\n")
+    put("node_links/a.csv", "source,target\n0,2\n2,4\n1,3\n5,5\n")
+    put("node_links/b.csv", "0\t2\t0.5\n6\t4\t1\n")
+    put("node_list/a.txt", "node\n0\n4 # why\n6\n")
+    graph = {"directed": False, "nodes": [{"id": node, "x": [1]} for node in range(NODES)],
+             "links": [{"source": 0, "target": 2}, {"source": 3, "target": 1}]}
+    put("ppi_graph/a.json", json.dumps(graph))
+    put("names/a.txt", "\ufeffchair\n\n# sofas\nsofa\n")
+    put("names/numbered.txt", "7 tree\n2: water\n40=road\n")
+    put("names/files.txt", "chair/a.off\n./sofa/a\nb\n")
+    put("shapenet_lists/list.json", json.dumps(["shape_data/02691156/1021a0914a7207aff9", "a/b/c"]))
+    put("shapenet_lists/categories.txt", "Airplane\t02691156\nBag 02773838\n")
+    put("shapenet_labels/a.seg", "1\n2\n\n-1\n4\n")
+    about = {"command": "search", "task": "points", "version": "0.1.0", "data": "folder", "classes": ["a", "b"]}
+    put("run_json/a.json", json.dumps(about))
+    events = ['{"event":"started","command":"search","task":"points","epoch":0,"epochs":4,"parameters":9}',
+              '{"event":"finished","seconds":1.5}']
+    put("events/a.jsonl", "\n".join(events) + "\n")
+
+
+def arrays():
+    put("node_arrays/features.npy", array(numpy.arange(14, dtype="float32").reshape(7, 2)))
+    put("node_arrays/labels.npy", array(numpy.arange(7, dtype="int64") % 3))
+    put("node_arrays/links.npy", array(numpy.array([[0, 2], [4, 6]], dtype="int32")))
+    put("cifar/ten.bin", bytes(range(10)) * 308 + b"\0" * (2 * 3073 - 3080))
+    put("cifar/hundred.bin", b"\x03\x63" + bytes(3072))
+
+
+def hdf5(name, datasets, **options):
+    file = io.BytesIO()
+    with h5py.File(file, "w") as made:
+        for key, values in datasets.items():
+            made.create_dataset(key, data=values, **options)
+    put(name, file.getvalue())
+
+
+def sets():
+    clouds = numpy.arange(36, dtype="float32").reshape(3, 4, 3) / 7
+    labels = numpy.array([[0], [3], [9]], dtype="uint8")
+    hdf5("modelnet_hdf5/plain.h5", {"data": clouds, "label": labels, "normal": clouds})
+    hdf5("modelnet_hdf5/gzip.h5", {"data": clouds, "label": labels}, compression="gzip", chunks=True, shuffle=True)
+    blocks = numpy.arange(72, dtype="float32").reshape(2, 4, 9) / 7
+    classes = numpy.array([[0, 1, 2, 12], [3, 3, 3, 4]], dtype="uint8")
+    hdf5("s3dis_hdf5/plain.h5", {"data": blocks, "label": classes})
+    hdf5("s3dis_hdf5/gzip.h5", {"data": blocks, "label": classes.astype("int32")}, compression="gzip", chunks=True)
+
+
+def pictures():
+    colours = numpy.arange(5 * 7 * 3, dtype="uint8").reshape(5, 7, 3)
+    for kind, options in [("png", {}), ("jpeg", {"quality": 60}), ("webp", {"lossless": True})]:
+        file = io.BytesIO()
+        Image.fromarray(colours).save(file, kind, **options)
+        put(f"{kind}/colours.{kind}", file.getvalue())
+    for name, picture, kind, options in [
+        ("grey.png", Image.fromarray(colours[..., 0]), "png", {}),
+        ("deep.png", Image.fromarray(colours[..., 0].astype("uint16") * 257), "png", {}),
+        ("palette.png", Image.fromarray(colours).quantize(4), "png", {}),
+        ("progressive.jpeg", Image.fromarray(colours), "jpeg", {"progressive": True}),
+        ("inks.jpeg", Image.fromarray(colours).convert("CMYK"), "jpeg", {}),
+        ("turned.jpeg", Image.fromarray(colours[..., 0]), "jpeg", {"exif": turned()}),
+        ("lossy.webp", Image.fromarray(colours).convert("RGBA"), "webp", {"quality": 50}),
+    ]:
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        put(f"{name.split('.')[1]}/{name}", file.getvalue())
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def checkpoints():
+    values = numpy.arange(6, dtype="<f4").tobytes()
+    header = {"__metadata__": {"state": json.dumps({"epoch": 3})},
+              "a.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+              "b": {"dtype": "I64", "shape": [], "data_offsets": [24, 32]}}
+    text = json.dumps(header).encode()
+    put("checkpoint/state.safetensors", struct.pack("<Q", len(text)) + text + values + struct.pack("<q", 5))
+
+
+for make in [shapes, texts, arrays, sets, pictures, checkpoints]:
+    make()

@@ -1,0 +1,74 @@
+//! The readers of graphs by what they read, from bytes; see [`crate::data::parsers`].
+
+use std::path::Path;
+
+use super::config::GraphDataConfig;
+use super::labels::Labelled;
+use super::lists::Lists;
+use super::nodes::{Matrix, Nodes, read_graph_numbers, read_links};
+use super::ppi::parse_links;
+use super::set::first;
+use super::tables::Table;
+use crate::error::Result;
+use crate::tensor::adjacency::Link;
+
+/// Reads the features of nodes from a table with this extension, `csv` or `npy`.
+///
+/// # Errors
+/// What is no such table.
+pub fn features(extension: &str, content: Vec<u8>) -> Result<()> {
+    Matrix::read(&table("features", extension, content)).map(|_| ()).map_err(first)
+}
+
+/// Reads the labels of so many nodes from such a table.
+///
+/// # Errors
+/// What is no such table.
+pub fn labels(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
+    Labelled::read(&table("labels", extension, content), nodes).map(|_| ()).map_err(first)
+}
+
+/// Reads the graph of each of so many nodes from such a table.
+///
+/// # Errors
+/// What is no such table.
+pub fn graph_numbers(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
+    read_graph_numbers(&table("graphs", extension, content), nodes).map(|_| ()).map_err(first)
+}
+
+/// Reads the links between so many nodes of two graphs from such a table, and makes the graphs.
+///
+/// # Errors
+/// What is no such table.
+pub fn links(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
+    let graphs: Vec<u64> = (0..nodes).map(|node| (node % 2) as u64).collect();
+    let (links, _) = read_links(&table("edges", extension, content), nodes, Some(&graphs)).map_err(first)?;
+    make_graphs(links, graphs)
+}
+
+/// Reads the node-link JSON of PPI for so many nodes of two graphs, and makes the graphs.
+///
+/// # Errors
+/// What is no such file.
+pub fn ppi(content: Vec<u8>, nodes: usize) -> Result<()> {
+    let graphs: Vec<u64> = (0..nodes).map(|node| (node % 2) as u64).collect();
+    make_graphs(parse_links(content, "train_graph.json", nodes, Some(&graphs)).map_err(first)?, graphs)
+}
+
+/// Reads a list of some of so many nodes.
+///
+/// # Errors
+/// What is no such list.
+pub fn node_list(content: &[u8], nodes: usize) -> Result<()> {
+    Lists::parse(content, Path::new("train.txt"), nodes).map(|_| ())
+}
+
+fn table(name: &str, extension: &str, content: Vec<u8>) -> Table {
+    Table::of(&Path::new(name).with_extension(extension), content)
+}
+
+fn make_graphs(links: Vec<Link>, graphs: Vec<u64>) -> Result<()> {
+    let features = Matrix { columns: 1, values: vec![0.0; graphs.len()] };
+    let nodes = Nodes { features, graphs: Some(graphs), links, labels: None };
+    nodes.into_graphs(&GraphDataConfig::default(), |_| "graph".to_owned()).map(|_| ())
+}

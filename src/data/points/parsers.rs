@@ -1,0 +1,61 @@
+//! The readers of shapes by what they read, from bytes; see [`crate::data::parsers`].
+
+use std::path::Path;
+
+use super::augmentation::{Normalization, PointOrder};
+use super::division::listed;
+use super::features::Features;
+use super::format::Format;
+use super::modelnet_hdf5;
+use super::shape::{Reading, Shape};
+use crate::data::hdf5;
+use crate::data::split::Split;
+use crate::error::Result;
+use crate::tensor::random::{Key, Purpose};
+
+/// Points that are drawn of every shape that is read.
+const DRAWN: usize = 16;
+
+/// Reads a shape of the format with this extension, checks it, and draws points of it. Panics for an unknown extension.
+///
+/// # Errors
+/// What is not of its format, or no shape.
+pub fn shape(extension: &str, content: &[u8]) -> Result<()> {
+    let name = format!("shape.{extension}");
+    let format = Format::of(Path::new(&name)).expect("the caller knows the extensions");
+    let raw = format.parse(content, &name)?;
+    let reading = Reading { features: Features::default(), normalization: Normalization::Cube, minimum_points: 1 };
+    let shape = Shape::new(raw, &name, &reading)?;
+    let mut generator = Key::new(0, Purpose::Evaluation).generator();
+    shape.sample(DRAWN, PointOrder::Random, &mut generator, &mut Vec::new());
+    Ok(())
+}
+
+/// Reads the clouds, normals and labels of a file of ModelNet40 in HDF5; ten classes.
+///
+/// # Errors
+/// What is no such file.
+pub fn modelnet_hdf5(content: Vec<u8>) -> Result<()> {
+    let path = Path::new("ply_data_train0.h5");
+    let file = hdf5::from_bytes(content, path)?;
+    modelnet_hdf5::read_open(&file, path, Split::Train, 10, false)?;
+    modelnet_hdf5::read_open(&file, path, Split::Train, 10, true).map(|_| ())
+}
+
+/// Reads the names of classes, one per line.
+///
+/// # Errors
+/// A list without any.
+pub fn shape_names(text: &str) -> Result<()> {
+    modelnet_hdf5::names_of(text, Path::new("shape_names.txt")).map(|_| ())
+}
+
+/// Reads a list of the files `chair/a.off`, `chair/b.off` and `sofa/a.off`.
+///
+/// # Errors
+/// A list that names others, or none.
+pub fn file_list(text: &str) -> Result<()> {
+    let files = [("chair", "chair/a.off"), ("chair", "chair/b.off"), ("sofa", "sofa/a.off")];
+    let files = files.map(|(class, path)| (class, Path::new(path)));
+    listed(Path::new(""), &files, text, Path::new("train.txt")).map(|_| ())
+}
