@@ -214,8 +214,6 @@ pub struct Session<'a, R> {
     signals: Signals,
     /// Why the run goes back to its checkpoint.
     fault: Option<Error>,
-    /// Where it went back to before; its checkpoint may be older.
-    rollbacks: Vec<Cursor>,
 }
 
 impl<'a, R: RunConfig> Session<'a, R> {
@@ -235,7 +233,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
         let signals = signals::watch();
         let Some(going_on) = going_on else {
             let (place, loaded, changes) = (None, None, Vec::new());
-            return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None, rollbacks: Vec::new() });
+            return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None });
         };
         let mut differences = going_on.differences(parts.run, parts.genotype);
         if let Some(begun) = &going_on.loaded.identity {
@@ -245,16 +243,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
         }
         let changes = identity::allow(differences, &parts.options.resume_anyway, &going_on.name())?;
         let GoingOn { folder, lock, loaded, .. } = going_on;
-        Ok(Self {
-            parts,
-            identity,
-            place: Some((folder, lock)),
-            loaded: Some(loaded),
-            changes,
-            signals,
-            fault: None,
-            rollbacks: Vec::new(),
-        })
+        Ok(Self { parts, identity, place: Some((folder, lock)), loaded: Some(loaded), changes, signals, fault: None })
     }
 
     /// The folder; panics before [`Self::go`].
@@ -345,8 +334,8 @@ impl<'a, R: RunConfig> Session<'a, R> {
         let folder = self.folder();
         logging::follow(&folder.log())?;
         let mut observers = observers::of_run(folder, &self.parts.watched, self.parts.global)?;
+        let went_back = self.fault.is_some();
         if let Some(fault) = self.fault.take() {
-            learning.position().rollbacks = std::mem::take(&mut self.rollbacks);
             learning.position().roll_back().map_err(|error| error.at(fault.to_string()))?;
             let (epoch, step) = (at.epoch, at.step);
             observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
@@ -356,9 +345,11 @@ impl<'a, R: RunConfig> Session<'a, R> {
         }
         let folder = self.folder();
         let mut keeper = RunKeeper::new(folder, &self.identity, &pace, &self.signals);
-        let ended = step::run(learning, data, &mut observers, &mut keeper);
-        self.rollbacks.clone_from(&learning.position().rollbacks);
-        match ended? {
+        if went_back {
+            // How often it went back stays known, whatever ends the run.
+            keeper.keep_checkpoint(learning.save())?;
+        }
+        match step::run(learning, data, &mut observers, &mut keeper)? {
             Ended::Whole => Ok(observers),
             Ended::Stopped(at) => {
                 let signal = self.signals.stop().unwrap_or_default();

@@ -9,8 +9,6 @@ use std::sync::OnceLock;
 pub enum Fault {
     /// The process is killed before the call.
     Kill,
-    /// The call fails: no space is left.
-    NoSpace,
     /// The call fails: the device does.
     Broken,
     /// A write takes half of its bytes, and the next ones fail.
@@ -40,7 +38,6 @@ fn library() -> &'static Path {
 pub fn inject(command: &mut Command, part: &str, calls: &str, at: usize, fault: Fault) {
     let what = match fault {
         Fault::Kill => "kill",
-        Fault::NoSpace => "ENOSPC",
         Fault::Broken => "EIO",
         Fault::Short => "short",
         Fault::Full => "full",

@@ -198,7 +198,6 @@ fn a_checkpoint_that_fails_leaves_a_whole_one() {
         ("write", Fault::Broken),
         ("rename", Fault::Broken),
         ("fsync", Fault::Broken),
-        ("open64", Fault::NoSpace),
     ];
     let mut failed = 0;
     for (number, (calls, fault)) in faults.into_iter().enumerate() {
