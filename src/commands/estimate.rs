@@ -47,6 +47,8 @@ pub(super) struct StepData<'a> {
     pub task: Task,
     /// The run's.
     pub seed: u64,
+    /// What a sample is.
+    pub kind: SampleKind,
     /// What the weights learn from.
     pub train: &'a dyn Samples,
     /// In a search what the alphas learn from.
@@ -81,7 +83,7 @@ impl<'a> Estimate<'a> {
             [small, large, ..] => Need::between(small, large),
             [] => return Err(Error::run("there is nothing to train on")),
         };
-        Ok(Self { data, need, overhead: data.overhead()? })
+        Ok(Self { data, need, overhead: data.overhead() })
     }
 
     /// Bytes of a step of this batch.
@@ -114,40 +116,36 @@ impl StepData<'_> {
 
     /// The size of a batch of so many samples: of graphs the nodes of the largest ones, else the samples.
     fn size(&self, count: usize) -> Result<u64> {
-        if !self.is_of_graphs()? {
-            return Ok(count as u64);
+        match self.kind {
+            SampleKind::Graphs => Ok(nodes(&self.batches(count)?).unsigned_abs()),
+            _ => Ok(count as u64),
         }
-        Ok(nodes(&self.batches(count)?).unsigned_abs())
-    }
-
-    fn is_of_graphs(&self) -> Result<bool> {
-        let access = Access { training: true, key: Key::new(self.seed, Purpose::Augmentation) };
-        Ok(matches!(self.train.batch(&self.train.largest(1), access)?, Batch::Graphs(_)))
     }
 
     /// Memory by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
     /// not recorded.
-    fn overhead(&self) -> Result<f64> {
+    fn overhead(&self) -> f64 {
         if !self.device.is_cuda() {
-            return Ok(HOST_OVERHEAD);
+            return HOST_OVERHEAD;
         }
         let passes = if self.alphas.is_some() { 2.0 } else { 1.0 };
-        let recorded = if records() && !self.is_of_graphs()? { passes } else { 0.0 };
-        Ok(GPU_OVERHEAD * (1.0 + recorded))
+        let recorded = if records() && self.kind != SampleKind::Graphs { passes } else { 0.0 };
+        GPU_OVERHEAD * (1.0 + recorded)
     }
 
     /// The batches that are tried, with their sizes, the smaller first.
     fn tried(&self, batch: Option<usize>) -> Result<Vec<(u64, StepBatch)>> {
         let smallest = self.train.smallest_training_batch().min(self.train.len());
-        let whole = self.batches(batch.unwrap_or(smallest))?;
-        if let Batch::Graphs(_) = whole.weights {
-            return Ok(self.tried_graphs(whole, batch.is_some()));
+        if self.kind == SampleKind::Graphs {
+            return Ok(self.tried_graphs(self.batches(batch.unwrap_or(smallest))?, batch.is_some()));
         }
         let double = (2 * smallest).min(self.train.len());
-        match batch {
-            Some(batch) if batch <= double => Ok(vec![(batch as u64, whole)]),
-            _ => [smallest, double].into_iter().map(|count| Ok((count as u64, self.batches(count)?))).collect(),
-        }
+        let counts = match batch {
+            Some(batch) if batch <= double => vec![batch],
+            _ if double == smallest => vec![smallest],
+            _ => vec![smallest, double],
+        };
+        counts.into_iter().map(|count| Ok((count as u64, self.batches(count)?))).collect()
     }
 
     /// Of graphs, random ones of two sizes that have as many links per node.
@@ -287,10 +285,8 @@ pub(super) fn batch_of_run(
 /// Whether a step is small by its sizes alone: every number that enters it, times every channel and cell, takes a few
 /// KiB at most.
 fn is_small(data: &StepData<'_>, run: &impl RunConfig, room: Room) -> Result<bool> {
-    let common = run.common();
-    let kind = tasks::find(common.task).expect("a resolved run has a known task").set.kind();
-    let samples = run.batch() as u64;
-    let rows = match kind {
+    let (common, samples) = (run.common(), run.batch() as u64);
+    let rows = match data.kind {
         SampleKind::Shapes | SampleKind::Scenes => samples.saturating_mul(common.data.points as u64),
         SampleKind::Pictures => samples.saturating_mul((common.data.images.size as u64).pow(2)),
         SampleKind::Graphs => data.size(run.batch())?,

@@ -158,8 +158,8 @@ fn a_file_that_does_not_fit_into_memory_is_told_as_such() {
         .args("data synth shapes --train 20 --test 20 --points 64".split_whitespace())
         .assert()
         .success();
-    let class = std::fs::read_dir(folder.path().join("shapes/train")).unwrap().next().unwrap().unwrap().path();
-    let large = class.join("large.xyz");
+    let class = std::fs::read_dir(folder.path().join("shapes")).unwrap().next().unwrap().unwrap().path();
+    let large = class.join("train/large.xyz");
     // Takes no room on the disk.
     std::fs::File::create(&large).unwrap().set_len(4 << 30).unwrap();
     let line =
