@@ -27,9 +27,11 @@ use tch::{Device, Kind, Tensor};
 const SHARE: f64 = 0.8;
 /// A run that needs so many times the whole memory can't but fail, whatever an estimate misses.
 const HOPELESS: u64 = 4;
-/// Host memory by bytes of tensors: the allocator can't use again all that was freed. Measured 1.2 to 1.5
+/// Host memory by bytes of tensors: the allocator can't use again all that was freed. Chosen by what processes took
 /// (benches/results/memory-estimate.md).
-const HOST_OVERHEAD: f64 = 1.5;
+const HOST_OVERHEAD: f64 = 1.6;
+/// Beside it what libraries and threads take at first use.
+const HOST_BASE: f64 = 64.0 * 1024.0 * 1024.0;
 /// The same of a GPU, whose allocator keeps blocks of some sizes; not measured.
 const GPU_OVERHEAD: f64 = 1.2;
 /// A step is small beyond doubt below so many units, of a number of the input by a channel by a cell, ...
@@ -37,7 +39,7 @@ const SMALL: u64 = 1 << 16;
 /// ... each of which takes fewer bytes than these (a search of points takes about two thousand).
 const UNIT_BYTES: u64 = 1 << 14;
 /// Nodes of the larger of two trials of graphs.
-const TRIED_NODES: i64 = 1024;
+const TRIED_NODES: i64 = 256;
 
 /// What the batches of a run's steps are made of.
 pub(super) struct StepData<'a> {
@@ -59,8 +61,8 @@ pub(super) struct StepData<'a> {
 pub(super) struct Estimate<'a> {
     data: &'a StepData<'a>,
     need: Need,
-    /// Memory by bytes of tensors.
-    overhead: f64,
+    /// Memory of no tensors, and by bytes of tensors.
+    overhead: (f64, f64),
 }
 
 impl<'a> Estimate<'a> {
@@ -88,7 +90,8 @@ impl<'a> Estimate<'a> {
 
     /// Bytes of a step of this batch.
     pub fn bytes(&self, batch: usize) -> Result<u64> {
-        Ok((self.need.at(self.data.size(batch)?) as f64 * self.overhead) as u64)
+        let (base, by_bytes) = self.overhead;
+        Ok((base + by_bytes * self.need.at(self.data.size(batch)?) as f64) as u64)
     }
 
     /// The largest batch that fits into so many bytes, of the sizes from `smallest` to all samples.
@@ -122,15 +125,15 @@ impl StepData<'_> {
         }
     }
 
-    /// Memory by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
+    /// Memory of no tensors, and by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
     /// not recorded.
-    fn overhead(&self) -> f64 {
+    fn overhead(&self) -> (f64, f64) {
         if !self.device.is_cuda() {
-            return HOST_OVERHEAD;
+            return (HOST_BASE, HOST_OVERHEAD);
         }
         let passes = if self.alphas.is_some() { 2.0 } else { 1.0 };
         let recorded = if records() && self.kind != SampleKind::Graphs { passes } else { 0.0 };
-        GPU_OVERHEAD * (1.0 + recorded)
+        (0.0, GPU_OVERHEAD * (1.0 + recorded))
     }
 
     /// The batches that are tried, with their sizes, the smaller first.
