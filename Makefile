@@ -15,13 +15,15 @@ STAND_IN_OBJECTS := $(patsubst tests/cuda/stand_in/%.cpp,target/stand-in/%.o,$(w
 LIBTORCH ?= $(CURDIR)/.libtorch/torch
 ON_STAND_IN = SGAS_TEST_DEVICE=cuda XDG_CACHE_HOME="$(CURDIR)/target/stand-in/cache" LD_LIBRARY_PATH="$(CURDIR)/target/stand-in$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
 	$(TEST_ENV) cargo test
+# Kills of `make kill-test`.
+KILLS ?= 200
 # Steps that `make bench` and its sisters time; the published sizes are modelnet10-search-full, modelnet40-train,
 # cifar10-search-full and cifar10-train-full.
 BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-train ppi-search ppi-train resgcn28-train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +54,10 @@ test: setup stand-in ## run all tests but the long ones, and list what was skipp
 
 test-all: export SGAS_TEST_ALL = 1
 test-all: test ## the same with the long ones: learning in half precision and every recipe on the stand-in for CUDA
+
+kill-test: setup ## kill 200 searches and trainings at random moments and system calls, and compare what they come to (half an hour)
+	SGAS_TEST_ALL=1 SGAS_TEST_KILLS=$(KILLS) SGAS_TEST_KILLS_REPORT="$(CURDIR)/benches/results/kills.md" $(TEST_ENV) \
+		cargo test --test it -- kills:: --nocapture
 
 # What `--device cuda` does, on the stand-in. Without the long tests: learning in half precision, five minutes.
 test-stand-in: stand-in

@@ -83,6 +83,15 @@ impl Batch {
         }
     }
 
+    /// What the network reads: coordinates, colours, features.
+    pub fn input(&self) -> &Tensor {
+        match self {
+            Self::Points(batch) => &batch.points,
+            Self::Images(batch) => &batch.images,
+            Self::Graphs(batch) => &batch.features,
+        }
+    }
+
     /// All its tensors, where it has nothing else.
     pub fn tensors(&self) -> Option<[&Tensor; 2]> {
         match self {

@@ -6,6 +6,7 @@
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::fused::is_fused;
 use crate::tensor::mixture::{Mixture, NodeSum, Part, mix};
+use crate::tensor::watch;
 use tch::{Device, Kind, Tensor};
 
 /// What an edge computes.
@@ -61,6 +62,7 @@ impl<C> Cell<C> {
         let mut states: Vec<State> = Vec::with_capacity(inputs.len() + self.nodes.len());
         for (operation, input) in self.preprocess.iter().zip(inputs.iter().copied()) {
             let features = operation.forward(input, context, mode);
+            watch::look(|| format!("input {} brought to its channels", states.len()), &features);
             states.push(self.state(states.len(), features));
         }
         let mut first_edge = 0;
@@ -70,6 +72,7 @@ impl<C> Cell<C> {
             } else {
                 at_once(node, &states, context, mixture.map(|mixture| (mixture, position)), masks, mode)
             };
+            watch::look(|| format!("node {position}"), &sum);
             first_edge += node.len();
             states.push(self.state(states.len(), sum));
         }

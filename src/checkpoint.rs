@@ -1,19 +1,40 @@
 //! State on disk: tensors and JSON in one safetensors file, replaced atomically.
 //!
-//! The JSON stands in the file's metadata, so that tensors and counters can never be of two different moments.
-//! Nothing in a file tells the clock, the path or the host: equal runs write equal bytes.
+//! The JSON stands in the file's metadata, so that tensors and counters can never be of two different moments, beside
+//! the format's number and a checksum of all that the file holds, which is compared at every load. Only numbers that are
+//! finite are written or read. Nothing in a file of weights tells the clock, the path or the host: equal runs write equal
+//! bytes.
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::tensor::parameters::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, no_grad};
 
-/// The metadata key under which the JSON stands.
+/// The metadata key under which [`Seal`] stands. One key alone: safetensors orders several by chance.
+const SEAL_KEY: &str = "sgas";
+/// The metadata key of version 0.1.0, with the JSON alone.
 const STATE_KEY: &str = "state";
+/// As safetensors itself bounds it.
+const LONGEST_HEADER: u64 = 100_000_000;
+/// The format's number; a greater one is of a later program.
+const FORMAT: u32 = 2;
+
+/// What the metadata of a file say of it.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    format: u32,
+    /// BLAKE3 over the format, names, types, shapes and bytes of all tensors, and the state; hexadecimal.
+    checksum: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    state: Value,
+}
 
 /// Named tensors and JSON.
 pub struct Checkpoint {
@@ -41,6 +62,44 @@ pub enum WhichWeights {
     Best,
 }
 
+/// What to do after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The next one.
+    GoOn,
+    /// Keep the state, then the next one.
+    Keep,
+    /// Keep the state and end.
+    Stop,
+}
+
+/// `[checkpoint]`: when the state of a run is kept, besides at every epoch's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// After so many steps since the last time; 0: not by steps.
+    pub steps: usize,
+    /// After so many minutes since the last time; 0: not by time.
+    pub minutes: f64,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { steps: 0, minutes: 10.0 }
+    }
+}
+
+impl CheckpointConfig {
+    /// # Errors
+    /// A value outside its range, with its key.
+    pub fn validate(&self) -> Result<()> {
+        if (0.0..=1e6).contains(&self.minutes) {
+            return Ok(());
+        }
+        Err(Error::invalid("checkpoint.minutes", "minutes from 0 (never) to a million", self.minutes.to_string()))
+    }
+}
+
 /// Keeps what a run must not lose. The loops call it; a run folder is one.
 pub trait Keeper {
     /// Keeps the state after a whole epoch, or where a run stops within one.
@@ -49,10 +108,15 @@ pub trait Keeper {
     /// Where it can't be written.
     fn keep_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()>;
 
-    /// Whether the run goes on; asked after every step, with the place of the next. Where not, its state is kept and it
-    /// ends.
-    fn goes_on(&mut self, _next: Cursor) -> bool {
-        true
+    /// What to do after a step; asked after every one, with the place of the next.
+    fn turn(&mut self, _next: Cursor) -> Turn {
+        Turn::GoOn
+    }
+
+    /// Whether the run was asked to stop; asked between the batches of a pass without gradients, which is made anew when
+    /// the run goes on.
+    fn is_asked_to_stop(&self) -> bool {
+        false
     }
 
     /// Keeps weights.
@@ -112,52 +176,180 @@ impl Checkpoint {
     /// Writes the file; an old one is replaced only by a whole new one.
     ///
     /// # Errors
-    /// Where the folder can't be written.
+    /// A number that is not finite, with its tensor; a folder that can't be written. The old file is then as it was.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> =
-            self.tensors.iter().map(|(name, tensor)| raw(name, tensor)).collect();
-        let views = bytes.iter().map(|(name, dtype, shape, data)| {
+        self.require_finite().map_err(|unfinite| Error::not_finite(format!("{}: {unfinite}", path.display())))?;
+        let raw: Vec<Raw> = self.tensors.iter().map(|(name, tensor)| Raw::new(name, tensor)).collect();
+        let seal = Seal { format: FORMAT, checksum: checksum(FORMAT, &raw, &self.state), state: self.state.clone() };
+        let seal = serde_json::to_string(&seal).expect("a seal is plain data");
+        let metadata = Some(HashMap::from([(SEAL_KEY.to_owned(), seal)]));
+        let views = raw.iter().map(|Raw { name, dtype, shape, data }| {
             (*name, TensorView::new(*dtype, shape.clone(), data).expect("data of the shape's size"))
         });
-        let metadata = (!self.state.is_null()).then(|| HashMap::from([(STATE_KEY.to_owned(), self.state.to_string())]));
         let content = safetensors::serialize(views, metadata).expect("names are unique");
         write_atomically(path, &content)
     }
 
-    /// Reads a file of this kind, or any safetensors file.
+    /// Reads a file of this kind, or any safetensors file. One without a checksum, of version 0.1.0 or of another
+    /// program, is told of in the log.
     ///
     /// # Errors
-    /// A file that is not there, is cut, or is no safetensors file.
+    /// A file that is not there, is cut, is no safetensors file, holds something else than its checksum names, or a
+    /// number that is not finite.
     pub fn load(path: &Path) -> Result<Self> {
         let content = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+        let place = path.display().to_string();
         let wrong = |found: String| {
-            Error::invalid(path.display().to_string(), "a whole safetensors file", found)
+            Error::invalid(&place, "a whole safetensors file", found)
                 .with_hint("the file is cut or of another format; weights of PyTorch must be saved as safetensors")
         };
         let file = SafeTensors::deserialize(&content).map_err(|error| wrong(error.to_string()))?;
         let (_, header) = SafeTensors::read_metadata(&content).map_err(|error| wrong(error.to_string()))?;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE_KEY));
-        let state = text.map_or(Ok(Value::Null), |text| serde_json::from_str(text));
+        let metadata = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
+        let seal: Option<Seal> = metadata(SEAL_KEY)
+            .map(|text| serde_json::from_str(text))
+            .transpose()
+            .map_err(|error| wrong(format!("metadata of another form ({error})")))?;
+        let state = match &seal {
+            Some(seal) => check(seal, &file, &place)?,
+            None => {
+                tracing::info!("{place}: no checksum, so damage would not be seen (of sgas 0.1.0, or not by sgas)");
+                let state = metadata(STATE_KEY).map_or(Ok(Value::Null), |text| serde_json::from_str(text));
+                state.map_err(|error| wrong(error.to_string()))?
+            }
+        };
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             let tensor = from_view(&view).ok_or_else(|| wrong(format!("type {:?} of {name}", view.dtype())))?;
             tensors.insert(name, tensor);
         }
-        Ok(Self { tensors, state: state.map_err(|error| wrong(error.to_string()))? })
+        let checkpoint = Self { tensors, state };
+        checkpoint.require_finite().map_err(|Unfinite { tensor, found }| {
+            Error::invalid(format!("{place}: {tensor}"), "finite numbers", found)
+                .with_hint("what these weights were trained by went wrong; take those of an earlier epoch")
+        })?;
+        Ok(checkpoint)
+    }
+
+    /// The state of a file of this kind, read alone: its tensors are not looked at, so damage is not seen.
+    ///
+    /// # Errors
+    /// A file that is not there, or no safetensors file.
+    pub fn load_state(path: &Path) -> Result<Value> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(path)?;
+            let mut length = [0; 8];
+            file.read_exact(&mut length)?;
+            let header = u64::from_le_bytes(length).min(LONGEST_HEADER);
+            let mut content = length.to_vec();
+            file.take(header).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        let content = read().map_err(|error| Error::read(path, error))?;
+        let header: Value = serde_json::from_slice(&content[8..]).unwrap_or_default();
+        let seal = header["__metadata__"][SEAL_KEY].as_str().and_then(|text| serde_json::from_str::<Seal>(text).ok());
+        Ok(seal.map_or(Value::Null, |seal| seal.state))
+    }
+
+    /// Finds the first tensor with a number that is not finite.
+    fn require_finite(&self) -> std::result::Result<(), Unfinite> {
+        for (name, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.is_floating_point()) {
+            let lost = tensor.isfinite().logical_not();
+            if !bool::try_from(lost.any()).expect("one boolean") {
+                continue;
+            }
+            let (count, all) = (lost.sum(Kind::Int64).int64_value(&[]), tensor.numel());
+            let first = tensor.masked_select(&lost).double_value(&[0]);
+            let found = format!("{first} ({count} of {all} numbers are not finite)");
+            return Err(Unfinite { tensor: name.clone(), found });
+        }
+        Ok(())
     }
 }
 
-fn raw<'a>(name: &'a str, tensor: &Tensor) -> (&'a str, Dtype, Vec<usize>, Vec<u8>) {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    let dtype = match tensor.kind() {
-        Kind::Float => Dtype::F32,
-        Kind::Double => Dtype::F64,
-        Kind::Int64 => Dtype::I64,
-        other => unreachable!("no state has type {other:?}"),
+/// A tensor with a number that is not finite.
+struct Unfinite {
+    tensor: String,
+    found: String,
+}
+
+impl std::fmt::Display for Unfinite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tensor, found } = self;
+        write!(f, "{tensor} would be kept with {found}")
+    }
+}
+
+/// The state of a file that holds what its seal names.
+fn check(seal: &Seal, file: &SafeTensors<'_>, place: &str) -> Result<Value> {
+    if seal.format > FORMAT {
+        let found = seal.format.to_string();
+        return Err(Error::invalid(place, format!("a file of format {FORMAT} or before"), found)
+            .with_hint("a later sgas wrote it: use that one"));
+    }
+    let mut named: Vec<_> = file.iter().collect();
+    named.sort_by_key(|(name, _)| *name);
+    let raw =
+        named.iter().map(|(name, view)| RawView { name, dtype: view.dtype(), shape: view.shape(), data: view.data() });
+    let found = checksum_of(seal.format, raw, &seal.state);
+    if found == seal.checksum {
+        return Ok(seal.state.clone());
+    }
+    Err(Error::invalid(place, format!("content with the checksum {}", seal.checksum), found)
+        .with_hint("the file was damaged or changed after it was written; take another copy of it"))
+}
+
+/// A tensor as a file holds it.
+struct Raw<'a> {
+    name: &'a str,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+/// The same, borrowed.
+struct RawView<'a> {
+    name: &'a str,
+    dtype: Dtype,
+    shape: &'a [usize],
+    data: &'a [u8],
+}
+
+fn checksum(format: u32, raw: &[Raw<'_>], state: &Value) -> String {
+    let views = raw.iter().map(|Raw { name, dtype, shape, data }| RawView { name, dtype: *dtype, shape, data });
+    checksum_of(format, views, state)
+}
+
+/// Of tensors in the order of their names. Every part is told with its length, so that no two contents are one text.
+fn checksum_of<'a>(format: u32, tensors: impl Iterator<Item = RawView<'a>>, state: &Value) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |part: &[u8]| {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
     };
-    let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.copy_data_u8(&mut data, tensor.numel());
-    (name, dtype, tensor.size().iter().map(|&size| size as usize).collect(), data)
+    add(&format.to_le_bytes());
+    for RawView { name, dtype, shape, data } in tensors {
+        add(name.as_bytes());
+        add(format!("{dtype:?} {shape:?}").as_bytes());
+        add(data);
+    }
+    add(state.to_string().as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
+impl<'a> Raw<'a> {
+    fn new(name: &'a str, tensor: &Tensor) -> Self {
+        let tensor = tensor.to_device(Device::Cpu).contiguous();
+        let dtype = match tensor.kind() {
+            Kind::Float => Dtype::F32,
+            Kind::Double => Dtype::F64,
+            Kind::Int64 => Dtype::I64,
+            other => unreachable!("no state has type {other:?}"),
+        };
+        let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.copy_data_u8(&mut data, tensor.numel());
+        Self { name, dtype, shape: tensor.size().iter().map(|&size| size as usize).collect(), data }
+    }
 }
 
 fn from_view(view: &TensorView) -> Option<Tensor> {
@@ -197,6 +389,68 @@ mod tests {
         assert_eq!(loaded.state["epoch"], 3);
         assert_eq!(loaded.tensors["a"], checkpoint().tensors["a"]);
         assert_eq!(loaded.below("b.")["c"], checkpoint().tensors["b.c"]);
+    }
+
+    /// Safetensors whose metadata are these.
+    fn file(metadata: Option<HashMap<String, String>>) -> Vec<u8> {
+        let numbers = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
+        let view = TensorView::new(Dtype::F32, vec![2], &numbers).unwrap();
+        safetensors::serialize([("a", view)], metadata).unwrap()
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        checkpoint().save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for bit in 0..8 * whole.len() {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &flipped).unwrap();
+            let Ok(loaded) = Checkpoint::load(&path) else { continue };
+            // The name of the one key of the metadata is all that a checksum can't hold; the file then is as one of
+            // another program, without a state that a run would go on with.
+            assert!(loaded.state.is_null(), "bit {bit}: {:?}", String::from_utf8_lossy(&flipped));
+        }
+    }
+
+    #[test]
+    fn files_without_a_checksum_are_read_and_later_formats_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let load = |metadata| {
+            std::fs::write(&path, file(metadata)).unwrap();
+            Checkpoint::load(&path)
+        };
+        assert!(load(None).unwrap().state.is_null());
+        let old = HashMap::from([("state".to_owned(), "{\"epoch\":3}".to_owned())]);
+        assert_eq!(load(Some(old)).unwrap().state["epoch"], 3);
+        let later = HashMap::from([("sgas".to_owned(), r#"{"format":3,"checksum":""}"#.to_owned())]);
+        let error = load(Some(later)).err().unwrap();
+        assert!(error.to_string().contains("expected a file of format 2 or before, found 3"), "{error}");
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_neither_kept_nor_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        checkpoint().save(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = checkpoint();
+        bad.tensors.insert("c".to_owned(), Tensor::from_slice(&[1.0_f32, f32::NEG_INFINITY, f32::NAN]));
+        let error = bad.save(&path).unwrap_err();
+        assert!(error.to_string().ends_with("c would be kept with -inf (2 of 3 numbers are not finite)"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), good);
+        let nan = f32::NAN.to_le_bytes();
+        let view = TensorView::new(Dtype::F32, vec![1], &nan).unwrap();
+        std::fs::write(&path, safetensors::serialize([("a.b", view)], None).unwrap()).unwrap();
+        let error = Checkpoint::load(&path).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error.to_string().contains("x.safetensors: a.b: expected finite numbers, found NaN (1 of 1"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -55,6 +55,24 @@ pub enum Error {
         /// What to change for the next run.
         hint: Option<String>,
     },
+    /// A number of a run is inf or NaN where none may be: a run can skip the step or go back ([`crate::step::OnNan`]).
+    #[error("{message}")]
+    NotFinite {
+        /// What is not finite, with epoch and step.
+        message: String,
+        /// What to change.
+        hint: Option<String>,
+    },
+    /// A signal stopped a run, whose state is kept.
+    #[error("{message}")]
+    Stopped {
+        /// By what, and where it stands.
+        message: String,
+        /// How to go on.
+        hint: Option<String>,
+        /// The signal's number.
+        signal: u8,
+    },
     /// Memory that ran out, whoever noticed: libtorch on a processor or GPU, a library of CUDA, C++, the system.
     #[error("{message}")]
     OutOfMemory {
@@ -114,6 +132,20 @@ impl Error {
         Self::Run { message: message.into(), hint: None }
     }
 
+    /// A number that is inf or NaN.
+    pub fn not_finite(message: impl Into<String>) -> Self {
+        Self::NotFinite { message: message.into(), hint: None }
+    }
+
+    /// Whether a number of a run is inf or NaN.
+    pub fn is_not_finite(&self) -> bool {
+        match self {
+            Self::NotFinite { .. } => true,
+            Self::At { source, .. } => source.is_not_finite(),
+            _ => false,
+        }
+    }
+
     /// An exception of libtorch, by its whole text: [`Error::OutOfMemory`] where it says so, else [`Error::Torch`].
     pub fn torch(text: impl Into<String>) -> Self {
         let details = text.into();
@@ -170,7 +202,9 @@ impl Error {
         if let Self::Usage { hint, .. }
         | Self::Invalid { hint, .. }
         | Self::Run { hint, .. }
-        | Self::OutOfMemory { hint, .. } = error
+        | Self::NotFinite { hint, .. }
+        | Self::OutOfMemory { hint, .. }
+        | Self::Stopped { hint, .. } = error
         {
             *hint = Some(text.into());
         }
@@ -182,6 +216,19 @@ impl Error {
     pub fn placed(mut self, name: impl FnOnce(&str) -> String) -> Self {
         if let Self::Invalid { place, .. } = &mut self {
             *place = name(place);
+        }
+        self
+    }
+
+    /// The same of a number that is not finite with more to say about it.
+    #[must_use]
+    pub fn saying(mut self, text: &str) -> Self {
+        let mut error = &mut self;
+        while let Self::At { source, .. } = error {
+            error = source;
+        }
+        if let Self::NotFinite { message, .. } = error {
+            message.push_str(text);
         }
         self
     }
@@ -204,7 +251,11 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Usage { hint, .. } | Self::Invalid { hint, .. } | Self::Run { hint, .. } => hint.as_deref(),
+            Self::Usage { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Run { hint, .. }
+            | Self::NotFinite { hint, .. }
+            | Self::Stopped { hint, .. } => hint.as_deref(),
             Self::OutOfMemory { hint, .. } => Some(hint.as_deref().unwrap_or(memory::USUAL_HINT)),
             Self::Torch(text) => hint_of_torch(text),
             Self::At { source, .. } => source.hint(),
@@ -219,11 +270,16 @@ impl Error {
         std::panic::panic_any(self)
     }
 
-    /// 2 where the user's input must change, 1 where a run failed.
+    /// 2 where the user's input must change, 1 where a run failed, 128 and a signal's number where that stopped it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::Invalid { .. } | Self::Read { .. } => 2,
-            Self::Write { .. } | Self::Run { .. } | Self::OutOfMemory { .. } | Self::Torch(_) => 1,
+            Self::Write { .. }
+            | Self::Run { .. }
+            | Self::NotFinite { .. }
+            | Self::OutOfMemory { .. }
+            | Self::Torch(_) => 1,
+            Self::Stopped { signal, .. } => 128 + signal,
             Self::At { source, .. } => source.exit_code(),
         }
     }

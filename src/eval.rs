@@ -30,6 +30,27 @@ pub fn evaluate(
     })
 }
 
+/// The same, until `goes_on` says no between two batches: then nothing is given.
+///
+/// # Errors
+/// A batch that can't be made.
+pub fn evaluate_while(
+    model: &dyn Model,
+    task: Task,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    device: Device,
+    precision: Precision,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<Meter>> {
+    let mut stopped = false;
+    let batches = batches.into_iter().take_while(|_| {
+        stopped = !goes_on();
+        !stopped
+    });
+    let meter = evaluate(model, task, batches, device, precision)?;
+    Ok((!stopped).then_some(meter))
+}
+
 /// The probabilities of every class, one row per sample in the order of the batches.
 ///
 /// # Errors

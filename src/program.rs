@@ -28,7 +28,10 @@ fn is_closed_pipe(error: &Error) -> bool {
 }
 
 fn report(error: &Error) {
-    eprintln!("error: {error}");
+    match error {
+        Error::Stopped { .. } => eprintln!("{error}"),
+        _ => eprintln!("error: {error}"),
+    }
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
     }

@@ -2,6 +2,7 @@
 //! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]). And the loop over steps
 //! and epochs ([`run`]).
 
+mod faults;
 mod ledger;
 mod outcome;
 mod position;
@@ -10,6 +11,7 @@ mod run_loop;
 mod scaling;
 mod trial;
 
+pub use faults::{MOST_ROLLBACKS, MOST_SKIPPED, OnNan};
 pub use ledger::{GradientSums, Ledger, Watches};
 pub use outcome::{Checked, Numbers, Outcome};
 pub use position::{Begun, Position};
@@ -26,7 +28,8 @@ use crate::ops::Mode;
 use crate::optim::{Optimizer, Scaler, WeightConfig, clip};
 use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::{Precision, at_least_single};
-use tch::Tensor;
+use crate::tensor::watch;
+use tch::{Tensor, no_grad};
 
 /// How the loss of a step is made of the task's.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -40,6 +43,23 @@ pub struct LossConfig {
 }
 
 impl LossConfig {
+    /// Logits and loss of a batch, the auxiliary head's with it.
+    fn forward(
+        &self,
+        model: &dyn Model,
+        task: Task,
+        batch: &Batch,
+        mode: Mode,
+        precision: Precision,
+    ) -> Result<(Tensor, Tensor)> {
+        let output = model::forward(model, batch, mode, precision)?;
+        let mut loss = self.loss(task, &output.logits, batch.target());
+        if let Some(auxiliary) = &output.auxiliary {
+            loss += self.loss(task, auxiliary, batch.target()) * self.auxiliary_weight;
+        }
+        Ok((output.logits, loss))
+    }
+
     /// The loss of scores against `target`, 0-dimensional, in fp32: call it outside autocast.
     pub fn loss(&self, task: Task, logits: &Tensor, target: &Tensor) -> Tensor {
         match self.objective {
@@ -63,6 +83,8 @@ pub struct WeightStep {
     pub loss: LossConfig,
     /// Who shares the step: its gradient is the mean of theirs.
     pub processes: Processes,
+    /// What becomes of a step that is not finite.
+    pub on_nan: OnNan,
     clip: f64,
     /// Of its passes.
     pub recorder: Recorder,
@@ -88,6 +110,7 @@ impl WeightStep {
             precision,
             loss,
             processes: Processes::alone(),
+            on_nan: OnNan::default(),
             clip: config.clip,
             recorder: Recorder::default(),
         }
@@ -107,33 +130,88 @@ impl WeightStep {
         learning_rate: f64,
     ) -> Result<StepOutcome> {
         let parameters = &model.weights().parameters;
+        let before = Statistics::before(model, self.on_nan);
         let Self { scaler, precision, loss, recorder, .. } = self;
-        let (auxiliary_weight, loss_of) = (loss.auxiliary_weight, *loss);
+        let loss_of = *loss;
         let pass = |batch: &Batch| {
-            let output = model::forward(model, batch, mode, *precision)?;
-            let mut loss = loss_of.loss(task, &output.logits, batch.target());
-            if let Some(auxiliary) = &output.auxiliary {
-                loss += loss_of.loss(task, auxiliary, batch.target()) * auxiliary_weight;
-            }
+            let (logits, loss) = loss_of.forward(model, task, batch, mode, *precision)?;
             let gradient = parameters.gradient(&scaler.scaled(&loss));
-            Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
+            Ok(Pass { logits: logits.detach(), loss: loss.detach(), gradient })
         };
         let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
         self.processes.mean(&mut gradient)?;
-        let checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
+        let mut checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
+        before.undo_where_skipped(model, &loss, &mut checked);
         self.optimizer.step(parameters.flat(), gradient, learning_rate, Some(&checked.skip));
         Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss })
     }
 }
 
+/// The loss of a batch in evaluation mode and single precision.
+///
 /// # Errors
-/// Where `value` is inf or NaN; the loops add epoch and step.
+/// Where the device does not have the precision.
+pub fn probe(model: &dyn Model, task: Task, batch: &Batch) -> Result<f64> {
+    no_grad(|| {
+        let logits = model::forward(model, batch, Mode::Evaluation, Precision::Fp32)?.logits;
+        Ok(task.loss(&logits, batch.target()).double_value(&[]))
+    })
+}
+
+/// The running statistics of a network before a step, where a step that is not finite is to leave them as they were.
+pub struct Statistics(Option<Vec<Tensor>>);
+
+impl Statistics {
+    /// Copies them where steps are skipped.
+    pub fn before(model: &dyn Model, on_nan: OnNan) -> Self {
+        Self((on_nan == OnNan::Skip).then(|| model.weights().buffers.copies()))
+    }
+
+    /// Makes a step with a loss or gradient that is not finite one that is skipped, and takes its statistics back.
+    pub fn undo_where_skipped(self, model: &dyn Model, loss: &Tensor, checked: &mut Checked) {
+        let Some(before) = self.0 else { return };
+        checked.skip_where_broken(loss);
+        let buffers: Vec<&Tensor> = model.weights().buffers.iter().map(|(_, tensor)| tensor).collect();
+        checked.skip.undo(&before, &buffers);
+    }
+}
+
+impl WeightStep {
+    /// The first that is not finite, in words: the input, a module's output, the loss, or the gradient of a weight.
+    ///
+    /// # Errors
+    /// Where the device does not have the precision.
+    pub fn culprit(&self, model: &dyn Model, task: Task, batch: &Batch, mode: Mode) -> Result<Option<String>> {
+        if !watch::is_finite(batch.input()) {
+            return Ok(Some("the batch's input".to_owned()));
+        }
+        let weights = &model.weights().parameters;
+        if let Some((name, _)) = model.weights().iter().find(|(_, tensor)| !watch::is_finite(tensor)) {
+            return Ok(Some(format!("the weight {name}")));
+        }
+        let (passed, seen) = watch::first(|| self.loss.forward(model, task, batch, mode, self.precision));
+        let (_, loss) = passed?;
+        if let Some(module) = seen {
+            return Ok(Some(module));
+        }
+        if !watch::is_finite(&loss) {
+            return Ok(Some("the loss".to_owned()));
+        }
+        let gradient = weights.gradient(&self.scaler.scaled(&loss));
+        // A backward pass comes to the last weights first.
+        let broken = weights.split(&gradient).filter(|(_, gradient)| !watch::is_finite(gradient)).last();
+        Ok(broken.map(|(name, _)| format!("the gradient of {name}")))
+    }
+}
+
+/// # Errors
+/// Where `value` is inf or NaN; the loops add epoch, step and module.
 pub fn finite(what: &str, value: f64) -> Result<f64> {
     if value.is_finite() {
         return Ok(value);
     }
-    Err(Error::run(format!("the {what} is {value}"))
-        .with_hint("lower weights.learning_rate with --set, or set weights.clip; --resume goes on from the last epoch"))
+    Err(Error::not_finite(format!("the {what} is {value}"))
+        .with_hint("lower weights.learning_rate with --set, or set weights.clip"))
 }
 
 /// The metrics of a pass without gradients.
@@ -168,7 +246,7 @@ mod tests {
     use crate::batch::PointBatch;
     use crate::dist::{Share, threads};
     use crate::model::{Architecture, NetworkSpec, ResGcnConfig, network};
-    use tch::{Device, Kind, no_grad};
+    use tch::{Device, Kind};
 
     /// Two clouds of 8 points with 9 columns, others for every rank.
     fn batch(rank: usize) -> Batch {

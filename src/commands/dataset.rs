@@ -1,7 +1,9 @@
 //! Which data set a task reads.
 
 use crate::config::{Common, RunConfig, tasks};
-use crate::data::{self, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes};
+use crate::data::{
+    self, DataIdentity, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes,
+};
 use crate::error::{Error, Result};
 use crate::panics;
 use crate::task::Task;
@@ -35,6 +37,14 @@ fn smaller_data(kind: SampleKind) -> String {
     let images = "take smaller images (--set data.images.size=...), ";
     let first = if kind == SampleKind::Pictures { images } else { "" };
     format!("the data is held in memory: {first}leave files out, or take a machine with more memory")
+}
+
+/// What the data of a run is.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn identity(dataset: &Dataset, run: &impl RunConfig) -> Result<DataIdentity> {
+    DataIdentity::of(dataset, run.common().data.source.as_deref().unwrap_or_default())
 }
 
 /// Where the data of `task` lies when no folder is named.

@@ -250,11 +250,12 @@ pub(super) fn batch_of_run(
     data: &StepData<'_>,
     run: &impl RunConfig,
     options: &RunOptions,
+    goes_on: bool,
     words: &Words<'_>,
     step: &dyn Fn(&StepBatch) -> Result<()>,
 ) -> Result<usize> {
     let usual = run.batch();
-    let is_automatic = options.batch == Some(BatchChoice::Auto) && !options.resume;
+    let is_automatic = options.batch == Some(BatchChoice::Auto) && !goes_on;
     let room = memory::device(data.device)?;
     if !is_automatic && is_small(data, run, room)? {
         tracing::debug!("memory: a step is small, and {} are free{}", size(room.free), room.remark());
@@ -274,7 +275,7 @@ pub(super) fn batch_of_run(
         }
     };
     let batch = if is_automatic { automatic_batch(&estimate, run, room)? } else { usual };
-    tell(&estimate, run, batch, room, words, options.resume)?;
+    tell(&estimate, run, batch, room, words, goes_on)?;
     if batch != usual {
         tracing::warn!(
             "--batch auto: batch {batch}; the configuration's learning rate {} belongs to its batch {usual}: \

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn files_that_observers_keep_open_are_cut_back_where_a_run_goes_on() {
         let root = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create("search", "points", 1, Some(&root.path().join("run"))).unwrap();
+        let folder = RunFolder::create("search", "points", 1, Some(&root.path().join("run")), |_| Ok(())).unwrap();
         let files = || -> BTreeSet<String> {
             let entries = std::fs::read_dir(folder.path()).unwrap();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

@@ -1,7 +1,6 @@
 //! From options to the configuration of a run: a file, name or task, and what was typed over it.
 
 use super::options::{AreaChoice, BatchChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
-use super::run_folder::RunFolder;
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::SetName;
 use crate::error::{Error, Result};
@@ -17,6 +16,9 @@ impl RunOptions {
         if let Some(seed) = self.seed {
             flags.push(Flag::new("--seed", "seed", whole(seed)));
         }
+        if let Some(on_nan) = &self.on_nan {
+            flags.push(Flag::new("--on-nan", "on_nan", on_nan.as_str()));
+        }
         if let Some(objective) = &self.objective {
             flags.push(Flag::new("--objective", "objective", objective.as_str()));
         }
@@ -30,29 +32,29 @@ impl RunOptions {
         Ok(flags)
     }
 
-    fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>) -> Result<R> {
+    fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>, begun: Option<&Begun<R>>) -> Result<R> {
         let mut flags = self.flags(R::COMMAND)?;
         flags.append(&mut more);
-        let begun = if self.resume { Some(self.begun_config(R::COMMAND)?) } else { None };
-        let config = begun.as_deref().or(self.config.as_deref());
-        config::resolve(&Sources { config, begun: begun.is_some(), task, set: &self.set, flags: &flags })
-    }
-
-    /// The configuration that the run to go on with began with.
-    fn begun_config(&self, command: &str) -> Result<String> {
-        let folder = self.out.as_deref().ok_or_else(|| {
-            Error::usage("--resume needs the run to go on with").with_hint("name its folder: --out DIR --resume")
-        })?;
-        Ok(RunFolder::begun(folder, command)?.config().display().to_string())
+        let text = begun.map(|Begun { origin, run }| (origin.as_str(), run.to_toml()));
+        let begun = text.as_ref().map(|(origin, text)| (*origin, text.as_str()));
+        config::resolve(&Sources { begun, config: self.config.as_deref(), task, set: &self.set, flags: &flags })
     }
 }
 
+/// The configuration that a run to go on with has.
+pub struct Begun<R> {
+    /// Where it stands, for errors.
+    pub origin: String,
+    /// What it is.
+    pub run: R,
+}
+
 impl SearchOptions {
-    /// The search that these options ask for.
+    /// The search that these options ask for, or ask to go on with.
     ///
     /// # Errors
-    /// See [`config::resolve`]; with `resume`, a folder without a run.
-    pub fn resolve(&self) -> Result<SearchRun> {
+    /// See [`config::resolve`].
+    pub fn resolve(&self, begun: Option<&Begun<SearchRun>>) -> Result<SearchRun> {
         let mut flags = Vec::new();
         if let Some(criterion) = self.criterion {
             flags.push(Flag::new("--criterion", "decision.criterion", criterion));
@@ -66,24 +68,24 @@ impl SearchOptions {
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }
-        self.run.resolve(self.run.task.as_deref(), flags)
+        self.run.resolve(self.run.task.as_deref(), flags, begun)
     }
 }
 
 impl TrainOptions {
-    /// The training that these options ask for; `fallback` is the task where neither a flag nor a file names one, if
-    /// anything else does.
+    /// The training that these options ask for, or ask to go on with; `fallback` is the task where neither a flag nor a
+    /// file names one, if anything else does.
     ///
     /// # Errors
-    /// See [`config::resolve`]; with `resume`, a folder without a run.
-    pub fn resolve(&self, fallback: Option<&str>) -> Result<TrainRun> {
-        let named = self.run.config.is_some() || self.run.resume;
+    /// See [`config::resolve`].
+    pub fn resolve(&self, fallback: Option<&str>, begun: Option<&Begun<TrainRun>>) -> Result<TrainRun> {
+        let named = self.run.config.is_some() || begun.is_some();
         let task = self.run.task.as_deref().or(if named { None } else { fallback });
         let area = match self.area {
             Some(AreaChoice::One(area)) => Some(Flag::new("--area", "data.scenes.area", i64::from(area))),
             Some(AreaChoice::All) | None => None,
         };
-        let run: TrainRun = self.run.resolve(task, area.into_iter().collect())?;
+        let run: TrainRun = self.run.resolve(task, area.into_iter().collect(), begun)?;
         if self.area.is_some() && tasks::find(&run.task)?.set != SetName::S3dis {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
@@ -99,7 +101,6 @@ impl TrainedOptions {
     /// # Errors
     /// See [`config::resolve`].
     pub fn resolve(&self, run_config: Option<&Path>, data: Option<&str>) -> Result<TrainRun> {
-        let begun = run_config.map(|path| path.display().to_string());
         let mut flags = Vec::new();
         if let Some(data) = data {
             flags.push(data_flag(data)?);
@@ -107,9 +108,12 @@ impl TrainedOptions {
         if self.skip_bad {
             flags.push(skip_bad_flag());
         }
-        let config = begun.as_deref().or(self.config.as_deref());
-        let (begun, task) = (begun.is_some(), self.task.as_deref());
-        config::resolve(&Sources { config, begun, task, set: &self.set, flags: &flags })
+        let (config, task, set) = (self.config.as_deref(), self.task.as_deref(), &self.set);
+        let text = run_config.map(|path| Ok::<_, Error>((path.display().to_string(), config::read_text(path)?)));
+        let text = text.transpose()?;
+        let begun = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+        let config = config.filter(|_| begun.is_none());
+        config::resolve(&Sources { begun, config, task, set, flags: &flags })
     }
 }
 

@@ -1,10 +1,12 @@
 //! The folder of a run: where it stands, what it holds, which runs there are.
 
+use super::lock::RunLock;
 use crate::data::Targets;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{write_atomically, write_folder_atomically};
 use crate::report::append::{EVENTS_FILE, TEXT_FILE};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,6 +15,8 @@ use std::time::SystemTime;
 const ROOT_VARIABLE: &str = "SGAS_RUNS";
 /// Says what a run is.
 const ABOUT_FILE: &str = "run.json";
+/// Stands in a folder that was there before, while a run begins in it.
+const BEGIN_MARK: &str = ".sgas-begins";
 
 /// What a run is: no clock, no host, so that equal runs are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +53,28 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// A new folder: `out`, which must be empty or not there, or `<command>-<task>-<UTC>-s<seed>` under the root.
+    /// A new folder that `fill` fills: `out`, which must be empty or not there, or `<command>-<task>-<UTC>-s<seed>` under
+    /// the root. It appears whole or not at all; where `out` is there already, its [`ABOUT_FILE`] comes last, and what a
+    /// process that was killed before left in it is removed.
     ///
     /// # Errors
-    /// A folder that holds something, or that can't be made.
-    pub fn create(command: &str, task: &str, seed: u64, out: Option<&Path>) -> Result<Self> {
+    /// A folder that holds something, or that can't be made; what `fill` reports.
+    pub fn create(
+        command: &str,
+        task: &str,
+        seed: u64,
+        out: Option<&Path>,
+        fill: impl Fn(&Self) -> Result<()>,
+    ) -> Result<Self> {
         match out {
-            Some(path) => Self::create_at(path),
-            None => Self::create_under(&root(), &format!("{command}-{task}-{}-s{seed}", now())),
+            Some(path) => Self::create_at(path, fill),
+            None => Self::create_under(&root(), &format!("{command}-{task}-{}-s{seed}", now()), fill),
         }
+    }
+
+    /// Whether a run stands there.
+    pub fn holds_run(path: &Path) -> bool {
+        path.join(ABOUT_FILE).is_file()
     }
 
     /// The folder of a run that was begun.
@@ -78,11 +95,7 @@ impl RunFolder {
     /// # Errors
     /// A folder without a run, or with one of another command.
     pub fn begun(path: &Path, command: &str) -> Result<Self> {
-        let run = Self { path: path.to_owned() };
-        if !run.file(ABOUT_FILE).is_file() {
-            let message = format!("{} holds no run to resume: there is no {ABOUT_FILE}", path.display());
-            return Err(Error::usage(message).with_hint("leave --resume out to begin a run there"));
-        }
+        let run = Self::open(path)?;
         let about = run.about()?;
         if about.command == command {
             return Ok(run);
@@ -91,31 +104,63 @@ impl RunFolder {
         Err(Error::usage(message).with_hint(format!("sgas {} --out {} --resume", about.command, path.display())))
     }
 
-    fn create_at(path: &Path) -> Result<Self> {
-        let holds_something = match std::fs::read_dir(path) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(unusable(&format!("--out {}", path.display()), &error)),
+    /// Refuses a place for a new run that holds something; called before the work that would be lost.
+    ///
+    /// # Errors
+    /// A folder that is neither empty nor one in which a run was killed while it began; a file.
+    pub fn check_free(out: &Path) -> Result<()> {
+        let is_empty = match std::fs::read_dir(out) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(error) => return Err(unusable(&format!("--out {}", out.display()), &error)),
         };
-        if holds_something {
-            return Err(Error::usage(format!("--out {}: the folder is not empty", path.display()))
-                .with_hint("add --resume to go on with the run in it, or name another folder"));
+        if is_empty || (out.join(BEGIN_MARK).exists() && !Self::holds_run(out)) {
+            return Ok(());
         }
-        std::fs::create_dir_all(path).map_err(|error| unusable(&format!("--out {}", path.display()), &error))?;
-        Ok(Self { path: path.to_owned() })
+        Err(Error::usage(format!("--out {}: the folder is not empty", out.display()))
+            .with_hint("add --resume to go on with the run in it, or name another folder"))
+    }
+
+    fn create_at(path: &Path, fill: impl Fn(&Self) -> Result<()>) -> Result<Self> {
+        let unusable = |error: &std::io::Error| unusable(&format!("--out {}", path.display()), error);
+        let entries = match std::fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let parent = path.parent().unwrap_or(path);
+                std::fs::create_dir_all(parent).map_err(|error| unusable(&error))?;
+                write_folder_atomically(path, |partial| fill(&Self { path: partial.to_owned() }))?;
+                return Ok(Self { path: path.to_owned() });
+            }
+            Err(error) => return Err(unusable(&error)),
+        };
+        Self::check_free(path)?;
+        let mark = path.join(BEGIN_MARK);
+        let names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+        let _lock = RunLock::take(&mark, &path.display().to_string())?;
+        for name in names.iter().filter(|name| *name != BEGIN_MARK) {
+            remove(&path.join(name)).map_err(|error| unusable(&error))?;
+        }
+        let run = Self { path: path.to_owned() };
+        fill(&run)?;
+        std::fs::remove_file(&mark).map_err(|error| Error::write(&mark, error))?;
+        Ok(run)
     }
 
     /// Two runs that begin in the same second get folders of their own.
-    fn create_under(root: &Path, name: &str) -> Result<Self> {
+    fn create_under(root: &Path, name: &str, fill: impl Fn(&Self) -> Result<()>) -> Result<Self> {
         let unusable = |error| unusable(&format!("the folder of all runs, {}", root.display()), &error);
         std::fs::create_dir_all(root).map_err(unusable)?;
         let names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}-{number}")));
         for name in names {
             let path = root.join(name);
-            match std::fs::create_dir(&path) {
+            if path.exists() {
+                continue;
+            }
+            match write_folder_atomically(&path, |partial| fill(&Self { path: partial.to_owned() })) {
                 Ok(()) => return Ok(Self { path }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(unusable(error)),
+                // Another run took the name meanwhile.
+                Err(_) if path.exists() => {}
+                Err(error) => return Err(error),
             }
         }
         unreachable!("the names never end")
@@ -166,7 +211,7 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Writes what the run is and its resolved configuration.
+    /// Writes its resolved configuration and, last, what the run is.
     ///
     /// # Errors
     /// Files that can't be written.
@@ -190,15 +235,29 @@ impl RunFolder {
 
     /// Whether the run came to its end: its last event says so.
     pub fn is_finished(&self) -> bool {
-        let events = std::fs::read_to_string(self.file(EVENTS_FILE)).unwrap_or_default();
-        let last = events.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        last.is_some_and(|event| event["event"] == "finished")
+        let events = std::fs::read(self.file(EVENTS_FILE)).unwrap_or_default();
+        let last = events.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        serde_json::from_slice::<serde_json::Value>(last).is_ok_and(|event| event["event"] == "finished")
+    }
+
+    /// Takes the run for this process, until the lock is dropped.
+    ///
+    /// # Errors
+    /// A run that another process works on; a folder that can't be written.
+    pub fn lock(&self) -> Result<RunLock> {
+        let folder = self.checkpoint();
+        std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
+        RunLock::take(&folder.join("lock"), &self.path.display().to_string())
     }
 
     /// When the last event was written.
     fn changed(&self) -> Option<SystemTime> {
         std::fs::metadata(self.file(EVENTS_FILE)).and_then(|data| data.modified()).ok()
     }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
 }
 
 /// A place for a run that the system refuses.
@@ -214,10 +273,15 @@ pub fn root() -> PathBuf {
 
 /// The finished runs of `command` under `root`, the newest first.
 pub fn finished(root: &Path, command: &str) -> Vec<RunFolder> {
+    all(root, command).into_iter().filter(RunFolder::is_finished).collect()
+}
+
+/// All runs of `command` under `root`, the newest first.
+pub fn all(root: &Path, command: &str) -> Vec<RunFolder> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let runs = entries.filter_map(|entry| RunFolder::open(entry.path()).ok());
-    let of_command = |run: &RunFolder| run.about().is_ok_and(|about| about.command == command);
-    let mut found: Vec<RunFolder> = runs.filter(|run| of_command(run) && run.is_finished()).collect();
+    let mut found: Vec<RunFolder> =
+        runs.filter(|run| run.about().is_ok_and(|about| about.command == command)).collect();
     found.sort_by_key(|run| std::cmp::Reverse((run.changed(), run.name())));
     found
 }
@@ -248,8 +312,8 @@ mod tests {
     use super::*;
 
     fn run(root: &Path, name: &str, command: &str, events: &str) -> RunFolder {
-        let run = RunFolder::create_under(root, name).unwrap();
-        run.describe(&About::new(command, "points", "synthetic", &[], Targets::Classes), "task = 'points'\n").unwrap();
+        let about = About::new(command, "points", "synthetic", &[], Targets::Classes);
+        let run = RunFolder::create_under(root, name, |run| run.describe(&about, "task = 'points'\n")).unwrap();
         std::fs::write(run.file(EVENTS_FILE), events).unwrap();
         run
     }
@@ -258,19 +322,45 @@ mod tests {
     fn a_folder_that_holds_something_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
-        assert_eq!(RunFolder::create("train", "points", 1, Some(&path)).unwrap().path(), path);
-        RunFolder::create("train", "points", 1, Some(&path)).unwrap();
+        let create = |fill: fn(&RunFolder) -> Result<()>| RunFolder::create("train", "points", 1, Some(&path), fill);
+        assert_eq!(create(|_| Ok(())).unwrap().path(), path);
+        create(|_| Ok(())).unwrap();
         std::fs::write(path.join("x"), "").unwrap();
-        let error = RunFolder::create("train", "points", 1, Some(&path)).unwrap_err();
+        let error = create(|_| Ok(())).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.hint().unwrap().contains("--resume"));
+    }
+
+    /// In a folder that is made, and in one that was there.
+    #[test]
+    fn what_a_killed_beginning_left_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        for is_there in [false, true] {
+            let path = folder.path().join(format!("run-{is_there}"));
+            if is_there {
+                std::fs::create_dir(&path).unwrap();
+            }
+            let create =
+                |fill: fn(&RunFolder) -> Result<()>| RunFolder::create("train", "points", 1, Some(&path), fill);
+            // As far as a kill, which unwinds nothing, would leave it.
+            let killed = create(|run| {
+                std::fs::write(run.config(), "half").unwrap();
+                Err(Error::run("killed"))
+            });
+            killed.unwrap_err();
+            let run =
+                create(|run| run.describe(&About::new("train", "points", "", &[], Targets::Classes), "")).unwrap();
+            assert_eq!(std::fs::read(run.config()).unwrap(), b"");
+            assert!(RunFolder::holds_run(&path));
+            assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
+        }
     }
 
     #[test]
     fn runs_of_the_same_second_get_folders_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
-        let names: Vec<String> =
-            (0..3).map(|_| RunFolder::create_under(folder.path(), "train-points").unwrap().name()).collect();
+        let create = |_| RunFolder::create_under(folder.path(), "train-points", |_| Ok(())).unwrap().name();
+        let names: Vec<String> = (0..3).map(create).collect();
         assert_eq!(names, ["train-points", "train-points-2", "train-points-3"]);
         let now = now();
         assert_eq!((now.len(), &now[8..9], &now[15..]), (16, "T", "Z"));

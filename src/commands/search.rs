@@ -1,10 +1,10 @@
 //! `sgas search`: finds a cell.
 
 use super::estimate::{self, StepData, Words};
-use super::keeper::RunKeeper;
-use super::observers::{self, Watched};
+use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
-use super::{GlobalOptions, SearchOptions, dataset, device, logging, print, show};
+use super::session::{self, GoingOn, Parts, Session};
+use super::{GlobalOptions, SearchOptions, dataset, device, print, show};
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
@@ -14,48 +14,63 @@ use crate::files::check_place;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::panics;
-use crate::report::{Event, Observer, drawing};
+use crate::report::{Change, Event, Observer, drawing};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::topology::CellKind;
 use serde_json::json;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Device;
 
 /// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
 /// # Errors
-/// Options, data or a run folder that won't do; a search that fails.
+/// Options, data or a run folder that won't do; a search that fails, or that a signal stopped.
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let mut run = options.resolve()?;
+    let typed = if options.run.resume { None } else { Some(options.resolve(None)?) };
     if let Some(path) = &options.save {
         check_place("--save", path)?;
     }
     let device = device::prepare(global)?;
-    run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+    let settled = |mut run: SearchRun| {
+        run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+        // Nothing is trained, whatever the configuration says.
+        run.search.epochs = run.search.epochs.filter(|_| run.search.strategy.trains);
+        Ok(run)
+    };
+    let going_on = session::find(&options.run, || options.resolve(None).and_then(settled))?;
+    let begun_with = going_on.as_ref().map(|going_on| &going_on.begun);
+    let mut run = settled(typed.map_or_else(|| options.resolve(begun_with), Ok)?)?;
+    if let Some(going_on) = &going_on {
+        going_on.check(&run, None, &options.run.resume_anyway)?;
+        if going_on.is_finished(&run) {
+            let folder = &going_on.folder;
+            tracing::info!("{} is finished", folder.path().display());
+            return finish(&Genotype::load(folder.genotype())?, &run, folder, out);
+        }
+    }
     let dataset = load_data(&mut run, device)?;
     if let Some(dataset) = &dataset {
-        run.search.batch = batch(&run, dataset, device, options)?;
+        run.search.batch = batch(&run, dataset, device, options, going_on.is_some())?;
     }
-    let folder = match (&options.run.out, options.run.resume) {
-        (Some(path), true) => RunFolder::begun(path, "search")?,
-        (path, _) => RunFolder::create("search", &run.task, run.seed, path.as_deref())?,
-    };
-    let searched = || search(&run, dataset.as_ref(), &folder, device, options, global, begun);
-    let genotype =
+    let searched = || search(&run, dataset.as_ref(), device, options, global, going_on, begun);
+    let (genotype, folder) =
         panics::as_errors(searched).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
-    print(out, &show::cells_text(&genotype))?;
-    print(out, &next_command(&run, &folder))
+    finish(&genotype, &run, &folder, out)
+}
+
+fn finish(genotype: &Genotype, run: &SearchRun, folder: &RunFolder, out: &mut dyn Write) -> Result<()> {
+    print(out, &show::cells_text(genotype))?;
+    print(out, &next_command(run, folder))
 }
 
 /// The data of a search that trains; a random search needs none.
 fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
     if !run.search.strategy.trains {
-        // Nothing is trained, whatever the configuration says.
-        run.search.epochs = None;
         return Ok(None);
     }
     let dataset = dataset::open(run, device)?;
@@ -77,45 +92,55 @@ fn check_alpha_data(run: &SearchRun, dataset: &Dataset) -> Result<()> {
 fn search(
     run: &SearchRun,
     dataset: Option<&Dataset>,
-    folder: &RunFolder,
     device: Device,
     options: &SearchOptions,
     global: &GlobalOptions,
+    going_on: Option<GoingOn<SearchRun>>,
     begun: Instant,
-) -> Result<Genotype> {
+) -> Result<(Genotype, RunFolder)> {
     let space = run.space();
     let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
     let spec = run.network(classes, channels);
-    let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
-    let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
-    let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
     let targets = dataset.map_or(Targets::Classes, |dataset| dataset.targets);
     let task = dataset::task(classes, targets);
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let settings = settings(run, task, device);
-    let mut search = Search::new(&settings, &mut *model, &mut *strategy);
-    let mut keeper = RunKeeper::new(folder);
-    if options.run.resume {
-        keeper.resume(|checkpoint, origin| state::restore(&mut search, checkpoint, origin))?;
-    }
-    let data = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
-    let classes = dataset.map_or(&[][..], |dataset| &dataset.classes);
-    folder.describe(&About::new("search", &run.task, data, classes, targets), &run.to_toml())?;
-    logging::follow(&folder.log())?;
+    let description = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
+    let names = dataset.map_or(&[][..], |dataset| &dataset.classes);
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let saved = going_on.as_ref().and_then(GoingOn::save);
+    let watched =
+        Watched { command: "search", task: &run.task, score_name: task.score_name(), device, drawn: Some(space) };
+    let parts = Parts {
+        run,
+        options: &options.run,
+        global,
+        about: About::new("search", &run.task, description, names, targets),
+        genotype: None,
+        data: dataset.map(|dataset| dataset::identity(dataset, run)).transpose()?,
+        save: options.save.as_ref().map(absolute).or(saved),
+        watched,
+    };
+    let save = parts.save.clone();
+    let mut session = Session::open(parts, going_on)?;
     tell(run, dataset);
-    let score_name = task.score_name();
-    let watched = Watched { command: "search", task: &run.task, score_name, device, drawn: Some(space) };
-    let mut observers = observers::of_run(folder, &watched, global)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
-    search.run(data.as_ref(), &mut observers, &mut keeper)?;
-    let genotype = genotype(run, space, &search.cells());
-    save(&genotype, folder, options)?;
-    observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
-    Ok(genotype)
+    let genotype = session.run(|session| {
+        let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
+        let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
+        let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
+        let mut search = Search::new(&settings, &mut *model, &mut *strategy);
+        let mut observers = session.go(&mut search, data.as_ref(), state::restore)?;
+        let genotype = genotype(run, space, &search.cells(), session.changes_so_far());
+        write(&genotype, session.folder(), save.as_deref())?;
+        observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
+        Ok(genotype)
+    })?;
+    Ok((genotype, session.folder().clone()))
 }
 
 /// The batch that the search begins with; tells what a step of it needs of memory.
-fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions) -> Result<usize> {
+fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions, goes_on: bool) -> Result<usize> {
     let space = run.space();
     let task = dataset::task(dataset.classes.len(), dataset.targets);
     let alphas = dataset.split(alpha_split(run)).map(|samples| (&**samples, run.search.alpha_batch));
@@ -138,7 +163,7 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     };
     let first = "an estimate for the first epoch, with all edges open";
     let words = Words { first, later: &later, learning_rate: run.weights.learning_rate };
-    estimate::batch_of_run(&data, run, &options.run, &words, &step)
+    estimate::batch_of_run(&data, run, &options.run, goes_on, &words, &step)
 }
 
 /// What the alphas learn from.
@@ -161,6 +186,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
         precision: run.precision,
         device,
         processes: Processes::alone(),
+        on_nan: run.on_nan,
     }
 }
 
@@ -186,24 +212,27 @@ fn tell(run: &SearchRun, dataset: Option<&Dataset>) {
     }
 }
 
-fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>)]) -> Genotype {
+fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>)], changes: &[Change]) -> Genotype {
     let cell = |wanted: CellKind| choices.iter().find(|(kind, _)| *kind == wanted).map(|(_, cell)| &cell[..]);
     let normal = cell(CellKind::Normal).expect("every space has normal cells");
     let mut genotype = Genotype::from_choices(space, normal, cell(CellKind::Reduce));
     genotype.task = Some(run.task.clone());
-    let provenance = json!({
+    let mut provenance = json!({
         "strategy": run.search.strategy,
         "criterion": run.decision.criterion,
         "seed": run.seed,
         "version": env!("CARGO_PKG_VERSION"),
     });
+    if !changes.is_empty() {
+        provenance["changes"] = json!(changes);
+    }
     genotype.extra.insert("search".to_owned(), provenance);
     genotype
 }
 
-fn save(genotype: &Genotype, folder: &RunFolder, options: &SearchOptions) -> Result<()> {
+fn write(genotype: &Genotype, folder: &RunFolder, save: Option<&Path>) -> Result<()> {
     genotype.save(folder.genotype())?;
-    if let Some(path) = &options.save {
+    if let Some(path) = save {
         genotype.save(path)?;
     }
     for kind in genotype.space.kinds() {

@@ -2,11 +2,11 @@
 
 use super::cell::{self, NamedCell};
 use super::estimate::{self, StepData, Words};
-use super::keeper::RunKeeper;
-use super::observers::{self, Watched};
+use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
-use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, logging, percent, print};
-use crate::config::{self, RunConfig, TrainRun, tasks};
+use super::session::{self, GoingOn, Parts, Session};
+use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, percent, print};
+use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
@@ -23,35 +23,47 @@ use tch::Device;
 /// Trains and leaves the run folder; prints the scores and the next command.
 ///
 /// # Errors
-/// Options, a genotype, data or a run folder that won't do; a training that fails.
+/// Options, a genotype, data or a run folder that won't do; a training that fails, or that a signal stopped.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let (mut run, architecture) = resolve(options)?;
+    let typed = if options.run.resume { None } else { Some(resolve(options, None)?) };
     let device = device::prepare(global)?;
-    run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+    let settled = |(mut run, architecture): (TrainRun, Architecture)| {
+        run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
+        Ok((run, architecture))
+    };
+    let going_on = session::find(&options.run, || resolve(options, None).and_then(settled).map(|(run, _)| run))?;
+    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref()), Ok)?)?;
+    if let Some(going_on) = &going_on {
+        going_on.check(&run, architecture.genotype(), &options.run.resume_anyway)?;
+        if going_on.is_finished(&run) {
+            tracing::info!("{} is finished", going_on.folder.path().display());
+            return print(out, &summary(&run, &going_on.folder)?);
+        }
+    }
     let dataset = dataset::open(&mut run, device)?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
-    run.train.batch = batch(&run, &architecture, &dataset, device, options)?;
-    let folder = open_folder(options, &run)?;
-    let trained = || train(&run, &architecture, &dataset, &folder, device, options.run.resume, global, begun);
-    panics::as_errors(trained).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
-    print(out, &summary(&run, &folder, dataset::task(dataset.classes.len(), dataset.targets).score_name())?)
+    run.train.batch = batch(&run, &architecture, &dataset, device, options, going_on.is_some())?;
+    let trained = || train(&run, &architecture, &dataset, device, options, global, going_on, begun);
+    let folder = panics::as_errors(trained).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
+    print(out, &summary(&run, &folder)?)
 }
 
-/// The training that is asked for, and of which network: of a cell, or of one that the task or `--model` names.
-fn resolve(options: &TrainOptions) -> Result<(TrainRun, Architecture)> {
-    let cell = named_cell(options)?;
+/// The training that is asked for, and of which network: of a cell, or of one that the task or `--model` names; of a run
+/// that goes on, its own, where no other is named.
+fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<(TrainRun, Architecture)> {
+    let cell = named_cell(options, going_on)?;
     let fallback = match (&cell, options.model) {
         (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
         (None, Some(ModelName::ResGcn)) => Some(tasks::of_network(NetworkKind::ResGcn).name),
         (None, None) if options.area.is_some() => Some(tasks::of_network(NetworkKind::ResGcn).name),
         (None, None) => None,
     };
-    let RunOptions { task, config, resume, .. } = &options.run;
-    if fallback.is_none() && task.is_none() && config.is_none() && !resume {
+    let RunOptions { task, config, .. } = &options.run;
+    if fallback.is_none() && task.is_none() && config.is_none() && going_on.is_none() {
         return Err(which_cell());
     }
-    let mut run = options.resolve(fallback)?;
+    let mut run = options.resolve(fallback, going_on.map(|going_on| &going_on.begun))?;
     let architecture = match (cell, options.model) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
@@ -74,20 +86,13 @@ fn which_cell() -> Error {
 }
 
 /// The cell: of the option, or of the run to go on with.
-fn named_cell(options: &TrainOptions) -> Result<Option<NamedCell>> {
-    let resumed = options.run.out.as_ref().filter(|_| options.run.resume);
-    if let Some(path) = resumed {
-        let folder = RunFolder::begun(path, "train")?;
-        let has_cell = config::read::<TrainRun>(&folder.config())?.network_kind() != NetworkKind::ResGcn;
-        return has_cell.then(|| cell::load(&folder.genotype().display().to_string())).transpose();
-    }
-    options.genotype.as_deref().map(cell::load).transpose()
-}
-
-fn open_folder(options: &TrainOptions, run: &TrainRun) -> Result<RunFolder> {
-    match (&options.run.out, options.run.resume) {
-        (Some(path), true) => RunFolder::begun(path, "train"),
-        (path, _) => RunFolder::create("train", &run.task, run.seed, path.as_deref()),
+fn named_cell(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<Option<NamedCell>> {
+    match (options.genotype.as_deref(), going_on) {
+        (Some(typed), _) => cell::load(typed).map(Some),
+        (None, Some(GoingOn { begun, folder, .. })) if begun.run.network_kind() != NetworkKind::ResGcn => {
+            cell::load(&folder.genotype().display().to_string()).map(Some)
+        }
+        (None, _) => Ok(None),
     }
 }
 
@@ -96,35 +101,37 @@ fn train(
     run: &TrainRun,
     architecture: &Architecture,
     dataset: &Dataset,
-    folder: &RunFolder,
     device: Device,
-    resume: bool,
+    options: &TrainOptions,
     global: &GlobalOptions,
+    going_on: Option<GoingOn<TrainRun>>,
     begun: Instant,
-) -> Result<()> {
+) -> Result<RunFolder> {
     let classes = dataset.classes.len();
     let spec = run.network(classes, dataset.channels);
-    let mut model = model::network(architecture, &spec, run.seed, device);
     let task = dataset::task(classes, dataset.targets);
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let settings = settings(run, task, device);
-    let mut training = Training::new(&settings, &mut *model);
-    let mut keeper = RunKeeper::new(folder);
-    if resume {
-        keeper.resume(|checkpoint, origin| training.restore(checkpoint, origin))?;
-    }
-    let about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets);
-    folder.describe(&about, &run.to_toml())?;
-    if let Some(genotype) = architecture.genotype() {
-        genotype.save(folder.genotype())?;
-    }
-    logging::follow(&folder.log())?;
+    let parts = Parts {
+        run,
+        options: &options.run,
+        global,
+        about: About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets),
+        genotype: architecture.genotype(),
+        data: Some(dataset::identity(dataset, run)?),
+        save: None,
+        watched: Watched { command: "train", task: &run.task, score_name: task.score_name(), device, drawn: None },
+    };
+    let mut session = Session::open(parts, going_on)?;
     tracing::info!("data: {}", dataset.description());
-    let score_name = task.score_name();
-    let watched = Watched { command: "train", task: &run.task, score_name, device, drawn: None };
-    let mut observers = observers::of_run(folder, &watched, global)?;
-    training.run(&train_data(run, dataset), &mut observers, &mut keeper)?;
-    observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
+    let data = train_data(run, dataset);
+    session.run(|session| {
+        let mut model = model::network(architecture, &spec, run.seed, device);
+        let mut training = Training::new(&settings, &mut *model);
+        let mut observers = session.go(&mut training, Some(&data), Training::restore)?;
+        observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
+    })?;
+    Ok(session.folder().clone())
 }
 
 /// The batch of the training; tells what a step of it needs of memory.
@@ -134,6 +141,7 @@ fn batch(
     dataset: &Dataset,
     device: Device,
     options: &TrainOptions,
+    goes_on: bool,
 ) -> Result<usize> {
     let task = dataset::task(dataset.classes.len(), dataset.targets);
     let kind = tasks::find(&run.task)?.set.kind();
@@ -145,7 +153,7 @@ fn batch(
         step::try_step(&mut Training::new(&settings, &mut *model), batch)
     };
     let words = Words { first: "an estimate", later: &|_| String::new(), learning_rate: run.weights.learning_rate };
-    estimate::batch_of_run(&data, run, &options.run, &words, &step)
+    estimate::batch_of_run(&data, run, &options.run, goes_on, &words, &step)
 }
 
 fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
@@ -159,6 +167,7 @@ fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
         precision: run.precision,
         device,
         processes: Processes::alone(),
+        on_nan: run.on_nan,
     }
 }
 
@@ -172,9 +181,11 @@ fn train_data(run: &TrainRun, dataset: &Dataset) -> TrainData {
 }
 
 /// What came out, each score under its own name.
-fn summary(run: &TrainRun, folder: &RunFolder, score: &str) -> Result<String> {
+fn summary(run: &TrainRun, folder: &RunFolder) -> Result<String> {
+    let About { classes, targets, .. } = folder.about()?;
+    let score = dataset::task(classes.len(), targets).score_name();
     let epoch = |event| if let Event::Epoch(report) = event { Some(report) } else { None };
-    let epochs: Vec<EpochReport> = log::events(folder.path())?.into_iter().filter_map(epoch).collect();
+    let epochs: Vec<EpochReport> = log::readable_events(folder.path())?.into_iter().filter_map(epoch).collect();
     let last = epochs.last().ok_or_else(|| Error::run("the run has no epoch"))?;
     let mut text = format!("last epoch: training {score} {}\n", percent(last.train.score));
     if let Some(validation) = &last.validation {

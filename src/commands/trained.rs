@@ -3,6 +3,7 @@
 use super::TrainedOptions;
 use super::cell;
 use super::run_folder::{self, RunFolder};
+use super::session;
 use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{SampleKind, SetName, Targets};
@@ -202,6 +203,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
         return Err(Error::usage(format!("{path}: no epoch of this training is done yet"))
             .with_hint(format!("go on with it: sgas train --out {path} --resume")));
     }
+    session::check_description::<TrainRun>(&folder)?;
     let run = options.resolve(Some(&folder.config()), data)?;
     let architecture = match run.network_kind() {
         NetworkKind::Cells(_) => Architecture::Cell(Box::new(Genotype::load(folder.genotype())?)),

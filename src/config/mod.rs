@@ -9,6 +9,7 @@ mod layers;
 pub mod tasks;
 mod value;
 
+use crate::checkpoint::CheckpointConfig;
 use crate::data::{DataConfig, SampleKind};
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
 use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
+use crate::step::OnNan;
 use crate::task::ObjectiveName;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
@@ -43,6 +45,10 @@ pub struct SearchRun {
     pub seed: u64,
     /// Arithmetic of the forward and backward pass; `--amp` sets it.
     pub precision: Precision,
+    /// What becomes of a run where a loss or gradient is inf or NaN: `stop`, `skip`, or `rollback`.
+    pub on_nan: OnNan,
+    /// `[checkpoint]`
+    pub checkpoint: CheckpointConfig,
     /// `[data]`
     pub data: DataConfig,
     /// `[model]`
@@ -77,6 +83,10 @@ pub struct TrainRun {
     pub seed: u64,
     /// Arithmetic of the forward and backward pass; `--amp` sets it.
     pub precision: Precision,
+    /// What becomes of a run where a loss or gradient is inf or NaN: `stop`, `skip`, or `rollback`.
+    pub on_nan: OnNan,
+    /// `[checkpoint]`
+    pub checkpoint: CheckpointConfig,
     /// `[data]`
     pub data: DataConfig,
     /// `[model]`
@@ -134,6 +144,10 @@ pub struct Common<'a> {
     pub network: Option<NetworkKind>,
     /// Seed of everything random.
     pub seed: u64,
+    /// What becomes of the run where a loss or gradient is not finite.
+    pub on_nan: OnNan,
+    /// `[checkpoint]`
+    pub checkpoint: &'a CheckpointConfig,
     /// `[data]`
     pub data: &'a DataConfig,
     /// `[model]`
@@ -177,12 +191,13 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let Common { task, data, model, point, image, network, .. } = self.common();
+        let Common { task, checkpoint, data, model, point, image, network, .. } = self.common();
         let known = tasks::find(task)?;
         let set = known.set;
         if let Some(network) = network {
             require_network(known, network, Self::NETWORK_KEY)?;
         }
+        checkpoint.validate()?;
         data.validate()?;
         model.validate()?;
         point.validate()?;
@@ -238,8 +253,9 @@ impl RunConfig for SearchRun {
     const NETWORK_KEY: &'static str = "space";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, seed, data, model, point, image, .. } = self;
-        Common { task, network: self.space.map(NetworkKind::Cells), seed: *seed, data, model, point, image }
+        let Self { task, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let (network, seed, on_nan) = (self.space.map(NetworkKind::Cells), *seed, *on_nan);
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -267,8 +283,9 @@ impl RunConfig for TrainRun {
     const NETWORK_KEY: &'static str = "network";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, network, seed, data, model, point, image, .. } = self;
-        Common { task, network: *network, seed: *seed, data, model, point, image }
+        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let (network, seed, on_nan) = (*network, *seed, *on_nan);
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
     }
 
     fn usual_network(task: KnownTask) -> NetworkKind {
@@ -315,10 +332,11 @@ impl Flag {
 /// Where the keys of a run come from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources<'a> {
-    /// A path or an embedded name; absent: the task's own.
+    /// The resolved configuration of a run that was begun, its name and text: the lowest layer, and the environment
+    /// changes it no more.
+    pub begun: Option<(&'a str, &'a str)>,
+    /// A path or an embedded name; absent: the begun run's, or the task's own.
     pub config: Option<&'a str>,
-    /// `config` is the resolved one of a run that was begun: the environment changes it no more.
-    pub begun: bool,
     /// The task, where it is known before the file is read.
     pub task: Option<&'a str>,
     /// `section.key=value`, in the order typed.
@@ -338,9 +356,14 @@ pub fn resolve<R: RunConfig>(sources: &Sources<'_>) -> Result<R> {
 
 fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<Item = (String, String)>) -> Result<R> {
     let mut layers = Layers::default();
-    let (file, text) = base::<R>(sources)?;
-    layers.add_text(&file, &text)?;
-    for (name, key, text) in environment_keys::<R>(environment.filter(|_| !sources.begun)) {
+    if let Some((name, text)) = sources.begun {
+        layers.add_text(name, text)?;
+    }
+    if sources.begun.is_none() || sources.config.is_some() {
+        let (file, text) = base::<R>(sources)?;
+        layers.add_text(&file, &text)?;
+    }
+    for (name, key, text) in environment_keys::<R>(environment.filter(|_| sources.begun.is_none())) {
         layers.add_assignment(&name, &format!("{key}={text}"))?;
     }
     for assignment in sources.set {
@@ -394,7 +417,11 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
     }
 }
 
-fn read_text(path: &Path) -> Result<String> {
+/// The text of a configuration.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|source| Error::read(path, source))
 }
 

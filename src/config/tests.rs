@@ -172,9 +172,17 @@ fn the_environment_may_hold_the_other_command_s_sections_but_no_nonsense() {
 
 #[test]
 fn the_environment_does_not_change_a_run_that_was_begun() {
-    let sources = Sources { config: Some("modelnet40"), begun: true, ..Sources::default() };
+    let begun = embedded_run::<TrainRun>("modelnet40").unwrap().to_toml();
+    let sources = Sources { begun: Some(("a checkpoint", &begun)), ..Sources::default() };
     let run: TrainRun = resolve_with(&sources, variables(&[("SGAS_MODEL__CELLS", "2")])).unwrap();
     assert_eq!(run.model.cells, 9);
+    let set = ["train.epochs=7".to_owned()];
+    let more = Sources { config: Some("modelnet40-cpu"), set: &set, ..sources };
+    let run: TrainRun = resolve_with(&more, variables(&[])).unwrap();
+    assert_eq!(
+        (run.train.epochs, run.model.cells),
+        (7, embedded_run::<TrainRun>("modelnet40-cpu").unwrap().model.cells)
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::thread::{Builder, JoinHandle};
 
 use rand::{Rng, seq::SliceRandom, seq::index};
 
+use super::fingerprint::Fingerprint;
 use crate::batch::Batch;
 use crate::dist::Share;
 use crate::error::{Error, Result};
@@ -58,6 +59,12 @@ pub trait Samples: Send + Sync {
         self.len()
     }
 
+    /// Takes in what the samples are, in their order; see [`super::DataIdentity`].
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()>;
+
     /// Makes the batch of these samples, in this order: on the CPU, or where the samples are stored.
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch>;
 }
@@ -78,7 +85,7 @@ impl Default for LoaderConfig {
 }
 
 /// One pass over all samples, or what is left of it, or a process's share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EpochPlan {
     /// Seed and epoch, the same in every process; the purposes are the loader's.
     pub key: Key,
@@ -94,12 +101,15 @@ pub struct EpochPlan {
     pub first_step: usize,
     /// Which of the batches are this process's: they are dealt in turn. In training every process has equally many.
     pub share: Share,
+    /// Steps from which on the samples that are left have another order, one after the other.
+    pub reorders: Vec<usize>,
 }
 
 impl EpochPlan {
     /// In training: shuffled, augmented, with the short last batch as asked.
     pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
-        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step: 0, share: Share::WHOLE }
+        let (first_step, share, reorders) = (0, Share::WHOLE, Vec::new());
+        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step, share, reorders }
     }
 
     /// In evaluation: every sample once, in stored order, the same at every pass.
@@ -119,6 +129,12 @@ impl EpochPlan {
         Self { share, ..self }
     }
 
+    /// The same with another order from each of these steps on.
+    #[must_use]
+    pub fn reordered(self, reorders: Vec<usize>) -> Self {
+        Self { reorders, ..self }
+    }
+
     /// The number of batches that `samples` samples give in a whole pass, to all processes together; `smallest` is
     /// [`Samples::smallest_training_batch`].
     pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
@@ -133,6 +149,11 @@ impl EpochPlan {
         if self.shuffle {
             let key = Key { purpose: Purpose::Order, ..self.key.at(self.key.epoch, 0) };
             order.shuffle(&mut key.generator());
+        }
+        for (number, step) in (1..).zip(&self.reorders) {
+            let key = Key { purpose: Purpose::Reorder, ..self.key.at(self.key.epoch, number) };
+            let done = (step * self.share.world * self.batch_size).min(samples);
+            order[done..].shuffle(&mut key.generator());
         }
         let access = Access { training: self.training, key: self.access_key() };
         let batches: Vec<&[usize]> = order.chunks(self.batch_size).take(self.batch_count(samples, smallest)).collect();
@@ -338,7 +359,25 @@ mod tests {
     fn a_pass_from_a_step_on_is_the_tail_of_the_whole() {
         let whole = plan(4, false, true);
         for step in 0..=6 {
-            assert_eq!(indices(&whole.from_step(step)), indices(&whole).into_iter().skip(step).collect::<Vec<_>>());
+            assert_eq!(
+                indices(&whole.clone().from_step(step)),
+                indices(&whole).into_iter().skip(step).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_left_gets_another_order_and_what_was_done_keeps_its_own() {
+        let whole = indices(&plan(4, false, true));
+        let once = indices(&plan(4, false, true).reordered(vec![2]));
+        let twice = indices(&plan(4, false, true).reordered(vec![2, 3]));
+        assert_eq!(once[..2], whole[..2]);
+        assert_eq!(twice[..3], once[..3]);
+        assert!(once[2..] != whole[2..] && twice[3..] != once[3..]);
+        for order in [once, twice] {
+            let mut sorted = order.concat();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..19).collect::<Vec<_>>());
         }
     }
 
@@ -346,7 +385,7 @@ mod tests {
     fn processes_take_turns_and_none_overlaps() {
         for (training, world) in [(true, 1), (true, 2), (true, 3), (false, 2), (false, 7)] {
             let whole = plan(4, false, training);
-            let of = |rank| indices(&whole.shared(Share { rank, world }));
+            let of = |rank| indices(&whole.clone().shared(Share { rank, world }));
             let shares: Vec<_> = (0..world).map(of).collect();
             let rounds = shares.iter().map(Vec::len).max().unwrap();
             let dealt = (0..rounds).flat_map(|step| shares.iter().filter_map(move |share| share.get(step)));
@@ -356,7 +395,7 @@ mod tests {
             let left_out = if training { all.len() % world } else { 0 };
             assert_eq!(dealt, all[..all.len() - left_out], "training {training}, world {world}");
             assert!(!training || shares.iter().all(|share| share.len() == rounds));
-            let late = indices(&whole.shared(Share { rank: 0, world }).from_step(1));
+            let late = indices(&whole.clone().shared(Share { rank: 0, world }).from_step(1));
             assert_eq!(late, shares[0].iter().skip(1).cloned().collect::<Vec<_>>());
         }
     }

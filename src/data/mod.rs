@@ -6,6 +6,7 @@
 mod checks;
 mod config;
 pub mod dataset;
+mod fingerprint;
 mod folders;
 pub mod graphs;
 mod hdf5;
@@ -23,6 +24,7 @@ pub mod survey;
 
 pub use config::DataConfig;
 pub use dataset::{Dataset, Targets};
+pub use fingerprint::{DataIdentity, Fingerprint, SplitIdentity};
 pub use graphs::config::GraphDataConfig;
 pub use graphs::survey::GraphContent;
 pub use graphs::synthetic_files::{GraphLayout, SyntheticGraphs, TableFormat};

@@ -7,6 +7,7 @@ use crate::ops::{Mode, State};
 use crate::space::{CellPlan, Head, Output, Space, Stem};
 use crate::tensor::mixture::Mixture;
 use crate::tensor::parameters::Path;
+use crate::tensor::watch;
 use crate::topology::CellKind;
 use std::collections::VecDeque;
 
@@ -54,15 +55,21 @@ impl<S: Space> Network<S> {
         // States, because several cells read each, and share what they make of it; the oldest comes first.
         let mut before: VecDeque<State> = self.stem.forward(batch, mode).into_iter().map(State::new).collect();
         let mut outputs = vec![before[before.len() - 1].features.shallow_clone()];
+        watch::look(|| "the stem".to_owned(), &outputs[0]);
         for (plan, cell) in &self.cells {
             let context = self.space.context(plan, &before[0].features, batch);
             let mixture = mixtures.iter().find(|(kind, _)| *kind == plan.kind).and_then(|(_, found)| found.as_ref());
-            let output = cell.forward(&Vec::from_iter(&before), &context, mixture, &mut masks, mode);
+            let name = || format!("cell {} ({})", plan.position, plan.kind);
+            let inputs = Vec::from_iter(&before);
+            let output = watch::within(name, || cell.forward(&inputs, &context, mixture, &mut masks, mode));
             outputs.push(output.shallow_clone());
             before.pop_front();
             before.push_back(State::new(output));
         }
-        self.head.forward(&outputs, batch, mode)
+        let output = self.head.forward(&outputs, batch, mode);
+        watch::look(|| "the head".to_owned(), &output.logits);
+        output.auxiliary.iter().for_each(|logits| watch::look(|| "the auxiliary head".to_owned(), logits));
+        output
     }
 
     /// The space.

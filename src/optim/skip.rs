@@ -23,6 +23,11 @@ impl Skip {
     pub(super) fn around(&self, tensors: &[&Tensor], step: impl FnOnce()) {
         let kept: Vec<Tensor> = no_grad(|| tensors.iter().map(|tensor| tensor.copy()).collect());
         step();
+        self.undo(&kept, tensors);
+    }
+
+    /// Brings tensors back to what they were where the step is to be skipped.
+    pub fn undo(&self, kept: &[Tensor], tensors: &[&Tensor]) {
         no_grad(|| {
             let skip = self.flag.ne(0.0);
             for (kept, tensor) in kept.iter().zip(tensors) {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// One event per line, for programs.
@@ -43,7 +43,8 @@ fn synced_length(path: &Path) -> std::io::Result<u64> {
 }
 
 /// Cuts the logs in `folder` to `lengths`; what was written after the checkpoint happens again. A log without a
-/// length is emptied, one that is shorter is left as it is.
+/// length is emptied; of one that is shorter, which something else cut, that is told, and the part of a line at its end
+/// goes.
 ///
 /// # Errors
 /// A log that can't be cut.
@@ -51,20 +52,30 @@ pub fn cut(folder: &Path, lengths: &Lengths) -> Result<()> {
     for name in LOGS {
         let path = folder.join(name);
         let length = lengths.get(name).copied().unwrap_or(0);
-        cut_file(&path, length).map_err(|error| Error::write(path, error))?;
+        let missing = cut_file(&path, length).map_err(|error| Error::write(&path, error))?;
+        if missing > 0 {
+            tracing::warn!("{}: the last {missing} bytes from before the checkpoint are gone", path.display());
+        }
     }
     Ok(())
 }
 
-fn cut_file(path: &Path, length: u64) -> std::io::Result<()> {
-    let file = match File::options().write(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+/// Cuts a file to `length`; gives the bytes that it had too few.
+fn cut_file(path: &Path, length: u64) -> std::io::Result<u64> {
+    let mut file = match File::options().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(length),
         opened => opened?,
     };
-    if file.metadata()?.len() > length {
+    let found = file.metadata()?.len();
+    if found >= length {
         file.set_len(length)?;
+        return Ok(0);
     }
-    Ok(())
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    file.set_len(whole as u64)?;
+    Ok(length - whole as u64)
 }
 
 /// Opens a log to write at its end.
@@ -91,5 +102,14 @@ mod tests {
         log.write_all(b"three\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n");
         assert_eq!(std::fs::read_to_string(folder.path().join(LOGS[1])).unwrap(), "");
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_goes_on_with_a_whole_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOGS[0]);
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        cut(folder.path(), &Lengths::from([(LOGS[0].to_owned(), 14)])).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
     }
 }

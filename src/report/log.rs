@@ -55,6 +55,21 @@ pub fn events(folder: &Path) -> Result<Vec<Event>> {
     text.lines().enumerate().map(event).collect()
 }
 
+/// The events of the run in `folder` that can be read, in order; lines that can't are counted in the log.
+///
+/// # Errors
+/// A log that is not there.
+pub fn readable_events(folder: &Path) -> Result<Vec<Event>> {
+    let path = folder.join(EVENTS_FILE);
+    let text = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let events: Vec<Event> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    if events.len() < lines.len() {
+        tracing::warn!("{}: {} lines are no events, and left out", path.display(), lines.len() - events.len());
+    }
+    Ok(events)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

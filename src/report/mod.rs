@@ -230,6 +230,21 @@ pub struct AlphaReport {
     pub states: Vec<crate::decision::EdgeState>,
 }
 
+/// A key of a run that went on with another value than it began with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Epoch that was gone on with.
+    pub epoch: usize,
+    /// Steps of that epoch that were done.
+    pub step: usize,
+    /// The dotted key, or `data`.
+    pub key: String,
+    /// What it was.
+    pub was: String,
+    /// What it is from there on.
+    pub now: String,
+}
+
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -242,6 +257,9 @@ pub enum Event {
         task: String,
         /// First epoch to run: 0, or where a resumed run goes on.
         epoch: usize,
+        /// Its first step to run: 0, or where a resumed run goes on.
+        #[serde(default)]
+        step: usize,
         /// Epochs in all.
         epochs: usize,
         /// Weights of the network.
@@ -294,6 +312,33 @@ pub enum Event {
     Decision(DecisionReport),
     /// An open edge went, or lost a primitive.
     Removal(RemovalReport),
+    /// A key that is not what it was when the run began; `--resume-anyway` let it pass.
+    Change(Change),
+    /// A step whose loss or gradient was inf or NaN was left out.
+    Skipped {
+        /// Epoch from 0.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// What is not finite.
+        what: String,
+    },
+    /// The run went back to its last checkpoint, to go on with the epoch's other batches in another order.
+    Rollback {
+        /// Epoch of the checkpoint.
+        epoch: usize,
+        /// Steps of that epoch that the checkpoint holds.
+        step: usize,
+        /// What was not finite, and where.
+        what: String,
+    },
+    /// The run was asked to stop, and its state kept.
+    Stopped {
+        /// Epoch from 0.
+        epoch: usize,
+        /// Steps of that epoch that are done.
+        step: usize,
+    },
     /// The run is done.
     Finished {
         /// Wall time of this process in seconds.

@@ -1,7 +1,9 @@
 //! What a person sees of a run: a bar on a terminal, a plain line per epoch elsewhere, a line per decision, and
 //! how long it will take. All on standard error and, but for the bar, in `log.txt`.
 
-use super::{DecisionReport, EpochReport, Event, NamedScores, Observer, RemovalReport, ScalingReport, terminal};
+use super::{
+    Change, DecisionReport, EpochReport, Event, NamedScores, Observer, RemovalReport, ScalingReport, terminal,
+};
 use crate::error::Result;
 use crate::optim::NonFinite;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -85,7 +87,7 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Started { command, task, epoch, epochs, parameters } => {
+            Event::Started { command, task, epoch, epochs, parameters, .. } => {
                 self.epochs_left = epochs.saturating_sub(*epoch);
                 tracing::info!("{command} on {task}: epochs {epoch} to {epochs}, {parameters} parameters");
             }
@@ -107,6 +109,20 @@ impl Observer for Progress {
             }
             Event::Removal(report) => tracing::info!("{}", removal_line(report)),
             Event::Alphas(_) => {}
+            Event::Skipped { epoch, step, what } => {
+                tracing::warn!("epoch {epoch}, step {step}: left out, because {what}");
+            }
+            Event::Rollback { epoch, step, what } => {
+                tracing::warn!(
+                    "back to epoch {epoch}, step {step}, because of {what}; on in another order of the data"
+                );
+            }
+            Event::Change(Change { epoch, step, key, was, now }) => {
+                tracing::warn!("{key} was {was}, and from epoch {epoch}, step {step} on is {now}");
+            }
+            Event::Stopped { epoch, step } => {
+                tracing::info!("asked to stop: the state is kept in epoch {epoch}, after step {step}");
+            }
             Event::Finished { seconds: total } => {
                 self.bar.finish_and_clear();
                 tracing::info!("done in {}", words(seconds(*total)));
@@ -247,8 +263,14 @@ mod tests {
     #[test]
     fn a_whole_run_can_be_shown() {
         let mut progress = Progress::new(ProgressOptions { score_name: "accuracy".into(), ..Default::default() });
-        let started =
-            Event::Started { command: "search".into(), task: "points".into(), epoch: 0, epochs: 2, parameters: 5 };
+        let started = Event::Started {
+            command: "search".into(),
+            task: "points".into(),
+            epoch: 0,
+            step: 0,
+            epochs: 2,
+            parameters: 5,
+        };
         progress.observe(&started).unwrap();
         for step in 1..=25 {
             progress.observe(&Event::Step { epoch: 0, step, steps: 25, loss: 1.0, loss_scale: Some(65536.0) }).unwrap();

@@ -13,7 +13,7 @@ use crate::report::Learner;
 use crate::search::AlphaOrder;
 use crate::search::second_order::{self, Ahead};
 use crate::search::strategy::{Penalty, penalised};
-use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, StepOutcome, WeightStep};
+use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, Statistics, StepOutcome, WeightStep};
 use crate::task::{ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -92,7 +92,8 @@ impl Bilevel {
             return Ok(None);
         }
         let measure = |gradient: &mut Tensor| clip(gradient, 0.0);
-        let (loss, gradient, checked) = match self.order {
+        let before = Statistics::before(model, self.weights.on_nan);
+        let (loss, gradient, mut checked) = match self.order {
             AlphaOrder::First => {
                 let (loss, mut gradient) = self.first_order(model, batch, ahead.key)?;
                 self.weights.processes.mean(&mut gradient)?;
@@ -107,6 +108,7 @@ impl Bilevel {
                 (loss, gradient, checked)
             }
         };
+        before.undo_where_skipped(model, &loss, &mut checked);
         self.adam.step(model.alphas().open().flat(), gradient, self.alpha_rate, Some(&checked.skip));
         Ok(Some(Outcome::new(&loss, checked)))
     }

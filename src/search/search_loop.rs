@@ -12,8 +12,9 @@ use crate::data::{EpochPlan, Loader};
 use crate::decision::{Choice, EdgeState, grown_batch, superfluous_edges};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::eval::evaluate;
-use crate::model::SearchModel;
+use crate::eval::evaluate_while;
+use crate::model::{Learn, SearchModel};
+use crate::ops::Mode;
 use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, RemovalReport, timed};
 use crate::search::bilevel::Bilevel;
@@ -21,7 +22,7 @@ use crate::search::second_order::Ahead;
 use crate::search::strategy::{Answer, Change, Probe, Strategy};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{
-    self, AfterSteps, Ended, Frame, Learning, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
+    self, AfterSteps, Ended, Frame, Learning, OnNan, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
     never_record,
 };
 use crate::task::{Metrics, ObjectiveName, Task};
@@ -61,6 +62,8 @@ pub struct SearchSettings {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// What becomes of it where a loss or gradient is not finite.
+    pub on_nan: OnNan,
 }
 
 /// What came of an answer.
@@ -106,6 +109,7 @@ impl<'a> Search<'a> {
             .of_order(settings.search.order)
             .descending(settings.objective);
         bilevel.weights.processes = settings.processes.clone();
+        bilevel.weights.on_nan = settings.on_nan;
         let open = vec![EdgeState::Open; model.topology().edge_count()];
         let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
         let decided = Decided { states, epochs: Vec::new(), wait: 0, growths_taken_back: 0 };
@@ -155,12 +159,20 @@ impl<'a> Search<'a> {
         self.decided.states.values().flatten().filter(|state| **state == EdgeState::Open).count()
     }
 
-    fn validate(&self, epoch: usize, batch_size: usize, data: &SearchData) -> Result<Metrics> {
+    fn validate(
+        &self,
+        epoch: usize,
+        batch_size: usize,
+        data: &SearchData,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Metrics>> {
         let SearchSettings { task, precision, device, processes, .. } = self.settings;
         let plan = EpochPlan::evaluation(self.key(epoch), batch_size).shared(processes.share());
-        let mut meter = evaluate(self.model, *task, data.alphas.epoch(&plan), *device, *precision)?;
+        let batches = data.alphas.epoch(&plan);
+        let meter = evaluate_while(self.model, *task, batches, *device, *precision, goes_on)?;
+        let Some(mut meter) = meter else { return Ok(None) };
         meter.all_reduce(processes)?;
-        finite_pass(meter.metrics(), "validation", epoch)
+        finite_pass(meter.metrics(), "validation", epoch).map(Some)
     }
 
     /// Shows the strategy the search and does what it answers; gives the decisions.
@@ -311,7 +323,7 @@ impl Learning for Search<'_> {
     type Data = SearchData;
 
     fn frame(&self) -> Frame {
-        let SearchSettings { task_name, task, device, processes, .. } = self.settings;
+        let SearchSettings { task_name, task, device, processes, on_nan, .. } = self.settings;
         Frame {
             command: "search",
             task_name: task_name.clone(),
@@ -319,6 +331,7 @@ impl Learning for Search<'_> {
             epochs: self.epochs(),
             device: *device,
             processes: processes.clone(),
+            on_nan: *on_nan,
         }
     }
 
@@ -382,14 +395,17 @@ impl Learning for Search<'_> {
 
     fn batches(&self, at: Cursor, terms: Terms, data: &SearchData) -> StepBatches {
         let (key, share) = (self.key(at.epoch), self.settings.processes.share());
+        let reorders = self.position.reorders(at.epoch);
+        let times = reorders.len();
         let plan = EpochPlan::training(key, terms.batch_size, false).shared(share).from_step(at.step);
+        let plan = plan.reordered(reorders);
         let weights = data.train.epoch(&plan);
         let size = match self.settings.search.alpha_batch {
             AlphaBatch::Random => terms.batch_size,
             AlphaBatch::Whole => data.alphas.samples().len(),
         };
         let turns = (at.step..at.step + weights.len()).map(|step| share.turn(step));
-        let alphas = Some(data.alphas.random_batches(key, size, turns));
+        let alphas = Some(data.alphas.random_batches(key.after_rollbacks(times), size, turns));
         StepBatches { weights, alphas }
     }
 
@@ -411,11 +427,28 @@ impl Learning for Search<'_> {
         data: &SearchData,
         phases: &mut Phases,
         observer: &mut dyn Observer,
-    ) -> Result<AfterSteps> {
-        let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data))?;
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<AfterSteps>> {
+        let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data, goes_on))?;
+        if validation.is_none() {
+            return Ok(None);
+        }
         let decisions = self.decide(epoch, terms, data, observer)?;
-        let open_edges = Some(self.open_edges());
-        Ok(AfterSteps { validation: Some(validation), test: None, open_edges, decisions })
+        Ok(Some(AfterSteps { validation, test: None, open_edges: Some(self.open_edges()), decisions }))
+    }
+
+    fn probe(&self, batch: &Batch) -> Result<f64> {
+        step::probe(self.model, self.settings.task, batch)
+    }
+
+    fn culprit(&mut self, at: Cursor, learner: Learner, batch: &Batch) -> Result<Option<String>> {
+        let purpose = match learner {
+            Learner::Weights => Purpose::WeightStep,
+            Learner::Alphas => Purpose::AlphaStep,
+        };
+        self.key_of_step(purpose, at).seed_torch();
+        self.model.learn(Learn::Weights);
+        self.bilevel.weights.culprit(self.model, self.settings.task, batch, Mode::TRAINING)
     }
 
     fn save(&self) -> Checkpoint {

@@ -1,7 +1,7 @@
 //! Steps of an epoch whose numbers are still on the device: read together, told as events, checked.
 
-use super::{Numbers, Outcome, ScaleWatch, at_step};
-use crate::error::Result;
+use super::{MOST_SKIPPED, Numbers, OnNan, Outcome, ScaleWatch, at_step};
+use crate::error::{Error, Result};
 use crate::optim::Scaler;
 use crate::report::{Event, GradientReport, Learner, Observer, Phases};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,12 @@ pub struct Watches {
     pub scaling: ScaleWatch,
     /// Of each that learns, once it has made a step.
     pub gradients: Vec<GradientSums>,
+    /// Steps that were left out because they were not finite.
+    #[serde(default)]
+    pub broken: usize,
+    /// Of these, the last ones in a row.
+    #[serde(default)]
+    pub broken_in_row: usize,
 }
 
 /// The norms of the gradients of some steps.
@@ -54,6 +60,9 @@ impl GradientSums {
 pub struct Ledger {
     /// What was read so far.
     pub watches: Watches,
+    /// The step from 0, and what learned in it, that ended the run for not being finite.
+    pub failed: Option<(usize, Learner)>,
+    on_nan: OnNan,
     epoch: usize,
     steps: usize,
     /// Step from 0, whose it is, its numbers.
@@ -67,8 +76,11 @@ impl Ledger {
     /// Of an epoch of so many steps, which begins with these scalers.
     pub fn new(epoch: usize, steps: usize, scalers: &[(Learner, &Scaler)], device: Device) -> Self {
         let scaling = ScaleWatch::new(scalers);
+        let phases = Phases::default();
         Self {
-            watches: Watches { phases: Phases::default(), scaling, gradients: Vec::new() },
+            watches: Watches { phases, scaling, gradients: Vec::new(), broken: 0, broken_in_row: 0 },
+            failed: None,
+            on_nan: OnNan::default(),
             epoch,
             steps,
             waiting: Vec::new(),
@@ -76,6 +88,12 @@ impl Ledger {
             // On a processor numbers are there as soon as they are asked for.
             most: if device.is_cuda() { MOST_WAITING } else { 1 },
         }
+    }
+
+    /// The same where this becomes of steps that are not finite.
+    #[must_use]
+    pub fn answering(self, on_nan: OnNan) -> Self {
+        Self { on_nan, ..self }
     }
 
     /// Takes note of what step `step` (from 0) of `learner` came to.
@@ -119,8 +137,15 @@ impl Ledger {
             Learner::Weights => "",
             Learner::Alphas => "alphas' ",
         };
-        let Numbers { loss, gradient_norm, scale } =
-            numbers.check(learned).map_err(|error| at_step(error, self.epoch, step))?;
+        let Numbers { loss, gradient_norm, scale } = match numbers.check(learned) {
+            Ok(numbers) => numbers,
+            Err(error) if error.is_not_finite() && self.may_skip() => return self.skip(step, &error, observer),
+            Err(error) => {
+                self.failed = Some((step, learner));
+                return Err(at_step(error, self.epoch, step));
+            }
+        };
+        self.watches.broken_in_row = 0;
         self.watches.scaling.note(learner, scale, gradient_norm.err(), (self.epoch, step + 1), observer)?;
         if let Ok(norm) = gradient_norm {
             self.add_norm(learner, norm);
@@ -132,12 +157,28 @@ impl Ledger {
         observer.observe(&Event::Step { epoch: self.epoch, step: step + 1, steps: self.steps, loss, loss_scale })
     }
 
+    fn may_skip(&self) -> bool {
+        self.on_nan == OnNan::Skip && self.watches.broken_in_row < MOST_SKIPPED
+    }
+
+    fn skip(&mut self, step: usize, error: &Error, observer: &mut dyn Observer) -> Result<()> {
+        self.watches.broken += 1;
+        self.watches.broken_in_row += 1;
+        let (epoch, what) = (self.epoch, error.to_string());
+        observer.observe(&Event::Skipped { epoch, step: step + 1, what })
+    }
+
     fn add_norm(&mut self, of: Learner, norm: f64) {
         let step = GradientSums { of, steps: 1, sum: norm, greatest: norm };
         match self.watches.gradients.iter_mut().find(|sums| sums.of == of) {
             Some(sums) => sums.join(&step),
             None => self.watches.gradients.push(step),
         }
+    }
+
+    /// Steps that moved nothing.
+    pub fn skipped_steps(&self) -> usize {
+        self.watches.scaling.skipped_steps() + self.watches.broken
     }
 
     /// What loss scaling did, and the gradients.
@@ -195,6 +236,28 @@ mod tests {
         }
         let error = ledger.read(&mut Ear(Vec::new())).unwrap_err().to_string();
         assert!(error.starts_with("epoch 0, step 1: the alphas' gradient's norm is NaN"), "{error}");
+    }
+
+    #[test]
+    fn broken_steps_are_left_out_where_that_is_asked_for_up_to_a_bound() {
+        let mut scaler = Scaler::new(Precision::Fp32, Device::Cpu);
+        let mut ledger = Ledger::new(0, 99, &[], Device::Cpu).answering(OnNan::Skip);
+        let mut ear = Ear(Vec::new());
+        let mut step = |step, gradient| {
+            ledger.note(step, Learner::Weights, outcome(1.0, gradient, &mut scaler));
+            let ended = ledger.end_step(step, &mut ear);
+            (ended, ledger.skipped_steps(), ledger.failed)
+        };
+        step(0, f32::NAN).0.unwrap();
+        step(1, 1.0).0.unwrap();
+        for number in 0..MOST_SKIPPED {
+            step(2 + number, f32::INFINITY).0.unwrap();
+        }
+        let (ended, skipped, failed) = step(40, f32::NAN);
+        assert!(ended.unwrap_err().to_string().starts_with("epoch 0, step 40: the gradient's norm is NaN"));
+        assert_eq!((skipped, failed), (1 + MOST_SKIPPED, Some((40, Learner::Weights))));
+        let what = "the gradient's norm is NaN".to_owned();
+        assert_eq!(ear.0[0], Event::Skipped { epoch: 0, step: 1, what });
     }
 
     #[test]

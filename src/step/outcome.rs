@@ -25,6 +25,12 @@ impl Checked {
         Self { norm: norm(gradient), skip, scale: scaler.scale_on_device() }
     }
 
+    /// Skips the step where its loss or gradient is not finite; the run then goes on.
+    pub fn skip_where_broken(&mut self, loss: &Tensor) {
+        let broken = Skip::broken(&(&self.norm + loss.to_kind(Kind::Float)));
+        self.skip = Skip { flag: self.skip.flag.max_other(&broken.flag), goes_on: true };
+    }
+
     /// The same of a gradient that never was scaled.
     pub fn unscaled(gradient: &mut Tensor, norm: impl FnOnce(&mut Tensor) -> Tensor) -> Self {
         let norm = norm(gradient);

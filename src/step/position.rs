@@ -1,6 +1,6 @@
 //! Where a run stands, as checkpoints keep it.
 
-use super::Watches;
+use super::{MOST_ROLLBACKS, Watches};
 use crate::checkpoint::{Checkpoint, Cursor};
 use crate::error::{Error, Result};
 use crate::task::{Meter, Task};
@@ -16,6 +16,8 @@ pub struct Position {
     pub cursor: Cursor,
     /// What the steps of its epoch came to; none where none was made.
     pub begun: Option<Begun>,
+    /// The places that the run went back to: from each on, the samples that were left of its epoch have another order.
+    pub rollbacks: Vec<Cursor>,
 }
 
 /// What some first steps of an epoch came to.
@@ -35,6 +37,9 @@ struct Counters {
     next_epoch: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun: Option<BegunCounters>,
+    /// As (epoch, step).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rollbacks: Vec<(usize, usize)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +57,8 @@ impl Position {
             watches: watches.clone(),
             seconds: *seconds,
         });
-        let counters = Counters { next_epoch: self.cursor.epoch, begun };
+        let rollbacks = self.rollbacks.iter().map(|at| (at.epoch, at.step)).collect();
+        let counters = Counters { next_epoch: self.cursor.epoch, begun, rollbacks };
         let counters = serde_json::to_value(counters).expect("counters are plain data");
         let state = checkpoint.state.as_object_mut().expect("the state of a run is an object");
         state.extend(counters.as_object().expect("a struct is an object").clone());
@@ -66,10 +72,11 @@ impl Position {
     /// # Errors
     /// A checkpoint without it, or of another task, with `origin` (the file) as its place.
     pub fn kept_in(checkpoint: &Checkpoint, task: Task, origin: &str) -> Result<Self> {
-        let Counters { next_epoch, begun } = serde_json::from_value(checkpoint.state.clone())
+        let Counters { next_epoch, begun, rollbacks } = serde_json::from_value(checkpoint.state.clone())
             .map_err(|error| Error::invalid(origin, "the state of a run", error.to_string()))?;
+        let rollbacks = rollbacks.into_iter().map(|(epoch, step)| Cursor { epoch, step }).collect();
         let Some(BegunCounters { next_step, watches, seconds }) = begun else {
-            return Ok(Self { cursor: Cursor { epoch: next_epoch, step: 0 }, begun: None });
+            return Ok(Self { cursor: Cursor { epoch: next_epoch, step: 0 }, begun: None, rollbacks });
         };
         let numbers = checkpoint.tensor(METER, origin)?;
         let meter = Meter::from_numbers(task, numbers).ok_or_else(|| {
@@ -77,7 +84,25 @@ impl Position {
             Error::invalid(format!("{origin}: {METER}"), "what the run's task counts", found)
         })?;
         let cursor = Cursor { epoch: next_epoch, step: next_step };
-        Ok(Self { cursor, begun: Some(Begun { meter, watches, seconds }) })
+        Ok(Self { cursor, begun: Some(Begun { meter, watches, seconds }), rollbacks })
+    }
+
+    /// Goes on here with the epoch's other samples in another order.
+    ///
+    /// # Errors
+    /// An epoch that was gone back to too often.
+    pub fn roll_back(&mut self) -> Result<()> {
+        if self.reorders(self.cursor.epoch).len() >= MOST_ROLLBACKS {
+            return Err(Error::run(format!("the run went back {MOST_ROLLBACKS} times in epoch {}", self.cursor.epoch))
+                .with_hint("lower weights.learning_rate, set weights.clip, or compute without --amp"));
+        }
+        self.rollbacks.push(self.cursor);
+        Ok(())
+    }
+
+    /// The steps of an epoch from which on its samples have another order.
+    pub fn reorders(&self, epoch: usize) -> Vec<usize> {
+        self.rollbacks.iter().filter(|at| at.epoch == epoch).map(|at| at.step).collect()
     }
 }
 
@@ -92,7 +117,7 @@ mod tests {
         let state = json!({ "next_epoch": 7, "best_score": 0.5 });
         let checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
         let position = Position::kept_in(&checkpoint, Task::Classify { classes: 2 }, "checkpoint").unwrap();
-        assert_eq!(position, Position { cursor: Cursor { epoch: 7, step: 0 }, begun: None });
+        assert_eq!(position, Position { cursor: Cursor { epoch: 7, step: 0 }, ..Position::default() });
         let mut kept = Checkpoint { tensors: BTreeMap::new(), state: json!({ "best_score": 0.5 }) };
         position.keep_in(&mut kept);
         assert_eq!(kept.state, checkpoint.state);

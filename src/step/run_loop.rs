@@ -3,9 +3,9 @@
 //! What is learned in a step, and what follows an epoch's steps, are the run's own ([`Learning`]). The loop speaks to
 //! the outside through an observer and a keeper only.
 
-use super::{Begun, Ledger, Outcome, Position, StepOutcome, at_step};
+use super::{Begun, Ledger, OnNan, Outcome, Position, StepOutcome, at_step, finite};
 use crate::batch::Batch;
-use crate::checkpoint::{Checkpoint, Cursor, Keeper};
+use crate::checkpoint::{Checkpoint, Cursor, Keeper, Turn};
 use crate::data::Batches;
 use crate::dist::{Processes, Share};
 use crate::error::{Error, Result};
@@ -32,6 +32,8 @@ pub struct Frame {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// What becomes of it where a loss or gradient is not finite.
+    pub on_nan: OnNan,
 }
 
 /// What stays the same in an epoch.
@@ -162,7 +164,8 @@ pub trait Learning {
         Ok(())
     }
 
-    /// What follows the steps of an epoch. Adds its wall time to the phases.
+    /// What follows the steps of an epoch. Adds its wall time to the phases. `goes_on` is asked between batches; where it
+    /// says no, nothing has changed and nothing is given.
     ///
     /// # Errors
     /// Scores or alphas that are not numbers; the observer's.
@@ -173,7 +176,21 @@ pub trait Learning {
         data: &Self::Data,
         phases: &mut Phases,
         observer: &mut dyn Observer,
-    ) -> Result<AfterSteps>;
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<AfterSteps>>;
+
+    /// The loss of a batch in evaluation mode and single precision: whether the network still computes numbers.
+    ///
+    /// # Errors
+    /// Its own.
+    fn probe(&self, batch: &Batch) -> Result<f64>;
+
+    /// The first module, in words, whose output for this batch, or else whose gradient, is not finite; `None` where none
+    /// is. Moves running statistics.
+    ///
+    /// # Errors
+    /// Its own.
+    fn culprit(&mut self, at: Cursor, learner: Learner, batch: &Batch) -> Result<Option<String>>;
 
     /// Keeps the weights of an epoch, where it wants to.
     ///
@@ -229,14 +246,18 @@ struct Steps {
     clock: Instant,
     /// Wall time of it before.
     before: f64,
+    /// The batch of the last step, on the device.
+    last: Option<Batch>,
 }
 
 impl<L: Learning> Course<'_, L> {
     fn started(&mut self) -> Event {
+        let Cursor { epoch, step } = self.cursor();
         Event::Started {
             command: self.frame.command.to_owned(),
             task: self.frame.task_name.clone(),
-            epoch: self.cursor().epoch,
+            epoch,
+            step,
             epochs: self.frame.epochs,
             parameters: self.learning.parameters(),
         }
@@ -261,6 +282,7 @@ impl<L: Learning> Course<'_, L> {
             let made = made.unwrap_or_else(|panic| Err(at_step(panic, next.epoch, next.step)));
             if let Err(error) = made {
                 drop(batch);
+                let error = self.explained(error, at.epoch, terms, data, &steps);
                 terms = self.with_smaller_batch(error, &mut next, terms, &mut steps)?;
                 batches = self.learning.batches(next, terms, data);
                 steps.ledger.set_steps(next.step + batches.weights.len());
@@ -268,13 +290,24 @@ impl<L: Learning> Course<'_, L> {
             }
             next.step += 1;
             self.learning.after_step(next, terms, data, self.observer)?;
-            if self.frame.processes.any(!self.keeper.goes_on(next))? {
-                self.stop(next, steps)?;
-                return Ok(Some(next));
+            match self.turn(next)? {
+                Turn::GoOn => {}
+                Turn::Keep => self.keep(next, &mut steps)?,
+                Turn::Stop => return self.stop(next, &mut steps).map(Some),
             }
         }
-        self.end(at.epoch, terms, data, steps)?;
-        Ok(None)
+        self.end(next, terms, data, steps)
+    }
+
+    /// What the keeper of any process says.
+    fn turn(&mut self, next: Cursor) -> Result<Turn> {
+        let turn = self.keeper.turn(next);
+        let processes = &self.frame.processes;
+        Ok(match (processes.any(turn != Turn::GoOn)?, turn) {
+            (false, _) => Turn::GoOn,
+            (true, turn) if processes.any(turn == Turn::Stop)? => Turn::Stop,
+            (true, _) => Turn::Keep,
+        })
     }
 
     /// The terms by which an epoch goes on after a step that ran out of memory, where its batch had grown: with the batch
@@ -306,19 +339,22 @@ impl<L: Learning> Course<'_, L> {
 
     /// An epoch with so many steps to make, which may have made some.
     fn begin(&mut self, at: Cursor, left: usize, clock: Instant) -> Steps {
-        let Frame { task, device, .. } = self.frame;
+        let Frame { task, device, on_nan, .. } = self.frame;
         let begun = self.learning.position().begun.take();
         let mut tally = task.tally(device);
-        let mut ledger = Ledger::new(at.epoch, at.step + left, &self.learning.scalers(), device);
-        let Some(Begun { meter, watches, seconds }) = begun else { return Steps { tally, ledger, clock, before: 0.0 } };
+        let mut ledger = Ledger::new(at.epoch, at.step + left, &self.learning.scalers(), device).answering(on_nan);
+        let last = None;
+        let Some(Begun { meter, watches, seconds }) = begun else {
+            return Steps { tally, ledger, clock, before: 0.0, last };
+        };
         tally.restore(&meter);
         ledger.watches = watches;
-        Steps { tally, ledger, clock, before: seconds }
+        Steps { tally, ledger, clock, before: seconds, last }
     }
 
     fn step(&mut self, at: Cursor, terms: Terms, batch: &StepBatch, steps: &mut Steps) -> Result<()> {
         let failed = |error| at_step(error, at.epoch, at.step);
-        let Steps { tally, ledger, .. } = steps;
+        let Steps { tally, ledger, last, .. } = steps;
         let weights = batch.weights.to_device(self.frame.device);
         if let Some(alphas) = &batch.alphas {
             let alphas = alphas.to_device(self.frame.device);
@@ -330,30 +366,74 @@ impl<L: Learning> Course<'_, L> {
         let begun = Instant::now();
         let StepOutcome { outcome, logits, loss } = self.learning.step_weights(at, terms, &weights).map_err(failed)?;
         tally.add_finite(&logits, &weights, &loss);
+        *last = Some(weights);
         ledger.note(at.step, Learner::Weights, outcome);
         ledger.end_step(at.step, self.observer)?;
         ledger.watches.phases.weights += begun.elapsed().as_secs_f64();
         Ok(())
     }
 
-    /// Keeps the state within an epoch.
-    fn stop(&mut self, next: Cursor, steps: Steps) -> Result<()> {
-        let Steps { tally, mut ledger, clock, before } = steps;
-        ledger.read(self.observer)?;
-        let seconds = before + clock.elapsed().as_secs_f64();
-        let begun = Some(Begun { meter: tally.read(), watches: ledger.watches, seconds });
-        *self.learning.position() = Position { cursor: next, begun };
-        self.keeper.keep_checkpoint(self.learning.save())
+    /// The error of a step, and where it is one of numbers, the module that they come from. The batch of the step is made
+    /// again: on a GPU later steps were made before its numbers were read.
+    fn explained(&mut self, error: Error, epoch: usize, terms: Terms, data: &L::Data, steps: &Steps) -> Error {
+        let Some((step, learner)) = steps.ledger.failed.filter(|_| error.is_not_finite()) else { return error };
+        let at = Cursor { epoch, step };
+        let mut culprit = || {
+            let batch = self.learning.batches(at, terms, data).next()?.ok()?;
+            let batch = match learner {
+                Learner::Weights => batch.weights,
+                Learner::Alphas => batch.alphas?,
+            };
+            Some(self.learning.culprit(at, learner, &batch.to_device(self.frame.device)))
+        };
+        explained(error, culprit())
     }
 
-    /// Scores and tells the epoch, and keeps the state after it.
-    fn end(&mut self, epoch: usize, terms: Terms, data: &L::Data, steps: Steps) -> Result<()> {
-        let Steps { tally, mut ledger, clock, before } = steps;
-        let phases = &mut ledger.watches.phases;
-        let mut meter = timed(&mut phases.weights, || tally.read());
+    /// Keeps the state within an epoch, which goes on after it.
+    fn keep(&mut self, next: Cursor, steps: &mut Steps) -> Result<()> {
+        steps.ledger.read(self.observer)?;
+        self.probe(next.epoch, steps)?;
+        let seconds = steps.before + steps.clock.elapsed().as_secs_f64();
+        let begun = Some(Begun { meter: steps.tally.read(), watches: steps.ledger.watches.clone(), seconds });
+        let position = self.learning.position();
+        (position.cursor, position.begun) = (next, begun);
+        self.keeper.keep_checkpoint(self.learning.save())?;
+        self.learning.position().begun = None;
+        Ok(())
+    }
+
+    /// Keeps the state and tells that the run stops.
+    fn stop(&mut self, next: Cursor, steps: &mut Steps) -> Result<Cursor> {
+        self.observer.observe(&Event::Stopped { epoch: next.epoch, step: next.step })?;
+        self.keep(next, steps)?;
+        Ok(next)
+    }
+
+    /// A network that computes no numbers any more must not take the place of one that does.
+    fn probe(&mut self, epoch: usize, steps: &Steps) -> Result<()> {
+        let Some(batch) = &steps.last else { return Ok(()) };
+        let loss = self.learning.probe(batch)?;
+        finite("loss after the last step", loss).map(drop).map_err(|error| error.at(format!("epoch {epoch}")))
+    }
+
+    /// Scores and tells the epoch, and keeps the state after it; gives its end where the keeper stopped it before.
+    fn end(&mut self, next: Cursor, terms: Terms, data: &L::Data, mut steps: Steps) -> Result<Option<Cursor>> {
+        let epoch = next.epoch;
+        let phases = &mut steps.ledger.watches.phases;
+        let mut meter = timed(&mut phases.weights, || steps.tally.read());
         meter.all_reduce(&self.frame.processes)?;
-        let after = self.learning.after_steps(epoch, terms, data, phases, self.observer)?;
-        let phases = *phases;
+        // Processes make unequally many batches of such a pass, so none may leave it alone.
+        let is_alone = self.frame.processes.share().world == 1;
+        let keeper = &*self.keeper;
+        let mut goes_on = || !(is_alone && keeper.is_asked_to_stop());
+        let after = self.learning.after_steps(epoch, terms, data, phases, self.observer, &mut goes_on)?;
+        let Some(after) = after else { return self.stop(next, &mut steps).map(Some) };
+        if after.validation.is_none() && after.test.is_none() {
+            self.probe(epoch, &steps)?;
+        }
+        let Steps { ledger, clock, before, .. } = steps;
+        let phases = ledger.watches.phases;
+        let skipped_steps = ledger.skipped_steps();
         let (scaling, gradients) = ledger.into_reports();
         let report = EpochReport {
             epoch,
@@ -365,7 +445,7 @@ impl<L: Learning> Course<'_, L> {
             test: after.test,
             open_edges: after.open_edges,
             parameters: self.learning.parameters(),
-            skipped_steps: scaling.skipped_steps(),
+            skipped_steps,
             scaling: scaling.into_reports(),
             gradients,
             seconds: before + clock.elapsed().as_secs_f64(),
@@ -376,6 +456,15 @@ impl<L: Learning> Course<'_, L> {
         after.decisions.into_iter().try_for_each(|decision| self.observer.observe(&Event::Decision(decision)))?;
         self.learning.position().cursor = Cursor { epoch: epoch + 1, step: 0 };
         self.learning.keep_weights(&report, self.keeper)?;
-        self.keeper.keep_checkpoint(self.learning.save())
+        self.keeper.keep_checkpoint(self.learning.save())?;
+        Ok(None)
+    }
+}
+
+/// An error with the module that its numbers come from, where that was found.
+fn explained(error: Error, culprit: Option<Result<Option<String>>>) -> Error {
+    match culprit {
+        Some(Ok(Some(module))) => error.saying(&format!("; first in {module}")),
+        _ => error,
     }
 }

@@ -17,3 +17,4 @@ pub mod neighbours;
 pub mod parameters;
 pub mod precision;
 pub mod random;
+pub mod watch;

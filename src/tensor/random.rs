@@ -39,6 +39,8 @@ pub enum Purpose {
     Subset = 12,
     /// What the strategy of a search draws.
     Strategy = 13,
+    /// Another order of the samples that are left of an epoch, after the run went back.
+    Reorder = 14,
 }
 
 /// Names one stream of random numbers.
@@ -64,6 +66,13 @@ impl Key {
     #[must_use]
     pub fn at(self, epoch: u64, step: u64) -> Self {
         Self { epoch, step, ..self }
+    }
+
+    /// The key of the same draws after a run went back so often in this epoch; 0 times change nothing.
+    #[must_use]
+    pub fn after_rollbacks(self, times: usize) -> Self {
+        let other = Self { purpose: Purpose::Reorder, ..self.at(self.epoch, times as u64) };
+        if times == 0 { self } else { Self { seed: other.generator().next_u64(), ..self } }
     }
 
     /// The stream: the key's fields are 28 of the 32 bytes of ChaCha's key, the rest 0, so distinct keys never collide.

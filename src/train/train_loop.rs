@@ -7,13 +7,13 @@ use crate::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};
 use crate::data::{EpochPlan, Loader};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::eval::evaluate;
+use crate::eval::evaluate_while;
 use crate::model::Model;
 use crate::ops::Mode;
 use crate::optim::{Scaler, ScalerState, WeightConfig, learning_rate};
 use crate::report::{EpochReport, Learner, Observer, Phases, timed};
 use crate::step::{
-    self, AfterSteps, Ended, Frame, Learning, LossConfig, Position, StepBatches, StepOutcome, Terms, WeightStep,
+    self, AfterSteps, Ended, Frame, Learning, LossConfig, OnNan, Position, StepBatches, StepOutcome, Terms, WeightStep,
     finite_pass,
 };
 use crate::task::{Metrics, ObjectiveName, Task};
@@ -55,6 +55,8 @@ pub struct TrainSettings {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// What becomes of it where a loss or gradient is not finite.
+    pub on_nan: OnNan,
 }
 
 /// What is not a tensor in a checkpoint.
@@ -81,6 +83,7 @@ impl<'a> Training<'a> {
         let loss = LossConfig { auxiliary_weight, label_smoothing, objective: settings.objective };
         let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         step.processes = settings.processes.clone();
+        step.on_nan = settings.on_nan;
         Self { settings, model, step, position: Position::default(), best: Best::default() }
     }
 
@@ -109,12 +112,30 @@ impl<'a> Training<'a> {
         step::run(self, Some(data), observer, keeper)
     }
 
-    fn evaluate(&self, epoch: usize, pass: &str, loader: &Loader) -> Result<Metrics> {
+    fn evaluate(
+        &self,
+        epoch: usize,
+        pass: &str,
+        loader: &Loader,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Metrics>> {
         let TrainSettings { task, train, precision, device, processes, .. } = self.settings;
         let plan = EpochPlan::evaluation(self.key(epoch), train.batch).shared(processes.share());
-        let mut meter = evaluate(self.model, *task, loader.epoch(&plan), *device, *precision)?;
+        let meter = evaluate_while(self.model, *task, loader.epoch(&plan), *device, *precision, goes_on)?;
+        let Some(mut meter) = meter else { return Ok(None) };
         meter.all_reduce(processes)?;
-        finite_pass(meter.metrics(), pass, epoch)
+        finite_pass(meter.metrics(), pass, epoch).map(Some)
+    }
+
+    /// The key of what this process draws in a step.
+    fn key_of_step(&self, at: Cursor) -> Key {
+        let turn = self.settings.processes.share().turn(at.step);
+        Key::new(self.settings.seed, Purpose::WeightStep).at(at.epoch as u64, turn as u64)
+    }
+
+    fn mode(&self, epoch: usize) -> Mode {
+        let TrainConfig { drop_path, epochs, .. } = self.settings.train;
+        Mode::Training { drop_path: drop_path * epoch as f64 / epochs as f64 }
     }
 
     /// The key of an epoch's order.
@@ -127,7 +148,7 @@ impl Learning for Training<'_> {
     type Data = TrainData;
 
     fn frame(&self) -> Frame {
-        let TrainSettings { task_name, task, train, device, processes, .. } = self.settings;
+        let TrainSettings { task_name, task, train, device, processes, on_nan, .. } = self.settings;
         Frame {
             command: "train",
             task_name: task_name.clone(),
@@ -135,6 +156,7 @@ impl Learning for Training<'_> {
             epochs: train.epochs,
             device: *device,
             processes: processes.clone(),
+            on_nan: *on_nan,
         }
     }
 
@@ -158,15 +180,13 @@ impl Learning for Training<'_> {
     fn batches(&self, at: Cursor, terms: Terms, data: &TrainData) -> StepBatches {
         let TrainSettings { train, processes, .. } = self.settings;
         let plan = EpochPlan::training(self.key(at.epoch), terms.batch_size, train.drop_last);
-        StepBatches { weights: data.train.epoch(&plan.shared(processes.share()).from_step(at.step)), alphas: None }
+        let plan = plan.shared(processes.share()).from_step(at.step).reordered(self.position.reorders(at.epoch));
+        StepBatches { weights: data.train.epoch(&plan), alphas: None }
     }
 
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
-        let TrainSettings { task, seed, train, processes, .. } = self.settings;
-        let drop_path = train.drop_path * at.epoch as f64 / train.epochs as f64;
-        let turn = processes.share().turn(at.step);
-        Key::new(*seed, Purpose::WeightStep).at(at.epoch as u64, turn as u64).seed_torch();
-        self.step.run(self.model, *task, batch, Mode::Training { drop_path }, terms.learning_rate)
+        self.key_of_step(at).seed_torch();
+        self.step.run(self.model, self.settings.task, batch, self.mode(at.epoch), terms.learning_rate)
     }
 
     fn after_steps(
@@ -176,13 +196,27 @@ impl Learning for Training<'_> {
         data: &TrainData,
         phases: &mut Phases,
         _: &mut dyn Observer,
-    ) -> Result<AfterSteps> {
-        let mut pass = |name, data: &Option<Loader>| {
-            let run = |data| timed(&mut phases.validation, || self.evaluate(epoch, name, data));
-            data.as_ref().map(run).transpose()
-        };
-        let (validation, test) = (pass("validation", &data.validation)?, pass("test", &data.test)?);
-        Ok(AfterSteps { validation, test, ..AfterSteps::default() })
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<AfterSteps>> {
+        let mut after = AfterSteps::default();
+        let passes = [("validation", &data.validation, &mut after.validation), ("test", &data.test, &mut after.test)];
+        for (name, data, scores) in passes {
+            let Some(data) = data else { continue };
+            *scores = timed(&mut phases.validation, || self.evaluate(epoch, name, data, goes_on))?;
+            if scores.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(after))
+    }
+
+    fn probe(&self, batch: &Batch) -> Result<f64> {
+        step::probe(self.model, self.settings.task, batch)
+    }
+
+    fn culprit(&mut self, at: Cursor, _: Learner, batch: &Batch) -> Result<Option<String>> {
+        self.key_of_step(at).seed_torch();
+        self.step.culprit(self.model, self.settings.task, batch, self.mode(at.epoch))
     }
 
     /// The last ones, and the best ones where validation chose them.
@@ -229,6 +263,7 @@ mod tests {
             precision: Precision::Fp16,
             device: Device::Cpu,
             processes: Processes::alone(),
+            on_nan: OnNan::Stop,
         };
         let model = || network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
         let mut one = model();

@@ -14,7 +14,7 @@ use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::report::Event;
 use sgas::search::{Search, SearchConfig, SearchData, SearchSettings, StrategyName, state};
 use sgas::space::Output;
-use sgas::step::Ended;
+use sgas::step::{Ended, OnNan};
 use sgas::task::Task;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
@@ -108,6 +108,7 @@ fn search(stops: Stops, most: usize, spared: usize) -> Result<Kept> {
         precision: Precision::Fp32,
         device: Device::Cpu,
         processes: Processes::alone(),
+        on_nan: OnNan::Stop,
     };
     let mut kept = Kept::new(stops);
     let failed = Cell::new(None);

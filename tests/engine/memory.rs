@@ -13,7 +13,7 @@ use sgas::memory::{Need, Trial};
 use sgas::model::{self, Architecture, NetworkSpec, ResGcnConfig};
 use sgas::optim::{AlphaConfig, WeightConfig};
 use sgas::search::{Search, SearchConfig, SearchSettings, StrategyName};
-use sgas::step::{StepBatch, try_step};
+use sgas::step::{OnNan, StepBatch, try_step};
 use sgas::task::Task;
 use sgas::tensor::bridge::memory::metered_on;
 use sgas::tensor::random::{Key, Purpose};
@@ -62,6 +62,7 @@ fn search_settings(task: Task) -> SearchSettings {
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        on_nan: OnNan::Stop,
     }
 }
 
@@ -76,6 +77,7 @@ fn train_settings(task: Task) -> TrainSettings {
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        on_nan: OnNan::Stop,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::amp::device;
 use super::{assert_equal, cell, spec, turn};
-use sgas::checkpoint::{Checkpoint, Cursor, Keeper, WhichWeights};
+use sgas::checkpoint::{Checkpoint, Cursor, Keeper, Turn, WhichWeights};
 use sgas::data::{self, Augmentation, DataConfig, Dataset, Loader, PointOrder, SetName, Source, SyntheticConfig};
 use sgas::decision::{Criterion, DecisionConfig};
 use sgas::dist::Processes;
@@ -13,7 +13,7 @@ use sgas::model::{self, NetworkSpec};
 use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::report::{Event, Observer};
 use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, Strategy, StrategyName, state};
-use sgas::step::Ended;
+use sgas::step::{Ended, OnNan};
 use sgas::task::Task;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
@@ -28,6 +28,8 @@ pub enum Stops {
     /// Where it stands then.
     At(Cursor),
     AfterEveryStep,
+    /// It goes on, and its state is kept after every step.
+    NeverButKeeps,
 }
 
 /// A run folder in memory.
@@ -58,7 +60,8 @@ impl Kept {
         loop {
             let mut events = Events(Vec::new());
             let ended = run(self.checkpoint(), &mut events, self);
-            self.events.extend(events.0.into_iter().filter(|event| !matches!(event, Event::Started { .. })));
+            let of_processes = |event: &Event| matches!(event, Event::Started { .. } | Event::Stopped { .. });
+            self.events.extend(events.0.into_iter().filter(|event| !of_processes(event)));
             match ended {
                 Ended::Whole => return stops,
                 Ended::Stopped(next) => {
@@ -105,11 +108,12 @@ impl Keeper for Kept {
         Ok(())
     }
 
-    fn goes_on(&mut self, next: Cursor) -> bool {
+    fn turn(&mut self, next: Cursor) -> Turn {
         match self.stops {
-            Stops::Never => true,
-            Stops::At(cursor) => next != cursor,
-            Stops::AfterEveryStep => false,
+            Stops::At(cursor) if next == cursor => Turn::Stop,
+            Stops::Never | Stops::At(_) => Turn::GoOn,
+            Stops::AfterEveryStep => Turn::Stop,
+            Stops::NeverButKeeps => Turn::Keep,
         }
     }
 }
@@ -179,6 +183,7 @@ fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, 
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        on_nan: OnNan::Stop,
     };
     let (whole, stopped) = train(dataset, cell, &settings, Stops::Never);
     assert_eq!(stopped, 0);
@@ -191,6 +196,7 @@ fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, 
     let (cut, stopped) = train(dataset, cell, &settings, Stops::AfterEveryStep);
     assert_eq!(stopped, 3 * steps);
     cut.assert_equals(&whole);
+    train(dataset, cell, &settings, Stops::NeverButKeeps).0.assert_equals(&whole);
 }
 
 #[test]
@@ -225,6 +231,7 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
             precision: precision(),
             device: device(),
             processes: Processes::alone(),
+            on_nan: OnNan::Stop,
         };
         let search = |stops| {
             let mut kept = Kept::new(stops);
@@ -247,6 +254,7 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
         let (cut, stopped) = search(Stops::AfterEveryStep);
         assert!(stopped > 5, "{stopped}");
         cut.assert_equals(&whole);
+        search(Stops::NeverButKeeps).0.assert_equals(&whole);
     }
 }
 
@@ -270,6 +278,7 @@ fn search_by(
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        on_nan: OnNan::Stop,
     };
     kept.run(|checkpoint, observer, keeper| {
         let mut strategy = strategy();

@@ -152,9 +152,13 @@ fn a_genotype_that_is_wrong_is_told_by_file_and_key() {
 #[test]
 fn resuming_needs_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    check(folder.path(), &["search", "--task", "points", "--resume"], &["--out"]);
+    // Where nothing was begun the run begins, and here it has no data.
+    let none = "no data folder was named";
+    let words = ["nothing was begun in runs, of this configuration, so the run begins", none];
+    check(folder.path(), &["search", "--task", "points", "--resume"], &words);
     let arguments = ["search", "--task", "points", "--out", "nothing", "--resume"];
-    check(folder.path(), &arguments, &["nothing holds no run to resume"]);
+    check(folder.path(), &arguments, &["nothing was begun in nothing so the run begins", none]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

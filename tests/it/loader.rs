@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Loader, LoaderConfig, PointOrder, Samples,
+    Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Fingerprint, Loader, LoaderConfig, PointOrder,
+    Samples,
 };
 use sgas::dist::Share;
 use sgas::error::{Error, Result};
@@ -66,12 +67,13 @@ fn a_pass_can_begin_at_any_step_and_be_shared() {
     let data = augmented();
     let plan = EpochPlan::training(Key::new(3, Purpose::Order).at(1, 0), 7, false);
     let pass = |plan: EpochPlan, workers| contents(loader(&data, workers).epoch(&plan));
-    let whole = pass(plan, 2);
+    let whole = pass(plan.clone(), 2);
     for step in [0, 1, 4, 6, 9] {
-        assert_eq!(pass(plan.from_step(step), 2), whole[step.min(6)..]);
+        assert_eq!(pass(plan.clone().from_step(step), 2), whole[step.min(6)..]);
     }
     // Augmentation is the samples' own, whichever process makes the batch.
-    let shares: Vec<_> = [0, 1].into_iter().map(|rank| pass(plan.shared(Share { rank, world: 2 }), 1)).collect();
+    let shares: Vec<_> =
+        [0, 1].into_iter().map(|rank| pass(plan.clone().shared(Share { rank, world: 2 }), 1)).collect();
     let dealt: Vec<_> = (0..6).map(|turn| shares[turn % 2][turn / 2].clone()).collect();
     assert_eq!(dealt, whole);
 }
@@ -116,6 +118,10 @@ impl Samples for Broken {
 
     fn label(&self, _: usize) -> Option<usize> {
         Some(0)
+    }
+
+    fn fingerprint(&self, _: &mut Fingerprint) -> Result<()> {
+        Ok(())
     }
 
     fn batch(&self, indices: &[usize], _: Access) -> Result<Batch> {

@@ -66,8 +66,8 @@ fn fault(words: &[&str]) -> Option<String> {
         Err(answer) => return Some(answer.to_string()),
     };
     let resolved = match &command {
-        Command::Search(options) if !options.run.resume => options.resolve().map(drop),
-        Command::Train(options) if !options.run.resume => options.resolve(Some("modelnet40")).and_then(|run| {
+        Command::Search(options) if !options.run.resume => options.resolve(None).map(drop),
+        Command::Train(options) if !options.run.resume => options.resolve(Some("modelnet40"), None).and_then(|run| {
             match (options.genotype.as_deref(), run.network_kind()) {
                 (None, NetworkKind::ResGcn) => Ok(()),
                 (cell, _) => is_a_cell(cell.unwrap_or_default()),

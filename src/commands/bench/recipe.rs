@@ -67,7 +67,7 @@ impl Recipe {
     /// # Errors
     /// See [`SearchOptions::resolve`]; fewer points of a cloud than the network takes.
     pub fn search(options: &SearchOptions) -> Result<Self> {
-        let run = options.resolve()?;
+        let run = options.resolve(None)?;
         check_samples(&run)?;
         Ok(Self::Search(Box::new(run)))
     }
@@ -84,7 +84,7 @@ impl Recipe {
             (None, Some(ModelName::ResGcn)) => Some(NetworkKind::ResGcn),
             (None, None) => None,
         };
-        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name))?;
+        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), None)?;
         match (&cell, options.model) {
             (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
             (None, Some(ModelName::ResGcn)) => run.set_network(NetworkKind::ResGcn, "--model resgcn")?,

@@ -145,9 +145,17 @@ pub struct RunOptions {
     /// Compute in mixed precision; without a value fp16 with loss scaling on a GPU, bf16 on a processor
     #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "auto")]
     pub amp: Option<AmpChoice>,
-    /// Go on with the run in --out from its last whole epoch, with the configuration it began with
-    #[arg(long, requires = "out")]
+    /// Go on with the run in --out, or else the newest unfinished one of this configuration, from its last checkpoint;
+    /// begin it where nothing was done
+    #[arg(long)]
     pub resume: bool,
+    /// Go on although this key of the configuration is another now, or the `data` is; may be repeated
+    #[arg(long, value_name = "KEY", requires = "resume", action = ArgAction::Append)]
+    pub resume_anyway: Vec<String>,
+    /// Where a loss or gradient is inf or NaN: stop, skip the step, or go back to the last checkpoint and on in another
+    /// order of the data [default: stop]
+    #[arg(long, value_name = "stop|skip|rollback")]
+    pub on_nan: Option<String>,
     /// What is descended [default: the task's own loss]
     #[arg(long, value_name = "NAME", value_parser = known(ObjectiveName::all(), |objective| objective.about))]
     pub objective: Option<String>,

@@ -28,6 +28,7 @@ use set::{GraphSet, first};
 
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::fingerprint::Fingerprint;
 use super::kind::SampleKind;
 use super::loader::{Access, Samples};
 use super::source::{SetName, Source};
@@ -89,6 +90,14 @@ impl Samples for Graphs {
 
     fn label(&self, _: usize) -> Option<usize> {
         None
+    }
+
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()> {
+        for Sample { graph, scored } in &self.samples {
+            self.graphs[*graph].fingerprint(fingerprint);
+            fingerprint.numbers(scored.as_deref().unwrap_or_default());
+        }
+        Ok(())
     }
 
     fn smallest_training_batch(&self) -> usize {

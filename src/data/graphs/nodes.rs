@@ -7,6 +7,7 @@ use super::config::GraphDataConfig;
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
 use super::tables::{Checked, Table, has_no_digit, names_columns};
+use crate::data::fingerprint::Fingerprint;
 use crate::error::{Error, Result};
 use crate::tensor::adjacency::{Adjacency, Link};
 use crate::tensor::links::Links;
@@ -186,6 +187,18 @@ impl Labels {
 }
 
 impl Graph {
+    /// Takes in its features, labels and links.
+    pub fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.numbers(&self.features.values);
+        match &self.labels {
+            Some(Labels::Classes(classes)) => fingerprint.numbers(classes),
+            Some(Labels::Several(labels)) => fingerprint.numbers(labels),
+            None => {}
+        }
+        fingerprint.numbers(self.links.incoming());
+        fingerprint.numbers(self.links.sources());
+    }
+
     fn new(
         name: String,
         nodes: Vec<u32>,

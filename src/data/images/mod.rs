@@ -33,6 +33,7 @@ use pictures::{PictureSet, Pictures};
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::fingerprint::Fingerprint;
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
@@ -156,6 +157,10 @@ impl Samples for Images {
 
     fn label(&self, index: usize) -> Option<usize> {
         Some(self.samples[index].1)
+    }
+
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()> {
+        self.pictures.fingerprint(self.samples.iter().map(|(picture, _)| *picture), fingerprint)
     }
 
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {

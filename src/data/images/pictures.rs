@@ -9,6 +9,7 @@ use tch::{Device, Tensor};
 
 use super::augmentation::{centre, side};
 use super::decode;
+use crate::data::fingerprint::Fingerprint;
 use crate::error::Result;
 
 /// A set that was found and read, or listed.
@@ -103,6 +104,30 @@ impl Pictures {
             Self::Loaded(Loaded { names, .. }) | Self::Stored { names, .. } => &names[index],
             Self::Files(paths) => paths[index].to_str().unwrap_or("a file whose name is not Unicode"),
         }
+    }
+
+    /// Takes in these pictures: their bytes, or of files what [`Fingerprint::files`] takes.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn fingerprint(
+        &self,
+        indices: impl Iterator<Item = usize> + Clone,
+        fingerprint: &mut Fingerprint,
+    ) -> Result<()> {
+        let stored;
+        let (bytes, count) = match self {
+            Self::Files(paths) => return fingerprint.files(indices.map(|index| paths[index].as_path())),
+            Self::Loaded(Loaded { bytes, names, .. }) => (bytes, names.len()),
+            Self::Stored { names, bytes } => {
+                let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).to_device(Device::Cpu);
+                stored = Vec::<u8>::try_from(bytes.flatten(0, -1))?;
+                (&stored, names.len())
+            }
+        };
+        let length = bytes.len() / count.max(1);
+        indices.for_each(|index| fingerprint.bytes(&bytes[index * length..][..length]));
+        Ok(())
     }
 
     /// All pictures as bytes (N, side, side, 3), where they are stored on the device.

@@ -13,6 +13,7 @@ use super::shape::{Reading, Shape};
 use super::{PointClouds, Preparation, Sample, check_points, warn_of_repeated_points};
 use crate::batch::Batch;
 use crate::data::config::DataConfig;
+use crate::data::fingerprint::Fingerprint;
 use crate::data::inputs::{InputNeeds, Inputs, read_each};
 use crate::data::kind::SampleKind;
 use crate::data::loader::{Access, Samples};
@@ -82,6 +83,10 @@ impl Samples for Draws {
 
     fn label(&self, index: usize) -> Option<usize> {
         self.clouds.label(index / self.draws)
+    }
+
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()> {
+        self.clouds.fingerprint(fingerprint)
     }
 
     /// The stream is that of the draw, the same for every cloud.

@@ -28,6 +28,7 @@ use shape::{Reading, Shape};
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::fingerprint::Fingerprint;
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{Split, hold_out, used};
@@ -113,6 +114,11 @@ impl Samples for PointClouds {
 
     fn label(&self, index: usize) -> Option<usize> {
         Some(self.samples[index].label)
+    }
+
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()> {
+        self.samples.iter().for_each(|sample| sample.shape.fingerprint(fingerprint));
+        Ok(())
     }
 
     fn batch(&self, indices: &[usize], access: Access) -> Result<Batch> {

@@ -9,6 +9,7 @@ use super::augmentation::{CHANNELS, Normalization, PointOrder, choose_points, fi
 use super::features::{AXES, Features, NORMALS, is_normal};
 use super::format::Raw;
 use super::surface::{Surface, Vector, cross, length};
+use crate::data::fingerprint::Fingerprint;
 use crate::error::{Error, Result};
 
 /// How files become shapes.
@@ -109,6 +110,17 @@ impl Shape {
         let (Geometry::Cloud(rows) | Geometry::Mesh(Mesh { vertices: rows, .. })) = &self.geometry;
         let positions = rows.chunks_exact(self.channels).flat_map(|point| &point[..CHANNELS]);
         positions.fold(0.0, |most, value| most.max(value.abs()))
+    }
+
+    /// Takes in its points, or its vertices and triangles.
+    pub fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        match &self.geometry {
+            Geometry::Cloud(rows) => fingerprint.numbers(rows),
+            Geometry::Mesh(mesh) => {
+                fingerprint.numbers(&mesh.vertices);
+                fingerprint.numbers(mesh.triangles.as_flattened());
+            }
+        }
     }
 
     /// Appends `wanted` points: of a cloud the chosen ones, of a mesh fresh ones spread evenly over its surface.

@@ -31,6 +31,7 @@ use set::{Item, SceneSet};
 use super::checks::keep_good;
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::fingerprint::Fingerprint;
 use super::kind::SampleKind;
 use super::loader::{Access, Samples};
 use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
@@ -140,6 +141,17 @@ impl Samples for Scenes {
 
     fn label(&self, _: usize) -> Option<usize> {
         None
+    }
+
+    fn fingerprint(&self, fingerprint: &mut Fingerprint) -> Result<()> {
+        for cloud in &self.clouds {
+            let (mut values, mut classes) = (Vec::new(), Vec::new());
+            let all: Vec<u32> = (0..cloud.len() as u32).collect();
+            cloud.copy(&all, all.len(), &mut values, &mut classes);
+            fingerprint.numbers(&values);
+            fingerprint.numbers(&classes);
+        }
+        Ok(())
     }
 
     fn smallest_training_batch(&self) -> usize {

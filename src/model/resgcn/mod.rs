@@ -17,6 +17,7 @@ use crate::tensor::nearest::every;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::{Path, Store, Weights};
 use crate::tensor::precision::at_least_single;
+use crate::tensor::watch;
 use tch::{Device, Kind, Tensor};
 
 /// Coordinates of a position: the first channels of a point.
@@ -76,6 +77,7 @@ impl ResGcn {
             // Sums over many blocks, in which the next one looks for neighbours: fp32 whatever the blocks compute in.
             let output = output.to_kind(at_least_single(output.kind()));
             let output = if block == 0 { output } else { output + &input };
+            watch::look(|| format!("block {block}"), &output);
             if let Some(last) = outputs.last_mut() {
                 *last = input;
             }
@@ -112,7 +114,9 @@ impl Model for ResGcn {
         let [wide, narrow] = &self.prediction;
         let x = wide.forward_repeated(&pooled, &features, training);
         let x = narrow.forward(&x, training).dropout(self.config.dropout, training);
-        Output { logits: self.output.forward(&x), auxiliary: None }
+        let logits = self.output.forward(&x);
+        watch::look(|| "the prediction".to_owned(), &logits);
+        Output { logits, auxiliary: None }
     }
 
     fn weights(&self) -> &Weights {

@@ -143,6 +143,7 @@ mod tests {
     use crate::model::{self, ModelConfig, NetworkSpec};
     use crate::optim::{AlphaConfig, WeightConfig};
     use crate::search::{SearchConfig, SearchSettings};
+    use crate::step::OnNan;
     use crate::task::Task;
     use crate::tensor::precision::Precision;
     use tch::Device;
@@ -161,6 +162,7 @@ mod tests {
             precision: Precision::Fp16,
             device: Device::Cpu,
             processes: Processes::alone(),
+            on_nan: OnNan::Stop,
         };
         let space = SpaceName::POINT;
         let model = || model::supernet(space, &spec, 1e-3, 1, Device::Cpu);

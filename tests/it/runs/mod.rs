@@ -2,14 +2,18 @@
 
 mod areas;
 mod extend;
+mod faults;
 mod graphs;
+mod honest;
 mod images;
+mod kills;
 mod old;
 mod predict;
 mod refusals;
 mod resume;
 mod scenes;
 mod search;
+mod signals;
 mod train;
 
 use crate::cli::sgas;
@@ -100,7 +104,7 @@ fn alphas(run: &Path) -> Vec<AlphaReport> {
 /// All that a run told, without times and memory: a resumed run begins more than once, and takes another time.
 fn told(run: &Path) -> Vec<Event> {
     let timeless = |event| match event {
-        Event::Started { .. } => None,
+        Event::Started { .. } | Event::Stopped { .. } => None,
         Event::Epoch(report) => Some(Event::Epoch(report.without_costs())),
         Event::Finished { .. } => Some(Event::Finished { seconds: 0.0 }),
         other => Some(other),

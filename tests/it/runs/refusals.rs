@@ -3,6 +3,8 @@
 use super::{CELL, failure, search, train};
 use crate::cli::sgas;
 use assert_cmd::Command;
+use serde_json::json;
+use sgas::checkpoint::Checkpoint;
 use std::path::Path;
 
 /// The command must be refused with these words, and make no folder `run`.
@@ -86,9 +88,10 @@ fn a_loss_that_is_not_a_number_ends_the_run_with_epoch_and_step() {
     assert!(text.contains("error: epoch 0: the validation loss is "), "{text}");
     for run in ["search", "train", "late"] {
         assert!(super::epochs(&path.join(run)).is_empty());
-        assert!(
-            !path.join(run).join("checkpoint").exists() && !path.join(run).join("weights-last.safetensors").exists()
-        );
+        // What is kept is the beginning.
+        let state = Checkpoint::load(&path.join(run).join("checkpoint/state.safetensors")).unwrap().state;
+        assert_eq!((&state["run"]["next_epoch"], &state["run"]["begun"]), (&json!(0), &json!(null)));
+        assert!(!path.join(run).join("weights-last.safetensors").exists());
     }
 }
 

@@ -1,0 +1,66 @@
+//! One process at a time works on a run: a lock that dies with the process that has it.
+
+use crate::error::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// A lock that is held until it is dropped, or the process ends in whatever way.
+#[derive(Debug)]
+pub struct RunLock {
+    /// The lock is the open file's; absent where the file system has none.
+    _file: Option<File>,
+}
+
+impl RunLock {
+    /// Takes the lock that is the file `path`; `what` is locked, for errors. Where the file system has no locks, that is
+    /// told, and nothing is locked.
+    ///
+    /// # Errors
+    /// A lock that another process has, with who that is; a file that can't be made.
+    pub fn take(path: &Path, what: &str) -> Result<Self> {
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = open.map_err(|error| Error::write(path, error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Who has it is for people alone.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", holder()));
+                Ok(Self { _file: Some(file) })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
+                Err(Error::usage(format!("{what} is being worked on by {holder}"))
+                    .with_hint("wait until it ends, or stop it; two would spoil each other's files"))
+            }
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!("{what} can't be locked ({error}): see to it that no other process works on it");
+                Ok(Self { _file: None })
+            }
+        }
+    }
+}
+
+fn holder() -> String {
+    let host = sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned());
+    format!("process {} on {host}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_it_and_the_next_gets_it_when_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = RunLock::take(&path, "runs/x").unwrap();
+        let error = RunLock::take(&path, "runs/x").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let expected = format!("runs/x is being worked on by process {} on ", std::process::id());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        drop(lock);
+        RunLock::take(&path, "runs/x").unwrap();
+    }
+}

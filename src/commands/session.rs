@@ -1,0 +1,391 @@
+//! A run from its beginning, or from where it stands, to its end: the folder and its lock, what the run is and whether it
+//! is still the same, checkpoints, signals, and going back where numbers went wrong.
+
+use super::identity::{self, Difference, Identity};
+use super::keeper::{self, Loaded, RunKeeper};
+use super::lock::RunLock;
+use super::observers::{self, Watched};
+use super::resolve::Begun;
+use super::run_folder::{self, About, RunFolder};
+use super::signals::{self, Signals};
+use super::{BatchChoice, GlobalOptions, RunOptions, logging};
+use crate::checkpoint::{Checkpoint, Keeper};
+use crate::config::{self, RunConfig};
+use crate::data::DataIdentity;
+use crate::error::{Error, Result};
+use crate::genotype::Genotype;
+use crate::report::{Change, Event, Observer, Observers};
+use crate::step::{self, Ended, Learning, OnNan};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// Keys that are filled in where they are left open: where the data lies, and what follows from the data itself.
+const FILLED: [&str; 4] = ["data.source", "data.normalize", "data.features", "data.scenes.block"];
+
+/// A run that was begun, and is to go on.
+pub struct GoingOn<R> {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Its configuration.
+    pub begun: Begun<R>,
+    loaded: Loaded,
+    lock: RunLock,
+}
+
+/// The run that `--resume` asks for: the one in `--out`, or else the newest of the configuration that `typed` gives,
+/// unfinished ones first. `None` where there is none, and a run begins.
+///
+/// # Errors
+/// A run of another command, one that another process works on, one without a whole checkpoint, or whose config.toml is
+/// not what it began with.
+pub fn find<R: RunConfig + Clone>(
+    options: &RunOptions,
+    typed: impl FnOnce() -> Result<R>,
+) -> Result<Option<GoingOn<R>>> {
+    let folder = match &options.out {
+        _ if !options.resume => return check_free(options).map(|()| None),
+        Some(path) if RunFolder::holds_run(path) => Some(RunFolder::begun(path, R::COMMAND)?),
+        Some(_) => None,
+        None => newest_alike(&typed()?, options.batch == Some(BatchChoice::Auto)),
+    };
+    let Some(folder) = folder else {
+        let place = options.out.as_ref().map_or_else(
+            || format!("{}, of this configuration,", run_folder::root().display()),
+            |path| path.display().to_string(),
+        );
+        tracing::info!("--resume: nothing was begun in {place} so the run begins");
+        check_free(options)?;
+        return Ok(None);
+    };
+    let lock = folder.lock()?;
+    let loaded = keeper::load(&folder)?.ok_or_else(|| without_checkpoint(&folder))?;
+    let path = folder.config();
+    let begun = match &loaded.identity {
+        Some(identity) => {
+            let origin = loaded.origin.clone();
+            let run: R = serde_json::from_value(identity.configuration.clone())
+                .map_err(|error| Error::invalid(&origin, "the configuration of a run", error.to_string()))?;
+            check_config(&run, &path)?;
+            identity::check_keys(&options.resume_anyway, &identity.configuration)?;
+            Begun { origin, run }
+        }
+        None => Begun { origin: path.display().to_string(), run: config::read(&path)? },
+    };
+    Ok(Some(GoingOn { folder, begun, loaded, lock }))
+}
+
+fn check_free(options: &RunOptions) -> Result<()> {
+    options.out.as_deref().map_or(Ok(()), RunFolder::check_free)
+}
+
+/// The newest run of this configuration, whatever its batch where that was chosen for it; one that is finished only where
+/// no other is.
+fn newest_alike<R: RunConfig>(typed: &R, any_batch: bool) -> Option<RunFolder> {
+    let typed = identity::configuration(typed);
+    let is_alike = |run: &RunFolder| {
+        let Ok(kept) = config::read::<R>(&run.config()) else { return false };
+        let source = typed.pointer("/data/source").and_then(serde_json::Value::as_str);
+        let batch = format!("{}.batch", R::COMMAND);
+        let is_filled = |key: &str| {
+            FILLED.contains(&key) && !(key == "data.source" && source.is_some()) || any_batch && key == batch
+        };
+        let differences = identity::differences(&identity::configuration(&kept), &typed);
+        differences.iter().all(|difference| is_filled(&difference.key))
+    };
+    let mut alike: Vec<RunFolder> =
+        run_folder::all(&run_folder::root(), R::COMMAND).into_iter().filter(is_alike).collect();
+    // Stable: the newest stay first.
+    alike.sort_by_key(RunFolder::is_finished);
+    alike.into_iter().next()
+}
+
+fn without_checkpoint(folder: &RunFolder) -> Error {
+    Error::usage(format!("{}: its checkpoint is gone", folder.path().display()))
+        .with_hint("what was learned is lost; begin the run anew in another folder, or remove this one")
+}
+
+/// Refuses a config.toml that is not what the run began with; one that is gone is written again.
+fn check_config<R: RunConfig>(begun: &R, path: &Path) -> Result<()> {
+    if !path.exists() {
+        tracing::info!("{} is gone, and is written again from the checkpoint", path.display());
+        return Ok(());
+    }
+    require_config(begun, path)
+}
+
+/// Refuses a configuration and a cell in the folder of a run that are not those that it was made with, as far as its
+/// checkpoint tells; looked at before a network is evaluated by them.
+///
+/// # Errors
+/// The first key that differs, or the cell.
+pub fn check_description<R: RunConfig>(folder: &RunFolder) -> Result<()> {
+    let Some(identity) = keeper::identity(folder) else { return Ok(()) };
+    let Ok(begun) = serde_json::from_value::<R>(identity.configuration) else { return Ok(()) };
+    require_config(&begun, &folder.config())?;
+    let path = folder.genotype();
+    let now = identity.genotype.as_ref().map(|_| Genotype::load(&path)).transpose()?;
+    let now = now.as_ref().map(identity::digest_of_cell);
+    let Some(Difference { was, now, .. }) = identity::difference_of_cells(identity.genotype.as_deref(), now.as_deref())
+    else {
+        return Ok(());
+    };
+    let (expected, found) = (format!("the cell that was trained ({was})"), format!("another ({now})"));
+    Err(Error::invalid(path.display().to_string(), expected, found).with_hint("put back the file as the run wrote it"))
+}
+
+fn require_config<R: RunConfig>(begun: &R, path: &Path) -> Result<()> {
+    let hint = "put it back as it was, or remove it: the run writes it again from its checkpoint; what may change is \
+                changed by --set KEY=VALUE and --resume-anyway KEY";
+    let found: R = config::read(path).map_err(|error| error.with_hint(hint))?;
+    let differences = identity::differences(&identity::configuration(begun), &identity::configuration(&found));
+    let Some(Difference { key, was, now }) = differences.into_iter().next() else { return Ok(()) };
+    Err(Error::invalid(format!("{}: {key}", path.display()), format!("{was}, as the run began"), now).with_hint(hint))
+}
+
+impl<R: RunConfig> GoingOn<R> {
+    /// Refuses a configuration or cell that the run did not begin with, before any data is read; what the data may fill
+    /// in is left for [`Session::open`].
+    ///
+    /// # Errors
+    /// The keys that differ.
+    pub fn check(&self, run: &R, genotype: Option<&Genotype>, anyway: &[String]) -> Result<()> {
+        let is_open = |difference: &Difference| FILLED[1..].contains(&difference.key.as_str());
+        let found = self.differences(run, genotype).into_iter().filter(|difference| !is_open(difference));
+        identity::allow(found.collect(), anyway, &self.name()).map(drop)
+    }
+
+    fn name(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    fn differences(&self, run: &R, genotype: Option<&Genotype>) -> Vec<Difference> {
+        let now = identity::configuration(run);
+        let mut found = identity::differences(&identity::configuration(&self.begun.run), &now);
+        if let Some(begun) = &self.loaded.identity {
+            let digest = genotype.map(identity::digest_of_cell);
+            found.extend(identity::difference_of_cells(begun.genotype.as_deref(), digest.as_deref()));
+        }
+        found
+    }
+
+    /// Whether it came to its end, and nothing asks for more.
+    pub fn is_finished(&self, run: &R) -> bool {
+        self.folder.is_finished() && self.differences(run, None).iter().all(|difference| difference.key == "genotype")
+    }
+
+    /// Where the cell that is found is written as well, as the run began.
+    pub fn save(&self) -> Option<PathBuf> {
+        self.loaded.identity.as_ref()?.save.clone()
+    }
+}
+
+/// What a run is made of.
+pub struct Parts<'a, R> {
+    /// Its configuration, with what the data filled in.
+    pub run: &'a R,
+    /// Its options.
+    pub options: &'a RunOptions,
+    /// What every command takes.
+    pub global: &'a GlobalOptions,
+    /// What it is.
+    pub about: About,
+    /// The cell that is trained.
+    pub genotype: Option<&'a Genotype>,
+    /// What its data is.
+    pub data: Option<DataIdentity>,
+    /// Where the cell that is found is written as well.
+    pub save: Option<PathBuf>,
+    /// What its observers know.
+    pub watched: Watched<'a>,
+}
+
+/// A run in this process.
+pub struct Session<'a, R> {
+    parts: Parts<'a, R>,
+    identity: Identity,
+    place: Option<(RunFolder, RunLock)>,
+    loaded: Option<Loaded>,
+    changes: Vec<Difference>,
+    signals: Signals,
+    /// Why the run goes back to its checkpoint.
+    fault: Option<Error>,
+}
+
+impl<'a, R: RunConfig> Session<'a, R> {
+    /// A run that begins, or goes on.
+    ///
+    /// # Errors
+    /// A run that did not begin with this configuration, cell or data, key by key.
+    pub fn open(parts: Parts<'a, R>, going_on: Option<GoingOn<R>>) -> Result<Self> {
+        let mut identity = Identity {
+            configuration: identity::configuration(parts.run),
+            genotype: parts.genotype.map(identity::digest_of_cell),
+            data: parts.data.clone(),
+            machine: machine(parts.watched.device, parts.global),
+            save: parts.save.clone(),
+            changes: Vec::new(),
+        };
+        let signals = signals::watch();
+        let Some(going_on) = going_on else {
+            let (place, loaded, changes) = (None, None, Vec::new());
+            return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None });
+        };
+        let mut differences = going_on.differences(parts.run, parts.genotype);
+        if let Some(begun) = &going_on.loaded.identity {
+            differences.extend(identity::difference_of_data(begun.data.as_ref(), parts.data.as_ref()));
+            identity.changes.clone_from(&begun.changes);
+            tell_machine(&begun.machine, &identity.machine);
+        }
+        let changes = identity::allow(differences, &parts.options.resume_anyway, &going_on.name())?;
+        let GoingOn { folder, lock, loaded, .. } = going_on;
+        Ok(Self { parts, identity, place: Some((folder, lock)), loaded: Some(loaded), changes, signals, fault: None })
+    }
+
+    /// The folder; panics before [`Self::go`].
+    pub fn folder(&self) -> &RunFolder {
+        &self.place.as_ref().expect("the run has begun").0
+    }
+
+    /// What changed since the run began.
+    pub fn changes_so_far(&self) -> &[Change] {
+        &self.identity.changes
+    }
+
+    /// Calls `attempt`, which makes the network and [`Self::go`]es; again, from the last checkpoint, where numbers went
+    /// wrong and the run is to go back.
+    ///
+    /// # Errors
+    /// Those of `attempt`; checkpoints that are all damaged.
+    pub fn run<T>(&mut self, mut attempt: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        loop {
+            match attempt(self) {
+                Err(error) if error.is_not_finite() && self.on_nan() == OnNan::Rollback && self.place.is_some() => {
+                    let folder = self.folder();
+                    self.loaded = Some(keeper::load(folder)?.ok_or_else(|| without_checkpoint(folder))?);
+                    self.fault = Some(error);
+                }
+                Err(error) if error.is_not_finite() => return Err(self.hinted(error)),
+                ended => return ended,
+            }
+        }
+    }
+
+    fn on_nan(&self) -> OnNan {
+        self.parts.run.common().on_nan
+    }
+
+    fn hinted(&self, error: Error) -> Error {
+        let Some((folder, _)) = &self.place else { return error };
+        let command = format!("sgas {} --out {} --resume", R::COMMAND, folder.path().display());
+        error.with_hint(format!(
+            "lower weights.learning_rate (--set weights.learning_rate=... --resume-anyway weights.learning_rate) or set \
+             weights.clip, or let the run go back or leave such steps out (--on-nan rollback or skip); from its last \
+             checkpoint goes on: {command}"
+        ))
+    }
+
+    /// Runs what is left, and gives the observers for what follows. `restore` brings `learning` to a checkpoint.
+    ///
+    /// # Errors
+    /// A folder that can't be made or written; what the run reports; [`Error::Stopped`] where a signal ended it.
+    pub fn go<L: Learning>(
+        &mut self,
+        learning: &mut L,
+        data: Option<&L::Data>,
+        restore: impl FnOnce(&mut L, &Checkpoint, &str) -> Result<()>,
+    ) -> Result<Observers> {
+        if let Some(loaded) = &self.loaded {
+            restore(learning, &loaded.checkpoint, &loaded.origin)?;
+        }
+        let at = learning.position().cursor;
+        self.identity.changes.extend(self.changes.iter().map(|difference| changed(difference, at)));
+        let pace = self.parts.run.common().checkpoint.clone();
+        let config = self.parts.run.to_toml();
+        let describe = |folder: &RunFolder| -> Result<()> {
+            if let Some(genotype) = self.parts.genotype {
+                genotype.save(folder.genotype())?;
+            }
+            folder.describe(&self.parts.about, &config)
+        };
+        match (&self.place, &self.loaded) {
+            (Some((folder, _)), Some(loaded)) => {
+                loaded.cut(folder)?;
+                describe(folder)?;
+            }
+            _ => {
+                let Parts { about, options, .. } = &self.parts;
+                let (task, seed) = (&about.task, self.parts.run.common().seed);
+                let first = learning.save();
+                let folder = RunFolder::create(R::COMMAND, task, seed, options.out.as_deref(), |folder| {
+                    let copy = Checkpoint { tensors: first.below(""), state: first.state.clone() };
+                    RunKeeper::new(folder, &self.identity, &pace, &self.signals).keep_checkpoint(copy)?;
+                    describe(folder)
+                })?;
+                let lock = folder.lock()?;
+                self.place = Some((folder, lock));
+            }
+        }
+        let folder = self.folder();
+        logging::follow(&folder.log())?;
+        let mut observers = observers::of_run(folder, &self.parts.watched, self.parts.global)?;
+        if let Some(fault) = self.fault.take() {
+            learning.position().roll_back().map_err(|error| error.at(fault.to_string()))?;
+            let (epoch, step) = (at.epoch, at.step);
+            observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
+        }
+        for difference in std::mem::take(&mut self.changes) {
+            observers.observe(&Event::Change(changed(&difference, at)))?;
+        }
+        let folder = self.folder();
+        let mut keeper = RunKeeper::new(folder, &self.identity, &pace, &self.signals);
+        match step::run(learning, data, &mut observers, &mut keeper)? {
+            Ended::Whole => Ok(observers),
+            Ended::Stopped(at) => {
+                let signal = self.signals.stop().unwrap_or_default();
+                let message =
+                    format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
+                let hint = format!("go on: sgas {} --out {} --resume", R::COMMAND, folder.path().display());
+                Err(Error::Stopped { message, hint: Some(hint), signal })
+            }
+        }
+    }
+}
+
+fn changed(Difference { key, was, now }: &Difference, at: crate::checkpoint::Cursor) -> Change {
+    Change { epoch: at.epoch, step: at.step, key: key.clone(), was: was.clone(), now: now.clone() }
+}
+
+/// What a run computes on, by name.
+fn machine(device: Device, global: &GlobalOptions) -> BTreeMap<String, String> {
+    let system = sysinfo::System::new_with_specifics(
+        sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing()),
+    );
+    let processor = system.cpus().first().map_or("unknown", |cpu| cpu.brand().trim());
+    let device = match device {
+        Device::Cuda(index) => {
+            crate::tensor::bridge::machine::gpu(index).map_or_else(|_| format!("cuda:{index}"), |gpu| gpu.name)
+        }
+        _ => "processor".to_owned(),
+    };
+    let named = [
+        ("device", device),
+        ("processor", processor.to_owned()),
+        ("threads", tch::get_num_threads().to_string()),
+        ("deterministic", global.deterministic.to_string()),
+        ("libtorch", env!("SGAS_LIBTORCH_VERSION").to_owned()),
+        ("sgas", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Says what is another than when the run began: the last bits may be too.
+fn tell_machine(was: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+    let differing = now.iter().filter(|(name, value)| was.get(*name) != Some(value));
+    let told: Vec<String> = differing
+        .map(|(name, value)| format!("{name} ({}, now {value})", was.get(name).map_or("unknown", String::as_str)))
+        .collect();
+    if !told.is_empty() {
+        tracing::warn!("the run began elsewhere, so its last bits may differ from a whole one's: {}", told.join(", "));
+    }
+}
