@@ -108,7 +108,10 @@ fn the_batch_script_of_the_readme_stops_before_its_time_is_up_and_goes_on() {
         ("sgas=$HOME/sgas-0.1.0-linux-x86_64/bin/sgas", "sgas=$PROGRAM".to_owned()),
         ("--device cuda", "--device cpu".to_owned()),
         ("--task modelnet40 --amp", format!("--config smoke/search-points --set search.epochs=60 {small}")),
-        ("--genotype \"$runs/search\" --amp", format!("--genotype \"$runs/search\" --config smoke/train-points {small}")),
+        (
+            "--genotype \"$runs/search\" --amp",
+            format!("--genotype \"$runs/search\" --config smoke/train-points {small}"),
+        ),
         ("export LD_LIBRARY_PATH=", "export UNUSED=".to_owned()),
     ];
     let script = replaced.iter().fold(script.to_owned(), |script, (from, to)| {
