@@ -47,25 +47,41 @@ struct CompletionArguments {
     shell: clap_complete::Shell,
 }
 
-/// What was typed, as it is meant; `None` where clap has answered already (completions). Help, version and
-/// misuse end the process here: clap prints them and exits with 0 or 2.
-pub fn parse() -> Option<(GlobalOptions, Command)> {
-    parse_from(std::env::args_os()).unwrap_or_else(|answer| answer.exit())
+/// What was typed, as it is meant.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum Meant {
+    /// A command to run.
+    Work(GlobalOptions, Command),
+    /// A text to print: the completions for a shell.
+    Answer(String),
 }
 
-/// The same for any words, the program's name first.
+/// What these words mean, the program's name first.
+///
+/// # Errors
+/// Help, version and misuse, as clap words them.
+pub fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Meant, clap::Error> {
+    let Typed { global, command } = Typed::try_parse_from(words)?;
+    match command {
+        TypedCommand::Work(command) => Ok(Meant::Work(global, command)),
+        TypedCommand::Completions(CompletionArguments { shell }) => {
+            // clap panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Typed::command(), "sgas", &mut script);
+            Ok(Meant::Answer(String::from_utf8_lossy(&script).into_owned()))
+        }
+    }
+}
+
+/// The same for who runs commands in a process of his own; `None` for completions.
 ///
 /// # Errors
 /// Help, version and misuse, as clap words them.
 pub fn parse_from(
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Option<(GlobalOptions, Command)>, clap::Error> {
-    let Typed { global, command } = Typed::try_parse_from(words)?;
-    match command {
-        TypedCommand::Work(command) => Ok(Some((global, command))),
-        TypedCommand::Completions(arguments) => {
-            clap_complete::generate(arguments.shell, &mut Typed::command(), "sgas", &mut std::io::stdout());
-            Ok(None)
-        }
-    }
+    Ok(match parse(words)? {
+        Meant::Work(global, command) => Some((global, command)),
+        Meant::Answer(_) => None,
+    })
 }

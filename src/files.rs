@@ -1,5 +1,11 @@
 //! Files that are whole or not there, also after a power cut.
 
+mod folder;
+mod output;
+
+pub use folder::write_folder_atomically;
+pub use output::{Content, Output, replace};
+
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -46,59 +52,14 @@ pub fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Tells that a file can't be put where the user wants it, before the work that would be lost; `flag` named it.
-///
-/// # Errors
-/// A folder, or a file in a folder that is not there.
-pub fn check_place(flag: &str, path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if folder.is_dir() && !path.is_dir() {
-        return Ok(());
-    }
-    let found = if path.is_dir() { "a folder" } else { "a file in a folder that is not there" };
-    Err(Error::invalid(format!("{flag} {}", path.display()), "the name of a file", found)
-        .with_hint("make the folder first, or name a file in one that is there"))
-}
-
-/// Makes the folder `path` of what `fill` puts into a folder beside it, and moves the whole there. Folders above it
-/// are made as well.
-///
-/// # Errors
-/// A usage error where there is a file, or a folder that holds something; [`Error::Write`]; what `fill` reports.
-pub fn write_folder_atomically(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let occupied = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => path.exists(),
-    };
-    if occupied {
-        return Err(Error::usage(format!("{} holds something already", path.display())).with_hint("name a new folder"));
-    }
-    let whole = std::path::absolute(path).map_err(|error| Error::write(path, error))?;
-    let parent = whole.parent().unwrap_or(&whole);
-    std::fs::create_dir_all(parent).map_err(|error| Error::write(parent, error))?;
-    let folder = new_folder(parent).map_err(|error| Error::write(parent, error))?;
-    fill(folder.path())?;
-    std::fs::rename(folder.path(), path).map_err(|error| Error::write(path, error))?;
-    // It is not there any more.
-    let _moved = folder.keep();
-    Ok(())
-}
-
-fn new_folder(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PARTIAL_PREFIX);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    builder.tempdir_in(parent)
-}
-
 /// Removes what a killed process left half-written in `folder`; a folder that is not there has nothing.
 ///
 /// # Errors
 /// [`Error::Write`] for a file that can't be removed.
 pub fn remove_partial(folder: &Path) -> Result<()> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX)) {
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
+    for entry in files.filter(|entry| entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX)) {
         std::fs::remove_file(entry.path()).map_err(|error| Error::write(entry.path(), error))?;
     }
     Ok(())
@@ -117,23 +78,6 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(write_atomically(&folder.path().join("no/cell.json"), b"x").unwrap_err().exit_code(), 1);
-    }
-
-    #[test]
-    fn a_folder_is_whole_or_not_there_and_never_over_another() {
-        let parent = tempfile::tempdir().unwrap();
-        let path = parent.path().join("new/shapes");
-        let fill = |folder: &Path| write_atomically(&folder.join("a.txt"), b"a");
-        let error = write_folder_atomically(&path, |folder| fill(folder).and(Err(Error::run("full")))).unwrap_err();
-        assert_eq!(error.to_string(), "full");
-        assert_eq!(std::fs::read_dir(parent.path().join("new")).unwrap().count(), 0);
-        std::fs::create_dir(&path).unwrap();
-        write_folder_atomically(&path, fill).unwrap();
-        assert_eq!(std::fs::read(path.join("a.txt")).unwrap(), b"a");
-        for occupied in [&path, &path.join("a.txt")] {
-            assert_eq!(write_folder_atomically(occupied, fill).unwrap_err().exit_code(), 2);
-        }
-        assert_eq!(std::fs::read_dir(parent.path().join("new")).unwrap().count(), 1);
     }
 
     #[test]

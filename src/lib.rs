@@ -1,7 +1,10 @@
 //! Sequential Greedy Architecture Search (SGAS, Li et al., CVPR 2020) on libtorch: search a cell, retrain it
 //! in mixed precision, evaluate it. ARCHITECTURE.md shows the floors; a module imports only lower ones.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod batch;
+pub mod bounds;
 pub mod cell;
 pub mod checkpoint;
 pub mod cli;
@@ -32,3 +35,4 @@ pub mod tensor;
 pub mod threads;
 pub mod topology;
 pub mod train;
+pub mod visible;

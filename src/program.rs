@@ -1,19 +1,25 @@
 //! The program: parse, run, print one error with its hint, exit code. A crate that adds spaces, strategies or objectives
 //! registers them and calls [`main`] (`examples/extend`).
 
-use crate::error::Error;
+use crate::cli::{self, Meant};
+use crate::commands::{self, STANDARD_OUTPUT};
+use crate::error::{Error, Result};
 use crate::tensor::bridge::memory;
-use crate::{cli, commands, panics, threads};
+use crate::{panics, threads, visible};
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Exit code of a misuse.
+const MISUSE: u8 = 2;
 
 /// Does what was typed.
 pub fn main() -> ExitCode {
+    panics::silence();
     threads::set_thread_defaults();
     memory::keep_freed_memory();
-    let Some((global, command)) = cli::parse() else { return ExitCode::SUCCESS };
-    panics::silence();
-    match panics::as_errors(|| commands::run(&command, &global, &mut std::io::stdout())) {
-        Ok(()) => ExitCode::SUCCESS,
+    match panics::as_errors(answer) {
+        Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
@@ -22,20 +28,32 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn answer() -> Result<ExitCode> {
+    let out = &mut io::stdout();
+    match cli::parse(std::env::args_os()) {
+        Ok(Meant::Work(global, command)) => commands::run(&command, &global, out)?,
+        Ok(Meant::Answer(text)) => commands::print(out, &text)?,
+        Err(misuse) if misuse.use_stderr() => {
+            visible::say(&misuse.render().to_string());
+            return Ok(ExitCode::from(MISUSE));
+        }
+        // Help and version: clap knows whether a terminal shows bold letters.
+        Err(asked) => {
+            asked.print().and_then(|()| out.flush()).map_err(|source| Error::write(STANDARD_OUTPUT, source))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The reader of the results, such as `head`, has seen enough.
 fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error, Error::Write { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    let Error::Write { path, source } = error else { return false };
+    source.kind() == io::ErrorKind::BrokenPipe && path == Path::new(STANDARD_OUTPUT)
 }
 
 fn report(error: &Error) {
-    match error {
-        Error::Stopped { .. } => eprintln!("{error}"),
-        _ => eprintln!("error: {error}"),
-    }
-    if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
-    }
-    if let Some(details) = panics::details(error) {
-        eprintln!("\n{details}");
-    }
+    let hint = error.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    let details = panics::details(error).map(|details| format!("\n{details}\n")).unwrap_or_default();
+    let word = if matches!(error, Error::Stopped { .. }) { "" } else { "error: " };
+    visible::say(&format!("{word}{error}\n{hint}{details}"));
 }

@@ -27,10 +27,10 @@ const LEAST_OF_CUDA_12: Capability = Capability { major: 5, minor: 0 };
 /// choose by trial, and whether steps are recorded. Must come before anything else asks libtorch.
 ///
 /// # Errors
-/// A CUDA device that was asked for by name and can't be used.
+/// A CUDA device that was asked for by name and can't be used; more threads than the cores can serve.
 pub fn prepare(global: &GlobalOptions) -> Result<Device> {
     let device = find(global.device)?;
-    set_threads(global);
+    set_threads(global)?;
     if global.deterministic && device.is_cuda() {
         make_deterministic()?;
         tracing::info!("--deterministic: the same bits at every run, by slower operators");
@@ -54,11 +54,44 @@ fn choose_by_trial(device: Device) {
     }
 }
 
+/// Threads of tensor operations per core, and at least in all, beyond which a run only waits: every operation wakes all
+/// of them and waits for the last (measured on two cores: 64 threads take five times as long as two, 1000 a hundred
+/// times).
+const MOST_THREADS: (usize, usize) = (16, 64);
+
+/// OpenMP's name for the number of threads.
+const THREADS_VARIABLE: &str = "OMP_NUM_THREADS";
+
 /// Sets the threads of tensor operations where `--threads` says them.
-pub(super) fn set_threads(global: &GlobalOptions) {
+///
+/// # Errors
+/// More than the cores can serve, also where the environment asks for them.
+pub(super) fn set_threads(global: &GlobalOptions) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let asked = match (global.threads, std::env::var(THREADS_VARIABLE)) {
+        (Some(threads), _) => Some((format!("--threads {threads}"), threads)),
+        (None, Ok(text)) => {
+            // A list has the threads of each level of nested regions; libtorch nests none.
+            let threads = text.split(',').next().and_then(|first| first.trim().parse().ok());
+            threads.map(|threads| (format!("{THREADS_VARIABLE}={text}"), threads))
+        }
+        (None, Err(_)) => None,
+    };
+    asked.map_or(Ok(()), |(place, threads)| check_threads(&place, threads, cores))?;
     if let Some(threads) = global.threads {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
+    Ok(())
+}
+
+fn check_threads(place: &str, threads: usize, cores: usize) -> Result<()> {
+    let (per_core, at_least) = MOST_THREADS;
+    let most = cores.saturating_mul(per_core).max(at_least);
+    if threads <= most {
+        return Ok(());
+    }
+    let expected = format!("at most {most}: this machine has {cores} cores, and more threads only wait for each other");
+    Err(Error::invalid(place, expected, threads.to_string()).with_hint(format!("leave it out, or take {cores}")))
 }
 
 fn find(choice: DeviceChoice) -> Result<Device> {

@@ -1,11 +1,11 @@
 //! `sgas eval`: scores trained weights on a split.
 
+use super::outputs::keep_beside;
 use super::trained::Trained;
 use super::{EvalOptions, GlobalOptions, dataset, device, print, scores};
-use crate::data::{Dataset, EpochPlan, Loader};
+use crate::data::{Dataset, EpochPlan, Loader, Split};
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
-use crate::files::write_atomically;
 use crate::task::Meter;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -19,13 +19,13 @@ use tch::Device;
 /// No run, weights of another network, data that won't do.
 pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let device = device::prepare(global)?;
-    let Evaluated { trained, dataset, meter, report } = evaluated(options, device)?;
-    let text = if options.json {
-        format!("{report:#}\n")
-    } else {
-        as_text(&trained, &dataset, options, &meter) + &next(&trained)
-    };
-    print(out, &text)
+    let evaluated = evaluated(options, device)?;
+    let Evaluated { trained, dataset, meter, report } = &evaluated;
+    let text =
+        if options.json { format!("{report:#}\n") } else { as_text(trained, dataset, options, meter) + &next(trained) };
+    let printed = print(out, &text);
+    evaluated.keep(options.split);
+    printed
 }
 
 /// What an evaluation found, and of what.
@@ -39,17 +39,23 @@ pub(super) struct Evaluated {
     report: Value,
 }
 
-/// Evaluates, and leaves `eval-<split>.json` in the run.
+impl Evaluated {
+    /// Leaves `eval-<split>.json` in the run, where there is one that can be written.
+    pub fn keep(&self, split: Split) {
+        if let Some(folder) = &self.trained.folder {
+            let path = folder.file(&format!("eval-{}.json", split.name()));
+            keep_beside(&path, format!("{:#}\n", self.report).as_bytes());
+        }
+    }
+}
+
+/// Evaluates.
 pub(super) fn evaluated(options: &EvalOptions, device: Device) -> Result<Evaluated> {
     let mut trained = Trained::open(&options.trained, options.data.as_deref(), device)?;
     let dataset = dataset::open(&mut trained.run, device)?;
     require_classes(&trained, &dataset)?;
     let meter = score(&trained, &dataset, options)?;
     let report = report(&trained, &dataset, options, &meter);
-    if let Some(folder) = &trained.folder {
-        let path = folder.file(&format!("eval-{}.json", options.split.name()));
-        write_atomically(&path, format!("{report:#}\n").as_bytes())?;
-    }
     Ok(Evaluated { trained, dataset, meter, report })
 }
 

@@ -2,13 +2,13 @@
 //! pooled.
 
 use super::eval::{self, Evaluated};
+use super::outputs::keep_beside;
 use super::run_folder::{self, RunFolder};
 use super::{
     AreaChoice, EvalOptions, GlobalOptions, RunOptions, TrainOptions, TrainedOptions, device, print, scores, train,
 };
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
 use crate::task::{Overlap, Scores};
 use serde_json::json;
 use std::io::Write;
@@ -35,7 +35,9 @@ pub(super) fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn 
     let device = device::prepare(global)?;
     let (mut pooled, mut classes, mut single) = (None, Vec::new(), Vec::new());
     for area in AREAS {
-        let Evaluated { dataset, meter, .. } = eval::evaluated(&evaluation(&folder(&root, area)), device)?;
+        let evaluated = eval::evaluated(&evaluation(&folder(&root, area)), device)?;
+        evaluated.keep(Split::Test);
+        let Evaluated { dataset, meter, .. } = evaluated;
         let Scores::Points(overlap) = meter.scores() else { unreachable!("areas have classes of points") };
         single.push(overlap.mean_iou());
         pooled.get_or_insert_with(|| Overlap::new(dataset.classes.len())).add(overlap.confusion().counts());
@@ -43,13 +45,14 @@ pub(super) fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn 
     }
     let pooled = pooled.expect("there are areas");
     let report = json!({ "areas": single, "six_fold": scores::of_points_as_json(&pooled, &classes) });
-    write_atomically(&root.join(POOLED_FILE), format!("{report:#}\n").as_bytes())?;
     let text = format!(
         "\nsix-fold: every area tested by the network that was trained on the others\n{}run folders: {}\n",
         scores::of_points(&pooled, &classes, "all"),
         root.display()
     );
-    print(out, &text)
+    let printed = print(out, &text);
+    keep_beside(&root.join(POOLED_FILE), format!("{report:#}\n").as_bytes());
+    printed
 }
 
 /// The folder of all six.

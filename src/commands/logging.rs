@@ -5,6 +5,7 @@ use super::Verbosity;
 use crate::error::{Error, Result};
 use crate::report::progress::EPOCH_TARGET;
 use crate::report::terminal;
+use crate::visible::visible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -27,8 +28,12 @@ enum RunLog {
 
 /// Starts logging; a second call changes nothing.
 pub fn start(verbosity: Verbosity) {
-    let terminal = fmt::layer().with_writer(|| Terminal).without_time().with_target(false).with_ansi(false);
-    let file = fmt::layer().with_writer(|| ToRunLog).with_target(false).with_ansi(false);
+    // What can't be logged is lost; tracing itself would panic where standard error is full. Control characters are
+    // made visible by the writers.
+    let terminal = fmt::layer().with_target(false).with_ansi(false).with_ansi_sanitization(false);
+    let terminal = terminal.log_internal_errors(false).without_time().with_writer(|| Terminal);
+    let file = fmt::layer().with_target(false).with_ansi(false).with_ansi_sanitization(false);
+    let file = file.log_internal_errors(false).with_writer(|| ToRunLog);
     let level = match verbosity {
         Verbosity::Quiet => Level::WARN,
         Verbosity::Normal => Level::INFO,
@@ -65,12 +70,18 @@ fn run_log() -> MutexGuard<'static, RunLog> {
     RUN_LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A message as a terminal may show it; tracing hands over each in one piece.
+fn shown(bytes: &[u8]) -> Vec<u8> {
+    visible(&String::from_utf8_lossy(bytes)).into_owned().into_bytes()
+}
+
 /// Standard error, with the bars out of the way.
 struct Terminal;
 
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        terminal::bars().suspend(|| io::stderr().write(bytes))
+        let shown = shown(bytes);
+        terminal::bars().suspend(|| io::stderr().write_all(&shown)).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -82,10 +93,12 @@ struct ToRunLog;
 
 impl Write for ToRunLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let shown = shown(bytes);
         match &mut *run_log() {
-            RunLog::Waiting(told) => told.write(bytes),
-            RunLog::Following(file) => file.write(bytes),
+            RunLog::Waiting(told) => told.write_all(&shown),
+            RunLog::Following(file) => file.write_all(&shown),
         }
+        .map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod logging;
 pub mod observers;
 pub mod options;
+pub mod outputs;
 pub mod predict;
 mod predict_points;
 pub mod predictions;
@@ -42,6 +43,7 @@ pub use options::{
 
 use crate::error::{Error, Result};
 use crate::panics;
+use crate::visible;
 use clap::Subcommand;
 use std::io::Write;
 
@@ -97,12 +99,15 @@ fn with_smaller_batch(error: Error) -> Error {
     error.with_memory_hint(|| "take a smaller --batch; results are the same but for rounding".to_owned())
 }
 
-/// Writes a result to standard output.
+/// What results are printed to, in errors.
+pub const STANDARD_OUTPUT: &str = "standard output";
+
+/// Writes a result to standard output, with control characters made visible.
 ///
 /// # Errors
 /// [`Error::Write`]; `main` is quiet about a reader that has gone.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| Error::write("standard output", source))
+    visible::write(out, text).map_err(|source| Error::write(STANDARD_OUTPUT, source))
 }
 
 /// A share as people read it.

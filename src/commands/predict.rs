@@ -1,13 +1,14 @@
 //! `sgas predict`: the classes of new shapes or pictures, the classes or labels of the nodes of new graphs. The classes of
 //! the points of new clouds stand in `predict_points`.
 
+use super::outputs::print_then_write;
 use super::predictions::{Format, Prediction, Predictions, refuse_inputs, require_finite};
 use super::trained::Trained;
-use super::{GlobalOptions, PredictOptions, dataset, device, predict_points, print};
+use super::{GlobalOptions, PredictOptions, dataset, device, predict_points};
 use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets, find_inputs, read_inputs};
 use crate::error::{Error, Result};
 use crate::eval;
-use crate::files::{check_place, write_atomically};
+use crate::files::Output;
 use crate::model::Model;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -27,7 +28,7 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     if kind == SampleKind::Scenes {
         return predict_points::run(options, trained, &files, out);
     }
-    let format = options.output.as_deref().map(|path| check_output(kind, path, &files)).transpose()?;
+    let output = options.output.as_deref().map(|path| check_output(kind, path, &files, options)).transpose()?;
     let classes = trained.class_names(options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
     let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, device, skip_bad };
@@ -42,11 +43,11 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
         classes,
         samples,
     };
-    if let (Some(path), Some(format)) = (&options.output, format) {
-        write_atomically(path, &predictions.to_format(format))?;
+    let write = || output.map_or(Ok(()), |(place, format)| place.write(&predictions.to_format(format)));
+    match options.json {
+        true => print_then_write(out, &predictions.to_json(), write, ""),
+        false => print_then_write(out, &as_text(&trained, &predictions, options), write, &options.written()),
     }
-    let text = if options.json { predictions.to_json() } else { as_text(&trained, &predictions, options) };
-    print(out, &text)
 }
 
 /// Of a shape other points can be drawn; an evaluated picture is always the same image.
@@ -61,11 +62,15 @@ fn check_votes(kind: SampleKind, votes: usize) -> Result<()> {
 }
 
 /// Told now, not when the work is done: a file of no known format, one that can't be written, one of the samples.
-fn check_output(kind: SampleKind, path: &Path, files: &[PathBuf]) -> Result<Format> {
+fn check_output(
+    kind: SampleKind,
+    path: &Path,
+    files: &[PathBuf],
+    options: &PredictOptions,
+) -> Result<(Output, Format)> {
     let format = Format::of(path)?;
-    check_place("--output", path)?;
     refuse_inputs(kind, path, files)?;
-    Ok(format)
+    Ok((options.output_place(path, format)?, format))
 }
 
 /// One row per draw, the draws of a file in a row.
@@ -113,6 +118,5 @@ fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOption
     }
     text += &format!("\n{}\n", predictions.to_table(options.top));
     let (all, skipped) = (predictions.samples.len(), predictions.skipped());
-    text += &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.targets());
-    options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
+    text + &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.targets())
 }

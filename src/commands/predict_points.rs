@@ -1,14 +1,15 @@
 //! `sgas predict` for networks that were trained on labelled clouds: the class of every point of new clouds, as coloured
 //! PLY files, and what share of each file every class has.
 
+use super::outputs::{LABELLED, print_then_write};
 use super::predictions::{Format, refuse_inputs, require_finite};
 use super::trained::Trained;
-use super::{PredictOptions, dataset, percent, print};
+use super::{PredictOptions, dataset, percent};
 use crate::data::scenes::labelled_ply;
 use crate::data::{EpochPlan, InputFile, InputNeeds, Loader, SampleKind, SceneInputs, read_scenes};
 use crate::error::{Error, Result};
 use crate::eval;
-use crate::files::{check_place, write_atomically};
+use crate::files::Output;
 use crate::model::Model;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -29,7 +30,7 @@ pub(super) fn run(
     files: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<()> {
-    let output = options.output.as_deref().map(|path| Output::of(path, files)).transpose()?;
+    let output = options.output.as_deref().map(|path| Written::of(path, files, options)).transpose()?;
     let classes = trained.class_names(options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
     let (minimum_points, device) = (trained.minimum_points(), trained.device());
@@ -38,8 +39,7 @@ pub(super) fn run(
     let model = trained.network(classes.len(), inputs.channels)?;
     let mut clouds = predict(&trained, &*model, classes.len(), &inputs)?.into_iter();
     let mut report = Report { provenance: trained.provenance(&classes, 1), classes, files: Vec::new() };
-    for (number, InputFile { name, error }) in inputs.files.iter().cloned().enumerate() {
-        let ply = output.as_ref().and_then(|output| output.ply(number));
+    for InputFile { name, error } in inputs.files.iter().cloned() {
         let outcome = match error {
             Some(error) => Err(error),
             None => {
@@ -50,11 +50,13 @@ pub(super) fn run(
                 }
             }
         };
-        report.files.push(Predicted { name, outcome, ply });
+        report.files.push(Predicted { name, outcome });
     }
-    report.write(output.as_ref())?;
-    let text = if options.json { report.to_json() } else { as_text(&trained, &report, options) };
-    print(out, &text)
+    let write = || output.map_or(Ok(()), |output| report.write(&output));
+    match options.json {
+        true => print_then_write(out, &report.to_json(), write, ""),
+        false => print_then_write(out, &as_text(&trained, &report, options), write, &options.written()),
+    }
 }
 
 /// The predicted points of a file, in its order.
@@ -104,60 +106,53 @@ fn best(probabilities: &[f64]) -> (usize, f64) {
 }
 
 /// Where predictions go besides standard output.
-enum Output {
+enum Written {
     /// A PLY file for each file.
-    Ply(Vec<PathBuf>),
+    Ply(Vec<Output>),
     /// What is printed, in a file.
-    Summary(PathBuf, Format),
+    Summary(Output, Format),
 }
 
-impl Output {
+impl Written {
     /// Told now, not when the work is done: several files for one PLY or of one name, a place that can't be written, one
     /// of the files to predict.
-    fn of(path: &Path, files: &[PathBuf]) -> Result<Self> {
+    fn of(path: &Path, files: &[PathBuf], options: &PredictOptions) -> Result<Self> {
         let place = || format!("--output {}", path.display());
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         if path.is_dir() || extension.is_empty() {
             if path.is_file() {
                 return Err(Error::invalid(place(), "a folder, or a file named *.ply, *.csv or *.json", "a file"));
             }
-            return Ok(Self::Ply(named(path, files)?));
+            let names = names(path, files)?;
+            return Ok(Self::Ply(Output::in_folder("--output", path, &names, LABELLED, options.force)?));
         }
-        check_place("--output", path)?;
         refuse_inputs(KIND, path, files)?;
         if extension != "ply" {
-            return Ok(Self::Summary(path.to_owned(), Format::of(path)?));
+            let format = Format::of(path)?;
+            return Ok(Self::Summary(options.output_place(path, format)?, format));
         }
         match files {
-            [_] => Ok(Self::Ply(vec![path.to_owned()])),
+            [_] => Ok(Self::Ply(vec![Output::new("--output", path, LABELLED, options.force)?])),
             _ => Err(Error::invalid(place(), "a folder, for a PLY file each", format!("one file for {}", files.len()))),
-        }
-    }
-
-    /// The file for the points of the input with this number.
-    fn ply(&self, number: usize) -> Option<PathBuf> {
-        match self {
-            Self::Ply(paths) => Some(paths[number].clone()),
-            Self::Summary(..) => None,
         }
     }
 }
 
-/// `<folder>/<name>.ply` for each file; none of these is one of the files.
-fn named(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let path = |file: &PathBuf| folder.join(format!("{}.ply", file.file_stem().unwrap_or_default().to_string_lossy()));
-    let paths: Vec<PathBuf> = files.iter().map(path).collect();
-    paths.iter().try_for_each(|ply| refuse_inputs(KIND, ply, files))?;
-    let mut taken: HashMap<&PathBuf, &PathBuf> = HashMap::new();
-    for (path, file) in paths.iter().zip(files) {
-        if let Some(other) = taken.insert(path, file) {
+/// `<name>.ply` for each file; none of these in `folder` is one of the files.
+fn names(folder: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
+    let name = |file: &PathBuf| format!("{}.ply", file.file_stem().unwrap_or_default().to_string_lossy());
+    let names: Vec<String> = files.iter().map(name).collect();
+    names.iter().try_for_each(|ply| refuse_inputs(KIND, &folder.join(ply), files))?;
+    let mut taken: HashMap<&String, &PathBuf> = HashMap::new();
+    for (name, file) in names.iter().zip(files) {
+        if let Some(other) = taken.insert(name, file) {
             let found = format!("{} and {}", other.display(), file.display());
             let place = format!("--output {}", folder.display());
             return Err(Error::invalid(place, "files with names of their own", found)
                 .with_hint("predict them one after the other"));
         }
     }
-    Ok(paths)
+    Ok(names)
 }
 
 /// What was predicted, of what, and by what.
@@ -173,24 +168,21 @@ struct Predicted<'a> {
     name: String,
     /// Its points, or why it was skipped.
     outcome: std::result::Result<PointClasses<'a>, String>,
-    /// Where its points are written.
-    ply: Option<PathBuf>,
 }
 
 impl Report<'_> {
-    fn write(&self, output: Option<&Output>) -> Result<()> {
-        for file in &self.files {
-            let (Some(path), Ok(cloud)) = (&file.ply, &file.outcome) else { continue };
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+    fn write(&self, output: &Written) -> Result<()> {
+        let places = match output {
+            Written::Summary(place, Format::Csv) => return place.write(&self.to_csv()),
+            Written::Summary(place, Format::Json) => return place.write(self.to_json().as_bytes()),
+            Written::Ply(places) => places,
+        };
+        for (place, file) in places.iter().zip(&self.files) {
+            if let Ok(cloud) = &file.outcome {
+                place.write(&labelled_ply::bytes(cloud.positions, &cloud.classes, &self.classes))?;
             }
-            labelled_ply::write(path, cloud.positions, &cloud.classes, &self.classes)?;
         }
-        match output {
-            Some(Output::Summary(path, Format::Csv)) => write_atomically(path, &self.to_csv()),
-            Some(Output::Summary(path, Format::Json)) => write_atomically(path, self.to_json().as_bytes()),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// The share of every class.
@@ -210,7 +202,7 @@ impl Report<'_> {
         let mut write = |row: Vec<String>| writer.write_record(row).expect("rows of one length, in memory");
         let told = ["file", "points", "confidence"].map(str::to_owned);
         write([&told[..], &self.classes, &["error".to_owned()]].concat());
-        for Predicted { name: file, outcome, .. } in &self.files {
+        for Predicted { name: file, outcome } in &self.files {
             let (mut row, mut why) = (vec![file.clone()], String::new());
             match outcome {
                 Ok(cloud) => {
@@ -229,7 +221,7 @@ impl Report<'_> {
     }
 
     fn to_json(&self) -> String {
-        let told = |Predicted { name: file, outcome, .. }: &Predicted<'_>| match outcome {
+        let told = |Predicted { name: file, outcome }: &Predicted<'_>| match outcome {
             Ok(cloud) => {
                 let shares = self.classes.iter().cloned().zip(self.shares(cloud).into_iter().map(Value::from));
                 let shares: Map<String, Value> = shares.collect();
@@ -249,7 +241,7 @@ impl Report<'_> {
     fn to_table(&self, top: usize) -> String {
         let width = self.files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0).max("file".len());
         let mut text = format!("{:<width$}  {:>9}  confidence  share of the points\n", "file", "points");
-        for Predicted { name: file, outcome, .. } in &self.files {
+        for Predicted { name: file, outcome } in &self.files {
             text += &match outcome {
                 Ok(cloud) => {
                     let mut shares: Vec<(usize, f64)> = self.shares(cloud).into_iter().enumerate().collect();
@@ -275,6 +267,5 @@ fn as_text(trained: &Trained, report: &Report<'_>, options: &PredictOptions) -> 
     text += &format!("\n{}\n", report.to_table(options.top));
     let (all, skipped) = (report.files.len(), report.skipped());
     let points: usize = report.files.iter().filter_map(|file| Some(file.outcome.as_ref().ok()?.classes.len())).sum();
-    text += &format!("{points} points of {} clouds predicted, {skipped} skipped\n", all - skipped);
-    options.output.as_ref().map_or(text.clone(), |path| format!("{text}written: {}\n", path.display()))
+    text + &format!("{points} points of {} clouds predicted, {skipped} skipped\n", all - skipped)
 }

@@ -304,7 +304,14 @@ pub fn newest_training() -> Result<RunFolder> {
 
 /// Now, as it stands in names: `20260102T030405Z`.
 pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    name_of(SystemTime::now())
+}
+
+/// A clock that is set beyond the year 9999 gives the seconds since 1970.
+fn name_of(time: SystemTime) -> String {
+    let seconds = || time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    jiff::Timestamp::try_from(time)
+        .map_or_else(|_| format!("{}s", seconds()), |time| time.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
 #[cfg(test)]
@@ -364,6 +371,8 @@ mod tests {
         assert_eq!(names, ["train-points", "train-points-2", "train-points-3"]);
         let now = now();
         assert_eq!((now.len(), &now[8..9], &now[15..]), (16, "T", "Z"));
+        let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(300_000_000_000);
+        assert_eq!(name_of(far), "300000000000s", "a clock past the year 9999");
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
+use super::outputs::{GENOTYPE, print_then_write};
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
-use super::{GlobalOptions, SearchOptions, dataset, device, print, show};
+use super::{GlobalOptions, SearchOptions, dataset, device, show};
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::files::check_place;
+use crate::files::Output;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model;
 use crate::panics;
@@ -21,7 +22,7 @@ use crate::task::Task;
 use crate::topology::CellKind;
 use serde_json::json;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use tch::Device;
 
@@ -32,9 +33,7 @@ use tch::Device;
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
     let typed = if options.run.resume { None } else { Some(options.resolve(None)?) };
-    if let Some(path) = &options.save {
-        check_place("--save", path)?;
-    }
+    let saved = options.save_place()?;
     let device = device::prepare(global)?;
     let settled = |mut run: SearchRun| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
@@ -50,9 +49,11 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         if going_on.is_finished(&run) {
             let folder = &going_on.folder;
             tracing::info!("{} is finished", folder.path().display());
-            return finish(&Genotype::load(folder.genotype())?, &run, folder, out);
+            let saved = saved.map_or_else(|| begun_place(Some(going_on), options), |place| Ok(Some(place)))?;
+            return finish(&Genotype::load(folder.genotype())?, &run, folder, saved.as_ref(), out);
         }
     }
+    let saved = saved.map_or_else(|| begun_place(going_on.as_ref(), options), |place| Ok(Some(place)))?;
     let dataset = load_data(&mut run, device)?;
     if let Some(dataset) = &dataset {
         run.search.batch = batch(&run, dataset, device, options, going_on.is_some())?;
@@ -60,12 +61,24 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     let searched = || search(&run, dataset.as_ref(), device, options, global, going_on, begun);
     let (genotype, folder) =
         panics::as_errors(searched).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
-    finish(&genotype, &run, &folder, out)
+    finish(&genotype, &run, &folder, saved.as_ref(), out)
 }
 
-fn finish(genotype: &Genotype, run: &SearchRun, folder: &RunFolder, out: &mut dyn Write) -> Result<()> {
-    print(out, &show::cells_text(genotype))?;
-    print(out, &next_command(run, folder))
+/// Where the cell is written as well, as a run that goes on began.
+fn begun_place(going_on: Option<&GoingOn<SearchRun>>, options: &SearchOptions) -> Result<Option<Output>> {
+    let path = going_on.and_then(GoingOn::save);
+    path.map(|path| Output::new("--save", &path, GENOTYPE, options.force)).transpose()
+}
+
+fn finish(
+    genotype: &Genotype,
+    run: &SearchRun,
+    folder: &RunFolder,
+    saved: Option<&Output>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let save = || saved.map_or(Ok(()), |place| place.write(genotype.to_json().as_bytes()));
+    print_then_write(out, &show::cells_text(genotype), save, &next_command(run, folder))
 }
 
 /// The data of a search that trains; a random search needs none.
@@ -121,7 +134,6 @@ fn search(
         save: options.save.as_ref().map(absolute).or(saved),
         watched,
     };
-    let save = parts.save.clone();
     let mut session = Session::open(parts, going_on)?;
     tell(run, dataset);
     let data = dataset.map(|dataset| search_data(run, dataset));
@@ -132,7 +144,7 @@ fn search(
         let mut search = Search::new(&settings, &mut *model, &mut *strategy);
         let mut observers = session.go(&mut search, data.as_ref(), state::restore)?;
         let genotype = genotype(run, space, &search.cells(), session.changes_so_far());
-        write(&genotype, session.folder(), save.as_deref())?;
+        write(&genotype, session.folder())?;
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
         Ok(genotype)
     })?;
@@ -230,11 +242,8 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
     genotype
 }
 
-fn write(genotype: &Genotype, folder: &RunFolder, save: Option<&Path>) -> Result<()> {
+fn write(genotype: &Genotype, folder: &RunFolder) -> Result<()> {
     genotype.save(folder.genotype())?;
-    if let Some(path) = save {
-        genotype.save(path)?;
-    }
     for kind in genotype.space.kinds() {
         let cell = genotype.cell(*kind).expect("searches read every kind off");
         drawing::write_cell(&folder.file(&format!("cell-{kind}.svg")), &format!("{kind} cell"), cell)?;

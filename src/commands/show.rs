@@ -1,10 +1,12 @@
 //! `sgas show`: a cell's edges, parameters and multiply-adds of its published networks, what was published about it, a drawing.
 
 use super::cell::{self, NamedCell};
+use super::outputs::{DRAWING, print_then_write};
 use super::zoo::published_scores;
-use super::{ShowOptions, grouped, print, show_resgcn};
+use super::{ShowOptions, grouped, show_resgcn};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::Result;
+use crate::files::Output;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
 use crate::model::{self, Architecture, MultiplyAdds};
 use crate::report::drawing;
@@ -22,13 +24,13 @@ pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
         return show_resgcn::run(options, out);
     }
     let cell = cell::load(&options.genotype)?;
+    let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| places(path, options.force, &cell))?;
     let sizes = sizes(&cell, options.task.as_deref())?;
-    let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| draw(path, &cell))?;
-    let text = match options.json {
-        true => format!("{:#}\n", as_json(&cell, &sizes, &drawings)),
-        false => as_text(&cell, &sizes, &drawings),
+    let (text, drawn) = match options.json {
+        true => (format!("{:#}\n", as_json(&cell, &sizes, &drawings)), String::new()),
+        false => (as_text(&cell, &sizes), drawings.iter().map(told).collect()),
     };
-    print(out, &text)
+    print_then_write(out, &text, || draw(&drawings, &cell), &drawn)
 }
 
 /// What was counted in one network.
@@ -61,16 +63,22 @@ fn count(genotype: &Genotype, size: &tasks::PublishedSize) -> Result<Counted> {
     Ok(Counted { name: size.name, parameters, multiply_adds })
 }
 
-/// One drawing per kind of cell: FILE, or FILE-normal and FILE-reduce.
-fn draw(path: &Path, cell: &NamedCell) -> Result<Vec<PathBuf>> {
-    let cells: Vec<(CellKind, &CellGenotype)> = cells(&cell.genotype).collect();
-    let mut drawn = Vec::new();
-    for (kind, shape) in &cells {
-        let path = if cells.len() == 1 { path.to_owned() } else { with_kind(path, *kind) };
-        drawing::write_cell(&path, &format!("{} {kind} cell", cell.name), shape)?;
-        drawn.push(path);
-    }
-    Ok(drawn)
+/// The file of each kind of cell: FILE, or FILE-normal and FILE-reduce.
+fn places(path: &Path, force: bool, cell: &NamedCell) -> Result<Vec<Output>> {
+    let kinds: Vec<CellKind> = cells(&cell.genotype).map(|(kind, _)| kind).collect();
+    let path = |kind: &CellKind| if kinds.len() == 1 { path.to_owned() } else { with_kind(path, *kind) };
+    kinds.iter().map(|kind| Output::new("--svg", &path(kind), DRAWING, force)).collect()
+}
+
+fn draw(places: &[Output], cell: &NamedCell) -> Result<()> {
+    let mut drawings = places.iter().zip(cells(&cell.genotype));
+    drawings.try_for_each(|(place, (kind, shape))| {
+        place.write(drawing::text(&format!("{} {kind} cell", cell.name), shape).as_bytes())
+    })
+}
+
+fn told(drawing: &Output) -> String {
+    format!("drawing: {}\n", drawing.path().display())
 }
 
 fn with_kind(path: &Path, kind: CellKind) -> PathBuf {
@@ -83,7 +91,7 @@ fn cells(genotype: &Genotype) -> impl Iterator<Item = (CellKind, &CellGenotype)>
     genotype.space.kinds().iter().filter_map(|kind| Some((*kind, genotype.cell(*kind)?)))
 }
 
-fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> Value {
+fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[Output]) -> Value {
     let parameters: Map<String, Value> = sizes.iter().map(|one| (one.name.to_owned(), json!(one.parameters))).collect();
     let multiply_adds = |of: fn(MultiplyAdds) -> u64| -> Map<String, Value> {
         sizes.iter().filter_map(|one| Some((one.name.to_owned(), json!(of(one.multiply_adds?))))).collect()
@@ -97,19 +105,16 @@ fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> Value {
         "multiply_adds": multiply_adds(|count| count.all),
         "multiply_adds_as_published": multiply_adds(|count| count.as_published),
         "published": cell.published.map(published_scores),
-        "drawings": drawings,
+        "drawings": drawings.iter().map(Output::path).collect::<Vec<_>>(),
     })
 }
 
-fn as_text(cell: &NamedCell, sizes: &[Counted], drawings: &[PathBuf]) -> String {
+fn as_text(cell: &NamedCell, sizes: &[Counted]) -> String {
     let mut text = format!("{} ({} space)\n", cell.name, cell.genotype.space);
     text += &cells_text(&cell.genotype);
     text += &sizes_text(sizes);
     for (name, value) in cell.published.map(published_scores).unwrap_or_default() {
         text += &format!("published {name}: {value}\n");
-    }
-    for path in drawings {
-        text += &format!("drawing: {}\n", path.display());
     }
     text
 }

@@ -9,6 +9,7 @@ mod layers;
 pub mod tasks;
 mod value;
 
+use crate::bounds;
 use crate::checkpoint::CheckpointConfig;
 use crate::data::{DataConfig, SampleKind};
 use crate::decision::DecisionConfig;
@@ -211,6 +212,12 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
             let key = format!("{}.batch", Self::COMMAND);
             return Err(Error::invalid(key, format!("at least {smallest}{reason}"), self.batch().to_string()));
         }
+        bounds::check(
+            &format!("{}.batch", Self::COMMAND),
+            &self.batch(),
+            &(smallest..=bounds::MOST_SAMPLES),
+            "samples",
+        )?;
         self.validate_own()
     }
 

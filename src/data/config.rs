@@ -9,10 +9,14 @@ use super::points::augmentation::{Augmentation, Normalization, PointOrder};
 use super::points::features::Features;
 use super::points::synthetic::SyntheticConfig;
 use super::scenes::config::SceneDataConfig;
+use crate::bounds;
 use crate::error::{Error, Result};
 
 /// Background threads beyond which a loader gains nothing.
 const MOST_WORKERS: usize = 256;
+
+/// Batches beyond which waiting ones only take memory.
+const MOST_AHEAD: usize = 1024;
 
 /// `[data]`: where samples come from and how they are prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,9 +98,7 @@ impl DataConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if self.points == 0 {
-            return Err(Error::invalid("data.points", "at least 1", "0"));
-        }
+        bounds::check("data.points", &self.points, &bounds::POINTS, "points")?;
         if !(0.0..1.0).contains(&self.validation) {
             let found = self.validation.to_string();
             return Err(Error::invalid("data.validation", "a share from 0 to less than 1", found));
@@ -110,13 +112,8 @@ impl DataConfig {
             return Err(Error::invalid("data.test_share", "a share above 0 and below 1", found));
         }
         Features::parse(&self.features)?;
-        if !(1..=MOST_WORKERS).contains(&self.workers) {
-            let expected = format!("1 to {MOST_WORKERS} threads");
-            return Err(Error::invalid("data.workers", expected, self.workers.to_string()));
-        }
-        if self.batches_ahead == 0 {
-            return Err(Error::invalid("data.batches_ahead", "at least 1", "0"));
-        }
+        bounds::check("data.workers", &self.workers, &(1..=MOST_WORKERS), "threads")?;
+        bounds::check("data.batches_ahead", &self.batches_ahead, &(1..=MOST_AHEAD), "batches")?;
         self.images.validate()?;
         self.scenes.validate()?;
         self.synthetic.validate()

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::error::{Error, Result};
 use crate::topology::Topology;
 
@@ -69,15 +70,18 @@ impl Default for DecisionConfig {
 }
 
 impl DecisionConfig {
-    /// Refuses an interval or a history of zero, naming the key.
+    /// # Errors
+    /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        for (key, value) in [("interval", self.interval), ("history", self.history)] {
-            if value == 0 {
-                return Err(Error::invalid(format!("decision.{key}"), "1 or more", "0")
-                    .with_hint(format!("the published settings are decision.{key} = {}", Self::published(key))));
-            }
-        }
-        Ok(())
+        let values = [
+            ("warmup", self.warmup, bounds::SOME_EPOCHS),
+            ("interval", self.interval, bounds::EPOCHS),
+            ("history", self.history, bounds::HISTORY),
+        ];
+        values.iter().try_for_each(|(key, value, range)| {
+            let hint = || format!("the published settings are decision.{key} = {}", Self::published(key));
+            bounds::check(&format!("decision.{key}"), value, range, "epochs").map_err(|error| error.with_hint(hint()))
+        })
     }
 
     /// The epochs of a whole search of cells of this shape: 50 with the published settings.
@@ -96,6 +100,7 @@ impl DecisionConfig {
     fn published(key: &str) -> &'static str {
         match key {
             "interval" => "5 for images, 7 for points and graphs",
+            "warmup" => "9",
             _ => "4",
         }
     }
@@ -138,7 +143,9 @@ mod tests {
         for key in ["interval", "history"] {
             let config: DecisionConfig = toml::from_str(&format!("{key} = 0")).unwrap();
             let error = config.validate().unwrap_err();
-            assert_eq!(error.to_string(), format!("decision.{key}: expected 1 or more, found 0"));
+            let most = if key == "interval" { 1_000_000 } else { 10_000 };
+            assert_eq!(error.to_string(), format!("decision.{key}: expected 1 to {most} epochs, found 0"));
+            assert!(error.hint().unwrap().contains(&format!("decision.{key} = ")));
             assert_eq!(error.exit_code(), 2);
         }
         assert!(DecisionConfig { warmup: 0, ..DecisionConfig::default() }.validate().is_ok());

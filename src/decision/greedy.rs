@@ -66,11 +66,8 @@ struct KindState {
 impl GreedyDecision {
     /// All edges of all `kinds` open, no history.
     pub fn new(topology: Topology, kinds: &[CellKind], config: DecisionConfig) -> Self {
-        let open = |&kind| KindState {
-            kind,
-            states: vec![EdgeState::Open; topology.edge_count()],
-            history: VecDeque::with_capacity(config.history),
-        };
+        let open =
+            |&kind| KindState { kind, states: vec![EdgeState::Open; topology.edge_count()], history: VecDeque::new() };
         let kinds = kinds.iter().map(open).collect();
         Self { topology, progress: Progress { config, kinds } }
     }

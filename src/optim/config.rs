@@ -1,5 +1,6 @@
 //! The sections `[weights]` and `[alphas]` of a configuration.
 
+use crate::bounds;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -113,9 +114,9 @@ impl WeightConfig {
         non_negative("weights.weight_decay", self.weight_decay)?;
         non_negative("weights.clip", self.clip)?;
         non_negative("weights.gamma", self.gamma)?;
-        if self.step_size == 0 {
-            return Err(Error::invalid("weights.step_size", "at least 1 epoch", "0"));
-        }
+        bounds::check("weights.schedule_offset", &self.schedule_offset, &bounds::SOME_EPOCHS, "epochs")?;
+        bounds::check("weights.step_size", &self.step_size, &bounds::EPOCHS, "epochs")?;
+        bounds::check("weights.warmup_epochs", &self.warmup_epochs, &bounds::SOME_EPOCHS, "epochs")?;
         below_one("weights.momentum", self.momentum)
     }
 }

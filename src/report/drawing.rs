@@ -58,12 +58,17 @@ impl Observer for CellDrawings {
     }
 }
 
+/// A derived cell as the text of an SVG file.
+pub fn text(title: &str, cell: &CellGenotype) -> String {
+    draw_cell(&CellDrawing::from_cell(title, cell))
+}
+
 /// Draws a derived cell into a file.
 ///
 /// # Errors
 /// A file that can't be written.
 pub fn write_cell(path: &Path, title: &str, cell: &CellGenotype) -> Result<()> {
-    write_atomically(path, draw_cell(&CellDrawing::from_cell(title, cell)).as_bytes())
+    write_atomically(path, text(title, cell).as_bytes())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The section `[search]` of a configuration.
 
-use crate::error::{Error, Result};
+use crate::bounds;
+use crate::error::Result;
 use crate::search::strategy::StrategyName;
 use serde::{Deserialize, Serialize};
 
@@ -93,9 +94,9 @@ impl SearchConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if self.epochs == Some(0) {
-            return Err(Error::invalid("search.epochs", "at least 1", "0"));
+        if let Some(epochs) = &self.epochs {
+            bounds::check("search.epochs", epochs, &bounds::EPOCHS, "epochs")?;
         }
-        Ok(())
+        bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }
 }

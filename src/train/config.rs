@@ -1,5 +1,6 @@
 //! The section `[train]` of a configuration.
 
+use crate::bounds;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +43,7 @@ impl TrainConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if self.epochs == 0 {
-            return Err(Error::invalid("train.epochs", "at least 1", "0"));
-        }
+        bounds::check("train.epochs", &self.epochs, &bounds::EPOCHS, "epochs")?;
         for (key, value) in [("train.drop_path", self.drop_path), ("train.label_smoothing", self.label_smoothing)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::invalid(key, "a number from 0 to less than 1", value.to_string()));

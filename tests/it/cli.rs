@@ -100,7 +100,8 @@ fn parameters_of_all_published_cells_are_exact() {
 
 /// What `sgas show` tells of a published cell, in this process.
 fn shown(cell: &str, task: Option<&str>) -> Value {
-    let options = ShowOptions { genotype: cell.to_owned(), task: task.map(str::to_owned), svg: None, json: true };
+    let options =
+        ShowOptions { genotype: cell.to_owned(), task: task.map(str::to_owned), json: true, ..ShowOptions::default() };
     let mut output = Vec::new();
     show::run(&options, &mut output).unwrap();
     serde_json::from_slice(&output).unwrap()

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary because linking libtorch is slow.
 
 mod bench;
+mod bounds;
 mod bridge;
 mod cli;
 mod cloud_files;
@@ -22,12 +23,14 @@ mod loader;
 mod memory;
 mod neighbours;
 mod out_of_memory;
+mod outputs;
 mod own_graphs;
 mod own_pictures;
 mod own_scenes;
 mod own_shapes;
 mod parity;
 mod pictures;
+mod printing;
 mod readme;
 mod runs;
 mod scenes;

@@ -17,9 +17,10 @@ pub mod workload;
 pub use arithmetic::Arithmetic;
 pub use options::BenchOptions;
 
+use super::outputs::{MEASUREMENTS, TRACE};
 use super::{GlobalOptions, SearchOptions, TrainOptions, device, print};
 use crate::error::{Error, Result};
-use crate::files::{check_place, write_atomically};
+use crate::files::Output;
 use crate::tensor::bridge::device::allow_tf32;
 use crate::tensor::convolution::set_cuda_layout;
 use arithmetic::arithmetics;
@@ -27,7 +28,6 @@ use measure::Measurement;
 use recipe::Recipe;
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
 use table::Machine;
 use tch::Device;
 
@@ -68,20 +68,22 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
         return run_one(options, arithmetic, global, out);
     }
     if let Some(path) = &options.trace {
-        return trace::run(options, path, global, out);
+        return trace::run(options, &Output::new("--trace", path, TRACE, options.force)?, global, out);
     }
-    options.output.as_deref().map_or(Ok(()), |path| check_place("--output", path))?;
+    let output = options.output.as_deref();
+    let output = output.map(|path| Output::new("--output", path, MEASUREMENTS, options.force)).transpose()?;
     let device = prepare(options, global)?;
     let selected = selected(options, device);
     let recipes = selected.iter().map(asked_for).collect::<Result<Vec<_>>>()?;
     let arithmetics = arithmetics(options.amp, device)?;
     let machine = Machine::of(device, options, global);
-    let mut bench = Bench { options, global, device, machine, arithmetics, reports: Vec::new() };
+    let mut bench = Bench { options, output, global, device, machine, arithmetics, reports: Vec::new() };
     bench.say(&bench.machine.text(), out)?;
     for (options, recipe) in selected.iter().zip(&recipes) {
         bench.measure(options, recipe, out)?;
     }
     print(out, &bench.closing())?;
+    bench.save(true)?;
     bench.outcome()
 }
 
@@ -94,6 +96,7 @@ fn prepare(options: &BenchOptions, global: &GlobalOptions) -> Result<Device> {
 /// What was measured so far.
 struct Bench<'a> {
     options: &'a BenchOptions,
+    output: Option<Output>,
     global: &'a GlobalOptions,
     device: Device,
     machine: Machine,
@@ -112,7 +115,7 @@ impl Bench<'_> {
             let row = self.row(options, precision, &mut plain);
             self.say(&table::line(&row), out)?;
             self.reports.last_mut().expect("pushed above").rows.push(row);
-            self.save()?;
+            self.save(false)?;
         }
         Ok(())
     }
@@ -141,9 +144,10 @@ impl Bench<'_> {
         if self.options.json { Ok(()) } else { print(out, text) }
     }
 
-    fn save(&self) -> Result<()> {
-        let write = |path: &PathBuf| write_atomically(path, table::json(&self.machine, &self.reports).as_bytes());
-        self.options.output.as_ref().map_or(Ok(()), write)
+    /// What was measured so far; into a device or pipe only the whole at the end.
+    fn save(&self, whole: bool) -> Result<()> {
+        let Some(output) = self.output.as_ref().filter(|output| output.is_stream() == whole) else { return Ok(()) };
+        output.write(table::json(&self.machine, &self.reports).as_bytes())
     }
 
     fn closing(&self) -> String {

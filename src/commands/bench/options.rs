@@ -61,6 +61,9 @@ pub struct BenchOptions {
     /// Also write the JSON here
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Let --output and --trace replace a file of other content too
+    #[arg(long)]
+    pub force: bool,
     /// Trace one step instead of timing: print where its time went, and write the trace here, for Perfetto
     /// (ui.perfetto.dev) or chrome://tracing; in the precision of --amp, else fp32
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "json", "output", "only"])]

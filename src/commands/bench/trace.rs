@@ -1,15 +1,15 @@
 //! `sgas bench --trace`: one step under libtorch's profiler, and where its time went.
 
 use super::{BenchOptions, asked_for, prepare};
-use crate::commands::{GlobalOptions, device, print};
-use crate::error::Result;
-use crate::files::check_place;
+use crate::commands::outputs::print_then_write;
+use crate::commands::{GlobalOptions, device};
+use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::tensor::bridge::device::synchronize;
 use crate::tensor::bridge::trace::{Event, EventKind, traced};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::Device;
 
@@ -22,8 +22,7 @@ const NAME: usize = 90;
 ///
 /// # Errors
 /// Options that won't do; a step that fails; what [`traced`] reports.
-pub(super) fn run(options: &BenchOptions, path: &Path, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    check_place("--trace", path)?;
+pub(super) fn run(options: &BenchOptions, output: &Output, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let place = prepare(options, global)?;
     let precision = device::precision(options.amp, place)?;
     let recipe = asked_for(options)?;
@@ -38,7 +37,10 @@ pub(super) fn run(options: &BenchOptions, path: &Path, global: &GlobalOptions, o
         step()?;
     }
     let start = Instant::now();
-    let ((outcome, spent), events) = traced(path, || (step(), start.elapsed()))?;
+    // libtorch writes to a file of its own, and tells nobody when it can't.
+    let folder = tempfile::tempdir().map_err(|error| Error::write(std::env::temp_dir(), error))?;
+    let path = folder.path().join("trace.json");
+    let ((outcome, spent), events) = traced(&path, || (step(), start.elapsed()))?;
     outcome?;
     let title = format!(
         "One step of {} of {}, {}, {}, batch {}",
@@ -48,9 +50,10 @@ pub(super) fn run(options: &BenchOptions, path: &Path, global: &GlobalOptions, o
         precision.name(),
         recipe.batch()
     );
-    print(out, &format!("{title}: {:.4} s under the profiler, which slows it.\n", spent.as_secs_f64()))?;
-    print(out, &summary(&events, place))?;
-    print(out, &format!("\ntrace: {} (ui.perfetto.dev draws it)\n", path.display()))
+    let title = format!("{title}: {:.4} s under the profiler, which slows it.\n", spent.as_secs_f64());
+    let write = || output.write(&std::fs::read(&path).map_err(|error| Error::write(&path, error))?);
+    let written = format!("\ntrace: {} (ui.perfetto.dev draws it)\n", output.path().display());
+    print_then_write(out, &(title + &summary(&events, place)), write, &written)
 }
 
 /// Tables of operators and, on CUDA, of kernels and calls, and how long the GPU had nothing to do.

@@ -36,7 +36,7 @@ pub(super) struct Processor {
     pub native_bf16: Vec<&'static str>,
 }
 
-/// Main memory, as the machine or the job's control group bounds it.
+/// Main memory, as the machine or the job's control group bounds it; 0 where the system does not say.
 #[derive(Debug, Serialize)]
 pub(super) struct Memory {
     pub total_bytes: u64,

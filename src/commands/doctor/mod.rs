@@ -58,7 +58,7 @@ pub fn run(options: &DoctorOptions, global: &GlobalOptions, out: &mut dyn Write)
 fn examine(global: &GlobalOptions) -> Result<Report> {
     // Before all else that touches libtorch.
     let loaded = device::load_or_restart();
-    device::set_threads(global);
+    device::set_threads(global)?;
     let cuda = machine::cuda(loaded.err());
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),

@@ -20,7 +20,8 @@ pub(super) fn of(report: &Report) -> String {
     add("libtorch", libtorch(&report.libtorch));
     add("processor", processor(&report.processor));
     let memory = &report.memory;
-    add("memory", vec![format!("{}, {} free", size(memory.total_bytes), size(memory.available_bytes))]);
+    let known = || format!("{}, {} free", size(memory.total_bytes), size(memory.available_bytes));
+    add("memory", vec![if memory.total_bytes > 0 { known() } else { "unknown: the system does not say".to_owned() }]);
     add("cuda", cuda(&report.cuda));
     add("checks", checks(report));
     add("data", data(report));

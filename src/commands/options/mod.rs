@@ -197,6 +197,9 @@ pub struct SearchOptions {
     /// Also write the found cell here, for `sgas train --genotype`
     #[arg(long, value_name = "FILE", help_heading = "Search options")]
     pub save: Option<PathBuf>,
+    /// Let --save replace a file of other content too
+    #[arg(long, help_heading = "Search options")]
+    pub force: bool,
 }
 
 /// A network that is not made of cells.
@@ -259,6 +262,9 @@ pub struct ShowOptions {
     /// Draw the cell into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Let --svg replace a file of other content too
+    #[arg(long)]
+    pub force: bool,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -9,6 +9,9 @@ use std::ops::RangeBounds;
 /// The greatest whole number that a configuration can hold.
 const GREATEST: u64 = i64::MAX as u64;
 
+/// More GPUs than any machine has.
+const GREATEST_DEVICE: usize = 1023;
+
 /// Every whole number that a configuration can hold.
 pub fn whole_number() -> RangedU64ValueParser<u64> {
     RangedU64ValueParser::new().range(..=GREATEST)
@@ -49,7 +52,10 @@ pub(super) fn device(typed: &str) -> Result<DeviceChoice, String> {
         None if typed == "auto" => Ok(DeviceChoice::Auto),
         None if typed == "cpu" => Ok(DeviceChoice::Cpu),
         None if typed == "cuda" => Ok(DeviceChoice::Cuda(0)),
-        Some(("cuda", index)) => index.parse().map(DeviceChoice::Cuda).map_err(|_| "cuda:N takes a number".to_owned()),
+        Some(("cuda", index)) => match index.parse() {
+            Ok(index) if index <= GREATEST_DEVICE => Ok(DeviceChoice::Cuda(index)),
+            _ => Err(format!("cuda:N takes a number of 0 to {GREATEST_DEVICE}")),
+        },
         _ => Err("expected auto, cpu, cuda or cuda:N".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 //! What the commands take that look at a trained network: `eval` and `predict`.
 
 use super::count;
+use crate::bounds::MOST_SAMPLES;
 use crate::data::Split;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
@@ -32,7 +33,7 @@ pub struct TrainedOptions {
     #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
     pub set: Vec<String>,
     /// Samples per batch [default: the configuration's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1..=MOST_SAMPLES as u64))]
     pub batch: Option<usize>,
     /// Go on without files that can't be used, and count them
     #[arg(long)]
@@ -85,6 +86,9 @@ pub struct PredictOptions {
     /// this *.ply, or a folder of them, or what is printed into *.csv or *.json
     #[arg(long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
+    /// Let --output replace files of other content too
+    #[arg(long)]
+    pub force: bool,
     /// Classes told per shape, picture or cloud
     #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = count(1..))]
     pub top: usize,

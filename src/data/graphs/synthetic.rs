@@ -15,6 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::labels::Labels;
 use super::nodes::{Matrix, Nodes};
 use super::set::{GraphSet, count, with_training_share};
+use crate::bounds;
 use crate::data::config::DataConfig;
 use crate::data::points::synthetic::SyntheticConfig;
 use crate::data::source::SetName;
@@ -69,11 +70,24 @@ pub(super) struct Synthetic {
     pub names: Vec<String>,
 }
 
+/// Graphs that are made at once: some 3 GiB.
+const MOST_GRAPHS: usize = 100_000;
+
+/// Refuses more graphs than fit into memory; `key` says what asks for them.
+///
+/// # Errors
+/// Too many.
+pub(super) fn check_count(key: &str, config: &SyntheticConfig) -> Result<()> {
+    let all = config.train.saturating_add(config.test.saturating_mul(2));
+    bounds::check(key, &all, &(0..=MOST_GRAPHS), "graphs for training, validation and testing together")
+}
+
 /// Opens the built-in set of a task: several labels for PPI, classes for own graphs.
 ///
 /// # Errors
-/// None that data of this size can have.
+/// More graphs than fit into memory.
 pub(super) fn open(config: &DataConfig, set: SetName) -> Result<GraphSet> {
+    check_count("data.synthetic.train", &config.synthetic)?;
     let multi_label = set == SetName::Ppi;
     let Synthetic { nodes, splits, names } = generate(&config.synthetic, Shape { one: false, multi_label });
     let graphs =

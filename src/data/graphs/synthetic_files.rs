@@ -60,6 +60,9 @@ impl SyntheticGraphs {
     /// half-written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.size.validate()?;
+        if self.layout == GraphLayout::Many {
+            synthetic::check_count("--train", &self.size)?;
+        }
         let shape = Shape { one: self.layout == GraphLayout::One, multi_label: self.multi_label };
         let set = synthetic::generate(&self.size, shape);
         write_folder_atomically(folder, |folder| {

@@ -60,6 +60,7 @@ impl ShapeSet {
     pub fn open(source: &Source, config: &DataConfig) -> Result<Self> {
         match source {
             Source::Synthetic => {
+                config.synthetic.check_whole("data.points", config.points)?;
                 let (classes, shapes) = synthetic::generate(&config.synthetic, config.points);
                 let origin = "synthetic solids (built in, not real data)".to_owned();
                 let (usual, shapes) = (Normalization::Cube, Shapes::InMemory(shapes));

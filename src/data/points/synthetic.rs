@@ -17,12 +17,16 @@ use super::features::AXES;
 use super::format::Raw;
 use super::set::{Item, Loaded};
 use super::surface::{Surface, Vector, dot, length};
+use crate::bounds;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::tensor::random::{Key, Purpose};
 
 /// Points stored per cloud, unless more are asked for: twice the usual 1024, so that random subsets differ.
 const STORED_POINTS: usize = 2048;
+
+/// Points of a set that is made at once: some 6 GiB.
+const MOST_AT_ONCE: usize = 1 << 28;
 
 /// Sides of a circle, segments of a curve.
 const SEGMENTS: usize = 24;
@@ -63,13 +67,26 @@ impl SyntheticConfig {
     /// # Errors
     /// Fewer clouds than kinds, with the key.
     pub fn validate(&self) -> Result<()> {
+        let sizes = SolidKind::ALL.len()..=bounds::MOST_SYNTHETIC;
         for (key, size) in [("train", self.train), ("test", self.test)] {
-            if size < SolidKind::ALL.len() {
-                let expected = format!("at least {}, one per kind", SolidKind::ALL.len());
-                return Err(Error::invalid(format!("data.synthetic.{key}"), expected, size.to_string()));
-            }
+            bounds::check(&format!("data.synthetic.{key}"), &size, &sizes, "samples, at least one per kind")?;
         }
         Ok(())
+    }
+
+    /// Refuses a set that is made at once of so many points per sample, and would not fit into memory; `key` says what
+    /// asks for the points.
+    ///
+    /// # Errors
+    /// Such a set.
+    pub(in crate::data) fn check_whole(&self, key: &str, points: usize) -> Result<()> {
+        let samples = self.train.saturating_add(self.test);
+        if samples.saturating_mul(points) <= MOST_AT_ONCE {
+            return Ok(());
+        }
+        let expected =
+            format!("at most {} points per sample, which {samples} samples in memory allow", MOST_AT_ONCE / samples);
+        Err(Error::invalid(key, expected, points.to_string()).with_hint("make fewer samples, or fewer points of each"))
     }
 }
 

@@ -2,11 +2,7 @@
 //!
 //! Comments in the header name the classes: `comment class 0 ceiling 0 255 0`, with the colour.
 
-use std::path::Path;
-
 use super::s3dis::CLASSES;
-use crate::error::Result;
-use crate::files::write_atomically;
 
 /// Red, green and blue.
 pub type Colour = [u8; 3];
@@ -54,16 +50,9 @@ fn from_hue(hue: f64, saturation: f64, value: f64) -> Colour {
     })
 }
 
-/// Writes points and their classes, each the position of its name, as binary little-endian PLY. Coordinates are stored in
+/// Points and their classes, each the position of its name, as binary little-endian PLY. Coordinates are stored in
 /// 32 bits where that loses nothing.
-///
-/// # Errors
-/// [`crate::error::Error::Write`].
-pub fn write(path: &Path, positions: &[[f64; 3]], classes: &[usize], names: &[String]) -> Result<()> {
-    write_atomically(path, &bytes(positions, classes, names))
-}
-
-fn bytes(positions: &[[f64; 3]], classes: &[usize], names: &[String]) -> Vec<u8> {
+pub fn bytes(positions: &[[f64; 3]], classes: &[usize], names: &[String]) -> Vec<u8> {
     let colours = palette(names);
     let is_single = positions.iter().flatten().all(|value| f64::from(*value as f32) == *value);
     let mut bytes = header(positions.len(), if is_single { "float" } else { "double" }, names, &colours).into_bytes();
@@ -114,7 +103,7 @@ mod tests {
         let path = folder.path().join("a.ply");
         for far in [0.0, 4_000_000.1] {
             let positions = [[far, 0.5, -1.0], [0.25, 2.0, 3.0], [1.0, 1.0, 1.0]];
-            write(&path, &positions, &[2, 0, 299], &names(300)).unwrap();
+            std::fs::write(&path, bytes(&positions, &[2, 0, 299], &names(300))).unwrap();
             let raw = format::read(&path).unwrap();
             let column = |wanted: &str| &raw.columns.iter().find(|(name, _)| name == wanted).unwrap().1;
             assert_eq!(column("label"), &[2.0, 0.0, 299.0]);

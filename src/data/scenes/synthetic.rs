@@ -13,6 +13,7 @@ use super::cloud::{self, Reading};
 use super::labels::Class;
 use super::s3dis::{self, CLASSES, File};
 use super::set::{Item, Opened};
+use crate::bounds;
 use crate::data::config::DataConfig;
 use crate::data::points::features::{AXES, COLORS};
 use crate::data::points::format::Raw;
@@ -23,6 +24,9 @@ use crate::tensor::random::{Key, Purpose};
 
 /// Points stored per cloud, unless more are asked for.
 pub(super) const STORED_POINTS: usize = 2048;
+
+/// Points of a block, published with 4096: a room of some fifty blocks is made at once.
+const MOST_BLOCK_POINTS: usize = 100_000;
 
 /// Points of a room for every one that its blocks store: blocks without walls have fewer.
 const DENSITY: usize = 2;
@@ -59,9 +63,10 @@ pub(super) fn classes() -> Vec<String> {
 
 /// The built-in set: blocks of rooms, or whole rooms.
 pub(super) fn open(config: &DataConfig, is_blocks: bool, reading: &Reading) -> Result<Opened> {
+    config.synthetic.check_whole("data.points", config.points)?;
     let (items, division) = if is_blocks {
         let area = config.scenes.area;
-        let (file, rooms) = blocks(&config.synthetic, config.points);
+        let (file, rooms) = blocks("data.points", &config.synthetic, config.points)?;
         s3dis::check_rooms("synthetic rooms", &rooms, rooms.len(), area)?;
         (file.into_items(&rooms, area, &s3dis::channels(&reading.features)?, reading), format!("rooms of Area_{area}"))
     } else {
@@ -125,8 +130,14 @@ impl Room {
     }
 }
 
-/// So many blocks for training and for testing, as S3DIS's files have them, and the room of each.
-pub(super) fn blocks(size: &SyntheticConfig, points: usize) -> (File, Vec<String>) {
+/// So many blocks for training and for testing, as S3DIS's files have them, and the room of each; `key` says what asks
+/// for the points.
+///
+/// # Errors
+/// More points than fit into memory.
+pub(super) fn blocks(key: &str, size: &SyntheticConfig, points: usize) -> Result<(File, Vec<String>)> {
+    size.check_whole(key, points)?;
+    bounds::check(key, &points, &(1..=MOST_BLOCK_POINTS), "points of a block")?;
     let (mut file, mut rooms) = (File::empty("synthetic rooms", points), Vec::new());
     for (split, wanted) in [(Split::Train, size.train), (Split::Test, size.test)] {
         let place = |index| Place { split, index, seed: size.seed };
@@ -139,7 +150,7 @@ pub(super) fn blocks(size: &SyntheticConfig, points: usize) -> (File, Vec<String
             file.push(&values, &classes);
         }
     }
-    (file, rooms)
+    Ok((file, rooms))
 }
 
 impl Place {

@@ -94,7 +94,7 @@ impl SyntheticScenes {
     }
 
     fn write_blocks(&self, folder: &Path) -> Result<()> {
-        let (blocks, rooms) = synthetic::blocks(&self.size, self.points);
+        let (blocks, rooms) = synthetic::blocks("--points", &self.size, self.points)?;
         let mut names = String::new();
         let per_file = FILE_BLOCKS * self.points;
         let parts = blocks.values.chunks(per_file * CHANNELS).zip(blocks.classes.chunks(per_file));

@@ -25,7 +25,7 @@ fn told_by(points: &[(Vec<i32>, u8)]) -> f64 {
 
 #[test]
 fn every_class_occurs_in_both_parts() {
-    let (file, rooms) = blocks(&size(10, 10), 512);
+    let (file, rooms) = blocks("points", &size(10, 10), 512).unwrap();
     assert_eq!((file.blocks(), rooms.len(), file.values.len()), (20, 20, 20 * 512 * 9));
     for part in [0..10, 10..20] {
         let labels = &file.classes[part.start * 512..part.end * 512];
@@ -40,16 +40,16 @@ fn every_class_occurs_in_both_parts() {
 
 #[test]
 fn rooms_are_the_same_for_the_same_seed() {
-    let [one, same] = [(); 2].map(|()| blocks(&size(10, 10), 64).0);
+    let [one, same] = [(); 2].map(|()| blocks("points", &size(10, 10), 64).unwrap().0);
     assert!(one.values == same.values && one.classes == same.classes);
-    let other = blocks(&SyntheticConfig { seed: 1, ..size(10, 10) }, 64).0;
+    let other = blocks("points", &SyntheticConfig { seed: 1, ..size(10, 10) }, 64).unwrap().0;
     assert_ne!(one.values, other.values);
     assert_ne!(one.values[..64 * 9], one.values[9 * 64 * 9..][..64 * 9], "two rooms");
 }
 
 #[test]
 fn channels_are_metres_colours_and_the_place_in_the_room() {
-    let (file, _) = blocks(&size(10, 10), 256);
+    let (file, _) = blocks("points", &size(10, 10), 256).unwrap();
     for block in file.values.chunks(256 * 9) {
         for axis in 0..2 {
             let all = || block.iter().skip(axis).step_by(9);
@@ -62,7 +62,7 @@ fn channels_are_metres_colours_and_the_place_in_the_room() {
 
 #[test]
 fn neither_the_place_in_the_room_nor_the_colour_alone_tells_the_class() {
-    let (file, _) = blocks(&size(200, 10), 128);
+    let (file, _) = blocks("points", &size(200, 10), 128).unwrap();
     let points = |channels: std::ops::Range<usize>, steps: f32| -> Vec<(Vec<i32>, u8)> {
         let cell = |point: &[f32]| point[channels.clone()].iter().map(|value| (value * steps) as i32).collect();
         file.values.chunks(9).zip(&file.classes).map(|(point, label)| (cell(point), *label as u8)).collect()
