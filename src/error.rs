@@ -114,10 +114,7 @@ impl Error {
     /// An input that could not be read.
     pub fn read(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::OutOfMemory {
-            return Self::out_of_memory(format!(
-                "cannot read {}: it does not fit into memory",
-                path.as_ref().display()
-            ));
+            return Self::out_of_memory(format!("out of memory: {} does not fit into memory", path.as_ref().display()));
         }
         Self::Read { path: path.as_ref().to_owned(), source }
     }

@@ -27,9 +27,11 @@ use tch::{Device, Kind, Tensor};
 const SHARE: f64 = 0.8;
 /// A run that needs so many times the whole memory can't but fail, whatever an estimate misses.
 const HOPELESS: u64 = 4;
-/// Host memory by bytes of tensors: the allocator can't use again all that was freed. Measured 1.2 to 1.5
+/// Host memory by bytes of tensors: the allocator can't use again all that was freed. Chosen by what processes took
 /// (benches/results/memory-estimate.md).
-const HOST_OVERHEAD: f64 = 1.5;
+const HOST_OVERHEAD: f64 = 1.6;
+/// Beside it what libraries and threads take at first use.
+const HOST_BASE: f64 = 64.0 * 1024.0 * 1024.0;
 /// The same of a GPU, whose allocator keeps blocks of some sizes; not measured.
 const GPU_OVERHEAD: f64 = 1.2;
 /// A step is small beyond doubt below so many units, of a number of the input by a channel by a cell, ...
@@ -37,7 +39,7 @@ const SMALL: u64 = 1 << 16;
 /// ... each of which takes fewer bytes than these (a search of points takes about two thousand).
 const UNIT_BYTES: u64 = 1 << 14;
 /// Nodes of the larger of two trials of graphs.
-const TRIED_NODES: i64 = 1024;
+const TRIED_NODES: i64 = 256;
 
 /// What the batches of a run's steps are made of.
 pub(super) struct StepData<'a> {
@@ -47,6 +49,8 @@ pub(super) struct StepData<'a> {
     pub task: Task,
     /// The run's.
     pub seed: u64,
+    /// What a sample is.
+    pub kind: SampleKind,
     /// What the weights learn from.
     pub train: &'a dyn Samples,
     /// In a search what the alphas learn from.
@@ -57,8 +61,8 @@ pub(super) struct StepData<'a> {
 pub(super) struct Estimate<'a> {
     data: &'a StepData<'a>,
     need: Need,
-    /// Memory by bytes of tensors.
-    overhead: f64,
+    /// Memory of no tensors, and by bytes of tensors.
+    overhead: (f64, f64),
 }
 
 impl<'a> Estimate<'a> {
@@ -81,12 +85,13 @@ impl<'a> Estimate<'a> {
             [small, large, ..] => Need::between(small, large),
             [] => return Err(Error::run("there is nothing to train on")),
         };
-        Ok(Self { data, need, overhead: data.overhead()? })
+        Ok(Self { data, need, overhead: data.overhead() })
     }
 
     /// Bytes of a step of this batch.
     pub fn bytes(&self, batch: usize) -> Result<u64> {
-        Ok((self.need.at(self.data.size(batch)?) as f64 * self.overhead) as u64)
+        let (base, by_bytes) = self.overhead;
+        Ok((base + by_bytes * self.need.at(self.data.size(batch)?) as f64) as u64)
     }
 
     /// The largest batch that fits into so many bytes, of the sizes from `smallest` to all samples.
@@ -114,40 +119,36 @@ impl StepData<'_> {
 
     /// The size of a batch of so many samples: of graphs the nodes of the largest ones, else the samples.
     fn size(&self, count: usize) -> Result<u64> {
-        if !self.is_of_graphs()? {
-            return Ok(count as u64);
+        match self.kind {
+            SampleKind::Graphs => Ok(nodes(&self.batches(count)?).unsigned_abs()),
+            _ => Ok(count as u64),
         }
-        Ok(nodes(&self.batches(count)?).unsigned_abs())
     }
 
-    fn is_of_graphs(&self) -> Result<bool> {
-        let access = Access { training: true, key: Key::new(self.seed, Purpose::Augmentation) };
-        Ok(matches!(self.train.batch(&self.train.largest(1), access)?, Batch::Graphs(_)))
-    }
-
-    /// Memory by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
+    /// Memory of no tensors, and by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
     /// not recorded.
-    fn overhead(&self) -> Result<f64> {
+    fn overhead(&self) -> (f64, f64) {
         if !self.device.is_cuda() {
-            return Ok(HOST_OVERHEAD);
+            return (HOST_BASE, HOST_OVERHEAD);
         }
         let passes = if self.alphas.is_some() { 2.0 } else { 1.0 };
-        let recorded = if records() && !self.is_of_graphs()? { passes } else { 0.0 };
-        Ok(GPU_OVERHEAD * (1.0 + recorded))
+        let recorded = if records() && self.kind != SampleKind::Graphs { passes } else { 0.0 };
+        (0.0, GPU_OVERHEAD * (1.0 + recorded))
     }
 
     /// The batches that are tried, with their sizes, the smaller first.
     fn tried(&self, batch: Option<usize>) -> Result<Vec<(u64, StepBatch)>> {
         let smallest = self.train.smallest_training_batch().min(self.train.len());
-        let whole = self.batches(batch.unwrap_or(smallest))?;
-        if let Batch::Graphs(_) = whole.weights {
-            return Ok(self.tried_graphs(whole, batch.is_some()));
+        if self.kind == SampleKind::Graphs {
+            return Ok(self.tried_graphs(self.batches(batch.unwrap_or(smallest))?, batch.is_some()));
         }
         let double = (2 * smallest).min(self.train.len());
-        match batch {
-            Some(batch) if batch <= double => Ok(vec![(batch as u64, whole)]),
-            _ => [smallest, double].into_iter().map(|count| Ok((count as u64, self.batches(count)?))).collect(),
-        }
+        let counts = match batch {
+            Some(batch) if batch <= double => vec![batch],
+            _ if double == smallest => vec![smallest],
+            _ => vec![smallest, double],
+        };
+        counts.into_iter().map(|count| Ok((count as u64, self.batches(count)?))).collect()
     }
 
     /// Of graphs, random ones of two sizes that have as many links per node.
@@ -288,10 +289,8 @@ pub(super) fn batch_of_run(
 /// Whether a step is small by its sizes alone: every number that enters it, times every channel and cell, takes a few
 /// KiB at most.
 fn is_small(data: &StepData<'_>, run: &impl RunConfig, room: Room) -> Result<bool> {
-    let common = run.common();
-    let kind = tasks::find(common.task).expect("a resolved run has a known task").set.kind();
-    let samples = run.batch() as u64;
-    let rows = match kind {
+    let (common, samples) = (run.common(), run.batch() as u64);
+    let rows = match data.kind {
         SampleKind::Shapes | SampleKind::Scenes => samples.saturating_mul(common.data.points as u64),
         SampleKind::Pictures => samples.saturating_mul((common.data.images.size as u64).pow(2)),
         SampleKind::Graphs => data.size(run.batch())?,

@@ -156,7 +156,8 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let space = run.space();
     let task = dataset::task(dataset.classes.len(), dataset.targets);
     let alphas = dataset.split(alpha_split(run)).map(|samples| (&**samples, run.search.alpha_batch));
-    let data = StepData { device, task, seed: run.seed, train: &*dataset.train, alphas };
+    let kind = tasks::find(&run.task)?.set.kind();
+    let data = StepData { device, task, seed: run.seed, kind, train: &*dataset.train, alphas };
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
     let step = |batch: &StepBatch| {

@@ -7,42 +7,80 @@
 
 /// The parts that a step is cut into where two trials have not the same moments.
 const PARTS: usize = 100;
+/// More moments than this a round of a loop over samples does not have.
+const LONGEST_ROUND: usize = 16;
 
 /// The step of one size as it was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     size: u64,
-    /// Bytes held at the moments between taking and giving back: the highest of each rise, and where it fell to then.
-    moments: Vec<(i64, i64)>,
+    moments: Vec<Moment>,
+}
+
+/// Where tensors were given back after others had been taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    /// Bytes held.
+    high: i64,
+    /// Bytes taken since the moment before.
+    rise: i64,
+    /// Bytes given back.
+    fall: i64,
 }
 
 impl Trial {
     /// A step of so many samples or nodes that held these bytes over time.
     pub fn new(size: u64, held: &[i64]) -> Self {
-        let mut moments: Vec<(i64, i64)> = Vec::new();
-        // A loop over samples repeats the same one, which counts once.
-        let mut add = |moment| {
-            if moments.last() != Some(&moment) {
-                moments.push(moment);
+        let (mut moments, mut low) = (Vec::new(), 0);
+        let lows = held.iter().skip(1).copied().chain(held.last().copied());
+        let last = held.len().saturating_sub(1);
+        for (index, (&high, next)) in held.iter().zip(lows).enumerate() {
+            if next < high || index == last {
+                add(&mut moments, Moment { high, rise: high - low, fall: high - next });
+                low = next;
             }
-        };
-        held.windows(2).filter(|pair| pair[1] < pair[0]).for_each(|pair| add((pair[0], pair[1])));
-        held.last().into_iter().for_each(|last| add((*last, *last)));
+        }
         Self { size, moments }
     }
 
     /// The most bytes held.
     pub fn peak(&self) -> u64 {
-        self.moments.iter().map(|(high, _)| high.unsigned_abs()).max().unwrap_or(0)
+        self.highs().map(i64::unsigned_abs).max().unwrap_or(0)
+    }
+
+    fn highs(&self) -> impl Iterator<Item = i64> {
+        self.moments.iter().map(|moment| moment.high)
     }
 
     /// The most bytes held in each of as many parts of the step.
     fn in_parts(&self) -> Vec<i64> {
-        let count = self.moments.len();
+        let highs: Vec<i64> = self.highs().collect();
         // Each overlaps with its neighbours, because moments of two trials lie a little apart.
-        let part =
-            |part: usize| part.saturating_sub(1) * count / PARTS..((part + 2) * count).div_ceil(PARTS).min(count);
-        (0..PARTS).map(|index| self.moments[part(index)].iter().map(|(high, _)| *high).max().unwrap_or(0)).collect()
+        let part = |part: usize| {
+            let (first, end) =
+                (part.saturating_sub(1) * highs.len() / PARTS, ((part + 2) * highs.len()).div_ceil(PARTS));
+            first..end.min(highs.len())
+        };
+        (0..PARTS).map(|index| highs[part(index)].iter().copied().max().unwrap_or(0)).collect()
+    }
+}
+
+/// Adds a moment. Of a loop over samples only the last round is kept, so that steps of all sizes have the same moments:
+/// rounds take and give back the same, but for what was taken before the first and is given back after the last.
+fn add(moments: &mut Vec<Moment>, moment: Moment) {
+    moments.push(moment);
+    let count = moments.len();
+    let is_round = |length: &usize| {
+        let (before, last) = moments[count - 2 * length..].split_at(*length);
+        let rises = before.iter().zip(last).skip(1).all(|(before, last)| before.rise == last.rise);
+        rises && before.iter().zip(last).take(length - 1).all(|(before, last)| before.fall == last.fall)
+    };
+    if let Some(length) = (2..=LONGEST_ROUND.min(count / 2)).find(is_round) {
+        moments.drain(count - 2 * length..count - length);
+    } else if let [.., before, last] = moments[..]
+        && (before.rise, before.fall) == (last.rise, last.fall)
+    {
+        moments.pop();
     }
 }
 
@@ -61,14 +99,16 @@ impl Need {
 
     /// From two sizes, the smaller first. Where the two have not the same moments, those of a hundred parts are compared.
     pub fn between(small: &Trial, large: &Trial) -> Self {
+        if small.size >= large.size {
+            return Self::of(large);
+        }
         let sizes = (small.size as f64, large.size as f64);
         let line = |(small, large): (i64, i64)| {
             let slope = ((large - small) as f64 / (sizes.1 - sizes.0)).max(0.0);
             (large as f64 - slope * sizes.1, slope)
         };
-        let highs = |trial: &Trial| trial.moments.iter().map(|(high, _)| *high).collect();
         let (small, large): (Vec<i64>, Vec<i64>) = match small.moments.len() == large.moments.len() {
-            true => (highs(small), highs(large)),
+            true => (small.highs().collect(), large.highs().collect()),
             false => (small.in_parts(), large.in_parts()),
         };
         Self { lines: small.into_iter().zip(large).map(line).collect() }
@@ -109,13 +149,14 @@ mod tests {
 
     #[test]
     fn a_loop_over_samples_is_one_moment() {
-        // Scratch memory of 5 for every sample, then features that stay.
+        // For every sample scratch memory of 9 and 7, of which 2 stay until the end; then features of 3.
         let step = |size: i64| {
-            let scratch = (0..size).flat_map(|_| [15, 10]);
-            Trial::new(size.unsigned_abs(), &[10].into_iter().chain(scratch).chain([10 + 3 * size]).collect::<Vec<_>>())
+            let round = |sample| [10, 19, 10, 17].map(|held| held + 2 * sample);
+            let held: Vec<i64> = (0..size).flat_map(round).chain([10, 10 + 3 * size]).collect();
+            Trial::new(size.unsigned_abs(), &held)
         };
-        assert_eq!(step(2).moments, [(15, 10), (16, 16)]);
-        assert_eq!(step(4).moments, [(15, 10), (22, 22)]);
+        assert_eq!(step(2).highs().collect::<Vec<_>>(), [21, 19, 16]);
+        assert_eq!(step(4).highs().collect::<Vec<_>>(), [25, 23, 22]);
         assert_eq!(Need::between(&step(2), &step(4)).at(100), 310);
     }
 

@@ -126,7 +126,7 @@ fn what_is_tried_before_a_run_changes_no_bit_of_it() {
         }
         assert_eq!(epochs(&tried), epochs(&plain));
         // A run that goes on keeps its batch.
-        let line = format!("{} --out {name}-auto --resume --batch auto", &command[..name.len()]);
+        let line = format!("{} --out {name}-auto --resume", &command[..name.len()]);
         sgas(folder.path()).args(line.split_whitespace()).assert().success();
         assert_eq!(std::fs::read_to_string(tried.join("config.toml")).unwrap(), config);
     }
