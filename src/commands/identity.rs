@@ -7,10 +7,13 @@ use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::nearest::nearest;
 use crate::report::Change;
+use crate::tensor::bridge;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+use tch::Device;
 
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
@@ -174,6 +177,36 @@ pub fn check_keys(anyway: &[String], configuration: &Value) -> Result<()> {
         |key| format!("did you mean {key}?"),
     );
     Err(Error::usage(format!("--resume-anyway {unknown}: the run has no such key")).with_hint(hint))
+}
+
+/// What a run computes on, by name.
+pub fn machine(device: Device, deterministic: bool) -> BTreeMap<String, String> {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let processor = system.cpus().first().map_or("unknown", |cpu| cpu.brand().trim());
+    let device = match device {
+        Device::Cuda(index) => bridge::machine::gpu(index).map_or_else(|_| format!("cuda:{index}"), |gpu| gpu.name),
+        _ => "processor".to_owned(),
+    };
+    let named = [
+        ("device", device),
+        ("processor", processor.to_owned()),
+        ("threads", tch::get_num_threads().to_string()),
+        ("deterministic", deterministic.to_string()),
+        ("libtorch", env!("SGAS_LIBTORCH_VERSION").to_owned()),
+        ("sgas", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Says what is another than when the run began: the last bits may be too.
+pub fn tell_machine(was: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+    let differing = now.iter().filter(|(name, value)| was.get(*name) != Some(value));
+    let told: Vec<String> = differing
+        .map(|(name, value)| format!("{name} ({}, now {value})", was.get(name).map_or("unknown", String::as_str)))
+        .collect();
+    if !told.is_empty() {
+        tracing::warn!("the run began elsewhere, so its last bits may differ from a whole one's: {}", told.join(", "));
+    }
 }
 
 #[cfg(test)]

@@ -16,9 +16,7 @@ use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::report::{Change, Event, Observer, Observers};
 use crate::step::{self, Ended, Learning, OnNan};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tch::Device;
 
 /// Keys that are filled in where they are left open: where the data lies, and what follows from the data itself.
 const FILLED: [&str; 4] = ["data.source", "data.normalize", "data.features", "data.scenes.block"];
@@ -226,7 +224,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
             configuration: identity::configuration(parts.run),
             genotype: parts.genotype.map(identity::digest_of_cell),
             data: parts.data.clone(),
-            machine: machine(parts.watched.device, parts.global),
+            machine: identity::machine(parts.watched.device, parts.global.deterministic),
             save: parts.save.clone(),
             changes: Vec::new(),
         };
@@ -239,7 +237,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
         if let Some(begun) = &going_on.loaded.identity {
             differences.extend(identity::difference_of_data(begun.data.as_ref(), parts.data.as_ref()));
             identity.changes.clone_from(&begun.changes);
-            tell_machine(&begun.machine, &identity.machine);
+            identity::tell_machine(&begun.machine, &identity.machine);
         }
         let changes = identity::allow(differences, &parts.options.resume_anyway, &going_on.name())?;
         let GoingOn { folder, lock, loaded, .. } = going_on;
@@ -340,13 +338,12 @@ impl<'a, R: RunConfig> Session<'a, R> {
             let (epoch, step) = (at.epoch, at.step);
             observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
         }
-        for difference in std::mem::take(&mut self.changes) {
-            observers.observe(&Event::Change(changed(&difference, at)))?;
-        }
+        let changes = std::mem::take(&mut self.changes);
+        changes.iter().try_for_each(|difference| observers.observe(&Event::Change(changed(difference, at))))?;
         let folder = self.folder();
         let mut keeper = RunKeeper::new(folder, &self.identity, &pace, &self.signals);
-        if went_back {
-            // How often it went back stays known, whatever ends the run.
+        if went_back || !changes.is_empty() {
+            // It stays known, whatever ends the run.
             keeper.keep_checkpoint(learning.save())?;
         }
         match step::run(learning, data, &mut observers, &mut keeper)? {
@@ -364,38 +361,4 @@ impl<'a, R: RunConfig> Session<'a, R> {
 
 fn changed(Difference { key, was, now }: &Difference, at: Cursor) -> Change {
     Change { epoch: at.epoch, step: at.step, key: key.clone(), was: was.clone(), now: now.clone() }
-}
-
-/// What a run computes on, by name.
-fn machine(device: Device, global: &GlobalOptions) -> BTreeMap<String, String> {
-    let system = sysinfo::System::new_with_specifics(
-        sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing()),
-    );
-    let processor = system.cpus().first().map_or("unknown", |cpu| cpu.brand().trim());
-    let device = match device {
-        Device::Cuda(index) => {
-            crate::tensor::bridge::machine::gpu(index).map_or_else(|_| format!("cuda:{index}"), |gpu| gpu.name)
-        }
-        _ => "processor".to_owned(),
-    };
-    let named = [
-        ("device", device),
-        ("processor", processor.to_owned()),
-        ("threads", tch::get_num_threads().to_string()),
-        ("deterministic", global.deterministic.to_string()),
-        ("libtorch", env!("SGAS_LIBTORCH_VERSION").to_owned()),
-        ("sgas", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Says what is another than when the run began: the last bits may be too.
-fn tell_machine(was: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
-    let differing = now.iter().filter(|(name, value)| was.get(*name) != Some(value));
-    let told: Vec<String> = differing
-        .map(|(name, value)| format!("{name} ({}, now {value})", was.get(name).map_or("unknown", String::as_str)))
-        .collect();
-    if !told.is_empty() {
-        tracing::warn!("the run began elsewhere, so its last bits may differ from a whole one's: {}", told.join(", "));
-    }
 }

@@ -256,7 +256,7 @@ fn data_that_is_not_what_it_was_is_refused() {
     check(&["samples: ", ", now "]);
     let reversed: Vec<&str> = text.lines().rev().collect();
     std::fs::write(&file, reversed.join("\n")).unwrap();
-    check(&["the content of the training samples"]);
+    check(&["the content of the "]);
     output(&mut resume(path, "train", &format!("{more} --resume-anyway data")));
     let run = path.join("run");
     assert_eq!(events(&run).unwrap().iter().filter(|event| matches!(event, Event::Change(_))).count(), 2);
