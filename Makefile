@@ -63,7 +63,7 @@ kill-test: setup ## kill 200 searches and trainings at random moments and system
 test-stand-in: stand-in
 	@$(PYTHON) -B scripts/compile_kernels.py target/nvrtc
 	$(ON_STAND_IN) --test it -- golden_ --show-output
-	$(ON_STAND_IN) --test engine -- amp:: stops:: $(if $(SGAS_TEST_ALL),,--skip amp::learning) --show-output
+	$(ON_STAND_IN) --test engine -- amp:: stops:: memory:: $(if $(SGAS_TEST_ALL),,--skip amp::learning) --show-output
 	$(if $(SGAS_TEST_ALL),,@echo 'skipped: amp::learning on the stand-in for CUDA; `make test-all` runs it')
 	$(ON_STAND_IN) --test cuda -- --show-output
 

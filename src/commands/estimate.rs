@@ -77,6 +77,10 @@ impl<'a> Estimate<'a> {
         step: &dyn Fn(&StepBatch) -> Result<()>,
     ) -> Result<Estimate<'a>> {
         let tried = data.tried(batch)?;
+        // What a GPU's first step makes and keeps, such as kernels that are proved at first use, is no part of another.
+        if let (true, Some((_, batch))) = (data.device.is_cuda(), tried.first()) {
+            panics::as_errors(|| step(batch))?;
+        }
         let trials =
             tried.into_iter().map(|(size, batch)| data.trial(size, batch, step)).collect::<Result<Vec<_>>>()?;
         empty_cache(data.device)?;
