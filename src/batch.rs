@@ -92,6 +92,22 @@ impl Batch {
         }
     }
 
+    /// Its first samples, at most so many; `None` of graphs, whose links are not taken apart.
+    pub fn first(&self, samples: i64) -> Option<Self> {
+        let count = samples.min(self.input().size()[0]);
+        let part = |tensor: &Tensor, per_sample: i64| tensor.narrow(0, 0, count * per_sample);
+        match self {
+            Self::Points(PointBatch { points, labels }) => {
+                let per_sample = labels.size()[0] / points.size()[0].max(1);
+                Some(Self::Points(PointBatch { points: part(points, 1), labels: part(labels, per_sample) }))
+            }
+            Self::Images(ImageBatch { images, labels }) => {
+                Some(Self::Images(ImageBatch { images: part(images, 1), labels: part(labels, 1) }))
+            }
+            Self::Graphs(_) => None,
+        }
+    }
+
     /// All its tensors, where it has nothing else.
     pub fn tensors(&self) -> Option<[&Tensor; 2]> {
         match self {

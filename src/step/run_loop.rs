@@ -179,7 +179,7 @@ pub trait Learning {
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>>;
 
-    /// The loss of a batch in evaluation mode and single precision: whether the network still computes numbers.
+    /// The loss of a batch, or of some of its samples, in evaluation mode and single precision: whether the network still computes numbers.
     ///
     /// # Errors
     /// Its own.
@@ -412,7 +412,9 @@ impl<L: Learning> Course<'_, L> {
     /// A network that computes no numbers any more must not take the place of one that does.
     fn probe(&mut self, epoch: usize, steps: &Steps) -> Result<()> {
         let Some(batch) = &steps.last else { return Ok(()) };
+        let begun = Instant::now();
         let loss = self.learning.probe(batch)?;
+        tracing::debug!("state probed: a loss of {loss} in {:.4} s", begun.elapsed().as_secs_f64());
         finite("loss after the last step", loss).map(drop).map_err(|error| error.at(format!("epoch {epoch}")))
     }
 
