@@ -3,7 +3,7 @@
 //! Printed once, by `main`, as `error: <message>` and, where there is one, `hint: <what to do>`.
 //! Exit code 2 means that the user's input (flag, configuration, file) must change; 1 that a run failed.
 
-mod memory;
+pub mod memory;
 
 pub use memory::size;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use std::fs::{File, FileType, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
+use crate::error::memory::expecting_to_run_out;
 use crate::error::{Error, Result};
 
 /// The most bytes of a text that is read whole before it is parsed.
@@ -71,7 +72,8 @@ pub fn open(path: &Path) -> Result<File> {
 /// As [`open`]; a file that can't be read.
 pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    open(path)?.read_to_end(&mut content).map_err(|error| Error::read(path, error))?;
+    let mut file = open(path)?;
+    expecting_to_run_out(|| file.read_to_end(&mut content)).map_err(|error| Error::read(path, error))?;
     Ok(content)
 }
 

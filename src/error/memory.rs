@@ -1,8 +1,27 @@
 //! Memory that ran out, as libtorch, CUDA's libraries, C++ and the operating system say it.
 
+use std::cell::Cell;
+
 /// What to do where a command does not know better.
 pub const USUAL_HINT: &str = "there was not enough memory: take a smaller --batch, fewer points (--set data.points=...), \
                               or --amp, which stores features in half the bytes";
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `action`, which gives an error where memory runs out, so that this does not end the program.
+pub fn expecting_to_run_out<T>(action: impl FnOnce() -> T) -> T {
+    let before = EXPECTED.replace(true);
+    let given = action();
+    EXPECTED.set(before);
+    given
+}
+
+/// Whether this thread is in such a call.
+pub fn may_run_out() -> bool {
+    EXPECTED.try_with(Cell::get).unwrap_or(true)
+}
 
 /// What to do where no thread can be started.
 pub const THREADS_HINT: &str =

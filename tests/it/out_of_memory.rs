@@ -168,3 +168,16 @@ fn a_file_that_does_not_fit_into_memory_is_told_as_such() {
     assert!(error.contains("large.xyz") && error.contains("does not fit into memory"), "{error}");
     assert!(hint.contains("the data is held in memory"), "{hint}");
 }
+
+/// What Rust itself asks for: a set that is made in memory.
+#[test]
+fn memory_that_rust_asks_for_ends_the_program_with_a_word_of_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "train --genotype Cri2_ModelNet_Best --config smoke/train-points --data synthetic --device cpu \
+                --set data.points=1000000 --set data.synthetic.train=90 --set data.synthetic.test=10 --out run";
+    // The program itself takes most of it.
+    let (error, hint) = ran_out(&limited(folder.path(), 1_200_000, line));
+    assert!(error.starts_with("out of memory: the program asked for ") && error.ends_with(" MiB"), "{error}");
+    assert!(hint.contains("data.points"), "{hint}");
+    assert!(!folder.path().join("run").exists());
+}

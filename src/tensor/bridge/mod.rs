@@ -13,6 +13,7 @@ use torch_sys::C_tensor;
 
 use crate::error::{Error, Result};
 
+pub mod allocator;
 pub mod architectures;
 pub mod autocast;
 pub mod capture;
