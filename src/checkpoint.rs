@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::fingerprint::Fingerprint;
 use crate::reading;
 use crate::tensor::parameters::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -180,12 +181,10 @@ impl Checkpoint {
     pub fn save(&self, path: &Path) -> Result<()> {
         self.require_finite().map_err(|unfinite| Error::not_finite(format!("{}: {unfinite}", path.display())))?;
         let raw: Vec<Raw> = self.tensors.iter().map(|(name, tensor)| Raw::new(name, tensor)).collect();
-        let seal = Seal { format: FORMAT, checksum: checksum(FORMAT, &raw, &self.state), state: self.state.clone() };
+        let views: Vec<(&str, TensorView)> = raw.iter().map(Raw::view).collect();
+        let seal = Seal { format: FORMAT, checksum: checksum(FORMAT, &views, &self.state), state: self.state.clone() };
         let seal = serde_json::to_string(&seal).expect("a seal is plain data");
         let metadata = Some(HashMap::from([(SEAL_KEY.to_owned(), seal)]));
-        let views = raw.iter().map(|Raw { name, dtype, shape, data }| {
-            (*name, TensorView::new(*dtype, shape.clone(), data).expect("data of the shape's size"))
-        });
         let content = safetensors::serialize(views, metadata).expect("names are unique");
         write_atomically(path, &content)
     }
@@ -289,9 +288,7 @@ fn check(seal: &Seal, file: &SafeTensors<'_>, place: &str) -> Result<Value> {
     }
     let mut named: Vec<_> = file.iter().collect();
     named.sort_by_key(|(name, _)| *name);
-    let raw =
-        named.iter().map(|(name, view)| RawView { name, dtype: view.dtype(), shape: view.shape(), data: view.data() });
-    let found = checksum_of(seal.format, raw, &seal.state);
+    let found = checksum(seal.format, &named, &seal.state);
     if found == seal.checksum {
         return Ok(seal.state.clone());
     }
@@ -307,34 +304,17 @@ struct Raw<'a> {
     data: Vec<u8>,
 }
 
-/// The same, borrowed.
-struct RawView<'a> {
-    name: &'a str,
-    dtype: Dtype,
-    shape: &'a [usize],
-    data: &'a [u8],
-}
-
-fn checksum(format: u32, raw: &[Raw<'_>], state: &Value) -> String {
-    let views = raw.iter().map(|Raw { name, dtype, shape, data }| RawView { name, dtype: *dtype, shape, data });
-    checksum_of(format, views, state)
-}
-
-/// Of tensors in the order of their names. Every part is told with its length, so that no two contents are one text.
-fn checksum_of<'a>(format: u32, tensors: impl Iterator<Item = RawView<'a>>, state: &Value) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let mut add = |part: &[u8]| {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    };
-    add(&format.to_le_bytes());
-    for RawView { name, dtype, shape, data } in tensors {
-        add(name.as_bytes());
-        add(format!("{dtype:?} {shape:?}").as_bytes());
-        add(data);
+/// Of tensors in the order of their names.
+fn checksum(format: u32, tensors: &[(&str, TensorView<'_>)], state: &Value) -> String {
+    let mut content = Fingerprint::default();
+    content.bytes(&format.to_le_bytes());
+    for (name, view) in tensors {
+        content.bytes(name.as_bytes());
+        content.bytes(format!("{:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        content.bytes(view.data());
     }
-    add(state.to_string().as_bytes());
-    hasher.finalize().to_hex().to_string()
+    content.bytes(state.to_string().as_bytes());
+    content.digest()
 }
 
 impl<'a> Raw<'a> {
@@ -349,6 +329,11 @@ impl<'a> Raw<'a> {
         let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
         tensor.copy_data_u8(&mut data, tensor.numel());
         Self { name, dtype, shape: tensor.size().iter().map(|&size| size as usize).collect(), data }
+    }
+
+    fn view(&self) -> (&str, TensorView<'_>) {
+        let view = TensorView::new(self.dtype, self.shape.clone(), &self.data);
+        (self.name, view.expect("data of the shape's size"))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod dist;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod fingerprint;
 pub mod genotype;
 pub mod memory;
 pub mod model;

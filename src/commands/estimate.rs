@@ -129,8 +129,8 @@ impl StepData<'_> {
         }
     }
 
-    /// Memory of no tensors, and by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short last batch, which is
-    /// not recorded.
+    /// Memory of no tensors, and by bytes of tensors. On a GPU each recorded pass keeps its own, beside that of a short
+    /// last batch, which is not recorded.
     fn overhead(&self) -> (f64, f64) {
         if !self.device.is_cuda() {
             return (HOST_BASE, HOST_OVERHEAD);

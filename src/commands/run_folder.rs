@@ -246,9 +246,7 @@ impl RunFolder {
     /// # Errors
     /// A run that another process works on; a folder that can't be written.
     pub fn lock(&self) -> Result<RunLock> {
-        let folder = self.checkpoint();
-        std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
-        RunLock::take(&folder.join("lock"), &self.path.display().to_string())
+        RunLock::take(&self.checkpoint().join("lock"), &self.path.display().to_string())
     }
 
     /// When the last event was written.

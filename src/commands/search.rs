@@ -13,10 +13,10 @@ use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::genotype::{Genotype, SpaceName};
-use crate::model;
+use crate::model::{self, NetworkSpec, SearchModel};
 use crate::panics;
 use crate::report::{Change, Event, Observer, drawing};
-use crate::search::{AlphaData, Search, SearchData, SearchSettings, state};
+use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::topology::CellKind;
@@ -138,9 +138,7 @@ fn search(
     tell(run, dataset);
     let data = dataset.map(|dataset| search_data(run, dataset));
     let genotype = session.run(|session| {
-        let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
-        let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
-        let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
+        let (mut strategy, mut model) = fresh(run, &spec, device);
         let mut search = Search::new(&settings, &mut *model, &mut *strategy);
         let mut observers = session.go(&mut search, data.as_ref(), state::restore)?;
         let genotype = genotype(run, space, &search.cells(), session.changes_so_far());
@@ -149,6 +147,15 @@ fn search(
         Ok(genotype)
     })?;
     Ok((genotype, session.folder().clone()))
+}
+
+/// The strategy and the supernet of a search that has not begun.
+fn fresh(run: &SearchRun, spec: &NetworkSpec, device: Device) -> (Box<dyn Strategy>, Box<dyn SearchModel>) {
+    let (space, chosen) = (run.space(), &run.search.strategy);
+    let strategy = chosen.strategy(space, run.decision.clone());
+    let scale = chosen.initial_scale.unwrap_or(run.alphas.initial_scale);
+    let model = model::wrapped_supernet(space, spec, scale, run.seed, device, strategy.wrapping().as_ref());
+    (strategy, model)
 }
 
 /// The batch that the search begins with; tells what a step of it needs of memory.
@@ -161,9 +168,7 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
     let step = |batch: &StepBatch| {
-        let mut strategy = run.search.strategy.strategy(space, run.decision.clone());
-        let scale = run.search.strategy.initial_scale.unwrap_or(run.alphas.initial_scale);
-        let mut model = model::wrapped_supernet(space, &spec, scale, run.seed, device, strategy.wrapping().as_ref());
+        let (mut strategy, mut model) = fresh(run, &spec, device);
         step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
     };
     let later = |batch| match run.search.batch_growth {

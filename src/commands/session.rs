@@ -56,6 +56,9 @@ pub fn find<R: RunConfig + Clone>(
         check_free(options)?;
         return Ok(None);
     };
+    if !folder.checkpoint().is_dir() {
+        return Err(without_checkpoint(&folder));
+    }
     let lock = folder.lock()?;
     let loaded = keeper::load(&folder)?.ok_or_else(|| without_checkpoint(&folder))?;
     let path = folder.config();

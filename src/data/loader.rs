@@ -11,10 +11,10 @@ use std::thread::{Builder, JoinHandle};
 
 use rand::{Rng, seq::SliceRandom, seq::index};
 
-use super::fingerprint::Fingerprint;
 use crate::batch::Batch;
 use crate::dist::Share;
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::panics;
 use crate::tensor::random::{Key, Purpose};
 

@@ -6,10 +6,10 @@
 mod checks;
 mod config;
 pub mod dataset;
-mod fingerprint;
 mod folders;
 pub mod graphs;
 mod hdf5;
+mod identity;
 pub mod images;
 pub mod inputs;
 pub mod kind;
@@ -25,10 +25,10 @@ pub mod survey;
 
 pub use config::DataConfig;
 pub use dataset::{Dataset, Targets};
-pub use fingerprint::{DataIdentity, Fingerprint, SplitIdentity};
 pub use graphs::config::GraphDataConfig;
 pub use graphs::survey::GraphContent;
 pub use graphs::synthetic_files::{GraphLayout, SyntheticGraphs, TableFormat};
+pub use identity::{DataIdentity, SplitIdentity};
 pub use images::augmentation::ImageAugmentation;
 pub use images::config::ImageDataConfig;
 pub use images::survey::PictureContent;

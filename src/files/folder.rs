@@ -6,8 +6,7 @@
 use super::PARTIAL_PREFIX;
 use super::output::end_of_links;
 use crate::error::{Error, Result};
-use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -93,10 +92,10 @@ enum Lock {
 
 fn lock(folder: &Path) -> Lock {
     let Ok(file) = File::open(folder) else { return Lock::Impossible };
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) if is_still_there(&file, folder) => Lock::Held(file),
-        Ok(()) | Err(rustix::io::Errno::WOULDBLOCK) => Lock::Taken,
-        Err(_) => Lock::Impossible,
+        Ok(()) | Err(TryLockError::WouldBlock) => Lock::Taken,
+        Err(TryLockError::Error(_)) => Lock::Impossible,
     }
 }
 

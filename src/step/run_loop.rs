@@ -179,7 +179,8 @@ pub trait Learning {
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>>;
 
-    /// The loss of a batch, or of some of its samples, in evaluation mode and single precision: whether the network still computes numbers.
+    /// The loss of a batch, or of some of its samples, in evaluation mode and single precision: whether the
+    /// network still computes numbers.
     ///
     /// # Errors
     /// Its own.

@@ -1,20 +1,19 @@
 //! A search whose batch grew beyond what fits into memory: the growth is taken back and the search goes on.
 
-use super::stops::{Kept, Stops, clouds, loader, spec_of};
+use super::stops::{Kept, Stops, clouds, loader, search_settings, spec_of};
 use super::turn;
 use sgas::batch::Batch;
 use sgas::checkpoint::Cursor;
 use sgas::decision::{Criterion, DecisionConfig};
-use sgas::dist::Processes;
 use sgas::error::{Error, Result};
 use sgas::genotype::SpaceName;
 use sgas::model::{self, Alphas, Learn, Model, SearchModel, Shrunk};
 use sgas::ops::Mode;
-use sgas::optim::{AlphaConfig, WeightConfig};
+use sgas::optim::WeightConfig;
 use sgas::report::Event;
 use sgas::search::{Search, SearchConfig, SearchData, SearchSettings, StrategyName, state};
 use sgas::space::Output;
-use sgas::step::{Ended, OnNan};
+use sgas::step::Ended;
 use sgas::task::Task;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
@@ -98,17 +97,11 @@ fn search(stops: Stops, most: usize, spared: usize) -> Result<Kept> {
     let decision = DecisionConfig { criterion: Criterion::One, warmup: 0, interval: 1, history: 2 };
     let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
     let settings = SearchSettings {
-        task_name: "test".to_owned(),
-        task: Task::Classify { classes: dataset.classes.len() },
-        objective: None,
-        seed: 3,
         search: SearchConfig { epochs: Some(3), batch: 11, batch_growth: 4, ..SearchConfig::default() },
         weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
-        alphas: AlphaConfig::default(),
         precision: Precision::Fp32,
         device: Device::Cpu,
-        processes: Processes::alone(),
-        on_nan: OnNan::Stop,
+        ..search_settings(Task::Classify { classes: dataset.classes.len() })
     };
     let mut kept = Kept::new(stops);
     let failed = Cell::new(None);

@@ -1,23 +1,21 @@
 //! What a step takes at a batch, by trials of two small ones, beside what it really takes.
 
 use super::amp::device;
-use super::stops::{clouds, graphs, precision, spec_of};
+use super::stops::{clouds, graphs, search_settings, spec_of, train_settings};
 use super::{cell, turn};
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{Access, Dataset, Samples};
 use sgas::decision::DecisionConfig;
-use sgas::dist::Processes;
 use sgas::error::Result;
 use sgas::genotype::SpaceName;
 use sgas::memory::{Need, Trial};
 use sgas::model::{self, Architecture, NetworkSpec, ResGcnConfig};
-use sgas::optim::{AlphaConfig, WeightConfig};
-use sgas::search::{Search, SearchConfig, SearchSettings, StrategyName};
-use sgas::step::{OnNan, StepBatch, try_step};
+use sgas::search::{Search, StrategyName};
+use sgas::step::{StepBatch, try_step};
 use sgas::task::Task;
 use sgas::tensor::bridge::memory::metered_on;
 use sgas::tensor::random::{Key, Purpose};
-use sgas::train::{TrainConfig, TrainSettings, Training};
+use sgas::train::Training;
 use tch::{Kind, Tensor};
 
 /// A step of a batch and its size.
@@ -48,37 +46,6 @@ fn assert_foretold(batches: [Sized; 3], step: &dyn Fn(&StepBatch) -> Result<()>)
 fn samples(samples: &dyn Samples, count: usize) -> Batch {
     let access = Access { training: true, key: Key::new(1, Purpose::Augmentation) };
     samples.batch(&samples.largest(count), access).unwrap()
-}
-
-fn search_settings(task: Task) -> SearchSettings {
-    SearchSettings {
-        task_name: "test".to_owned(),
-        task,
-        objective: None,
-        seed: 3,
-        search: SearchConfig::default(),
-        weights: WeightConfig::default(),
-        alphas: AlphaConfig::default(),
-        precision: precision(),
-        device: device(),
-        processes: Processes::alone(),
-        on_nan: OnNan::Stop,
-    }
-}
-
-fn train_settings(task: Task) -> TrainSettings {
-    TrainSettings {
-        task_name: "test".to_owned(),
-        task,
-        objective: None,
-        seed: 3,
-        train: TrainConfig::default(),
-        weights: WeightConfig::default(),
-        precision: precision(),
-        device: device(),
-        processes: Processes::alone(),
-        on_nan: OnNan::Stop,
-    }
 }
 
 fn check_search(dataset: &Dataset, space: SpaceName, task: Task, counts: [usize; 3]) {

@@ -174,16 +174,9 @@ fn train(dataset: &Dataset, cell: &Genotype, settings: &TrainSettings, stops: St
 
 fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, optimizer: OptimizerKind) {
     let settings = TrainSettings {
-        task_name: "test".to_owned(),
-        task,
-        objective: None,
-        seed: 3,
         train: TrainConfig { epochs: 3, batch: 7, drop_last: false, drop_path: 0.4, ..TrainConfig::default() },
         weights: WeightConfig { optimizer, learning_rate: 0.01, ..WeightConfig::default() },
-        precision: precision(),
-        device: device(),
-        processes: Processes::alone(),
-        on_nan: OnNan::Stop,
+        ..train_settings(task)
     };
     let (whole, stopped) = train(dataset, cell, &settings, Stops::Never);
     assert_eq!(stopped, 0);
@@ -221,17 +214,9 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
     let orders = if device().is_cuda() { 1 } else { 2 };
     for order in [AlphaOrder::First, AlphaOrder::Second].into_iter().take(orders) {
         let settings = SearchSettings {
-            task_name: "test".to_owned(),
-            task: Task::Classify { classes: dataset.classes.len() },
-            objective: None,
-            seed: 3,
             search: SearchConfig { order, epochs: Some(3), batch: 11, batch_growth: 4, ..SearchConfig::default() },
             weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
-            alphas: AlphaConfig::default(),
-            precision: precision(),
-            device: device(),
-            processes: Processes::alone(),
-            on_nan: OnNan::Stop,
+            ..search_settings(Task::Classify { classes: dataset.classes.len() })
         };
         let search = |stops| {
             let mut kept = Kept::new(stops);
@@ -258,6 +243,39 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
     }
 }
 
+/// A short search on this device, as the sections have it where nothing is said.
+pub fn search_settings(task: Task) -> SearchSettings {
+    SearchSettings {
+        task_name: "test".to_owned(),
+        task,
+        objective: None,
+        seed: 3,
+        search: SearchConfig::default(),
+        weights: WeightConfig::default(),
+        alphas: AlphaConfig::default(),
+        precision: precision(),
+        device: device(),
+        processes: Processes::alone(),
+        on_nan: OnNan::Stop,
+    }
+}
+
+/// The same of a training.
+pub fn train_settings(task: Task) -> TrainSettings {
+    TrainSettings {
+        task_name: "test".to_owned(),
+        task,
+        objective: None,
+        seed: 3,
+        train: TrainConfig::default(),
+        weights: WeightConfig::default(),
+        precision: precision(),
+        device: device(),
+        processes: Processes::alone(),
+        on_nan: OnNan::Stop,
+    }
+}
+
 /// A short search by a strategy on clouds, with a step of the alphas in every step.
 fn search_by(
     kept: &mut Kept,
@@ -268,17 +286,9 @@ fn search_by(
     let (space, spec) = (SpaceName::POINT, spec_of(&dataset));
     let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
     let settings = SearchSettings {
-        task_name: "test".to_owned(),
-        task: Task::Classify { classes: dataset.classes.len() },
-        objective: None,
-        seed: 3,
         search: SearchConfig { batch: 11, batch_growth: 4, ..SearchConfig::default() },
         weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
-        alphas: AlphaConfig::default(),
-        precision: precision(),
-        device: device(),
-        processes: Processes::alone(),
-        on_nan: OnNan::Stop,
+        ..search_settings(Task::Classify { classes: dataset.classes.len() })
     };
     kept.run(|checkpoint, observer, keeper| {
         let mut strategy = strategy();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Fingerprint, Loader, LoaderConfig, PointOrder,
-    Samples,
+    Access, Augmentation, Batches, DataConfig, Dataset, EpochPlan, Loader, LoaderConfig, PointOrder, Samples,
 };
 use sgas::dist::Share;
 use sgas::error::{Error, Result};
+use sgas::fingerprint::Fingerprint;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
 

@@ -29,13 +29,13 @@ use set::{GraphSet, first};
 
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::fingerprint::Fingerprint;
 use super::kind::SampleKind;
 use super::loader::{Access, Samples};
 use super::source::{SetName, Source};
 use super::split::Split;
 use crate::batch::{Batch, GraphBatch};
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::tensor::adjacency::Adjacency;
 use crate::tensor::links::Links;
 

@@ -7,8 +7,8 @@ use super::config::GraphDataConfig;
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
 use super::tables::{Checked, Table, has_no_digit, names_columns};
-use crate::data::fingerprint::Fingerprint;
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::tensor::adjacency::{Adjacency, Link};
 use crate::tensor::links::Links;
 

@@ -34,12 +34,12 @@ use pictures::{PictureSet, Pictures};
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::fingerprint::Fingerprint;
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::tensor::bridge::device::upload;
 use crate::tensor::random::{Key, Purpose};
 

@@ -9,8 +9,9 @@ use tch::{Device, Tensor};
 
 use super::augmentation::{centre, side};
 use super::decode;
-use crate::data::fingerprint::Fingerprint;
+use crate::data::identity::add_files;
 use crate::error::Result;
+use crate::fingerprint::Fingerprint;
 
 /// A set that was found and read, or listed.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Pictures {
         }
     }
 
-    /// Takes in these pictures: their bytes, or of files what [`Fingerprint::files`] takes.
+    /// Takes in these pictures: their bytes, or of files what [`add_files`] takes.
     ///
     /// # Errors
     /// A file that can't be read.
@@ -117,7 +118,7 @@ impl Pictures {
     ) -> Result<()> {
         let stored;
         let (bytes, count) = match self {
-            Self::Files(paths) => return fingerprint.files(indices.map(|index| paths[index].as_path())),
+            Self::Files(paths) => return add_files(fingerprint, indices.map(|index| paths[index].as_path())),
             Self::Loaded(Loaded { bytes, names, .. }) => (bytes, names.len()),
             Self::Stored { names, bytes } => {
                 let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).to_device(Device::Cpu);

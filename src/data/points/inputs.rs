@@ -13,11 +13,11 @@ use super::shape::{Reading, Shape};
 use super::{PointClouds, Preparation, Sample, check_points, warn_of_repeated_points};
 use crate::batch::Batch;
 use crate::data::config::DataConfig;
-use crate::data::fingerprint::Fingerprint;
 use crate::data::inputs::{InputNeeds, Inputs, read_each};
 use crate::data::kind::SampleKind;
 use crate::data::loader::{Access, Samples};
 use crate::error::Result;
+use crate::fingerprint::Fingerprint;
 
 /// The greatest absolute coordinate of published sets that come normalised; they are rounded.
 const UNIT: f32 = 1.001;

@@ -29,12 +29,12 @@ use shape::{Reading, Shape};
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::fingerprint::Fingerprint;
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{Split, hold_out, used};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
 pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder, known_extensions};

@@ -9,9 +9,9 @@ use super::augmentation::{CHANNELS, Normalization, PointOrder, choose_points, fi
 use super::features::{AXES, Features, NORMALS, is_normal};
 use super::format::Raw;
 use super::surface::{Surface, Vector, cross, length};
-use crate::data::fingerprint::Fingerprint;
 use crate::data::scan::show_names;
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 
 /// How files become shapes.
 #[derive(Debug, Clone, Default)]

@@ -32,7 +32,6 @@ use set::{Item, SceneSet};
 use super::checks::keep_good;
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::fingerprint::Fingerprint;
 use super::kind::SampleKind;
 use super::loader::{Access, Samples};
 use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
@@ -42,6 +41,7 @@ use super::source::{SetName, Source};
 use super::split::{Split, hold_out, used};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
 pub(super) use own::is_cloud;

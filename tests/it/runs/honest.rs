@@ -62,6 +62,7 @@ fn a_run_without_its_checkpoint_is_not_begun_anew() {
     trained(folder.path());
     std::fs::remove_dir_all(folder.path().join("run/checkpoint")).unwrap();
     refused(folder.path(), "run", &mut resume(folder.path(), "train", ""), &["run: its checkpoint is gone", "folder"]);
+    assert!(!folder.path().join("run/checkpoint").exists());
 }
 
 #[test]

@@ -9,51 +9,32 @@ use super::dataset::Dataset;
 use super::loader::Samples;
 use super::split::Split;
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::reading;
 
 /// Files of pictures that are read at every access have their content told as well up to so many bytes in all, beyond
 /// that their sizes alone.
 const SMALL: u64 = 64 << 20;
 
-/// Takes in what something is made of; equal parts in equal order give equal digests. Every part is told with its
-/// length, so that no two contents are one.
-#[derive(Default)]
-pub struct Fingerprint(blake3::Hasher);
-
-impl Fingerprint {
-    /// Takes in bytes.
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+/// Takes in files: their sizes, and where they are small in all, their content.
+///
+/// # Errors
+/// A file that can't be read.
+pub(super) fn add_files<'a>(
+    fingerprint: &mut Fingerprint,
+    files: impl Iterator<Item = &'a Path> + Clone,
+) -> Result<()> {
+    let mut total = 0;
+    for path in files.clone() {
+        let size = std::fs::metadata(path).map_err(|error| Error::read(path, error))?.len();
+        fingerprint.numbers(&[size]);
+        total += size;
     }
-
-    /// Takes in plain numbers, by their bits.
-    pub fn numbers<T: bytemuck::NoUninit>(&mut self, numbers: &[T]) {
-        self.bytes(bytemuck::cast_slice(numbers));
+    for path in files.filter(|_| total <= SMALL) {
+        let file = reading::open(path)?;
+        fingerprint.content(file).map_err(|error| Error::read(path, error))?;
     }
-
-    /// Takes in files: their sizes, and where they are small in all, their content.
-    ///
-    /// # Errors
-    /// A file that can't be read.
-    pub fn files<'a>(&mut self, files: impl Iterator<Item = &'a Path> + Clone) -> Result<()> {
-        let mut total = 0;
-        for path in files.clone() {
-            let size = std::fs::metadata(path).map_err(|error| Error::read(path, error))?.len();
-            self.numbers(&[size]);
-            total += size;
-        }
-        for path in files.filter(|_| total <= SMALL) {
-            let file = reading::open(path)?;
-            self.0.update_reader(file).map_err(|error| Error::read(path, error))?;
-        }
-        Ok(())
-    }
-
-    /// 64 hexadecimal digits.
-    pub fn digest(&self) -> String {
-        self.0.finalize().to_hex().to_string()
-    }
+    Ok(())
 }
 
 /// What a split is.
