@@ -17,14 +17,16 @@
 #   OUT=…                          a folder for report, JSON and archive: at most 8 files of at most 15 MiB. By default
 #                                  REPORT.md is benches/results/gpu-DATE.md, and the others lie beside it
 #   SGAS_DIST=…                    such a folder
-#   SGAS, SGAS_TESTS, SGAS_ENGINE, SGAS_STEPS   the programs; by default cargo builds them, or without cargo target/gpu's
+#   SGAS, SGAS_TESTS, SGAS_ENGINE, SGAS_CUDA_TESTS, SGAS_STEPS   the programs; by default cargo builds them, or without
+#                                  cargo target/gpu's
 #   TORCH_LIB=…/torch/lib          libtorch with CUDA; by default where LD_LIBRARY_PATH has one, that of LIBTORCH, of
 #                                  `make setup-cuda`, of $PYTHON
 #   PYTHON=…                       3.9 or newer; with torch for the costs of single operators; with numpy, sklearn and
 #                                  torch_geometric too where the published code is to run; by default the first python3
 #                                  that is found with torch
 #   SGAS_GOLDEN_DIR=…              golden files; by default the kit's or tests/fixtures/golden; `pack` takes them along
-#   SGAS_DATA=…                    real data for the epochs; without it synthetic samples serve
+#   SGAS_DATA=…                    real data for the whole searches, ModelNet10/ and ppi/; synthetic samples stand for a
+#                                  set that is not there
 #   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch)
 #   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part (epochs and golden files in
 #                                  full may take longer)
@@ -113,11 +115,12 @@ build_all() {
     SGAS=${SGAS:-$(build sgas build --bin sgas)}
     SGAS_TESTS=${SGAS_TESTS:-$(build it test --test it --no-run)}
     SGAS_ENGINE=${SGAS_ENGINE:-$(build engine test --test engine --no-run)}
+    SGAS_CUDA_TESTS=${SGAS_CUDA_TESTS:-$(build cuda test --test cuda --no-run)}
     SGAS_STEPS=${SGAS_STEPS:-$(build steps bench --profile dev --bench steps --no-run)}
 }
 
 are_named() {
-    [[ -n ${SGAS:-} && -n ${SGAS_TESTS:-} && -n ${SGAS_ENGINE:-} && -n ${SGAS_STEPS:-} ]]
+    [[ -n ${SGAS:-} && -n ${SGAS_TESTS:-} && -n ${SGAS_ENGINE:-} && -n ${SGAS_CUDA_TESTS:-} && -n ${SGAS_STEPS:-} ]]
 }
 
 # What a kit that lies in dist/ has and the checkout has not.
@@ -139,12 +142,12 @@ find_binaries() {
         unpack_kit
     fi
     : "${SGAS:=$PWD/$PACK/sgas}" "${SGAS_TESTS:=$PWD/$PACK/it}" "${SGAS_ENGINE:=$PWD/$PACK/engine}"
-    : "${SGAS_STEPS:=$PWD/$PACK/steps}"
+    : "${SGAS_CUDA_TESTS:=$PWD/$PACK/cuda}" "${SGAS_STEPS:=$PWD/$PACK/steps}"
     local binary
-    for binary in "$SGAS" "$SGAS_TESTS" "$SGAS_ENGINE" "$SGAS_STEPS"; do
+    for binary in "$SGAS" "$SGAS_TESTS" "$SGAS_ENGINE" "$SGAS_CUDA_TESTS" "$SGAS_STEPS"; do
         [[ -x $binary ]] || die "no program $binary" "bring the kit of \`make gpu-kit\` from a machine with Rust"
     done
-    export SGAS SGAS_TESTS SGAS_ENGINE SGAS_STEPS
+    export SGAS SGAS_TESTS SGAS_ENGINE SGAS_CUDA_TESTS SGAS_STEPS
 }
 
 # The programs bare, with what they read, laid out as the checkout is: libtorch is the other machine's own.
@@ -154,7 +157,8 @@ pack() {
     mkdir -p "$PACK/golden"
     cp "${SGAS_GOLDEN_DIR:-tests/fixtures/golden}"/*.safetensors "$PACK/golden" || exit 1
     git describe --always --dirty --abbrev=12 >"$PACK/commit"
-    "$PYTHON" scripts/dist.py kit "$PACK" sgas="$SGAS" it="$SGAS_TESTS" engine="$SGAS_ENGINE" steps="$SGAS_STEPS"
+    "$PYTHON" scripts/dist.py kit "$PACK" sgas="$SGAS" it="$SGAS_TESTS" engine="$SGAS_ENGINE" \
+        cuda="$SGAS_CUDA_TESTS" steps="$SGAS_STEPS"
 }
 
 # ask SECONDS COMMAND...: what it says first, or that it says nothing.
@@ -178,7 +182,7 @@ conditions() {
         "$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
     printf -- '- torch: %s (%s)\n' "$TORCH_VERSION" "$TORCH_LIB"
     printf -- '- program: %s\n' "$(ask 60 "$SGAS" --version)"
-    printf -- '- data of the epochs: %s\n' "${SGAS_DATA:-synthetic}"
+    printf -- '- real data: %s\n' "$(cd "${SGAS_DATA:-/nowhere}" 2>/dev/null && echo * || echo none)"
 }
 
 find_python

@@ -15,7 +15,8 @@ from gpu_visit import Part, Visit, text_of
 
 HERE = Path(__file__).resolve().parent
 PYTHON = os.environ.get("PYTHON", "python3")
-PROGRAM, GOLDEN, ENGINE, STEPS = (os.environ.get(name, "") for name in ("SGAS", "SGAS_TESTS", "SGAS_ENGINE", "SGAS_STEPS"))
+PROGRAM, GOLDEN, ENGINE, CUDA, STEPS = (
+    os.environ.get(name, "") for name in ("SGAS", "SGAS_TESTS", "SGAS_ENGINE", "SGAS_CUDA_TESTS", "SGAS_STEPS"))
 BUDGET = {"first": 420, "more": 480}
 # Rows of the report's table of golden tensors; the archive has all.
 WORST = 40
@@ -60,7 +61,6 @@ class Settings:
         self.halves = ["bf16", "fp16"] if self.is_cuda else ["bf16"]
         self.cores = len(os.sched_getaffinity(0))
         self.width = int(os.environ.get("SGAS_SIDE_BY_SIDE", min(6, max(1, self.cores // 3))))
-        self.data = [] if os.environ.get("SGAS_DATA") else SYNTHETIC
 
     def recipe(self, name):
         published, small = next((words, small) for other, words, small in RECIPES if other == name)
@@ -94,10 +94,14 @@ def proofs(visit, settings):
              engine_tests(settings, "Mixed precision: types", "amp::types")]
     rest = engine_tests(settings, "Mixed precision: the rest", "amp::", "--skip", "amp::losses", "--skip", "amp::types")
     rest.limit = 120
+    states = [engine_tests(settings, "Going on to the bit", "stops::"),
+              engine_tests(settings, "Memory is foretold", "memory::")]
+    whole = [tests_of(CUDA, settings, "Kernels of sgas", "kernels::"), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
+             tests_of(CUDA, settings, "Whole ways, and a killed training", "runs::")] if settings.is_cuda else []
     table = visit.results / "golden.tsv"
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1"]
     golden = Part("Golden files, one pass", words, {**of_tests(settings), "SGAS_GOLDEN_TABLE": str(table)}, is_test=True)
-    chains = [[rest], tests, [golden], *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
+    chains = [[rest], tests, [golden], states, whole, *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
     for part in (part for chain in chains for part in chain):
         part.environment.update(share)
     visit.side_by_side(chains, settings.width)
@@ -105,7 +109,11 @@ def proofs(visit, settings):
 
 
 def engine_tests(settings, title, *words):
-    return once(title, [ENGINE, *words, "--test-threads=1", "--show-output"], is_test=True, environment=of_tests(settings))
+    return tests_of(ENGINE, settings, title, *words)
+
+
+def tests_of(program, settings, title, *words):
+    return once(title, [program, *words, "--test-threads=1", "--show-output"], is_test=True, environment=of_tests(settings))
 
 
 def of_tests(settings):
@@ -220,15 +228,16 @@ def micro(visit, settings):
 
 
 def switches(visit, settings):
-    rows = []
-    for kind in (settings.half, "fp32"):
+    rows, kind = [], settings.half
+    for name in SWITCHED:
+        rows.append((name, kind, "channels-last", "", of_bench(visit.results / f"bench-{slug(name)}.json", kind)))
+    # The trials last: cuDNN's take longest.
+    for layout, trial in SWITCHES:
         for name in SWITCHED:
-            rows.append((name, kind, "channels-last", "", of_bench(visit.results / f"bench-{slug(name)}.json", kind)))
-            for layout, trial in SWITCHES:
-                title = f"A {name}, {kind}, {layout}{', benchmark mode' if trial else ''}"
-                found = measured(visit, title, settings.recipe(name), kind, ["--device", settings.device, "--layout", layout,
-                                                                            *trial, *settings.counts])
-                rows.append((name, kind, layout, "on" if trial else "", found))
+            title = f"A {name}, {kind}, {layout}{', benchmark mode' if trial else ''}"
+            found = measured(visit, title, settings.recipe(name), kind, ["--device", settings.device, "--layout", layout,
+                                                                        *trial, *settings.counts])
+            rows.append((name, kind, layout, "on" if trial else "", found))
     visit.add_section("Images: layout, and cuDNN's benchmark mode", step_table(
         ["recipe", "precision", "layout", "benchmark mode"], rows))
 
@@ -262,25 +271,32 @@ def golden_in_full(visit, settings):
     visit.run(Part("Golden files, in full", words, of_tests(settings), limit=300, is_test=True))
 
 
-def epochs(visit, settings):
-    """Whole epochs with their data, at published size, and a whole search."""
-    search = lambda title, name, words: visit.run(Part(
-        title, [PROGRAM, "search", *words, *settings.data, "--device", settings.device, "--out", visit.scratch / name],
-        limit=180))
-    if settings.small:
-        cifar, modelnet, ppi = (["--config", f"smoke/search-{task}"] for task in ("cifar10", "modelnet10", "ppi"))
-    else:
-        # As many synthetic samples as the published sets have.
-        sizes = lambda count: [f"--set=data.synthetic.train={count}"] if settings.data else []
-        cifar, modelnet, ppi = (["--task", task, *sizes(count)] for task, count in
-                                (("cifar10", 50000), ("modelnet10", 3991), ("ppi", 20)))
-    one = ["--set", "search.epochs=1"]
-    search(f"An epoch of a CIFAR-10 search, {settings.half}", "cifar10", [*cifar, *one, "--amp", settings.half])
-    search("An epoch of a ModelNet10 search, fp32", "modelnet10", [*modelnet, *one])
-    search(f"An epoch of a ModelNet10 search, {settings.half}", "modelnet10-half", [*modelnet, *one, "--amp", settings.half])
-    search("A whole PPI search, fp32", "ppi", ppi)
-    rows = [f"### {run.name}\n```\n{text_of(run / 'log.txt').strip()[-1500:]}\n```" for run in sorted(visit.scratch.glob("*"))]
-    visit.add_section("Logs of the epochs", "\n\n".join(rows))
+def searches(visit, settings):
+    """Whole searches at published size, on real data where it is there, and an epoch of one that takes longer."""
+    half = ["--amp", settings.half]
+    search(visit, settings, "A whole ModelNet10 search", "modelnet10", "ModelNet10", 3991, half)
+    search(visit, settings, "A whole PPI search", "ppi", "ppi", 20, [])
+    search(visit, settings, "An epoch of a CIFAR-10 search", "cifar10", "", 50000, [*half, "--set", "search.epochs=1"])
+
+
+def search(visit, settings, title, task, folder, samples, words):
+    """Without real data, as many synthetic samples as the published set has."""
+    is_real = folder and not settings.small and (Path(os.environ.get("SGAS_DATA", "")) / folder).is_dir()
+    recipe = ["--config", f"smoke/search-{task}"] if settings.small else ["--task", task]
+    data = [] if is_real else [*SYNTHETIC, *([] if settings.small else [f"--set=data.synthetic.train={samples}"])]
+    title += f", {settings.half if '--amp' in words else 'fp32'}, {'real' if is_real else 'synthetic'} data"
+    run = visit.scratch / f"search-{task}"
+    visit.run(Part(title, [PROGRAM, "search", *recipe, *data, *words, "--device", settings.device, "--out", run], limit=300))
+    visit.keep_compressed(run / "events.jsonl", f"{run.name}-events.jsonl")
+    visit.add_section(title, f"```\n{text_of(run / 'log.txt').strip()[-3000:]}\n```")
+
+
+def memory(visit, settings):
+    """What a step is said to take beside what it takes."""
+    words = [PYTHON, HERE / "memory.py", PROGRAM, "--device", settings.device]
+    if settings.is_cuda and not settings.small:
+        words.append("--published")
+    visit.run(Part("Memory, foretold and taken", words, limit=150, shown=True))
 
 
 def comparisons(visit, settings):
@@ -321,12 +337,12 @@ def scaling(visit, settings):
 # By name: what a call does, and what SGAS_GROUPS may ask for instead.
 GROUPS = {
     "machine": machine, "proofs": proofs, "throughput": throughput, "without": without, "traces": traces, "micro": micro,
-    "switches": switches, "epochs": epochs, "comparisons": comparisons, "scaling": scaling,
+    "switches": switches, "searches": searches, "memory": memory, "comparisons": comparisons, "scaling": scaling,
     "golden": golden_in_full,
 }
 CALLS = {
     "first": ["machine", "proofs", "throughput", "without", "traces", "micro", "switches"],
-    "more": ["epochs", "comparisons", "scaling", "golden"],
+    "more": ["searches", "memory", "comparisons", "scaling", "golden"],
 }
 
 

@@ -162,11 +162,11 @@ class Visit:
         with self.lock:
             self.failures.append("\n".join(lines))
 
-    def keep_compressed(self, path):
+    def keep_compressed(self, path, name=""):
         """Puts a large result into the archive's results."""
         if not path.exists():
             return
-        with open(path, "rb") as source, gzip.open(self.results / f"{path.name}.gz", "wb", compresslevel=5) as target:
+        with open(path, "rb") as source, gzip.open(self.results / f"{name or path.name}.gz", "wb", compresslevel=5) as target:
             shutil.copyfileobj(source, target)
 
     def text(self):

@@ -36,7 +36,7 @@ COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-func
 GCC_OF_GLIBCXX = {25: 8, 26: 9, 28: 10, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
 DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
 # What benches/gpu.sh reads of the checkout.
-KIT = ["benches/gpu.sh", "benches/gpu_parts.py", "benches/gpu_visit.py", "benches/gpu_micro.py", "benches/compare.py",
+KIT = ["benches/gpu.sh", "benches/gpu_parts.py", "benches/gpu_visit.py", "benches/gpu_micro.py", "benches/compare.py", "benches/memory.py",
        "benches/shapes.json", "benches/reference", "configs"]
 # The kit and the checkout travel together where a machine is lent.
 LARGEST_KIT = 50 * 2**20

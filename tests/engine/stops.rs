@@ -1,5 +1,5 @@
 //! Runs that stop within an epoch and go on from their cursor: to the bit what the uncut run gives. On CUDA, where
-//! numbers of several steps wait on the device, in fp16 with loss scaling.
+//! numbers of several steps wait on the device, in fp16 with loss scaling, and as `--deterministic` has it.
 
 use super::amp::device;
 use super::{assert_equal, cell, spec, turn};
@@ -15,6 +15,7 @@ use sgas::report::{Event, Observer};
 use sgas::search::{AlphaOrder, Search, SearchConfig, SearchData, SearchSettings, Strategy, StrategyName, state};
 use sgas::step::{Ended, OnNan};
 use sgas::task::Task;
+use sgas::tensor::bridge::device::make_deterministic;
 use sgas::tensor::parameters::Weights;
 use sgas::tensor::precision::Precision;
 use sgas::train::{TrainConfig, TrainData, TrainSettings, Training};
@@ -149,6 +150,13 @@ pub fn spec_of(dataset: &Dataset) -> NetworkSpec {
     NetworkSpec { classes: dataset.classes.len(), in_channels: dataset.channels, ..spec() }
 }
 
+/// A GPU repeats its sums only where it is told to.
+fn make_repeatable() {
+    if device().is_cuda() {
+        make_deterministic().unwrap();
+    }
+}
+
 pub fn precision() -> Precision {
     if device().is_cuda() { Precision::Fp16 } else { Precision::Fp32 }
 }
@@ -195,6 +203,7 @@ fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, 
 #[test]
 fn a_training_goes_on_from_any_step_to_the_bit() {
     let _turn = turn();
+    make_repeatable();
     let (clouds, cell) = (clouds(), cell());
     check_training(&clouds, &cell, Task::Classify { classes: clouds.classes.len() }, 5, OptimizerKind::Sgd);
     let graphs = graphs();
@@ -206,6 +215,7 @@ fn a_training_goes_on_from_any_step_to_the_bit() {
 #[test]
 fn a_search_goes_on_from_any_step_to_the_bit() {
     let _turn = turn();
+    make_repeatable();
     let dataset = clouds();
     let decision = DecisionConfig { criterion: Criterion::Two, warmup: 0, interval: 1, history: 2 };
     let (space, spec) = (SpaceName::POINT, spec_of(&dataset));

@@ -42,6 +42,7 @@ fn visit(folder: &Path, [sgas, it, engine]: [&str; 3]) -> Output {
         .env("SGAS", program("sgas", sgas))
         .env("SGAS_TESTS", program("it", it))
         .env("SGAS_ENGINE", program("engine", engine))
+        .env("SGAS_CUDA_TESTS", program("cuda", SOUND))
         .env("SGAS_STEPS", program("steps", ""))
         .env("TORCH_LIB", folder)
         .env("PYTHON", "python3")
