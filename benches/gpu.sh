@@ -32,6 +32,7 @@
 #                                  full may take longer)
 #   SGAS_WARMUP=3 SGAS_REPEATS=10 SGAS_ROUNDS=2  steps of a timing, and rounds of one beside the published code
 #   SGAS_GROUPS=proofs,throughput  groups of parts to run instead of a call's own (the end of gpu_parts.py names all)
+#   SGAS_RECIPES='CIFAR-10 search' names of recipes in gpu_parts.py to time instead of all
 #   SGAS_SHAPES='ppi-train ...'    shapes of benches/shapes.json to time beside the published code
 #   SGAS_SIDE_BY_SIDE=5            proofs that run at a time; by default one for every three cores, at most six
 #   SGAS_SIZES=small               sizes to try the script with, also on a GPU; SGAS_MICRO_DIVISOR=64 is then the

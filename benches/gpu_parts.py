@@ -32,6 +32,8 @@ RECIPES = [
     ("CIFAR-10 training", "--task cifar10", "--config smoke/train-cifar10"),
     ("PPI training", "--task ppi", "--config smoke/train-ppi"),
 ]
+# Those that are timed.
+TIMED = [name for name, *_ in RECIPES if name in os.environ.get("SGAS_RECIPES", name)]
 # Of which a step is traced.
 TRACED = ["ResGCN-28 training", "CIFAR-10 search", "ModelNet10 search", "CIFAR-10 training"]
 # Those that have neighbours to find.
@@ -101,7 +103,7 @@ def proofs(visit, settings):
     table = visit.results / "golden.tsv"
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1"]
     golden = Part("Golden files, one pass", words, {**of_tests(settings), "SGAS_GOLDEN_TABLE": str(table)}, is_test=True)
-    chains = [[rest], tests, [golden], states, whole, *(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves])]
+    chains = [*(smoke(visit, settings, kind) for kind in ["fp32", *settings.halves]), [rest], whole, [golden], tests, states]
     for part in (part for chain in chains for part in chain):
         part.environment.update(share)
     visit.side_by_side(chains, settings.width)
@@ -131,11 +133,12 @@ def smoke(visit, settings, kind):
 
     evaluate = [PROGRAM, "eval", "--run", visit.scratch / kind / "train", "--device", settings.device]
     return [
+        # The longest first.
+        run("Search on images", "images", "search", "--config", "smoke/search-cifar10"),
         run("Search on points", "points", "search", "--config", "smoke/search-modelnet10"),
         run("Training", "train", "train", "--genotype", "Cri2_ModelNet_Best", "--config", "smoke/train-modelnet40"),
         once(f"Evaluation, {kind}", evaluate, after=f"Training, {kind}"),
         run("ResGCN", "resgcn", "train", "--config", "smoke/train-s3dis"),
-        run("Search on images", "images", "search", "--config", "smoke/search-cifar10"),
         run("Search on graphs", "graphs", "search", "--config", "smoke/search-ppi"),
     ]
 
@@ -156,7 +159,7 @@ def golden_summary(table):
 
 
 def throughput(visit, settings):
-    for name, *_ in RECIPES:
+    for name in TIMED:
         throughput_of(visit, settings, name)
     visit.add_section("Throughput", throughput_summary(visit.results))
 
@@ -190,7 +193,7 @@ def without(visit, settings):
     """What kernels of sgas and CUDA graphs bring: the same recipes without them."""
     rows = []
     plain = {"SGAS_NATIVE": "off"}
-    for name, *_ in RECIPES:
+    for name in TIMED:
         rows.append((name, "on", "on", of_bench(visit.results / f"bench-{slug(name)}.json", settings.half)))
         for kernels, environment in [("on", {}), *([("off", plain)] if name in OF_POINTS else [])]:
             words = ["--device", settings.device, "--no-cuda-graphs", *settings.counts]
@@ -288,6 +291,7 @@ def search(visit, settings, title, task, folder, samples, words):
     run = visit.scratch / f"search-{task}"
     visit.run(Part(title, [PROGRAM, "search", *recipe, *data, *words, "--device", settings.device, "--out", run], limit=300))
     visit.keep_compressed(run / "events.jsonl", f"{run.name}-events.jsonl")
+    visit.keep_compressed(run / "genotype.json", f"{run.name}-genotype.json")
     visit.add_section(title, f"```\n{text_of(run / 'log.txt').strip()[-3000:]}\n```")
 
 

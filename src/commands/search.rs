@@ -19,6 +19,7 @@ use crate::report::{Change, Event, Observer, drawing};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
+use crate::tensor::convolution::{Layout, set_cuda_layout};
 use crate::topology::CellKind;
 use serde_json::json;
 use std::io::Write;
@@ -35,6 +36,7 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     let typed = if options.run.resume { None } else { Some(options.resolve(None)?) };
     let saved = options.save_place()?;
     let device = device::prepare(global)?;
+    set_cuda_layout(Layout::SEARCH);
     let settled = |mut run: SearchRun| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
         // Nothing is trained, whatever the configuration says.

@@ -1,5 +1,4 @@
-//! Convolutions on images (B, C, H, W), which lie channels-last in memory from a network's stem to its head; on CUDA
-//! the other layout can be chosen, to be timed.
+//! Convolutions on images (B, C, H, W), which keep one layout in memory from a network's stem to its head.
 
 use crate::tensor::bridge::composed;
 use crate::tensor::bridge::depthwise::{Steps, depthwise};
@@ -15,13 +14,30 @@ use tch::Tensor;
 static CUDA_PLANES: AtomicBool = AtomicBool::new(false);
 
 /// How the numbers of an image lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// The channels of a pixel side by side.
-    #[default]
     ChannelsLast,
     /// The pixels of a channel side by side (NCHW).
     Planes,
+}
+
+impl Layout {
+    /// Of a search on CUDA. Steps are as fast as channels-last and take less memory, and cuDNN, which plans its
+    /// convolutions anew whenever the batch grows, plans fewer (`benches/results/gpu-h100.md`).
+    pub const SEARCH: Self = Self::Planes;
+    /// Of a training on CUDA, whose steps are faster so.
+    pub const TRAINING: Self = Self::ChannelsLast;
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ChannelsLast, Self::Planes];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChannelsLast => "channels-last",
+            Self::Planes => "nchw",
+        }
+    }
 }
 
 /// Chooses the layout of the images of this process's networks on CUDA. On a CPU they lie channels-last, because the
@@ -127,7 +143,7 @@ fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
 
 /// The same images in the layout that networks take: the channels of a pixel side by side in memory, unless
 /// [`set_cuda_layout`] said otherwise for CUDA.
-pub fn channels_last(images: &Tensor) -> Tensor {
+pub fn laid_out(images: &Tensor) -> Tensor {
     if images.device().is_cuda() && CUDA_PLANES.load(Ordering::Relaxed) {
         return images.contiguous();
     }

@@ -3,8 +3,13 @@
 
 use crate::counts::read;
 use crate::{has_cuda, has_stand_in, run, sgas, words};
+use sgas::panics;
+use sgas::tensor::bridge::capture::Capture;
+use sgas::tensor::bridge::device::load_cuda;
+use sgas::tensor::random::{Key, Purpose};
 use std::fs;
 use std::path::Path;
+use tch::{Device, Kind, Tensor};
 
 /// What a run leaves that must not differ: the cell or the weights, and the losses of every epoch.
 fn outcome(folder: &Path, run: &str) -> (Vec<u8>, String) {
@@ -47,6 +52,36 @@ fn recorded_steps_end_in_the_same_bits() {
         assert!(recorded.0 == plain.0, "{name}: weights");
     }
     run(folder.path(), "eval --run images");
+}
+
+/// A recording breaks off where a tensor keeps the graph of an earlier pass over the same weights alive. What comes after
+/// is as if nothing had been recorded.
+#[test]
+fn a_recording_that_breaks_off_leaves_nothing_behind() {
+    if !has_cuda() {
+        return;
+    }
+    load_cuda().unwrap();
+    let device = Device::Cuda(0);
+    let weights = Tensor::ones([1000], (Kind::Float, device)).set_requires_grad(true);
+    let pass = || {
+        let loss = weights.dropout(0.5, true).sum(Kind::Float);
+        Ok(Tensor::run_backward(&[&loss], &[&weights], false, false).swap_remove(0))
+    };
+    let seeded = || {
+        Key::new(1, Purpose::WeightStep).seed_torch();
+        pass().unwrap()
+    };
+    let before = seeded();
+    let kept = weights.copy();
+    let broken = panics::as_errors(|| Capture::record(0, pass));
+    assert!(broken.is_err(), "a graph that is kept breaks a recording off, or the test shows nothing");
+    assert_eq!(seeded(), before);
+    drop(kept);
+    let (capture, gradient) = Capture::record(0, pass).unwrap();
+    Key::new(1, Purpose::WeightStep).seed_torch();
+    capture.replay().unwrap();
+    assert_eq!(gradient, before);
 }
 
 /// A recorded step is a copy of the batch, a graph for each pass, and what stays outside: optimizers, clipping, counts.

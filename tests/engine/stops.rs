@@ -101,7 +101,7 @@ impl Keeper for Kept {
     }
 
     fn keep_weights(&mut self, which: WhichWeights, weights: &Weights) -> Result<()> {
-        let copies = weights.iter().map(|(_, tensor)| tensor.copy()).collect();
+        let copies = weights.iter().map(|(_, tensor)| tensor.detach().copy()).collect();
         match which {
             WhichWeights::Last => self.last = copies,
             WhichWeights::Best => self.best = copies,

@@ -5,7 +5,7 @@ use crate::kernels::{BFLOAT, DOUBLE, HALF, SINGLE, close, evaluated, random};
 use sgas::tensor::bridge::depthwise::{Steps, depthwise};
 use sgas::tensor::bridge::norm::BatchNorm;
 use sgas::tensor::bridge::norm_mix::norm_mix;
-use sgas::tensor::convolution::channels_last;
+use sgas::tensor::convolution::laid_out;
 use tch::{Kind, Tensor};
 
 /// A gradient in a half type comes rounded, is multiplied by all taps or by the norm's scale, and is rounded again:
@@ -45,7 +45,7 @@ fn depthwise_equals_relu_and_convolution() {
         for (shape, relu) in [([2, 37, 13, 30], true), ([3, 4, 12, 12], false), ([1, 20, 1, 3], true)] {
             for (kind, tolerance) in KINDS {
                 let inputs = [
-                    channels_last(&random(&shape, 11).to_kind(kind)),
+                    laid_out(&random(&shape, 11).to_kind(kind)),
                     random(&[shape[1], 1, size, size], 12).to_kind(wide(kind)),
                 ];
                 let steps = Steps { stride, padding, dilation };
@@ -103,7 +103,7 @@ fn norm_mix_equals_a_chain_of_norms_and_products() {
                 let (channels, wide) = (shape[1], wide(kind));
                 let part = |seed| {
                     let part = random(&shape, seed).to_kind(kind);
-                    if shape.len() == 4 { channels_last(&part) } else { part }
+                    if shape.len() == 4 { laid_out(&part) } else { part }
                 };
                 let parameter = |seed| random(&[channels], seed).to_kind(wide);
                 let weights = Tensor::from_slice(&[0.5, 0.3, 0.2]).to_kind(wide);
@@ -127,7 +127,7 @@ fn one_and_two_threads_agree_in_every_bit_on_images() {
     let everything = |threads: i32| {
         let before = tch::get_num_threads();
         tch::set_num_threads(threads);
-        let part = |seed| channels_last(&random(&[4, 20, 24, 24], seed).to_kind(Kind::Float));
+        let part = |seed| laid_out(&random(&[4, 20, 24, 24], seed).to_kind(Kind::Float));
         let [weights, parameter] = [3, 20].map(|size| random(&[size], 6).to_kind(Kind::Float));
         let taps = random(&[20, 1, 5, 5], 7).to_kind(Kind::Float);
         let inputs = [weights, part(1), part(2), part(3), parameter.copy(), parameter, taps];

@@ -89,7 +89,7 @@ pub fn run(options: &BenchOptions, global: &GlobalOptions, out: &mut dyn Write) 
 
 /// Sets what a measurement asks of the process, and finds the device.
 fn prepare(options: &BenchOptions, global: &GlobalOptions) -> Result<Device> {
-    set_cuda_layout(options.layout);
+    set_cuda_layout(options.layout());
     device::prepare(global)
 }
 

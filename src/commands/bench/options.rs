@@ -68,15 +68,20 @@ pub struct BenchOptions {
     /// (ui.perfetto.dev) or chrome://tracing; in the precision of --amp, else fp32
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "json", "output", "only"])]
     pub trace: Option<PathBuf>,
-    /// How images lie in memory on CUDA; an experiment
-    #[arg(long, hide = true, default_value = "channels-last", value_parser = layout())]
-    pub layout: Layout,
+    /// How images lie in memory on CUDA; an experiment [default: as the command that is timed has it]
+    #[arg(long, hide = true, value_parser = layout())]
+    pub layout: Option<Layout>,
     /// Measure this precision in this process and print it for the one that called
     #[arg(long, hide = true, conflicts_with_all = ["all", "amp", "json"], value_parser = only())]
     pub only: Option<Arithmetic>,
 }
 
 impl BenchOptions {
+    /// The layout of images on CUDA in the process that measures.
+    pub fn layout(&self) -> Layout {
+        self.layout.unwrap_or(if self.search { Layout::SEARCH } else { Layout::TRAINING })
+    }
+
     /// Task, configuration, keys, batch and precision as a run takes them.
     pub fn run(&self) -> RunOptions {
         let Self { task, config, set, batch, amp, .. } = self.clone();
@@ -86,9 +91,9 @@ impl BenchOptions {
 }
 
 fn layout() -> impl TypedValueParser<Value = Layout> {
-    PossibleValuesParser::new(["channels-last", "nchw"]).map(|typed| match typed.as_str() {
-        "nchw" => Layout::Planes,
-        _ => Layout::ChannelsLast,
+    PossibleValuesParser::new(Layout::ALL.map(Layout::name)).map(|typed| {
+        let found = Layout::ALL.into_iter().find(|layout| layout.name() == typed);
+        found.expect("one of these names was typed")
     })
 }
 

@@ -3,7 +3,6 @@
 use super::measure::Measurement;
 use super::{Arithmetic, BenchOptions};
 use crate::commands::{DeviceChoice, GlobalOptions, ModelName};
-use crate::tensor::convolution::Layout;
 use std::process::{Command, Stdio};
 use tch::Device;
 
@@ -43,8 +42,8 @@ fn words(options: &BenchOptions, arithmetic: Arithmetic) -> Vec<String> {
     for assignment in &options.set {
         add("set", Some(assignment.clone()));
     }
+    add("layout", options.layout.map(|layout| layout.name().to_owned()));
     words.extend(options.search.then(|| "--search".to_owned()));
-    words.extend((options.layout == Layout::Planes).then(|| "--layout=nchw".to_owned()));
     words
 }
 
@@ -64,10 +63,11 @@ fn global_words(global: &GlobalOptions, device: Device) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::convolution::Layout;
 
     #[test]
     fn every_switch_reaches_the_process_that_measures() {
-        let options = BenchOptions { search: true, layout: Layout::Planes, ..BenchOptions::default() };
+        let options = BenchOptions { search: true, layout: Some(Layout::Planes), ..BenchOptions::default() };
         let told = words(&options, Arithmetic::Tf32);
         for word in ["--only", "tf32", "--search", "--layout=nchw"] {
             assert!(told.iter().any(|found| found == word), "{word} in {told:?}");

@@ -3,7 +3,7 @@
 use crate::batch::{Batch, GraphBatch, ImageBatch, PointBatch};
 use crate::task::Task;
 use crate::tensor::adjacency::{Adjacency, Link};
-use crate::tensor::convolution::channels_last;
+use crate::tensor::convolution::laid_out;
 use crate::tensor::links::Links;
 use crate::tensor::random::{Key, Purpose};
 use rand::RngExt;
@@ -64,7 +64,7 @@ impl Samples {
                 labels: targets(task, if let Task::Segment { .. } = task { rows * points } else { rows }),
             }),
             Self::Images { side } => Batch::Images(ImageBatch {
-                images: channels_last(&Tensor::randn([rows, 3, side, side], float)),
+                images: laid_out(&Tensor::randn([rows, 3, side, side], float)),
                 labels: targets(task, rows),
             }),
             Self::Graphs { nodes, links, features } => {

@@ -32,7 +32,7 @@ impl Machine {
         };
         let (is_cuda, threads) = (device.is_cuda(), tch::get_num_threads());
         let (warmup, repeats, cudnn_benchmark) = (options.warmup, options.repeats, global.cudnn_benchmark);
-        let layout = if options.layout == Layout::Planes { "nchw" } else { "channels-last" };
+        let layout = options.layout.map_or("nchw in searches, channels-last in trainings", Layout::name);
         let libtorch = LIBTORCH_VERSION;
         Self { device: name, is_cuda, threads, libtorch, warmup, repeats, layout, cudnn_benchmark }
     }

@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::ops::Mode;
 use crate::space::Stem;
-use crate::tensor::convolution::{Convolution, Window, channels_last};
+use crate::tensor::convolution::{Convolution, Window, laid_out};
 use crate::tensor::layers::BatchNorm;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -44,7 +44,7 @@ impl CifarStem {
 
 impl Stem for CifarStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let output = self.0.forward(&channels_last(&batch.images().images), mode);
+        let output = self.0.forward(&laid_out(&batch.images().images), mode);
         vec![output.shallow_clone(), output]
     }
 }
@@ -69,7 +69,7 @@ impl ImagenetStem {
 impl Stem for ImagenetStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
         let [half, quarter] = &self.quarter;
-        let half = half.forward(&channels_last(&batch.images().images), mode);
+        let half = half.forward(&laid_out(&batch.images().images), mode);
         let quarter = quarter.forward(&half.relu(), mode);
         let eighth = self.eighth.forward(&quarter.relu(), mode);
         vec![quarter, eighth]

@@ -45,6 +45,9 @@ inline void give(at::Tensor** out, at::Tensor tensor) {
   *out = new at::Tensor(std::move(tensor));
 }
 
+// capture.cpp: whether a CUDA graph of this process could not be recorded to its end.
+bool a_recording_broke_off();
+
 }  // namespace sgas
 
 extern "C" {

@@ -4,12 +4,14 @@
 // in libtorch_cuda by the names that the compiler gave them.
 #include "bridge.h"
 
+#include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -41,6 +43,8 @@ const Members& members() {
 
 // Other threads may do meanwhile what this one may not, such as taking pinned memory (cudaStreamCaptureModeThreadLocal).
 constexpr int of_this_thread = 1;
+
+std::atomic<bool> broke_off = false;
 
 class Capture {
  public:
@@ -74,7 +78,13 @@ class Capture {
   void end() {
     // It has ended also where this throws.
     is_recording = false;
-    members().end(object);
+    try {
+      members().end(object);
+    } catch (const std::exception&) {
+      stream.reset();
+      clean_up();
+      throw;
+    }
     stream.reset();
   }
 
@@ -84,6 +94,14 @@ class Capture {
   }
 
  private:
+  // What libtorch leaves of a recording that CUDA broke off: a generator that refuses every draw, and an allocator that
+  // waits for the end before it gives memory of other streams back.
+  void clean_up() const {
+    broke_off = true;
+    const at::Generator& generator = at::globalContext().defaultGenerator(device);
+    at::Generator(generator).graphsafe_set_state(generator.clone());
+  }
+
   // Far more than the class takes.
   static constexpr size_t room = 8192;
   c10::Device device;
@@ -94,6 +112,11 @@ class Capture {
 };
 
 }  // namespace
+
+bool a_recording_broke_off() {
+  return broke_off;
+}
+
 }  // namespace sgas
 
 extern "C" {

@@ -140,6 +140,11 @@ char* sgas_upload(at::Tensor** out, const at::Tensor* tensor, int index) {
     static thread_local const c10::Stream copies = cuda.getStreamFromGlobalPool(device);
     const auto computing = cuda.getStream(device);
     const auto pinned = tensor->pin_memory();
+    if (sgas::a_recording_broke_off()) {
+      // Memory of two streams would never be free again.
+      sgas::give(out, pinned.to(device, /*non_blocking=*/true));
+      return;
+    }
     at::Tensor moved;
     {
       const c10::StreamGuard guard(copies);

@@ -24,6 +24,13 @@ Recording* recording() {
   return active != nullptr && active->stream == current_stream_id() ? active : nullptr;
 }
 
+void refuse_if_recorded(int64_t stream, int64_t waiting) {
+  if (active != nullptr && active->stream == stream && waiting == 0) {
+    active->is_broken = true;
+    TORCH_CHECK(false, "CUDA error: operation would make the legacy stream depend on a capturing blocking stream");
+  }
+}
+
 Undo::Undo(const std::vector<at::Tensor>& written) {
   if (recording() == nullptr) {
     return;
@@ -78,10 +85,13 @@ void CUDAGraph::capture_begin(std::pair<unsigned long long, unsigned long long>,
   numbers_drawn = at::detail::getDefaultCPUGenerator().get_state();
   own->stream = stand_in::current_stream_id();
   stand_in::active = own;
+  stand_in::set_generator_recorded(true);
 }
 
 void CUDAGraph::capture_end() {
   stand_in::active = nullptr;
+  TORCH_CHECK(!own->is_broken, "CUDA error: operation failed due to a previous error during capture");
+  stand_in::set_generator_recorded(false);
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   generator.set_state(numbers_drawn);
 }

@@ -182,20 +182,49 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void synchronizeStream(const c10::Stream&) const override { count(Cost::wait, "synchronize a stream", 0); }
   void synchronizeDevice(const c10::DeviceIndex) const override { write_counts("synchronize"); }
 
-  // An event needs an address of its own.
-  void record(void** event, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {
+  // An event is the stream that it was recorded in.
+  void record(void** event, const c10::Stream& of, const c10::DeviceIndex, const c10::EventFlag) const override {
     if (*event == nullptr) {
-      *event = new char;
+      *event = new c10::StreamId;
     }
+    *static_cast<c10::StreamId*>(*event) = of.id();
   }
-  void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override { delete static_cast<char*>(event); }
-  void block(void*, const c10::Stream&) const override {}
+  void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override {
+    delete static_cast<c10::StreamId*>(event);
+  }
+  void block(void* event, const c10::Stream& of) const override {
+    refuse_if_recorded(*static_cast<c10::StreamId*>(event), of.id());
+  }
   bool queryEvent(void*) const override { return true; }
   void synchronizeEvent(void*) const override { count(Cost::wait, "synchronize an event", 0); }
   double elapsedTime(void*, void*, const c10::DeviceIndex) const override { return 0.0; }
 };
 
 }  // namespace
+
+// What seeds and states are asked of; draws come from the CPU's generator (operators.cpp), which is seeded alike. As
+// CUDA's it believes that a recording goes on until that has ended well.
+struct Generator final : at::CPUGeneratorImpl {
+  void graphsafe_set_state(const c10::intrusive_ptr<c10::GeneratorImpl>& other) override {
+    is_recorded = static_cast<const Generator&>(*other).is_recorded;
+  }
+  Generator* clone_impl() const override { return new Generator; }
+
+  bool is_recorded = false;
+};
+
+const at::Generator& default_generator() {
+  static const at::Generator generator = at::make_generator<Generator>();
+  return generator;
+}
+
+void set_generator_recorded(bool is_recorded) {
+  default_generator().get<Generator>()->is_recorded = is_recorded;
+}
+
+bool is_generator_recorded() {
+  return default_generator().get<Generator>()->is_recorded;
+}
 
 struct Hooks final : at::CUDAHooksInterface {
   explicit Hooks(at::CUDAHooksArgs) {}
@@ -214,11 +243,7 @@ struct Hooks final : at::CUDAHooksInterface {
   c10::Allocator* getPinnedMemoryAllocator() const override { return &pinned(); }
   void deviceSynchronize(c10::DeviceIndex) const override { write_counts("synchronize"); }
 
-  // What seeds and states are asked of; draws come from the CPU's generator (operators.cpp), which is seeded alike.
-  const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override {
-    static const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>();
-    return generator;
-  }
+  const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override { return default_generator(); }
   at::Generator getNewGenerator(c10::DeviceIndex) const override {
     return at::make_generator<at::CPUGeneratorImpl>();
   }

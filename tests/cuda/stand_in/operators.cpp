@@ -307,9 +307,37 @@ void write_over(c10::ArrayRef<c10::IValue> recorded, c10::ArrayRef<c10::IValue> 
 
 void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack);
 
+// The same memory without what autograd knows of it: what is recorded holds no graph of gradients.
+Tensor bare(const Tensor& tensor) {
+  return tensor.defined()
+             ? Tensor(tensor.unsafeGetTensorImpl()->shallow_copy_and_detach(c10::VariableVersion(), true))
+             : tensor;
+}
+
+Stack bare(Stack values) {
+  for (auto& value : values) {
+    if (value.isTensor()) {
+      value = bare(value.toTensor());
+    } else if (value.isTensorList()) {
+      c10::List<Tensor> all;
+      for (const Tensor& tensor : value.toTensorVector()) {
+        all.push_back(bare(tensor));
+      }
+      value = std::move(all);
+    } else if (value.isOptionalTensorList()) {
+      c10::List<std::optional<Tensor>> all;
+      for (const auto& tensor : value.toOptionalTensorVector()) {
+        all.push_back(tensor.has_value() ? std::optional(bare(*tensor)) : std::nullopt);
+      }
+      value = std::move(all);
+    }
+  }
+  return values;
+}
+
 // What an operator does is done again at every replay; a view needs no doing.
 void record(Recording& graph, const c10::OperatorHandle& handle, Stack arguments, Stack results) {
-  graph.steps.emplace_back([handle, arguments = std::move(arguments), results = std::move(results)] {
+  graph.steps.emplace_back([handle, arguments = bare(std::move(arguments)), results = bare(std::move(results))] {
     Stack stack = arguments;
     compute_on_cpu(handle, on_cuda, &stack);
     write_over(results, stack);
@@ -334,6 +362,10 @@ void compute_on_cpu(const c10::OperatorHandle& handle, c10::DispatchKeySet, Stac
   TORCH_CHECK(!call.reads_host || !call.has_device_tensors() || indexing.count(plain_name) > 0,
               "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! (", name,
               ")");
+  const auto& taken = schema.arguments();
+  const bool draws = std::any_of(taken.begin(), taken.end(), [](const auto& each) { return each.name() == "generator"; });
+  TORCH_CHECK(graph != nullptr || !draws || is_replaying() || !is_generator_recorded(),
+              "Offset increment outside graph capture encountered unexpectedly.");
   const bool is_waiting = waits(schema, plain_name, torch::jit::last(*stack, argument_count), call);
   refuse_what_cuda_gets_wrong(plain_name, torch::jit::last(*stack, argument_count));
   const FiniteCheck check(*stack, argument_count, name);
@@ -387,7 +419,7 @@ Tensor& copy(Tensor& to, const Tensor& from, bool non_blocking) {
   const Undo undo({to});
   if (graph != nullptr) {
     TORCH_CHECK(to.is_cuda() && from.is_cuda(), "a copy between host and device can't be recorded here");
-    graph->steps.emplace_back([to, from]() mutable { copy(to, from, true); });
+    graph->steps.emplace_back([to = bare(to), from = bare(from)]() mutable { copy(to, from, true); });
   }
   Call call;
   Stack arguments{call.to_cpu(from)};

@@ -46,6 +46,10 @@ bool is_pinned(const void* data);
 // device.cpp: the stream that the calls of this thread go to; 0 is the default one.
 int64_t current_stream_id();
 
+// device.cpp: whether the device's generator believes that its draws are recorded.
+void set_generator_recorded(bool is_recorded);
+bool is_generator_recorded();
+
 // device.cpp: memory that was taken while a graph was recorded is freed with the graph, whoever gives it back before.
 class GraphMemory {
  public:
@@ -63,12 +67,16 @@ class GraphMemory {
 // capture.cpp: a CUDA graph.
 struct Recording {
   int64_t stream = 0;
+  bool is_broken = false;
   std::vector<std::function<void()>> steps;
   std::shared_ptr<GraphMemory> memory = std::make_shared<GraphMemory>();
 };
 
 // The one that this thread's calls are recorded in, if any.
 Recording* recording();
+
+// As CUDA: where the default stream is to wait for what another stream records, the recording breaks off with an error.
+void refuse_if_recorded(int64_t stream, int64_t waiting);
 
 // Puts back what a call writes into these tensors of the device while it is recorded.
 class Undo {

@@ -13,7 +13,7 @@ use sgas::model::{self, Architecture, Model, ModelConfig, NetworkKind, NetworkSp
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::adjacency::{Adjacency, Link};
-use sgas::tensor::convolution::channels_last;
+use sgas::tensor::convolution::laid_out;
 use sgas::tensor::links::Links;
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
@@ -175,7 +175,7 @@ fn pictures() -> Batch {
     let labels = Tensor::randint(CLASSES, [16], (Kind::Int64, Device::Cpu));
     let hue = angle(&labels);
     let colours = Tensor::stack(&[hue.cos(), hue.sin(), (&hue * 2.0).cos()], 1).view([16, 3, 1, 1]);
-    let images = channels_last(&(Tensor::randn([16, 3, 8, 8], FLOAT) * 2.0 + colours));
+    let images = laid_out(&(Tensor::randn([16, 3, 8, 8], FLOAT) * 2.0 + colours));
     Batch::Images(ImageBatch { images, labels })
 }
 

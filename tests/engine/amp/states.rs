@@ -10,7 +10,7 @@ use sgas::ops::image::Build;
 use sgas::ops::{self, Mode, Operation, State};
 use sgas::tensor::bridge::autocast::Autocast;
 use sgas::tensor::bridge::types::{Arrival, recorded};
-use sgas::tensor::convolution::channels_last;
+use sgas::tensor::convolution::laid_out;
 use sgas::tensor::fused::TensorPath;
 use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::parameters::{Path, Store};
@@ -56,7 +56,7 @@ fn primitives(space: SpaceName, half: Kind) -> Vec<(&'static str, [Kind; 2])> {
             each(space, |path, primitive| ops::point::operation(path, primitive, CHANNELS), &x, &neighbours, half)
         }
         BatchKind::Images => {
-            let x = channels_last(&Tensor::randn([4, CHANNELS, 8, 8], FLOAT));
+            let x = laid_out(&Tensor::randn([4, CHANNELS, 8, 8], FLOAT));
             let build = |path: &Path, primitive: &str| {
                 let build = Build { channels: CHANNELS, stride: 1, affine: true, normed_pools: true };
                 ops::image::operation(path, primitive, build)

@@ -18,6 +18,7 @@ use sgas::space::Output;
 use sgas::space::image::{ImageConfig, ImageStem};
 use sgas::space::point::{PointConfig, PointSpace};
 use sgas::task::Task;
+use sgas::tensor::convolution::{Layout, set_cuda_layout};
 use sgas::tensor::precision::Precision;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Kind, Tensor};
@@ -81,7 +82,9 @@ fn batch(case: &Case, x: &str, target: &str) -> Batch {
     }
 }
 
+/// On CUDA images lie as the command that uses such a network lays them; of cases side by side either layout serves.
 fn fresh_supernet(case: &Case) -> Box<dyn SearchModel> {
+    set_cuda_layout(Layout::SEARCH);
     let spec = spec(case);
     match space(case).takes() {
         BatchKind::Points => Box::new(Supernet::new(published_points(&spec), &spec.model, 1e-3, 0, case.device, None)),
@@ -90,6 +93,7 @@ fn fresh_supernet(case: &Case) -> Box<dyn SearchModel> {
 }
 
 fn fresh_derived(case: &Case, genotype: &Genotype) -> Box<dyn Model> {
+    set_cuda_layout(Layout::TRAINING);
     let spec = spec(case);
     match genotype.space.takes() {
         BatchKind::Points => Box::new(Derived::new(published_points(&spec), &spec.model, genotype, case.device)),

@@ -3,7 +3,7 @@
 use super::{Case, Results, distance, for_each_case, published, running_statistics};
 use sgas::ops::image::{Build, FactorizedReduction, ReluConvolution};
 use sgas::ops::{Mode, Operation, State, graph, image, point};
-use sgas::tensor::convolution::channels_last;
+use sgas::tensor::convolution::laid_out;
 use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::parameters::{Path, Store, Weights};
 use tch::Tensor;
@@ -60,7 +60,7 @@ fn run_image_operator(case: &Case) -> Results {
     run_operator(
         case,
         |path| image_operator(case, path),
-        |x, operation, mode| operation.forward(&State::new(channels_last(x)), &(), mode),
+        |x, operation, mode| operation.forward(&State::new(laid_out(x)), &(), mode),
     )
 }
 
