@@ -2,8 +2,10 @@
 //! `tensor/bridge/memory.rs`.
 
 mod control_group;
+mod killed;
 mod need;
 mod room;
 
+pub use killed::Killed;
 pub use need::{Need, Trial};
 pub use room::{Bound, Room, address_space_left, device, host};

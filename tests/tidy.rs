@@ -247,13 +247,14 @@ fn no_unwrap_outside_tests() {
 }
 
 /// Files that read otherwise than by `reading`, and why.
-const READ_OTHERWISE: [(&str, &str); 13] = [
+const READ_OTHERWISE: [(&str, &str); 14] = [
     ("reading.rs", "it is the reader"),
     ("files/folder.rs", "opens folders to lock them"),
     ("files/output.rs", "looks at what stands in an output's place"),
     ("commands/signals.rs", "asks /proc"),
     ("commands/bench/trace.rs", "reads what libtorch wrote for it"),
     ("memory/control_group.rs", "asks /proc and /sys"),
+    ("memory/killed.rs", "asks /proc"),
     ("memory/room.rs", "asks /proc"),
     ("commands/lock.rs", "opens the lock of a run"),
     ("files.rs", "opens folders to sync them"),

@@ -1,8 +1,9 @@
 //! One process at a time works on a run: a lock that dies with the process that has it.
 
 use crate::error::{Error, Result};
+use crate::memory::Killed;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 /// A lock that is held until it is dropped, or the process ends in whatever way.
@@ -10,6 +11,8 @@ use std::path::Path;
 pub struct RunLock {
     /// The lock is the open file's; absent where the file system has none.
     _file: Option<File>,
+    /// Processes that this system ended for want of memory since another took the lock before.
+    pub killed_since: u64,
 }
 
 impl RunLock {
@@ -21,28 +24,34 @@ impl RunLock {
     pub fn take(path: &Path, what: &str) -> Result<Self> {
         let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.map_err(|error| Error::write(path, error))?;
-        match file.try_lock() {
+        let locked = file.try_lock();
+        // Its text helps people, and a run is no worse without.
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        let mut lines = text.lines();
+        let (holder, earlier) = (lines.next(), lines.next().and_then(Killed::from_word));
+        match locked {
             Ok(()) => {
-                // Who has it is for people alone.
-                let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", holder()).as_bytes()));
-                Ok(Self { _file: Some(file) })
+                let now = Killed::so_far();
+                let killed_since = now.as_ref().zip(earlier).map_or(0, |(now, earlier)| now.since(&earlier));
+                let text = format!("{}\n{}\n", own_name(), now.map_or_else(String::new, |now| now.to_word()));
+                let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+                Ok(Self { _file: Some(file), killed_since })
             }
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
+                let holder = holder.unwrap_or("another process");
                 Err(Error::usage(format!("{what} is being worked on by {holder}"))
                     .with_hint("wait until it ends, or stop it; two would spoil each other's files"))
             }
             Err(TryLockError::Error(error)) => {
                 tracing::warn!("{what} can't be locked ({error}): see to it that no other process works on it");
-                Ok(Self { _file: None })
+                Ok(Self { _file: None, killed_since: 0 })
             }
         }
     }
 }
 
-fn holder() -> String {
+fn own_name() -> String {
     let host = sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned());
     format!("process {} on {host}", std::process::id())
 }

@@ -236,9 +236,15 @@ impl RunFolder {
 
     /// Whether the run came to its end: its last event says so.
     pub fn is_finished(&self) -> bool {
+        self.last_event() == "finished"
+    }
+
+    /// The name of the last event in the log; empty where there is none.
+    fn last_event(&self) -> String {
         let events = reading::bytes(&self.file(EVENTS_FILE)).unwrap_or_default();
         let last = events.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        serde_json::from_slice::<serde_json::Value>(last).is_ok_and(|event| event["event"] == "finished")
+        let last: serde_json::Value = serde_json::from_slice(last).unwrap_or_default();
+        last["event"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Takes the run for this process, until the lock is dropped.
@@ -247,6 +253,11 @@ impl RunFolder {
     /// A run that another process works on; a folder that can't be written.
     pub fn lock(&self) -> Result<RunLock> {
         RunLock::take(&self.checkpoint().join("lock"), &self.path.display().to_string())
+    }
+
+    /// Whether its last process left no event of its end.
+    pub fn ended_without_a_word(&self) -> bool {
+        !["stopped", "finished"].contains(&self.last_event().as_str())
     }
 
     /// When the last event was written.

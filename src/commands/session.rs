@@ -1,6 +1,7 @@
 //! A run from its beginning, or from where it stands, to its end: the folder and its lock, what the run is and whether it
 //! is still the same, checkpoints, signals, and going back where numbers went wrong.
 
+use super::estimate;
 use super::identity::{self, Difference, Identity};
 use super::keeper::{self, Loaded, RunKeeper};
 use super::lock::RunLock;
@@ -73,6 +74,9 @@ pub fn find<R: RunConfig + Clone>(
         }
         None => Begun { origin: path.display().to_string(), run: config::read(&path)? },
     };
+    if lock.killed_since > 0 && folder.ended_without_a_word() {
+        tracing::warn!("{}", perhaps_killed(&folder, lock.killed_since, &begun.run));
+    }
     Ok(Some(GoingOn { folder, begun, loaded, lock }))
 }
 
@@ -99,6 +103,17 @@ fn newest_alike<R: RunConfig>(typed: &R, any_batch: bool) -> Option<RunFolder> {
     // Stable: the newest stay first.
     alike.sort_by_key(RunFolder::is_finished);
     alike.into_iter().next()
+}
+
+/// What may have ended a run that says nothing of its end.
+fn perhaps_killed<R: RunConfig>(folder: &RunFolder, killed: u64, run: &R) -> String {
+    let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
+    format!(
+        "{} ended without a word, and since it began this system ended {processes} for want of memory; if the run was \
+         ended so: {}; what changes goes on with --resume-anyway KEY",
+        folder.path().display(),
+        estimate::advice(run, None)
+    )
 }
 
 fn without_checkpoint(folder: &RunFolder) -> Error {

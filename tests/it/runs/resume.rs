@@ -186,6 +186,29 @@ fn a_killed_training_goes_on_to_the_bit() {
     }
 }
 
+/// As if the system had ended one process more for want of memory since the run began.
+#[test]
+fn a_run_that_the_system_may_have_ended_for_its_memory_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, more) in [("other", 0), ("cut", 1)] {
+        kill_at(&train(folder.path(), &format!("--set train.epochs=3 --out {run}")), Stop::Logged(Name::Epoch, 1));
+        let lock = folder.path().join(run).join("checkpoint/lock");
+        let text = std::fs::read_to_string(&lock).unwrap();
+        let Some((start, count)) = text.trim_end().rsplit_once(':') else {
+            println!("skipped: this system does not count the processes that it ends for want of memory: {text}");
+            return;
+        };
+        std::fs::write(&lock, format!("{start}:{}\n", count.parse::<i64>().unwrap() - more)).unwrap();
+        let mut resume = sgas(folder.path());
+        resume.args(["train", "--out", run, "--resume", "--threads", "1", "--device", "cpu"]);
+        let told = String::from_utf8(resume.assert().success().get_output().stderr.clone()).unwrap();
+        let expected =
+            format!("{run} ended without a word, and since it began this system ended a process for want of memory");
+        assert_eq!(told.contains(&expected), more == 1, "{told}");
+        assert!(more == 0 || told.contains("take a smaller --batch (it is 8)"), "{told}");
+    }
+}
+
 /// Most blocks draw their neighbours, and half precision keeps its master weights.
 #[test]
 fn a_killed_training_on_labelled_clouds_goes_on_to_the_bit() {
