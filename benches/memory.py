@@ -7,7 +7,7 @@ Runs one epoch of a few steps of each recipe on synthetic data (PPI: on a few of
     SGAS_DATA=target/test-data benches/memory.py target/debug/sgas --device cuda --published
 
 On a processor, what was taken is the most memory that the process held (VmHWM) without what it held before the first
-trial; on a GPU the most bytes of tensors there. Only Python's own library is needed."""
+trial; on a GPU the most bytes that libtorch had of it. Only Python's own library is needed."""
 
 import argparse
 import json
@@ -60,7 +60,7 @@ def measure(program: str, line: str, batch, samples, device: str) -> dict:
         seconds = sum(float(text) for text in re.findall(r"at most; ([\d.]+) s", log))
         events = [json.loads(event) for event in Path(folder, "run", "events.jsonl").read_text().splitlines()]
         memory = [event["memory"] for event in events if event["event"] == "epoch"][-1]
-        taken = memory["device_bytes"] or memory["resident_bytes"] - bytes_of(*before.groups())
+        taken = memory["device_reserved_bytes"] or memory["resident_bytes"] - bytes_of(*before.groups())
         estimate = bytes_of(found[1], found[2])
         return {"batch": int(found[3]), "estimate": estimate, "taken": taken, "seconds": seconds}
 

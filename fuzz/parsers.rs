@@ -39,7 +39,7 @@ pub static PARSERS: [Parser; 28] = [
     ours("text", |content| parsers::shape("xyz", content)),
     ours("npy", |content| parsers::shape("npy", content)),
     ours("genotype", |content| {
-        Genotype::from_json(text(content)?, "genotype").map(|genotype| drop(genotype.to_json()))
+        Genotype::from_text(text(content)?, "genotype", None).map(|genotype| drop(genotype.to_json()))
     }),
     ours("config", config),
     ours("node_features", |content| parsers::features("csv", content.to_vec())),

@@ -1,10 +1,11 @@
 //! A found cell as a file: which primitives, from which states, into which node (docs/method.md, "The cell").
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
-//! says what is wrong with it, `space` knows the spaces by name, [`zoo`] holds the published
+//! says what is wrong with it, `published` reads what the published code prints, `space` knows the spaces by name, [`zoo`] holds the published
 //! cells. Nothing here knows what a primitive computes.
 
 mod json;
+mod published;
 mod space;
 pub mod zoo;
 
@@ -86,11 +87,23 @@ impl Genotype {
         }
     }
 
-    /// Reads and checks a file.
+    /// Reads and checks a file; see [`Self::load_as`].
+    ///
+    /// # Errors
+    /// A file that can't be read or holds no valid cell.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_as(path, None)
+    }
+
+    /// Reads and checks a file: as this program writes it or prints it, or as the published code prints it. `asked` is
+    /// the space of a cell that could be of several and names none.
+    ///
+    /// # Errors
+    /// A file that can't be read or holds no valid cell.
+    pub fn load_as(path: impl AsRef<Path>, asked: Option<SpaceName>) -> Result<Self> {
         let path = path.as_ref();
         let text = reading::text(path, reading::GENOTYPE)?;
-        Self::from_json(&text, &path.display().to_string())
+        Self::from_text(&text, &path.display().to_string(), asked)
     }
 
     /// Writes the file, replacing an old one only when the new one is whole.

@@ -25,6 +25,7 @@ pub mod ops;
 pub mod optim;
 pub mod panics;
 pub mod program;
+pub mod python;
 pub mod reading;
 pub mod registry;
 pub mod report;

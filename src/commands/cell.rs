@@ -1,8 +1,9 @@
 //! The cell that a user names: a genotype file, a published name, or a run folder.
 
 use super::run_folder::RunFolder;
+use crate::config::tasks;
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, zoo};
+use crate::genotype::{Genotype, SpaceName, zoo};
 use crate::model::NetworkKind;
 use std::path::Path;
 
@@ -28,17 +29,20 @@ impl NamedCell {
     }
 }
 
-/// Reads the cell that `typed` names. What exists as a file or folder is that; else it is a published name.
+/// Reads the cell that `typed` names. What exists as a file or folder is that; else it is a published name. `task` says
+/// the space of a file that names none.
 ///
 /// # Errors
-/// A folder without a run or genotype, a genotype that is wrong, a name that nobody published (with the nearest).
-pub fn load(typed: &str) -> Result<NamedCell> {
+/// A folder without a run or genotype, a genotype that is wrong, a name that nobody published (with the nearest); a task
+/// that nobody knows.
+pub fn load(typed: &str, task: Option<&str>) -> Result<NamedCell> {
     let path = Path::new(typed);
     if path.is_dir() {
         return from_run(&RunFolder::open(path)?);
     }
     if path.exists() || looks_like_a_path(typed) {
-        return from_file(path);
+        let asked = task.map(tasks::find).transpose()?.map(|task| task.space);
+        return from_file(path, asked);
     }
     from_zoo(typed)
 }
@@ -49,12 +53,12 @@ fn from_run(run: &RunFolder) -> Result<NamedCell> {
         let message = format!("{}: this run has no genotype yet", run.path().display());
         return Err(Error::usage(message).with_hint("a search writes it when it is done: go on with --resume"));
     }
-    let cell = from_file(&path)?;
+    let cell = from_file(&path, None)?;
     Ok(NamedCell { name: run.name(), task: Some(run.about()?.task), ..cell })
 }
 
-fn from_file(path: &Path) -> Result<NamedCell> {
-    let genotype = Genotype::load(path)?;
+fn from_file(path: &Path, asked: Option<SpaceName>) -> Result<NamedCell> {
+    let genotype = Genotype::load_as(path, asked)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let task = genotype.task.clone();
     Ok(NamedCell { name, origin: path.display().to_string(), genotype, task, published: None })

@@ -23,7 +23,7 @@ pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
     if show_resgcn::is_meant(&options.genotype) {
         return show_resgcn::run(options, out);
     }
-    let cell = cell::load(&options.genotype)?;
+    let cell = cell::load(&options.genotype, options.task.as_deref())?;
     let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| places(path, options.force, &cell))?;
     let sizes = sizes(&cell, options.task.as_deref())?;
     let (text, drawn) = match options.json {

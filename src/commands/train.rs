@@ -88,9 +88,9 @@ fn which_cell() -> Error {
 /// The cell: of the option, or of the run to go on with.
 fn named_cell(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<Option<NamedCell>> {
     match (options.genotype.as_deref(), going_on) {
-        (Some(typed), _) => cell::load(typed).map(Some),
+        (Some(typed), _) => cell::load(typed, options.run.task.as_deref()).map(Some),
         (None, Some(GoingOn { begun, folder, .. })) if begun.run.network_kind() != NetworkKind::ResGcn => {
-            cell::load(&folder.genotype().display().to_string()).map(Some)
+            cell::load(&folder.genotype().display().to_string(), None).map(Some)
         }
         (None, _) => Ok(None),
     }

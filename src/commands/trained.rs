@@ -215,7 +215,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
 
 /// Weights outside a run, with the cell they belong to, or a task whose network has none.
 fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Result<Place> {
-    let cell = options.genotype.as_deref().map(cell::load).transpose()?;
+    let cell = options.genotype.as_deref().map(|typed| cell::load(typed, options.task.as_deref())).transpose()?;
     if cell.is_none() && options.task.is_none() && options.config.is_none() {
         return Err(Error::usage("--weights needs --genotype: the cell that they belong to")
             .with_hint("or --task s3dis, for weights of a ResGCN"));

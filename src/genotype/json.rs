@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{CellGenotype, Genotype, SpaceName};
+use super::{CellGenotype, Genotype, SpaceName, published};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::reading;
@@ -21,7 +21,25 @@ const MOST_EDGES: usize = 1024;
 const EDGES_EXPECTED: &str = "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]";
 
 impl Genotype {
-    /// Reads and checks a genotype; `origin` (a path, a name) begins the message of every error.
+    /// Reads and checks what [`Self::load_as`] reads; `origin` begins the message of every error.
+    ///
+    /// # Errors
+    /// Text that holds no valid cell.
+    pub fn from_text(text: &str, origin: &str, asked: Option<SpaceName>) -> Result<Self> {
+        reading::check_length(origin, text, reading::GENOTYPE)?;
+        let mut object = match published::is_python(text) {
+            true => published::of_python(text, origin)?,
+            false => serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?,
+        };
+        // `sgas show --json` tells more than the cell.
+        if let (false, Some(Value::Object(cell))) = (object.contains_key("normal"), object.get_mut("genotype")) {
+            object = std::mem::take(cell);
+        }
+        published::name_space(&mut object, asked, origin)?;
+        Self::from_object(object, origin)
+    }
+
+    /// Reads and checks a genotype as [`Self::to_json`] writes it; `origin` (a path, a name) begins the message of every error.
     pub fn from_json(text: &str, origin: &str) -> Result<Self> {
         reading::check_length(origin, text, reading::GENOTYPE)?;
         let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?;

@@ -174,3 +174,74 @@ fn only_images_have_a_reduction_cell_and_they_must() {
 fn json_edges() -> &'static str {
     "a list of edges such as [[\"skip_connect\", 0], [\"conv_1x1\", 1]]"
 }
+
+/// As the published code prints the cell of [`POINT`].
+fn printed(more: &str) -> String {
+    let edges: Vec<String> =
+        point().normal.edges.iter().map(|(name, source)| format!("('{name}', {source})")).collect();
+    format!("Genotype(normal=[{}], normal_concat=range(1, 5){more})", edges.join(", "))
+}
+
+fn read(text: &str, asked: Option<SpaceName>) -> Result<Genotype> {
+    Genotype::from_text(text, "cell.txt", asked)
+}
+
+#[test]
+fn a_cell_is_read_as_the_published_code_prints_it() {
+    let alone = printed("");
+    let texts = [
+        alone.clone(),
+        printed(", reduce=None,"),
+        format!(
+            "2020-03-01 10:00:00,000 genotype = {}\n2020-03-01 10:09:00,000 genotype = {alone}\n",
+            alone.replace("gat", "gin")
+        ),
+        format!(
+            "from collections import namedtuple\nGenotype = namedtuple('Genotype', 'normal normal_concat')\nBest = {alone}"
+        ),
+        alone.replace("range(1, 5)", "list(range(1, 5))").replace('\'', "\""),
+    ];
+    for text in texts {
+        let cell = read(&text, Some(SpaceName::POINT)).unwrap();
+        assert_eq!((cell.space, cell.normal), (SpaceName::POINT, point().normal), "{text}");
+    }
+    let darts = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 1)], \
+                 normal_concat=range(2, 4), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
+                 ('max_pool_3x3', 1)], reduce_concat=[2, 3])";
+    // Its primitives are of images alone.
+    assert_eq!(read(darts, None).unwrap().space, SpaceName::IMAGE);
+}
+
+#[test]
+fn a_cell_of_several_spaces_needs_a_task_and_python_that_is_no_cell_is_told() {
+    let error = read(&printed(""), None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cell.txt: space: expected point or graph, found no such key, and primitives of each"
+    );
+    assert!(hint(&error).contains("--task"));
+    assert_eq!(read(&printed(""), Some(SpaceName::GRAPH)).unwrap().space, SpaceName::GRAPH);
+    let error = read(&format!("A = {}\nB = {}", printed(""), printed("")), None).unwrap_err();
+    assert_eq!(error.to_string(), "cell.txt: expected one cell, found 2: A, B");
+    for end in [20, 60] {
+        let error = read(&format!("\n{}", &printed("")[..end]), None).unwrap_err();
+        assert!(error.to_string().starts_with("cell.txt: line 2: expected Genotype(normal="), "{error}");
+        assert!(hint(&error).contains("cut off"));
+    }
+    for text in
+        ["Genotype()", "Genotype(normal=range(9999999))", "Genotype([('gat', 0)])", "Genotype(normal=__import__('os'))"]
+    {
+        assert!(read(text, None).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_object_without_its_space_and_one_that_holds_the_cell_are_read() {
+    let without = POINT.replace("\"space\": \"point\", ", "");
+    assert_eq!(read(&without, Some(SpaceName::POINT)).unwrap().normal, point().normal);
+    assert!(read(&without, None).unwrap_err().to_string().contains("expected point or graph"));
+    let shown = format!(
+        "{{\"name\": \"x\", \"space\": \"point\", \"task\": null, \"genotype\": {POINT}, \"parameters\": {{}}}}"
+    );
+    assert_eq!(read(&shown, None).unwrap(), point());
+}

@@ -1,7 +1,7 @@
 //! How much memory a run took.
 
 use crate::error::{Error, Result};
-use crate::tensor::bridge::device::peak_memory;
+use crate::tensor::bridge::device::{peak_memory, peak_reserved_memory};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use tch::Device;
@@ -13,12 +13,19 @@ pub struct PeakMemory {
     pub resident_bytes: Option<u64>,
     /// Tensors on a GPU; absent on a CPU.
     pub device_bytes: Option<u64>,
+    /// What libtorch had of the GPU for them, with pools of recorded passes and what it keeps for later; absent on a CPU.
+    #[serde(default)]
+    pub device_reserved_bytes: Option<u64>,
 }
 
 impl PeakMemory {
     /// Until now, of a process that computes on `device`.
     pub fn until_now(device: Device) -> Self {
-        Self { resident_bytes: peak_process_memory().ok(), device_bytes: peak_memory(device).ok().flatten() }
+        Self {
+            resident_bytes: peak_process_memory().ok(),
+            device_bytes: peak_memory(device).ok().flatten(),
+            device_reserved_bytes: peak_reserved_memory(device).ok().flatten(),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::{has_cuda, is_long_run, run, sgas, words};
 use serde_json::Value;
-use sgas::report::Event;
 use sgas::report::log::events;
+use sgas::report::{EpochReport, Event, PeakMemory};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -74,12 +74,15 @@ fn whole_way(kind: &Kind, precision: &str) {
     assert!(folder.path().join("predicted.csv").exists());
 }
 
-/// The losses of three epochs are numbers, and move.
+/// The losses of three epochs are numbers, and move; memory of the device was counted.
 fn assert_learned(run: &Path) {
-    let loss = |event| if let Event::Epoch(report) = event { Some(report.train.loss) } else { None };
-    let losses: Vec<f64> = events(run).unwrap().into_iter().filter_map(loss).collect();
+    let epoch = |event| if let Event::Epoch(report) = event { Some(report) } else { None };
+    let epochs: Vec<EpochReport> = events(run).unwrap().into_iter().filter_map(epoch).collect();
+    let losses: Vec<f64> = epochs.iter().map(|epoch| epoch.train.loss).collect();
     assert_eq!(losses.len(), 3);
     assert!(losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[2], "{losses:?}");
+    let PeakMemory { device_bytes, device_reserved_bytes, .. } = epochs[2].memory;
+    assert!(device_bytes > Some(0) && device_reserved_bytes >= device_bytes, "{:?}", epochs[2]);
 }
 
 /// Starts a training and kills it after its first epoch.

@@ -78,7 +78,8 @@ impl Recipe {
     /// See [`TrainOptions::resolve`]; a cell that is not there or of another network; fewer points of a cloud than the
     /// network takes.
     pub fn train(options: &TrainOptions) -> Result<Self> {
-        let cell = options.genotype.as_deref().map(cell::load).transpose()?;
+        let cell =
+            options.genotype.as_deref().map(|typed| cell::load(typed, options.run.task.as_deref())).transpose()?;
         let fallback = match (&cell, options.model) {
             (Some(cell), _) => Some(cell.network()),
             (None, Some(ModelName::ResGcn)) => Some(NetworkKind::ResGcn),
@@ -95,7 +96,7 @@ impl Recipe {
             (Some(cell), _) => (Architecture::Cell(Box::new(cell.genotype)), cell.name),
             (None, NetworkKind::ResGcn) => (Architecture::ResGcn, format!("ResGCN-{}", run.resgcn.blocks)),
             (None, NetworkKind::Cells(space)) => {
-                let cell = cell::load(published_cell(space)?)?;
+                let cell = cell::load(published_cell(space)?, None)?;
                 (Architecture::Cell(Box::new(cell.genotype)), cell.name)
             }
         };

@@ -223,7 +223,8 @@ data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
 log.txt), the cell (genotype.json), the resolved configuration (config.toml),
 and what --resume needs (checkpoint/).")]
 pub struct TrainOptions {
-    /// The cell: a genotype file, a published name (see `sgas zoo`) or a search's run folder
+    /// The cell: a genotype file (also as the published code prints one), a published name (see `sgas zoo`) or a
+    /// search's run folder
     #[arg(long, value_name = "FILE|NAME|RUN")]
     pub genotype: Option<String>,
     /// The area of S3DIS to test on, or all six in turn, a training each [default: the configuration's, 5]
@@ -253,7 +254,7 @@ Examples:
   sgas show Cri2_ModelNet_Best
   sgas show cell.json --svg cell.svg --json")]
 pub struct ShowOptions {
-    /// A genotype file, a published name (see `sgas zoo`) or a run folder
+    /// A genotype file (also as the published code prints one), a published name (see `sgas zoo`) or a run folder
     #[arg(value_name = "GENOTYPE")]
     pub genotype: String,
     /// The task whose published networks' parameters are counted [default: the space's own]

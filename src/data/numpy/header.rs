@@ -1,16 +1,12 @@
 //! The header of a `.npy` file: a dictionary in Python's notation with `descr`, `fortran_order` and `shape`.
 
-use std::iter::Peekable;
-use std::str::Chars;
-
 use crate::data::scan::show;
 use crate::error::{Error, Result};
+use crate::python::{Value, first_value};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// More than NumPy itself reads of a header (10,000 bytes, unless told otherwise).
 const LONGEST_HEADER: usize = 1 << 20;
-/// Brackets in brackets: a dictionary of lists of tuples of shapes has four.
-const DEEPEST: usize = 8;
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,19 +105,9 @@ pub(in crate::data) fn write(kind: &str, [rows, columns]: [usize; 2]) -> Vec<u8>
     [MAGIC, VERSION, &(length as u16).to_le_bytes(), header.as_bytes()].concat()
 }
 
-/// A value in Python's notation.
-#[derive(Debug, Clone, PartialEq)]
-enum Value {
-    Text(String),
-    Whole(u64),
-    Word(String),
-    List(Vec<Value>),
-}
-
 /// Nothing if this is no header; an error with the type that is not a number.
 fn parse(text: &str) -> Option<std::result::Result<Header, String>> {
-    let mut letters = text.chars().peekable();
-    let Value::List(entries) = value(&mut letters, 0)? else { return None };
+    let Value::List(entries) = first_value(text)? else { return None };
     let entry = |key: &str| {
         let pair = entries.chunks_exact(2).find(|pair| pair[0] == Value::Text(key.to_owned()));
         pair.map(|pair| &pair[1])
@@ -154,7 +140,7 @@ fn types(descr: &Value) -> Option<std::result::Result<(Element, Vec<Field>), Str
             }
             fields.first().cloned().map(|first| Ok((first.element, fields)))
         }
-        Value::Whole(_) | Value::Word(_) => None,
+        Value::Whole(_) | Value::Word(_) | Value::Call(..) => None,
     }
 }
 
@@ -200,71 +186,6 @@ fn element(text: &str) -> Option<Element> {
         _ => return None,
     };
     (sizes.contains(&element.size) && ["<", ">", "|", "="].contains(&order)).then_some(element)
-}
-
-/// Reads one value: dictionaries, lists and tuples are all lists, a dictionary of keys and values in turn.
-fn value(letters: &mut Peekable<Chars<'_>>, depth: usize) -> Option<Value> {
-    skip_blanks(letters);
-    match letters.next()? {
-        quote @ ('\'' | '"') => text(letters, quote).map(Value::Text),
-        open @ ('{' | '[' | '(') if depth < DEEPEST => list(letters, closing(open), depth + 1).map(Value::List),
-        first if first.is_ascii_digit() => {
-            let digits = run(letters, first, |letter| letter.is_ascii_digit());
-            // Python 2 wrote `3L`.
-            letters.next_if_eq(&'L');
-            digits.parse().ok().map(Value::Whole)
-        }
-        first if first.is_ascii_alphabetic() => {
-            Some(Value::Word(run(letters, first, |letter| letter.is_ascii_alphanumeric())))
-        }
-        _ => None,
-    }
-}
-
-fn closing(open: char) -> char {
-    match open {
-        '{' => '}',
-        '[' => ']',
-        _ => ')',
-    }
-}
-
-fn skip_blanks(letters: &mut Peekable<Chars<'_>>) {
-    while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
-}
-
-fn run(letters: &mut Peekable<Chars<'_>>, first: char, belongs: impl Fn(&char) -> bool) -> String {
-    let mut word = String::from(first);
-    while let Some(letter) = letters.next_if(&belongs) {
-        word.push(letter);
-    }
-    word
-}
-
-fn list(letters: &mut Peekable<Chars<'_>>, close: char, depth: usize) -> Option<Vec<Value>> {
-    let mut values = Vec::new();
-    loop {
-        skip_blanks(letters);
-        if letters.next_if_eq(&close).is_some() {
-            return Some(values);
-        }
-        values.push(value(letters, depth)?);
-        skip_blanks(letters);
-        if letters.next_if(|letter| *letter == ',' || *letter == ':').is_none() && *letters.peek()? != close {
-            return None;
-        }
-    }
-}
-
-fn text(letters: &mut Peekable<Chars<'_>>, quote: char) -> Option<String> {
-    let mut text = String::new();
-    loop {
-        match letters.next()? {
-            letter if letter == quote => return Some(text),
-            '\\' => text.push(letters.next()?),
-            letter => text.push(letter),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -163,13 +163,12 @@ char* sgas_cuda_synchronize(int index) {
   return sgas::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(static_cast<c10::DeviceIndex>(index)); });
 }
 
-char* sgas_cuda_peak_bytes(int index, int64_t* out) {
+// Of tensors, or of what the allocator had of the device for them.
+char* sgas_cuda_peak_bytes(int index, int reserved, int64_t* out) {
   return sgas::guarded([&] {
     const auto aggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-    *out = at::getDeviceAllocator(at::kCUDA)
-               ->getDeviceStats(static_cast<c10::DeviceIndex>(index))
-               .allocated_bytes[aggregate]
-               .peak;
+    const auto stats = at::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    *out = (reserved != 0 ? stats.reserved_bytes : stats.allocated_bytes)[aggregate].peak;
   });
 }
 

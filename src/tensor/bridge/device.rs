@@ -20,7 +20,7 @@ unsafe extern "C" {
     fn sgas_are_products_exact(out: *mut i32) -> *mut c_char;
     fn sgas_upload(out: *mut *mut C_tensor, tensor: *const C_tensor, index: i32) -> *mut c_char;
     fn sgas_cuda_synchronize(index: i32) -> *mut c_char;
-    fn sgas_cuda_peak_bytes(index: i32, out: *mut i64) -> *mut c_char;
+    fn sgas_cuda_peak_bytes(index: i32, reserved: i32, out: *mut i64) -> *mut c_char;
     fn sgas_cuda_reset_peak(index: i32) -> *mut c_char;
 }
 
@@ -150,10 +150,20 @@ pub fn synchronize(device: Device) -> Result<()> {
 /// Most bytes of tensors that the device held since [`reset_peak_memory`]; `None` on a CPU, where libtorch does
 /// not count.
 pub fn peak_memory(device: Device) -> Result<Option<u64>> {
+    peak_bytes(device, false)
+}
+
+/// Most bytes that libtorch had of the device for its tensors since [`reset_peak_memory`], pools of recorded passes and
+/// what it keeps for later included; `None` on a CPU.
+pub fn peak_reserved_memory(device: Device) -> Result<Option<u64>> {
+    peak_bytes(device, true)
+}
+
+fn peak_bytes(device: Device, is_reserved: bool) -> Result<Option<u64>> {
     let Device::Cuda(index) = device else { return Ok(None) };
     let mut bytes = 0_i64;
     // SAFETY: the place outlives the call.
-    check(unsafe { sgas_cuda_peak_bytes(cuda_index(index), &raw mut bytes) })?;
+    check(unsafe { sgas_cuda_peak_bytes(cuda_index(index), i32::from(is_reserved), &raw mut bytes) })?;
     Ok(Some(bytes.unsigned_abs()))
 }
 

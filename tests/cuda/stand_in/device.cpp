@@ -97,6 +97,8 @@ struct DeviceMemory final : c10::DeviceAllocator {
     auto& all = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)];
     all.current = held;
     all.peak = peak;
+    // Nothing is kept for later here.
+    stats.reserved_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)] = all;
     return stats;
   }
 };
