@@ -62,6 +62,8 @@ def shapes():
 
 def texts():
     edges = [["gat", 0], ["conv_1x1", 1], ["skip_connect", 0], ["edge_conv", 2], ["mr_conv", 1], ["sage", 3]]
+    pairs = ", ".join(f"('{primitive}', {source})" for primitive, source in edges)
+    put("genotype/published.txt", f"10:00 genotype = Genotype(normal=[{pairs}], normal_concat=range(1, 5), reduce=None)")
     put("genotype/point.json", json.dumps({"space": "point", "normal": edges, "normal_concat": [1, 2, 3, 4], "by": {}}))
     image = [["sep_conv_3x3", 0], ["skip_connect", 1]] * 4
     put("genotype/image.json", json.dumps({"space": "image", "normal": image, "normal_concat": [2, 3, 4, 5],
