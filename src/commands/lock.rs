@@ -6,6 +6,9 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+/// Bytes that are read of what stands in a lock.
+const LONGEST: u64 = 1024;
+
 /// A lock that is held until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
 pub struct RunLock {
@@ -27,7 +30,9 @@ impl RunLock {
         let locked = file.try_lock();
         // Its text helps people, and a run is no worse without.
         let mut text = String::new();
-        let _ = file.read_to_string(&mut text);
+        if file.metadata().is_ok_and(|found| found.is_file()) {
+            let _ = Read::by_ref(&mut file).take(LONGEST).read_to_string(&mut text);
+        }
         let mut lines = text.lines();
         let (holder, earlier) = (lines.next(), lines.next().and_then(Killed::from_word));
         match locked {
