@@ -19,13 +19,21 @@ from pathlib import Path
 # name: command, configuration, more. Sets are small: only steps are looked at.
 RUNS = {
     "ModelNet10 search": ("search", "modelnet10", []),
+    "ModelNet40 search": ("search", "modelnet40", []),
     "CIFAR-10 search": ("search", "cifar10", []),
+    "CIFAR-100 search": ("search", "cifar100", []),
+    "ImageNet search, batch 8": ("search", "imagenet", ["--batch", "8"]),
     "PPI search": ("search", "ppi", []),
     "S3DIS search": ("search", "s3dis", []),
+    "ShapeNetPart search": ("search", "shapenetpart", []),
+    "ModelNet10 train": ("train", "modelnet10", ["--genotype", "Cri2_ModelNet_Best"]),
     "ModelNet40 train": ("train", "modelnet40", ["--genotype", "Cri2_ModelNet_Best"]),
     "CIFAR-10 train": ("train", "cifar10", ["--genotype", "Cri1_CIFAR_Best"]),
+    "CIFAR-100 train": ("train", "cifar100", ["--genotype", "Cri1_CIFAR_Best"]),
+    "ImageNet train, batch 8": ("train", "imagenet", ["--genotype", "Cri1_CIFAR_Best", "--batch", "8"]),
     "PPI train": ("train", "ppi", ["--genotype", "Cri2_PPI_Best"]),
     "S3DIS train (ResGCN-28)": ("train", "s3dis", ["--model", "resgcn"]),
+    "ShapeNetPart train (ResGCN-28)": ("train", "shapenetpart", ["--model", "resgcn"]),
 }
 KEPT = re.compile(r"state kept: (\d+) bytes in ([\d.]+) s")
 PROBED = re.compile(r"state probed: a loss of \S+ in ([\d.]+) s")
