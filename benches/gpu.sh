@@ -6,7 +6,7 @@
 #
 #   benches/gpu.sh [--device cpu] [REPORT.md]        at most seven minutes: what the machine is, proofs, throughput,
 #                                                    traced steps, what single operators cost
-#   benches/gpu.sh more [--device cpu] [REPORT.md]   at most eight: epochs at published size, the published code beside
+#   benches/gpu.sh more [--device cpu] [REPORT.md]   at most eight: whole searches, memory, the published code beside
 #                                                    ours, threads of the processor, golden files in full
 #   benches/gpu.sh pack                              on a machine with Rust: what one without needs, as
 #                                                    dist/sgas-VERSION-gpu-kit.tar.xz
@@ -28,7 +28,7 @@
 #   SGAS_DATA=…                    real data for the whole searches, ModelNet10/ and ppi/; synthetic samples stand for a
 #                                  set that is not there
 #   SGAS_REFERENCE=…, SGAS_DEEP_GCNS=…   checkouts of the published code (lightaime/sgas, lightaime/deep_gcns_torch)
-#   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part (epochs and golden files in
+#   SGAS_BUDGET=420                seconds in all, of `more` 480; SGAS_LIMIT=90 of one part (whole searches and golden files in
 #                                  full may take longer)
 #   SGAS_WARMUP=3 SGAS_REPEATS=10 SGAS_ROUNDS=2  steps of a timing, and rounds of one beside the published code
 #   SGAS_GROUPS=proofs,throughput  groups of parts to run instead of a call's own (the end of gpu_parts.py names all)

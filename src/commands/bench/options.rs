@@ -69,10 +69,10 @@ pub struct BenchOptions {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "json", "output", "only"])]
     pub trace: Option<PathBuf>,
     /// How images lie in memory on CUDA; an experiment [default: as the command that is timed has it]
-    #[arg(long, hide = true, value_parser = layout())]
+    #[arg(long, hide = true, value_parser = one_of(Layout::ALL, Layout::name))]
     pub layout: Option<Layout>,
     /// Measure this precision in this process and print it for the one that called
-    #[arg(long, hide = true, conflicts_with_all = ["all", "amp", "json"], value_parser = only())]
+    #[arg(long, hide = true, conflicts_with_all = ["all", "amp", "json"], value_parser = one_of(Arithmetic::ALL, Arithmetic::name))]
     pub only: Option<Arithmetic>,
 }
 
@@ -90,16 +90,13 @@ impl BenchOptions {
     }
 }
 
-fn layout() -> impl TypedValueParser<Value = Layout> {
-    PossibleValuesParser::new(Layout::ALL.map(Layout::name)).map(|typed| {
-        let found = Layout::ALL.into_iter().find(|layout| layout.name() == typed);
-        found.expect("one of these names was typed")
-    })
-}
-
-fn only() -> impl TypedValueParser<Value = Arithmetic> {
-    PossibleValuesParser::new(Arithmetic::ALL.map(Arithmetic::name)).map(|typed| {
-        let found = Arithmetic::ALL.into_iter().find(|arithmetic| arithmetic.name() == typed);
+/// Takes the name of one of `all`.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.map(name)).map(move |typed| {
+        let found = all.into_iter().find(|each| name(*each) == typed);
         found.expect("one of these names was typed")
     })
 }
