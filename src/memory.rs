@@ -5,7 +5,9 @@ mod control_group;
 mod killed;
 mod need;
 mod room;
+mod witness;
 
 pub use killed::Killed;
 pub use need::{Need, Trial};
 pub use room::{Bound, Room, address_space_left, device, host};
+pub use witness::{Witnessed, advise, witness};

@@ -5,6 +5,7 @@ use crate::data::{
     self, DataIdentity, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes,
 };
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::panics;
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
@@ -23,6 +24,7 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     run.data_mut().source = Some(source.to_string());
     let minimum_points = run.minimum_points();
     let kind = task.set.kind();
+    memory::advise(&smaller_data(kind));
     let opened = panics::as_errors(|| match kind {
         SampleKind::Shapes => points::load(&source, run.data_mut(), seed, minimum_points),
         SampleKind::Pictures => images::load(&source, run.data_mut(), seed, device),

@@ -261,6 +261,7 @@ pub(super) fn batch_of_run(
     let usual = run.batch();
     let is_automatic = options.batch == Some(BatchChoice::Auto) && !goes_on;
     let room = memory::device(data.device)?;
+    memory::advise(&advice(run, None));
     if !is_automatic && is_small(data, run, room)? {
         tracing::debug!("memory: a step is small, and {} are free{}", size(room.free), room.remark());
         return Ok(usual);

@@ -2,10 +2,11 @@
 
 use super::outputs::keep_beside;
 use super::trained::Trained;
-use super::{EvalOptions, GlobalOptions, dataset, device, print, scores};
+use super::{EvalOptions, GlobalOptions, SMALLER_BATCH, dataset, device, print, scores};
 use crate::data::{Dataset, EpochPlan, Loader, Split};
 use crate::error::{Error, Result};
 use crate::eval::evaluate;
+use crate::memory;
 use crate::task::Meter;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -53,6 +54,7 @@ impl Evaluated {
 pub(super) fn evaluated(options: &EvalOptions, device: Device) -> Result<Evaluated> {
     let mut trained = Trained::open(&options.trained, options.data.as_deref(), device)?;
     let dataset = dataset::open(&mut trained.run, device)?;
+    memory::advise(SMALLER_BATCH);
     require_classes(&trained, &dataset)?;
     let meter = score(&trained, &dataset, options)?;
     let report = report(&trained, &dataset, options, &meter);

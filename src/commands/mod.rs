@@ -41,7 +41,9 @@ pub use options::{
     SynthLayout, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
+use crate::error::memory::USUAL_HINT;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::panics;
 use crate::visible;
 use clap::Subcommand;
@@ -77,6 +79,7 @@ pub enum Command {
 /// Whatever the command reports.
 pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     logging::start(global.verbosity());
+    let _witnessed = command.first_advice().map(memory::witness);
     match command {
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
@@ -94,9 +97,23 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
     }
 }
 
-/// Says what to change where memory ran out in a pass without gradients.
+impl Command {
+    /// What to do where memory runs out before more is known; `None` where it can't.
+    fn first_advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Search(_) | Self::Train(_) | Self::Bench(_) => Some(USUAL_HINT),
+            Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
+            Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
+            Self::Data(DataCommand::Synth(_)) | Self::Show(_) | Self::Zoo(_) | Self::Doctor(_) => None,
+        }
+    }
+}
+
+/// What to do where memory runs out in a pass without gradients.
+const SMALLER_BATCH: &str = "take a smaller --batch; results are the same but for rounding";
+
 fn with_smaller_batch(error: Error) -> Error {
-    error.with_memory_hint(|| "take a smaller --batch; results are the same but for rounding".to_owned())
+    error.with_memory_hint(|| SMALLER_BATCH.to_owned())
 }
 
 /// What results are printed to, in errors.

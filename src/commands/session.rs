@@ -15,6 +15,7 @@ use crate::config::{self, RunConfig};
 use crate::data::DataIdentity;
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
+use crate::memory;
 use crate::report::{Change, Event, Observer, Observers};
 use crate::step::{self, Ended, Learning, OnNan};
 use std::path::{Path, PathBuf};
@@ -106,7 +107,7 @@ fn newest_alike<R: RunConfig>(typed: &R, any_batch: bool) -> Option<RunFolder> {
 }
 
 /// What may have ended a run that says nothing of its end.
-fn perhaps_killed<R: RunConfig>(folder: &RunFolder, killed: u64, run: &R) -> String {
+fn perhaps_killed(folder: &RunFolder, killed: u64, run: &impl RunConfig) -> String {
     let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
     format!(
         "{} ended without a word, and since it began this system ended {processes} for want of memory; if the run was \
@@ -267,6 +268,10 @@ impl<'a, R: RunConfig> Session<'a, R> {
         &self.place.as_ref().expect("the run has begun").0
     }
 
+    fn command_to_go_on(&self) -> String {
+        format!("sgas {} --out {} --resume", R::COMMAND, self.folder().path().display())
+    }
+
     /// What changed since the run began.
     pub fn changes_so_far(&self) -> &[Change] {
         &self.identity.changes
@@ -297,8 +302,10 @@ impl<'a, R: RunConfig> Session<'a, R> {
     }
 
     fn hinted(&self, error: Error) -> Error {
-        let Some((folder, _)) = &self.place else { return error };
-        let command = format!("sgas {} --out {} --resume", R::COMMAND, folder.path().display());
+        if self.place.is_none() {
+            return error;
+        }
+        let command = self.command_to_go_on();
         error.with_hint(format!(
             "lower weights.learning_rate (--set weights.learning_rate=... --resume-anyway weights.learning_rate) or set \
              weights.clip, or let the run go back or leave such steps out (--on-nan rollback or skip); from its last \
@@ -348,6 +355,11 @@ impl<'a, R: RunConfig> Session<'a, R> {
             }
         }
         let folder = self.folder();
+        memory::advise(&format!(
+            "{}; from its last checkpoint goes on: {}, with --resume-anyway KEY for what changes",
+            estimate::advice(self.parts.run, None),
+            self.command_to_go_on()
+        ));
         logging::follow(&folder.log())?;
         let mut observers = observers::of_run(folder, &self.parts.watched, self.parts.global)?;
         let went_back = self.fault.is_some();
@@ -370,7 +382,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
                 let signal = self.signals.stop().unwrap_or_default();
                 let message =
                     format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
-                let hint = format!("go on: sgas {} --out {} --resume", R::COMMAND, self.folder().path().display());
+                let hint = format!("go on: {}", self.command_to_go_on());
                 Err(Error::Stopped { message, hint: Some(hint), signal })
             }
         }

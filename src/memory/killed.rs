@@ -2,6 +2,9 @@
 
 use std::fs;
 
+/// Where the system tells.
+pub(super) const EVENTS: &str = "/proc/vmstat";
+
 /// How many processes the system has ended for want of memory since it started; those of containers too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Killed {
@@ -14,9 +17,14 @@ impl Killed {
     /// Until now; `None` where the system does not tell.
     pub fn so_far() -> Option<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-        let events = fs::read_to_string("/proc/vmstat").ok()?;
+        let events = fs::read_to_string(EVENTS).ok()?;
         let count = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())?;
         Some(Self { boot, count })
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> i64 {
+        self.count
     }
 
     /// How many since an earlier count; none where another start of a system was counted.

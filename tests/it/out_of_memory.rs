@@ -5,8 +5,9 @@ use crate::cli::sgas;
 use sgas::checkpoint::Checkpoint;
 use sgas::report::log::events;
 use sgas::report::{EpochReport, Event};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Addresses that the program has with its libraries and a batch of nothing, and some to spare, in KiB.
 const ENOUGH: u64 = 2_600_000;
@@ -180,4 +181,22 @@ fn memory_that_rust_asks_for_ends_the_program_with_a_word_of_what_to_do() {
     assert!(error.starts_with("out of memory: the program asked for ") && error.ends_with(" MiB"), "{error}");
     assert!(hint.contains("data.points"), "{hint}");
     assert!(!folder.path().join("run").exists());
+}
+
+/// The witness beside a process tells of the system alone; that its errors end shows that the witness ends as well.
+#[test]
+fn a_process_that_somebody_else_ends_is_not_told_as_out_of_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Command::new(sgas(folder.path()).get_program());
+    program.args(training("--set train.epochs=1000 --out run").split_whitespace()).current_dir(folder.path());
+    let mut run = program.env("OMP_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(run.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("epochs 0 to") {
+        assert!(errors.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    run.kill().unwrap();
+    errors.read_to_string(&mut told).unwrap();
+    assert!(!told.contains("out of memory"), "{told}");
+    assert!(!run.wait().unwrap().success());
 }
