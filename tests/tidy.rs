@@ -3,6 +3,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/floors.rs"]
+mod floors;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,149 +1,73 @@
 //! `sgas data synth`: the built-in synthetic shapes, pictures, graphs or labelled clouds as a folder of files.
 
-use super::{DataSynthOptions, SynthFormat, SynthLayout, print};
-use crate::data::{
-    GraphLayout, PictureFormat, SampleKind, SceneFormat, SceneLayout, SyntheticConfig, SyntheticFiles, SyntheticFormat,
-    SyntheticGraphs, SyntheticLayout, SyntheticPictures, SyntheticScenes, TableFormat,
-};
+use super::{DataSynthOptions, print};
+use crate::data::{MadeLayout, SampleKind, Synthesis, SyntheticConfig};
 use crate::error::{Error, Result};
 use std::io::Write;
-
-/// Points per cloud where nobody says.
-const POINTS: usize = 2048;
-
-/// Points per block of S3DIS.
-const BLOCK_POINTS: usize = 4096;
 
 /// Writes the folder and prints the next command.
 ///
 /// # Errors
 /// Options that are those of another kind; a folder that holds something, or can't be written.
 pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
-    match options.kind {
-        SampleKind::Shapes => shapes(options)?.write(&options.folder),
-        SampleKind::Pictures => pictures(options)?.write(&options.folder),
-        SampleKind::Graphs => graphs(options)?.write(&options.folder),
-        SampleKind::Scenes => scenes(options)?.write(&options.folder),
-    }?;
-    let kind = match options.layout {
-        Some(SynthLayout::Graphs(GraphLayout::One)) => "nodes of one graph",
-        Some(SynthLayout::S3dis) => "blocks of rooms",
-        _ if options.kind == SampleKind::Scenes => "rooms",
-        _ => options.kind.plural(),
-    };
-    let SyntheticConfig { train, test, .. } = &options.size();
+    let (wanted, written) = resolve(options)?;
+    options.kind.family.synthesise(&wanted, &options.folder)?;
+    let SyntheticConfig { train, test, .. } = wanted.size;
     let folder = options.folder.display();
     let text = format!(
-        "wrote {train} training and {test} test {kind}, synthetic ones, into {folder}\nnext: sgas data info {folder}\n"
+        "wrote {train} training and {test} test {written}, synthetic ones, into {folder}\nnext: sgas data info {folder}\n"
     );
     print(out, &text)
 }
 
-fn shapes(options: &DataSynthOptions) -> Result<SyntheticFiles> {
-    refuse(options, &[("--multi-label", options.multi_label)])?;
-    let of_shapes = |format: &SynthFormat| match format {
-        SynthFormat::Shape(format) => Some(*format),
-        SynthFormat::Picture(_) => None,
+/// The set that is asked for, and what is then written.
+fn resolve(options: &DataSynthOptions) -> Result<(Synthesis, &'static str)> {
+    let (making, plural) = (&options.kind.making, options.kind.plural);
+    let has_points = |kind: SampleKind| kind.making.layouts[0].points > 0;
+    refuse(options, "--points", options.points.is_some(), has_points)?;
+    refuse(options, "--multi-label", options.multi_label, |kind| kind.making.several_labels)?;
+    refuse(options, "--layout", options.layout.is_some(), |kind| kind.making.layouts.len() > 1)?;
+    let layout = options.layout.as_deref().unwrap_or(making.layouts[0].name);
+    let layout = making.layouts.iter().find(|known| known.name == layout).ok_or_else(|| {
+        let known: Vec<&str> = making.layouts.iter().map(|layout| layout.name).collect();
+        Error::usage(format!("--layout: {plural} have other layouts"))
+            .with_hint(format!("known: {}", known.join(" or ")))
+    })?;
+    let formats: Vec<&str> = match &options.formats[..] {
+        [] => layout.formats[..1].to_vec(),
+        typed => typed.iter().map(|typed| format(options.kind, layout, typed)).collect::<Result<_>>()?,
     };
-    let formats = formats(options, of_shapes, "--kind pictures writes pictures")?;
-    Ok(SyntheticFiles {
-        size: options.size(),
-        points: options.points.unwrap_or(POINTS),
-        formats: if formats.is_empty() { vec![SyntheticFormat::Ply] } else { formats },
-        layout: match options.layout {
-            None => SyntheticLayout::Split,
-            Some(SynthLayout::Shapes(layout)) => layout,
-            Some(_) => return Err(other_layout(options, "split or flat")),
-        },
+    if making.one_format && formats.len() > 1 {
+        let message = format!("--format: {plural} have one format for all files");
+        return Err(Error::usage(message).with_hint(format!("known: {}", layout.formats.join(", "))));
+    }
+    let size = SyntheticConfig { train: options.train, test: options.test, seed: options.seed };
+    let (points, multi_label) = (options.points.unwrap_or(layout.points), options.multi_label);
+    Ok((Synthesis { size, points, formats, layout: layout.name, multi_label }, layout.written))
+}
+
+/// Refuses a flag of other kinds.
+fn refuse(options: &DataSynthOptions, flag: &str, given: bool, takes: fn(SampleKind) -> bool) -> Result<()> {
+    if !given || takes(options.kind) {
+        return Ok(());
+    }
+    let others: Vec<&str> = SampleKind::all().into_iter().filter(|kind| takes(*kind)).map(|kind| kind.plural).collect();
+    let kind = options.kind.name;
+    let others = match others.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => others.concat(),
+    };
+    Err(Error::usage(format!("{flag} is for {others}, not for --kind {kind}")).with_hint(options.kind.making.remark))
+}
+
+fn format(kind: SampleKind, layout: &MadeLayout, typed: &str) -> Result<&'static str> {
+    layout.formats.iter().find(|known| **known == typed).copied().ok_or_else(|| {
+        let MadeLayout { name, formats, .. } = layout;
+        let others = kind.making.layouts.iter().any(|other| other.formats.contains(&typed));
+        let message = match others {
+            true => format!("--format {typed}: the layout {name} has other formats"),
+            false => format!("--format {typed}: {} have other formats", kind.plural),
+        };
+        Error::usage(message).with_hint(format!("known: {}", formats.join(", ")))
     })
-}
-
-fn pictures(options: &DataSynthOptions) -> Result<SyntheticPictures> {
-    let others = [
-        ("--points", options.points.is_some()),
-        ("--layout", options.layout.is_some()),
-        ("--multi-label", options.multi_label),
-    ];
-    refuse(options, &others)?;
-    let of_pictures = |format: &SynthFormat| match format {
-        SynthFormat::Picture(format) => Some(*format),
-        SynthFormat::Shape(_) => None,
-    };
-    let formats = formats(options, of_pictures, "pictures are written as png, jpg or webp")?;
-    let formats = if formats.is_empty() { vec![PictureFormat::Png] } else { formats };
-    Ok(SyntheticPictures { size: options.size(), formats })
-}
-
-fn graphs(options: &DataSynthOptions) -> Result<SyntheticGraphs> {
-    refuse(options, &[("--points", options.points.is_some())])?;
-    // The same words stand for clouds.
-    let of_graphs = |format: &SynthFormat| match format {
-        SynthFormat::Shape(SyntheticFormat::Csv) => Some(TableFormat::Csv),
-        SynthFormat::Shape(SyntheticFormat::Npy) => Some(TableFormat::Npy),
-        _ => None,
-    };
-    let hint = "the tables of graphs are all written as csv, or all as npy";
-    let format = match formats(options, of_graphs, hint)?[..] {
-        [] => TableFormat::Csv,
-        [format] => format,
-        _ => return Err(Error::usage("--format: graphs have one format for all tables").with_hint(hint)),
-    };
-    let layout = match options.layout {
-        None => GraphLayout::Many,
-        Some(SynthLayout::Graphs(layout)) => layout,
-        Some(_) => return Err(other_layout(options, "many or one")),
-    };
-    Ok(SyntheticGraphs { size: options.size(), layout, multi_label: options.multi_label, format })
-}
-
-fn scenes(options: &DataSynthOptions) -> Result<SyntheticScenes> {
-    refuse(options, &[("--multi-label", options.multi_label)])?;
-    let of_scenes = |format: &SynthFormat| match format {
-        SynthFormat::Shape(SyntheticFormat::Ply) => Some(SceneFormat::Ply),
-        SynthFormat::Shape(SyntheticFormat::Pcd) => Some(SceneFormat::Pcd),
-        SynthFormat::Shape(SyntheticFormat::Csv) => Some(SceneFormat::Csv),
-        _ => None,
-    };
-    let formats = formats(options, of_scenes, "labelled clouds are written as ply, pcd or csv")?;
-    let (layout, points) = match options.layout {
-        None | Some(SynthLayout::Shapes(SyntheticLayout::Split)) => {
-            let formats = if formats.is_empty() { vec![SceneFormat::Ply] } else { formats };
-            (SceneLayout::Clouds(formats), POINTS)
-        }
-        Some(SynthLayout::S3dis) if formats.is_empty() => (SceneLayout::S3dis, BLOCK_POINTS),
-        Some(SynthLayout::S3dis) => {
-            return Err(Error::usage("--format: the layout s3dis is written as HDF5 files").with_hint("leave it out"));
-        }
-        Some(_) => return Err(other_layout(options, "split or s3dis")),
-    };
-    Ok(SyntheticScenes { size: options.size(), points: options.points.unwrap_or(points), layout })
-}
-
-/// Refuses flags of other kinds.
-fn refuse(options: &DataSynthOptions, flags: &[(&str, bool)]) -> Result<()> {
-    let Some((flag, _)) = flags.iter().find(|(_, given)| *given) else { return Ok(()) };
-    let whose = if *flag == "--multi-label" { "graphs" } else { "shapes" };
-    let hint = match options.kind {
-        SampleKind::Shapes => "shapes have one class each",
-        SampleKind::Pictures => "pictures are written as {train,val}/<class>/FILE, 32 by 32 pixels each",
-        SampleKind::Graphs => "graphs are written as tables of edges, features and labels, and lists of nodes",
-        SampleKind::Scenes => "labelled clouds have a class for every point",
-    };
-    let kind = options.kind.word();
-    Err(Error::usage(format!("{flag} is for {whose}, not for --kind {kind}")).with_hint(hint))
-}
-
-/// The formats that were asked for, all of this kind.
-fn formats<T>(options: &DataSynthOptions, own: impl Fn(&SynthFormat) -> Option<T>, hint: &str) -> Result<Vec<T>> {
-    let one = |format: &SynthFormat| {
-        own(format).ok_or_else(|| {
-            let (name, kind) = (format.name(), options.kind.plural());
-            Error::usage(format!("--format {name}: {kind} have other formats")).with_hint(hint)
-        })
-    };
-    options.formats.iter().map(one).collect()
-}
-
-fn other_layout(options: &DataSynthOptions, known: &str) -> Error {
-    Error::usage(format!("--layout: {} have other layouts", options.kind.plural())).with_hint(format!("known: {known}"))
 }

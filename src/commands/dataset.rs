@@ -1,9 +1,7 @@
 //! Which data set a task reads.
 
-use crate::config::{Common, RunConfig, tasks};
-use crate::data::{
-    self, DataIdentity, Dataset, EpochPlan, SampleKind, Source, Targets, graphs, images, points, scenes,
-};
+use crate::config::{RunConfig, tasks};
+use crate::data::{self, DataIdentity, Dataset, EpochPlan, LoadNeeds, Loaded, SampleKind, Source, Targets};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::panics;
@@ -15,30 +13,23 @@ use tch::Device;
 /// that the run folder says so. Small sets of pictures are moved to `device`.
 ///
 /// # Errors
-/// Data that is found nowhere or won't do: see [`data::find`], [`points::load`], [`images::load`], [`graphs::load`]
-/// and [`scenes::load`].
+/// Data that is found nowhere or won't do: see [`data::find`] and [`data::Family::load`].
 pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
-    let Common { task, seed, data, .. } = run.common();
-    let task = tasks::find(task)?;
-    let source = data::find(task.set, data.source.as_deref())?;
+    let needs = LoadNeeds { seed: run.common().seed, minimum_points: run.minimum_points(), device };
+    let set = tasks::find(run.common().task)?.set;
+    let source = data::find(set, run.common().data.source.as_deref())?;
     run.data_mut().source = Some(source.to_string());
-    let minimum_points = run.minimum_points();
-    let kind = task.set.kind();
-    memory::advise(&smaller_data(kind));
-    let opened = panics::as_errors(|| match kind {
-        SampleKind::Shapes => points::load(&source, run.data_mut(), seed, minimum_points),
-        SampleKind::Pictures => images::load(&source, run.data_mut(), seed, device),
-        SampleKind::Graphs => graphs::load(&source, run.data_mut(), task.set),
-        SampleKind::Scenes => scenes::load(&source, run.data_mut(), task.set, seed, minimum_points),
-    });
-    opened.map_err(|error| error.with_memory_hint(|| smaller_data(kind)))
+    memory::advise(&smaller_data(set.kind));
+    let loaded = panics::as_errors(|| set.load(&source, run.common().data, &needs));
+    let Loaded { dataset, config } = loaded.map_err(|error| error.with_memory_hint(|| smaller_data(set.kind)))?;
+    *run.data_mut() = config;
+    Ok(dataset)
 }
 
 /// What to do about data that does not fit into memory.
 fn smaller_data(kind: SampleKind) -> String {
-    let images = "take smaller images (--set data.images.size=...), ";
-    let first = if kind == SampleKind::Pictures { images } else { "" };
-    format!("the data is held in memory: {first}leave files out, or take a machine with more memory")
+    let smaller = if kind.smaller.is_empty() { String::new() } else { format!("take {}", kind.smaller) };
+    format!("the data is held in memory: {smaller}leave files out, or take a machine with more memory")
 }
 
 /// What the data of a run is.

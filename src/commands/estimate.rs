@@ -7,7 +7,7 @@
 
 use super::bench::samples::Samples as RandomSamples;
 use super::{BatchChoice, RunOptions};
-use crate::batch::{Batch, GraphBatch};
+use crate::batch::{Batch, BatchKind, GraphBatch};
 use crate::config::{RunConfig, tasks};
 use crate::data::{Access, SampleKind, Samples};
 use crate::error::{Error, Result, size};
@@ -123,8 +123,8 @@ impl StepData<'_> {
 
     /// The size of a batch of so many samples: of graphs the nodes of the largest ones, else the samples.
     fn size(&self, count: usize) -> Result<u64> {
-        match self.kind {
-            SampleKind::Graphs => Ok(nodes(&self.batches(count)?).unsigned_abs()),
+        match self.kind.batch {
+            BatchKind::Graphs => Ok(nodes(&self.batches(count)?).unsigned_abs()),
             _ => Ok(count as u64),
         }
     }
@@ -136,14 +136,14 @@ impl StepData<'_> {
             return (HOST_BASE, HOST_OVERHEAD);
         }
         let passes = if self.alphas.is_some() { 2.0 } else { 1.0 };
-        let recorded = if records() && self.kind != SampleKind::Graphs { passes } else { 0.0 };
+        let recorded = if records() && self.kind.batch != BatchKind::Graphs { passes } else { 0.0 };
         (0.0, GPU_OVERHEAD * (1.0 + recorded))
     }
 
     /// The batches that are tried, with their sizes, the smaller first.
     fn tried(&self, batch: Option<usize>) -> Result<Vec<(u64, StepBatch)>> {
         let smallest = self.train.smallest_training_batch().min(self.train.len());
-        if self.kind == SampleKind::Graphs {
+        if self.kind.batch == BatchKind::Graphs {
             return Ok(self.tried_graphs(self.batches(batch.unwrap_or(smallest))?, batch.is_some()));
         }
         let double = (2 * smallest).min(self.train.len());
@@ -219,12 +219,7 @@ pub(super) fn advice(run: &impl RunConfig, batch: Option<usize>) -> String {
         Some(fits) => format!("--batch {fits} or less"),
         None => format!("a smaller --batch (it is {})", run.batch()),
     };
-    let kind = tasks::find(run.common().task).expect("a resolved run has a known task").set.kind();
-    let samples = match kind {
-        SampleKind::Shapes | SampleKind::Scenes => "fewer points (--set data.points=...), ",
-        SampleKind::Pictures => "smaller images (--set data.images.size=...), ",
-        SampleKind::Graphs => "",
-    };
+    let samples = tasks::find(run.common().task).expect("a resolved run has a known task").set.kind.smaller;
     let channels = match run.network_kind() {
         NetworkKind::Cells(_) => "model.channels",
         NetworkKind::ResGcn => "resgcn.channels",
@@ -295,10 +290,9 @@ pub(super) fn batch_of_run(
 /// KiB at most.
 fn is_small(data: &StepData<'_>, run: &impl RunConfig, room: Room) -> Result<bool> {
     let (common, samples) = (run.common(), run.batch() as u64);
-    let rows = match data.kind {
-        SampleKind::Shapes | SampleKind::Scenes => samples.saturating_mul(common.data.points as u64),
-        SampleKind::Pictures => samples.saturating_mul((common.data.images.size as u64).pow(2)),
-        SampleKind::Graphs => data.size(run.batch())?,
+    let rows = match data.kind.family.rows(common.data) {
+        Some(rows) => samples.saturating_mul(rows),
+        None => data.size(run.batch())?,
     };
     let resgcn = run.resgcn();
     let width = match run.network_kind() {

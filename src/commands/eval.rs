@@ -68,7 +68,7 @@ fn require_classes(trained: &Trained, dataset: &Dataset) -> Result<()> {
         return Ok(());
     }
     let (expected, found) = (format!("the run's classes: {}", classes.join(", ")), dataset.classes.join(", "));
-    let kind = trained.kind().plural();
+    let kind = trained.kind().plural;
     Err(Error::invalid(&dataset.origin, expected, found)
         .with_hint(format!("evaluate on data with the same classes; `sgas predict` takes {kind} without classes")))
 }
@@ -94,7 +94,7 @@ fn score(trained: &Trained, dataset: &Dataset, options: &EvalOptions) -> Result<
 
 /// The command that comes next, where there is a run.
 fn next(trained: &Trained) -> String {
-    let new = format!("new {}:", trained.kind().plural());
+    let new = format!("new {}:", trained.kind().plural);
     let command = |path: std::path::Display<'_>| format!("\n{new:<20} sgas predict --run {path} --input DIR\n");
     trained.folder.as_ref().map_or(String::new(), |folder| command(folder.path().display()))
 }

@@ -5,7 +5,7 @@ use super::outputs::print_then_write;
 use super::predictions::{Format, Prediction, Predictions, refuse_inputs, require_finite};
 use super::trained::Trained;
 use super::{GlobalOptions, PredictOptions, dataset, device, predict_points};
-use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets, find_inputs, read_inputs};
+use crate::data::{EpochPlan, InputFile, InputNeeds, Inputs, Loader, SampleKind, Targets};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::Output;
@@ -24,15 +24,16 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
     let mut trained = Trained::open(&options.trained, None, device)?;
     let kind = trained.kind();
     check_votes(kind, options.votes)?;
-    let files = find_inputs(kind, &options.input)?;
-    if kind == SampleKind::Scenes {
+    let files = kind.family.find_inputs(&options.input)?;
+    if kind.labels_points {
         return predict_points::run(options, trained, &files, out);
     }
     let output = options.output.as_deref().map(|path| check_output(kind, path, &files, options)).transpose()?;
     let classes = trained.class_names(options.classes.as_deref())?;
     let skip_bad = options.trained.skip_bad;
     let needs = InputNeeds { minimum_points: trained.minimum_points(), draws: options.votes, device, skip_bad };
-    let inputs = read_inputs(kind, &files, &mut trained.run.data, needs)?;
+    let inputs = kind.family.read_inputs(&files, &trained.run.data, needs)?;
+    trained.run.data = inputs.config.clone();
     let model = trained.network(classes.len(), inputs.channels)?;
     let rows = probabilities(&trained, &*model, classes.len(), &inputs)?;
     let samples = samples(kind, inputs.files, &rows, options.votes, skip_bad)?;
@@ -52,8 +53,8 @@ pub fn run(options: &PredictOptions, global: &GlobalOptions, out: &mut dyn Write
 
 /// Of a shape other points can be drawn; an evaluated picture is always the same image.
 fn check_votes(kind: SampleKind, votes: usize) -> Result<()> {
-    if kind != SampleKind::Shapes && votes > 1 {
-        let kind = kind.plural();
+    if !kind.draws && votes > 1 {
+        let kind = kind.plural;
         let message =
             format!("--votes {votes}: only the points of shapes are drawn, and this network was trained on {kind}");
         return Err(Error::usage(message).with_hint("leave --votes out"));
@@ -118,5 +119,5 @@ fn as_text(trained: &Trained, predictions: &Predictions, options: &PredictOption
     }
     text += &format!("\n{}\n", predictions.to_table(options.top));
     let (all, skipped) = (predictions.samples.len(), predictions.skipped());
-    text + &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.targets())
+    text + &format!("{} {} predicted, {skipped} skipped\n", all - skipped, predictions.kind.targets)
 }

@@ -6,7 +6,7 @@ use super::predictions::{Format, refuse_inputs, require_finite};
 use super::trained::Trained;
 use super::{PredictOptions, dataset, percent};
 use crate::data::scenes::labelled_ply;
-use crate::data::{EpochPlan, InputFile, InputNeeds, Loader, SampleKind, SceneInputs, read_scenes};
+use crate::data::{EpochPlan, InputFile, InputNeeds, InputPoints, Inputs, Loader, SampleKind, scenes};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::files::Output;
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const KIND: SampleKind = SampleKind::Scenes;
+const KIND: SampleKind = SampleKind::of(&scenes::FAMILY);
 
 /// Predicts every point of the files, writes what was asked for, and prints a table or JSON.
 ///
@@ -35,7 +35,8 @@ pub(super) fn run(
     let skip_bad = options.trained.skip_bad;
     let (minimum_points, device) = (trained.minimum_points(), trained.device());
     let needs = InputNeeds { minimum_points, draws: 1, device, skip_bad };
-    let inputs = read_scenes(files, &mut trained.run.data, needs)?;
+    let inputs = KIND.family.read_inputs(files, &trained.run.data, needs)?;
+    trained.run.data = inputs.config.clone();
     let model = trained.network(classes.len(), inputs.channels)?;
     let mut clouds = predict(&trained, &*model, classes.len(), &inputs)?.into_iter();
     let mut report = Report { provenance: trained.provenance(&classes, 1), classes, files: Vec::new() };
@@ -73,27 +74,27 @@ fn predict<'a>(
     trained: &Trained,
     model: &dyn Model,
     classes: usize,
-    inputs: &'a SceneInputs,
+    inputs: &'a Inputs,
 ) -> Result<Vec<PointClasses<'a>>> {
     let run = &trained.run;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let task = dataset::task(classes, trained.targets);
+    let InputPoints { positions, rows } = inputs.points.as_ref().expect("clouds to label have points");
     let empty =
         |positions: &'a Vec<[f64; 3]>| PointClasses { positions, classes: vec![0; positions.len()], confidence: 0.0 };
-    let mut clouds: Vec<PointClasses<'_>> = inputs.positions.iter().map(empty).collect();
-    let mut sample = 0;
-    for batch in Loader::new(inputs.samples(), run.data.loader()).epoch(&plan) {
+    let mut clouds: Vec<PointClasses<'_>> = positions.iter().map(empty).collect();
+    let mut rows_of = rows.iter();
+    for batch in Loader::new(inputs.samples.clone(), run.data.loader()).epoch(&plan) {
         // Batch by batch: the probabilities of a large scan's points need much more memory than their classes.
         let rows = eval::predict(model, task, [batch], trained.device(), Precision::Fp32)?;
         for group in rows.chunks(run.data.points) {
-            let (file, points) = inputs.rows(sample);
-            let cloud = &mut clouds[file];
-            for (point, row) in points.into_iter().zip(group) {
+            let (file, points) = rows_of.next().expect("rows of every group");
+            let cloud = &mut clouds[*file];
+            for (point, row) in points.iter().zip(group) {
                 let (class, probability) = best(row);
-                cloud.classes[point as usize] = class;
+                cloud.classes[*point as usize] = class;
                 cloud.confidence += probability / cloud.classes.len() as f64;
             }
-            sample += 1;
         }
     }
     Ok(clouds)

@@ -134,7 +134,7 @@ impl Predictions {
             (outcome, _) => json!({ "file": sample.file, "error": outcome.as_ref().err() }),
         });
         let mut object = self.provenance.clone();
-        object.insert(self.kind.targets().to_owned(), self.samples.len().into());
+        object.insert(self.kind.targets.to_owned(), self.samples.len().into());
         object.insert("skipped".to_owned(), self.skipped().into());
         object.insert("predictions".to_owned(), predictions.collect());
         format!("{:#}\n", Value::from(object))
@@ -176,7 +176,7 @@ pub(super) fn refuse_inputs(kind: SampleKind, path: &Path, files: &[PathBuf]) ->
     if there.is_ok_and(|there| files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there))) {
         return Err(Error::invalid(
             format!("--output {}", path.display()),
-            format!("a file that is not among the {}", kind.plural()),
+            format!("a file that is not among the {}", kind.plural),
             "one of the files to predict",
         )
         .with_hint("write the predictions outside of the folders that --input names"));
@@ -190,14 +190,7 @@ pub(super) fn require_finite(kind: SampleKind, file: &str, probabilities: &[f64]
     if probabilities.iter().all(|value| value.is_finite()) {
         return Ok(());
     }
-    let (content, hint) = match kind {
-        SampleKind::Shapes | SampleKind::Scenes => (
-            "coordinates",
-            "its coordinates are too large as stored: --set data.normalize=cube; or the weights are not finite",
-        ),
-        SampleKind::Pictures => ("pixels", "the weights are not finite, or overflow: take those of another epoch"),
-        SampleKind::Graphs => ("features", "are they scaled as the training's? Or the weights are not finite"),
-    };
+    let [content, hint] = kind.numbers;
     let expected = format!("{content} that the network gives finite scores for");
     Err(Error::invalid(file, expected, "scores that are not a number").with_hint(hint))
 }
@@ -209,7 +202,7 @@ mod tests {
     fn predictions() -> Predictions {
         let shape = |file: &str, outcome| Prediction { file: file.to_owned(), outcome };
         Predictions {
-            kind: SampleKind::Shapes,
+            kind: SampleKind::of(&crate::data::points::FAMILY),
             multi_label: false,
             classes: ["cup, small", "bowl", "file"].map(str::to_owned).to_vec(),
             provenance: Map::from_iter([("seed".to_owned(), 4.into())]),
@@ -249,7 +242,8 @@ mod tests {
 
     #[test]
     fn of_labels_those_above_one_half_hold() {
-        let labels = Predictions { kind: SampleKind::Graphs, multi_label: true, ..predictions() };
+        let labels =
+            Predictions { kind: SampleKind::of(&crate::data::graphs::FAMILY), multi_label: true, ..predictions() };
         let bytes = labels.to_format(Format::Csv);
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
         assert_eq!(reader.headers().unwrap(), ["file", "labels", "cup, small", "bowl", "file", "error"].as_slice());

@@ -2,7 +2,7 @@
 
 use super::options::{AreaChoice, BatchChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
-use crate::data::SetName;
+use crate::data::scenes::S3DIS;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -86,7 +86,7 @@ impl TrainOptions {
             Some(AreaChoice::All) | None => None,
         };
         let run: TrainRun = self.run.resolve(task, area.into_iter().collect(), begun)?;
-        if self.area.is_some() && tasks::find(&run.task)?.set != SetName::S3dis {
+        if self.area.is_some() && tasks::find(&run.task)?.set != &S3DIS {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
         }

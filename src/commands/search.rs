@@ -165,7 +165,7 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let space = run.space();
     let task = dataset::task(dataset.classes.len(), dataset.targets);
     let alphas = dataset.split(alpha_split(run)).map(|samples| (&**samples, run.search.alpha_batch));
-    let kind = tasks::find(&run.task)?.set.kind();
+    let kind = tasks::find(&run.task)?.set.kind;
     let data = StepData { device, task, seed: run.seed, kind, train: &*dataset.train, alphas };
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
@@ -261,7 +261,7 @@ fn write(genotype: &Genotype, folder: &RunFolder) -> Result<()> {
 /// The command that comes next, with the data where it is not the task's own. What is searched on ModelNet10 the
 /// paper retrains on ModelNet40.
 fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
-    let is_own = tasks::find(&run.task).is_ok_and(|task| task.set.folders().is_empty());
+    let is_own = tasks::find(&run.task).is_ok_and(|task| task.set.folders.is_empty());
     let data = match run.data.source.as_deref() {
         Some("synthetic") => " --data synthetic".to_owned(),
         Some(folder) if is_own => format!(" --data {folder}"),

@@ -144,7 +144,7 @@ fn batch(
     goes_on: bool,
 ) -> Result<usize> {
     let task = dataset::task(dataset.classes.len(), dataset.targets);
-    let kind = tasks::find(&run.task)?.set.kind();
+    let kind = tasks::find(&run.task)?.set.kind;
     let data = StepData { device, task, seed: run.seed, kind, train: &*dataset.train, alphas: None };
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);

@@ -4,9 +4,10 @@ use super::TrainedOptions;
 use super::cell;
 use super::run_folder::{self, RunFolder};
 use super::session;
+use crate::batch::BatchKind;
 use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
-use crate::data::{SampleKind, SetName, Targets};
+use crate::data::{SampleKind, Targets};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::model::{self, Architecture, Model, NetworkKind};
@@ -101,8 +102,8 @@ impl Trained {
             Some(trained) if trained != channels => trained,
             _ => return Ok(()),
         };
-        let (place, what, hint) = match self.kind() {
-            SampleKind::Graphs => ("features", "node", "give graphs whose nodes have the same features"),
+        let (place, what, hint) = match self.kind().batch {
+            BatchKind::Graphs => ("features", "node", "give graphs whose nodes have the same features"),
             _ => ("data.features", "point", "give data.features as in training; a run has it in its config.toml"),
         };
         let expected = format!("the {trained} numbers per {what} that the network was trained on");
@@ -111,7 +112,7 @@ impl Trained {
 
     /// What the network was trained on.
     pub fn kind(&self) -> SampleKind {
-        tasks::find(&self.run.task).expect("a resolved run has a known task").set.kind()
+        tasks::find(&self.run.task).expect("a resolved run has a known task").set.kind
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
@@ -129,27 +130,8 @@ impl Trained {
         let (run, data) = (&self.run, &self.run.data);
         // JSON holds text: a path that is none would be a panic.
         let folder = self.folder.as_ref().map(|folder| folder.path().display().to_string());
-        let preparation = match self.kind() {
-            SampleKind::Scenes => vec![
-                ("points", json!(data.points)),
-                ("features", json!(data.features)),
-                ("normalize", json!(data.normalize)),
-                ("block", json!(data.scenes.block)),
-            ],
-            SampleKind::Shapes => vec![
-                ("points", json!(data.points)),
-                ("features", json!(data.features)),
-                ("normalize", json!(data.normalize)),
-                ("votes", json!(votes)),
-            ],
-            SampleKind::Pictures => vec![
-                ("size", json!(data.images.size)),
-                ("augmentation", json!(data.images.augmentation)),
-                ("mean", json!(data.images.mean)),
-                ("deviation", json!(data.images.deviation)),
-            ],
-            SampleKind::Graphs => vec![("graphs", json!(data.graphs))],
-        };
+        let mut preparation = self.kind().family.preparation(data);
+        preparation.extend(self.kind().draws.then(|| ("votes", json!(votes))));
         let origin = vec![
             ("sgas", json!(env!("CARGO_PKG_VERSION"))),
             ("run", json!(folder)),
@@ -236,9 +218,5 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
 
 /// Nothing says what loose weights were trained for: those of graphs tell labels of PPI, and classes of all else.
 fn usual_targets(task: &str) -> Targets {
-    match tasks::find(task).map(|task| task.set) {
-        Ok(SetName::Ppi) => Targets::Labels,
-        Ok(set) if set.kind() == SampleKind::Scenes => Targets::PointClasses,
-        _ => Targets::Classes,
-    }
+    tasks::find(task).map_or(Targets::Classes, |task| task.set.targets)
 }

@@ -11,7 +11,7 @@ mod value;
 
 use crate::bounds;
 use crate::checkpoint::CheckpointConfig;
-use crate::data::{DataConfig, SampleKind};
+use crate::data::DataConfig;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
@@ -129,7 +129,7 @@ impl TrainRun {
 fn require_network(task: KnownTask, network: NetworkKind, place: &str) -> Result<()> {
     match network {
         NetworkKind::Cells(space) => task.require_space(space, place),
-        NetworkKind::ResGcn if task.set.kind() == SampleKind::Scenes => Ok(()),
+        NetworkKind::ResGcn if task.set.kind.labels_points => Ok(()),
         NetworkKind::ResGcn => {
             let found = format!("{}, whose network is made of cells", task.name);
             Err(Error::invalid(place, "a task of labelled clouds, such as s3dis", found)
@@ -207,7 +207,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         if self.network_kind() == NetworkKind::Cells(SpaceName::IMAGE) {
             image.check_side(data.images.size)?;
         }
-        let smallest = set.kind().smallest_training_batch();
+        let smallest = set.kind.smallest_training_batch;
         if self.batch() < smallest {
             let reason = if smallest > 1 { ", for batch norm" } else { "" };
             let key = format!("{}.batch", Self::COMMAND);
@@ -237,7 +237,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         let Common { model, point, image, task, .. } = self.common();
         let (model, point, image) = (model.clone(), point.clone(), image.clone());
         let task = tasks::find(task).expect("a resolved run has a known task");
-        let per_point = task.set.kind() == SampleKind::Scenes;
+        let per_point = task.set.kind.labels_points;
         NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels, per_point }
     }
 

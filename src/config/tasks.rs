@@ -1,6 +1,6 @@
 //! The tasks that users name: what each searches and trains, and on which data set.
 
-use crate::data::{SampleKind, SetName};
+use crate::data::{SampleKind, SetName, graphs, images, points, scenes};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::NetworkKind;
@@ -31,11 +31,11 @@ impl KnownTask {
     /// # Errors
     /// Such a space, with `place` (a key, a flag, a file) as its place.
     pub fn require_space(&self, space: SpaceName, place: &str) -> Result<()> {
-        let kind = self.set.kind();
-        if space.takes() == kind.batch() && (space.labels_points || kind != SampleKind::Scenes) {
+        let kind = self.set.kind;
+        if space.takes() == kind.batch && (space.labels_points || !kind.labels_points) {
             return Ok(());
         }
-        let (own, data) = (self.space, kind.plural());
+        let (own, data) = (self.space, kind.plural);
         Err(Error::invalid(place, format!("a cell of the {own} space"), format!("one of the {space} space")).with_hint(
             format!("{} reads {data}; choose a cell of the {own} space, or a task of the {space} space", self.name),
         ))
@@ -94,23 +94,23 @@ pub const TASKS: [KnownTask; 12] = [
     KnownTask {
         published: &MODELNET40_SIZES,
         remark: Some("the paper searched on ModelNet10; this search takes the classes of its own task"),
-        ..task("modelnet40", SpaceName::POINT, SetName::ModelNet40)
+        ..task("modelnet40", SpaceName::POINT, &points::MODELNET40)
     },
     KnownTask {
         trained_on: Some("modelnet40"),
         published: &MODELNET10_SIZES,
-        ..task("modelnet10", SpaceName::POINT, SetName::ModelNet10)
+        ..task("modelnet10", SpaceName::POINT, &points::MODELNET10)
     },
-    KnownTask { published: &MODELNET40_SIZES, ..task("points", SpaceName::POINT, SetName::Points) },
-    KnownTask { published: IMAGE_SIZES.split_at(1).0, ..task("cifar10", SpaceName::IMAGE, SetName::Cifar10) },
-    KnownTask { published: &CIFAR100_SIZES, ..task("cifar100", SpaceName::IMAGE, SetName::Cifar100) },
-    KnownTask { published: IMAGE_SIZES.split_at(1).1, ..task("imagenet", SpaceName::IMAGE, SetName::ImageNet) },
-    KnownTask { published: &IMAGE_SIZES, ..task("images", SpaceName::IMAGE, SetName::Images) },
-    KnownTask { published: &PPI_SIZES, ..task("ppi", SpaceName::GRAPH, SetName::Ppi) },
-    KnownTask { published: &PPI_SIZES, ..task("graphs", SpaceName::GRAPH, SetName::Graphs) },
-    KnownTask { published: &S3DIS_SIZES, ..segmentation("s3dis", SetName::S3dis) },
-    KnownTask { published: &S3DIS_SIZES, ..segmentation("shapenetpart", SetName::ShapeNetPart) },
-    KnownTask { published: &S3DIS_SIZES, ..segmentation("segmentation", SetName::Segmentation) },
+    KnownTask { published: &MODELNET40_SIZES, ..task("points", SpaceName::POINT, &points::POINTS) },
+    KnownTask { published: IMAGE_SIZES.split_at(1).0, ..task("cifar10", SpaceName::IMAGE, &images::CIFAR10) },
+    KnownTask { published: &CIFAR100_SIZES, ..task("cifar100", SpaceName::IMAGE, &images::CIFAR100) },
+    KnownTask { published: IMAGE_SIZES.split_at(1).1, ..task("imagenet", SpaceName::IMAGE, &images::IMAGENET) },
+    KnownTask { published: &IMAGE_SIZES, ..task("images", SpaceName::IMAGE, &images::IMAGES) },
+    KnownTask { published: &PPI_SIZES, ..task("ppi", SpaceName::GRAPH, &graphs::PPI) },
+    KnownTask { published: &PPI_SIZES, ..task("graphs", SpaceName::GRAPH, &graphs::GRAPHS) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("s3dis", &scenes::S3DIS) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("shapenetpart", &scenes::SHAPENET_PART) },
+    KnownTask { published: &S3DIS_SIZES, ..segmentation("segmentation", &scenes::SEGMENTATION) },
 ];
 
 /// The task of this name.
@@ -128,7 +128,7 @@ pub fn find(name: &str) -> Result<KnownTask> {
 pub fn of_network(network: NetworkKind) -> KnownTask {
     let own = TASKS.into_iter().find(|known| known.network == network);
     let fitting = |known: &KnownTask| match network {
-        NetworkKind::Cells(space) => known.set.kind().batch() == space.takes(),
+        NetworkKind::Cells(space) => known.set.kind.batch == space.takes(),
         NetworkKind::ResGcn => false,
     };
     own.or_else(|| TASKS.into_iter().find(fitting)).expect("every kind of network has a task")
@@ -136,15 +136,13 @@ pub fn of_network(network: NetworkKind) -> KnownTask {
 
 /// The task of the user's own samples that networks of this space take.
 pub fn of_space(space: SpaceName) -> KnownTask {
-    let own =
-        |known: &KnownTask| known.set == SetName::own(known.set.kind()) && known.set.kind().batch() == space.takes();
+    let own = |known: &KnownTask| known.set == known.set.kind.own && known.set.kind.batch == space.takes();
     TASKS.into_iter().find(own).expect("own data of every kind has a task")
 }
 
 /// The task of the user's own samples of this kind.
 pub fn of_own(kind: SampleKind) -> KnownTask {
-    let own = SetName::own(kind);
-    TASKS.into_iter().find(|known| known.set == own).expect("own data of every kind has a task")
+    TASKS.into_iter().find(|known| known.set == kind.own).expect("own data of every kind has a task")
 }
 
 /// The names of all tasks.

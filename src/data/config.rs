@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::division::Lists;
 use super::graphs::config::GraphDataConfig;
 use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
 use super::points::features::Features;
-use super::points::synthetic::SyntheticConfig;
 use super::scenes::config::SceneDataConfig;
+use super::synthetic::SyntheticConfig;
 use crate::bounds;
 use crate::error::{Error, Result};
 
@@ -125,6 +126,11 @@ impl DataConfig {
     /// Features that come twice, or are the position's.
     pub fn channels(&self) -> Result<i64> {
         Ok(Features::parse(&self.features)?.channels() as i64)
+    }
+
+    /// Which files of a folder are for what.
+    pub(super) fn lists(&self) -> Lists<'_> {
+        Lists { train: &self.train_list, test: &self.test_list, share: self.test_share, seed: self.split_seed }
     }
 
     /// What a loader needs of it.

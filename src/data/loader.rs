@@ -43,7 +43,7 @@ pub trait Samples: Send + Sync {
     /// Class of a sample, as its position in the list of classes; none where its parts have labels of their own.
     fn label(&self, index: usize) -> Option<usize>;
 
-    /// The fewest samples of a training batch; see [`super::SampleKind::smallest_training_batch`].
+    /// The fewest samples of a training batch; see [`super::FamilyDescription::smallest_training_batch`].
     fn smallest_training_batch(&self) -> usize {
         2
     }

@@ -1,19 +1,23 @@
 //! Data sets: where they are found, how their formats are read, split and augmented, and the loader that makes
-//! batches ahead. One file per format.
+//! batches ahead. A family of data is one folder and one line in `families.rs`.
 //!
 //! Nothing is downloaded, and nothing falls back to synthetic data.
 
 mod checks;
 mod config;
 pub mod dataset;
+mod division;
+mod families;
+pub mod family;
+mod find;
 mod folders;
 pub mod graphs;
 mod hdf5;
 mod identity;
 pub mod images;
 pub mod inputs;
-pub mod kind;
 pub mod loader;
+mod named;
 mod numpy;
 pub mod parsers;
 pub mod points;
@@ -22,29 +26,23 @@ pub mod scenes;
 pub mod source;
 pub mod split;
 pub mod survey;
+pub mod synthesis;
+mod synthetic;
 
 pub use config::DataConfig;
 pub use dataset::{Dataset, Targets};
+pub use family::{Family, FamilyDescription, KnownSet, LoadNeeds, Loaded, SampleKind, SetName};
+pub use find::{find, find_own};
 pub use graphs::config::GraphDataConfig;
-pub use graphs::survey::GraphContent;
-pub use graphs::synthetic_files::{GraphLayout, SyntheticGraphs, TableFormat};
 pub use identity::{DataIdentity, SplitIdentity};
 pub use images::augmentation::ImageAugmentation;
 pub use images::config::ImageDataConfig;
-pub use images::survey::PictureContent;
-pub use images::synthetic_files::{PictureFormat, SyntheticPictures};
-pub use inputs::{InputFile, InputNeeds, Inputs, find_inputs, read_inputs};
-pub use kind::SampleKind;
+pub use inputs::{InputFile, InputNeeds, InputPoints, Inputs};
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
-pub use points::check_points;
-pub use points::survey::{Bounds, Column, ShapeContent};
-pub use points::synthetic::SyntheticConfig;
-pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};
 pub use scenes::config::SceneDataConfig;
-pub use scenes::survey::SceneContent;
-pub use scenes::synthetic_files::{SceneFormat, SceneLayout, SyntheticScenes};
-pub use scenes::{SceneInputs, read_scenes};
-pub use source::{SetName, Source, find, find_own};
+pub use source::Source;
 pub use split::{HeldOut, Split};
-pub use survey::{Content, Spread, Survey, survey};
+pub use survey::{Content, Survey};
+pub use synthesis::{MadeLayout, Making, Synthesis};
+pub use synthetic::SyntheticConfig;

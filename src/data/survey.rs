@@ -1,29 +1,20 @@
 //! What a set holds, told without a network: counts, sizes, and every sample that won't do.
 //!
-//! What is peculiar to a kind stands in `points/survey.rs`, `images/survey.rs`, `graphs/survey.rs` and `scenes/survey.rs`. What a sample must
-//! satisfy is checked where it is checked for a run.
+//! What is peculiar to a family stands with it. What a sample must satisfy is checked where it is checked for a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::checks::check_classes;
-use super::config::DataConfig;
-use super::graphs::survey::GraphContent;
-use super::images::survey::PictureContent;
-use super::kind::SampleKind;
-use super::points::survey::ShapeContent;
-use super::scenes::survey::SceneContent;
-use super::source::Source;
 use super::split::Split;
-use super::{graphs, images, points, scenes};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// What a set holds. Numbers are those of the samples that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Survey {
-    /// What its samples are.
-    pub kind: SampleKind,
     /// Where it comes from.
     pub data: String,
     /// How it is stored: `HDF5`, `CIFAR`, where class and part stand in a path, or `none`.
@@ -45,20 +36,21 @@ pub struct Survey {
     pub lacking: Option<String>,
 }
 
-/// What only samples of a kind have.
+/// What only a family has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Content {
-    /// Of clouds and meshes.
-    Shapes(ShapeContent),
-    /// Of pictures.
-    Pictures(PictureContent),
-    /// Of graphs.
-    Graphs(GraphContent),
-    /// Of labelled clouds.
-    Scenes(SceneContent),
-    /// Of graphs that can't be read.
-    None {},
+pub struct Content {
+    /// By name, for programs.
+    #[serde(flatten)]
+    pub values: Value,
+    /// For people: names, and what is told of them.
+    #[serde(skip)]
+    pub lines: Vec<(&'static str, String)>,
+    /// The samples that can be used.
+    #[serde(skip)]
+    pub samples: usize,
+    /// What the names in the list of classes stand for.
+    #[serde(skip)]
+    pub class: &'static str,
 }
 
 /// The samples of a class; of graphs the nodes that have a label, of labelled clouds the points.
@@ -101,8 +93,6 @@ pub struct Problem {
 
 /// A set that is looked at, as opened.
 pub(super) struct Looked {
-    /// What its samples are.
-    pub kind: SampleKind,
     /// Where it comes from.
     pub origin: String,
     /// How it is stored.
@@ -126,20 +116,6 @@ pub(super) struct Seen<'a> {
     pub error: Option<&'a Error>,
 }
 
-/// Looks at every sample of a set as a run with this configuration would. `minimum_points` is what a network needs
-/// of a cloud (k · dilation).
-///
-/// # Errors
-/// A set that can't be opened at all: see [`points::load`] and [`images::load`]; of graphs every problem is told.
-pub fn survey(kind: SampleKind, source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
-    match kind {
-        SampleKind::Shapes => points::survey::survey(source, config, minimum_points),
-        SampleKind::Pictures => images::survey::survey(source, config),
-        SampleKind::Graphs => Ok(graphs::survey::survey(source, config)),
-        SampleKind::Scenes => scenes::survey::survey(source, config),
-    }
-}
-
 impl Survey {
     /// What is told of sets of any kind, and what only this kind has.
     pub(super) fn new(looked: Looked, seen: &[Seen<'_>], content: Content, notes: Vec<String>) -> Self {
@@ -148,7 +124,6 @@ impl Survey {
         Self {
             lacking: check_classes(good, &looked.classes, &looked.origin).err().map(|error| error.to_string()),
             classes: count_classes(seen, &looked.classes),
-            kind: looked.kind,
             data: looked.origin,
             layout: looked.layout,
             test_part: looked.division,
@@ -168,18 +143,42 @@ impl Survey {
         problems: &[Error],
     ) -> Self {
         let problems = problems.iter().map(|error| problem(&looked.origin, error)).collect();
-        let Looked { kind, origin, layout, division, files, .. } = looked;
+        let Looked { origin, layout, division, files, .. } = looked;
         let lacking = None;
-        Self { kind, data: origin, layout, test_part: division, files, classes, content, notes, problems, lacking }
+        Self { data: origin, layout, test_part: division, files, classes, content, notes, problems, lacking }
     }
 
     /// All samples, those that can't be used too.
     pub fn samples(&self) -> usize {
-        let good = match &self.content {
-            Content::Scenes(content) => content.items,
-            _ => self.classes.iter().map(|class| class.train + class.test).sum::<usize>(),
-        };
-        good + self.problems.len()
+        self.content.samples + self.problems.len()
+    }
+}
+
+impl Content {
+    pub(super) fn new(values: &impl Serialize, samples: usize, lines: Vec<(&'static str, String)>) -> Self {
+        let values = serde_json::to_value(values).expect("plain numbers and names");
+        Self { values, lines, samples, class: "class" }
+    }
+}
+
+/// So many of each, in words.
+pub(super) fn counts(counts: impl Iterator<Item = (impl Display, impl Display)>) -> String {
+    counts.map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Four digits that count.
+pub(super) fn short(value: f64) -> String {
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    match magnitude {
+        -4.0..7.0 => format!("{value:.*}", (3.0 - magnitude).max(0.0) as usize),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+impl Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { min, median, max } = self;
+        if min == max { write!(f, "{min}") } else { write!(f, "{min} to {max}, median {median}") }
     }
 }
 
@@ -207,4 +206,15 @@ fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
 
 pub(super) fn problem(sample: &str, error: &Error) -> Problem {
     Problem { sample: sample.to_owned(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits_that_count() {
+        let told = [0.0, 1.0, -12.345_67, 0.001_234_5, 123_456.7, 1.5e9, 2e-7].map(short);
+        assert_eq!(told, ["0.000", "1.000", "-12.35", "0.001234", "123457", "1.500e9", "2.000e-7"]);
+    }
 }

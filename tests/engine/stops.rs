@@ -4,7 +4,9 @@
 use super::amp::device;
 use super::{assert_equal, cell, spec, turn};
 use sgas::checkpoint::{Checkpoint, Cursor, Keeper, Turn, WhichWeights};
-use sgas::data::{self, Augmentation, DataConfig, Dataset, Loader, PointOrder, SetName, Source, SyntheticConfig};
+use sgas::data::{
+    self, Augmentation, DataConfig, Dataset, LoadNeeds, Loader, PointOrder, SetName, Source, SyntheticConfig,
+};
 use sgas::decision::{Criterion, DecisionConfig};
 use sgas::dist::Processes;
 use sgas::error::{Error, Result};
@@ -129,7 +131,7 @@ impl Observer for Events {
 }
 
 pub fn clouds() -> Dataset {
-    let mut config = DataConfig {
+    let config = DataConfig {
         points: 24,
         augmentation: Augmentation::ScaleTranslate,
         order: PointOrder::Random,
@@ -137,13 +139,13 @@ pub fn clouds() -> Dataset {
         synthetic: SyntheticConfig { train: 50, test: 10, seed: 0 },
         ..DataConfig::default()
     };
-    data::points::load(&Source::Synthetic, &mut config, 1, 1).unwrap()
+    load(&data::points::POINTS, &config)
 }
 
 pub fn graphs() -> Dataset {
     let synthetic = SyntheticConfig { train: 10, test: 4, seed: 0 };
     let config = DataConfig { validation: 0.4, synthetic, ..DataConfig::default() };
-    data::graphs::load(&Source::Synthetic, &config, SetName::Ppi).unwrap()
+    load(&data::graphs::PPI, &config)
 }
 
 pub fn spec_of(dataset: &Dataset) -> NetworkSpec {
@@ -159,6 +161,11 @@ fn make_repeatable() {
 
 pub fn precision() -> Precision {
     if device().is_cuda() { Precision::Fp16 } else { Precision::Fp32 }
+}
+
+fn load(set: SetName, config: &DataConfig) -> Dataset {
+    let needs = LoadNeeds { seed: 1, minimum_points: 1, device: tch::Device::Cpu };
+    set.load(&Source::Synthetic, config, &needs).unwrap().dataset
 }
 
 pub fn loader(samples: &std::sync::Arc<dyn data::Samples>) -> Loader {

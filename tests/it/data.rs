@@ -6,12 +6,26 @@ use std::path::{Path, PathBuf};
 use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, DataConfig, Dataset, Normalization, PointOrder, Samples, SetName, Source, SyntheticConfig, find,
-    points::load,
+    Access, DataConfig, Dataset, LoadNeeds, Normalization, PointOrder, Samples, SetName, Source, SyntheticConfig, find,
+    points::{MODELNET10, MODELNET40, POINTS},
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
+
+/// The set; what it decides is written into the configuration.
+pub(crate) fn load_set(set: SetName, source: &Source, config: &mut DataConfig, needs: &LoadNeeds) -> Result<Dataset> {
+    let loaded = set.load(source, config, needs)?;
+    *config = loaded.config;
+    Ok(loaded.dataset)
+}
+
+/// For networks that take clouds of any size.
+pub(crate) const NEEDS: LoadNeeds = LoadNeeds { seed: 1, minimum_points: 1, device: Device::Cpu };
+
+fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points: usize) -> Result<Dataset> {
+    load_set(&POINTS, source, config, &LoadNeeds { seed, minimum_points, ..NEEDS })
+}
 
 pub(crate) fn write(path: impl AsRef<Path>, bytes: &[u8]) {
     std::fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
@@ -364,11 +378,11 @@ fn data_is_found_by_its_folder_or_the_parent_and_missing_data_says_what_to_do() 
     let inner = parent.path().join("ModelNet10");
     std::fs::rename(class_folder().keep(), &inner).unwrap();
     let expected = Source::Folder(inner.canonicalize().unwrap());
-    assert_eq!(find(SetName::ModelNet10, Some(inner.to_str().unwrap())).unwrap(), expected);
-    assert_eq!(find(SetName::ModelNet10, Some(parent.path().to_str().unwrap())).unwrap(), expected);
+    assert_eq!(find(&MODELNET10, Some(inner.to_str().unwrap())).unwrap(), expected);
+    assert_eq!(find(&MODELNET10, Some(parent.path().to_str().unwrap())).unwrap(), expected);
 
     let empty = tempfile::tempdir().unwrap();
-    let error = find(SetName::ModelNet40, Some(empty.path().to_str().unwrap())).unwrap_err();
+    let error = find(&MODELNET40, Some(empty.path().to_str().unwrap())).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let words = [
         "(empty)",

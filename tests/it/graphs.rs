@@ -1,10 +1,10 @@
 //! Graphs from files, made by the tests in their layouts, and the real PPI where it is there: what batches hold.
 
-use crate::data::{assert_mentions, numbers, real_set, write};
+use crate::data::{NEEDS as LOAD_NEEDS, assert_mentions, load_set, numbers, real_set, write};
 use sgas::batch::{Batch, GraphBatch};
 use sgas::data::{
-    Access, DataConfig, Dataset, EpochPlan, InputNeeds, Loader, SampleKind, Samples, SetName, Source, Targets, find,
-    find_inputs, graphs::load, read_inputs,
+    Access, DataConfig, Dataset, EpochPlan, InputNeeds, Loader, SampleKind, Samples, Source, Targets, find,
+    graphs::{FAMILY, GRAPHS, PPI},
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
@@ -69,7 +69,7 @@ pub(crate) fn own() -> tempfile::TempDir {
 }
 
 fn load_with(folder: &Path, config: &DataConfig) -> Result<Dataset> {
-    load(&Source::Folder(folder.to_owned()), config, SetName::Graphs)
+    load_set(&GRAPHS, &Source::Folder(folder.to_owned()), &mut config.clone(), &LOAD_NEEDS)
 }
 
 fn load_folder(folder: &Path) -> Dataset {
@@ -194,8 +194,8 @@ fn a_share_of_the_training_graphs_or_nodes_is_enough_for_short_runs() {
 #[test]
 fn synthetic_graphs_say_that_they_are() {
     let config: DataConfig = toml::from_str("[synthetic]\ntrain = 10\ntest = 10").unwrap();
-    for (set, several, labels) in [(SetName::Ppi, true, 8), (SetName::Graphs, false, 5)] {
-        let data = load(&Source::Synthetic, &config, set).unwrap();
+    for (set, several, labels) in [(&PPI, true, 8), (&GRAPHS, false, 5)] {
+        let data = load_set(set, &Source::Synthetic, &mut config.clone(), &LOAD_NEEDS).unwrap();
         assert!(data.description().starts_with("synthetic 30 graphs (built in, not real data): "));
         assert_eq!((data.targets == Targets::Labels, data.classes.len(), data.channels), (several, labels, 16));
         assert_eq!((data.train.len(), data.validation.unwrap().len(), data.test.len()), (10, 10, 10));
@@ -269,14 +269,16 @@ fn ppi_is_found_by_its_folder_and_told_where_it_is_published() {
     }
     let expected = Source::Folder(folder.canonicalize().unwrap());
     for named in [parent.path(), &folder] {
-        assert_eq!(find(SetName::Ppi, named.to_str()).unwrap(), expected);
+        assert_eq!(find(&PPI, named.to_str()).unwrap(), expected);
     }
-    assert_eq!(find(SetName::Graphs, folder.to_str()).unwrap(), expected);
+    assert_eq!(find(&GRAPHS, folder.to_str()).unwrap(), expected);
     let plain = own();
-    let error = find(SetName::Ppi, plain.path().to_str()).unwrap_err();
+    let error = find(&PPI, plain.path().to_str()).unwrap_err();
     assert_mentions(&error, &["no graphs in a known layout", "https://data.dgl.ai/dataset/ppi.zip", "graph.json"]);
-    assert!(find(SetName::Graphs, plain.path().to_str()).is_ok());
+    assert!(find(&GRAPHS, plain.path().to_str()).is_ok());
 }
+
+const KIND: SampleKind = SampleKind::of(&FAMILY);
 
 const NEEDS: InputNeeds = InputNeeds { minimum_points: 0, draws: 1, device: Device::Cpu, skip_bad: false };
 
@@ -292,9 +294,9 @@ fn new_graphs_need_no_labels_and_every_node_gets_a_row() {
     }
     write(parent.path().join("notes/README.txt"), b"no graph");
     let named = [parent.path().to_owned(), parent.path().join("a")];
-    let found = find_inputs(SampleKind::Graphs, &named).unwrap();
+    let found = KIND.family.find_inputs(&named).unwrap();
     assert_eq!(found, ["a", "b", "a"].map(|name| parent.path().join(name)));
-    let inputs = read_inputs(SampleKind::Graphs, &found, &mut DataConfig::default(), NEEDS).unwrap();
+    let inputs = KIND.family.read_inputs(&found, &DataConfig::default(), NEEDS).unwrap();
     assert_eq!((inputs.channels, inputs.files.len(), inputs.samples.len()), (2, 4 + 10 + 4, 2 + 4 + 2));
     let nodes: Vec<f32> =
         (0..inputs.samples.len()).flat_map(|graph| first_feature(&batch(&*inputs.samples, &[graph]))).collect();
@@ -316,13 +318,13 @@ fn inputs_that_are_no_graphs_are_refused_or_skipped() {
     write(parent.path().join("wide/edges.csv"), b"0,1\n");
     write(parent.path().join("wide/features.csv"), b"0,9,3\n1,9,3\n");
     write(parent.path().join("empty/a.txt"), b"");
-    let find = |name: &str| find_inputs(SampleKind::Graphs, &[parent.path().join(name)]);
+    let find = |name: &str| KIND.family.find_inputs(&[parent.path().join(name)]);
     assert_mentions(&find("nowhere").unwrap_err(), &["cannot read", "nowhere"]);
     assert_mentions(&find("good/edges.csv").unwrap_err(), &["expected a folder of graphs", "found a file"]);
     assert_mentions(&find("empty").unwrap_err(), &["expected a folder of graphs", "labels and lists may be left out"]);
     let read = |names: &[&str], skip_bad| {
         let paths: Vec<_> = names.iter().map(|name| parent.path().join(name)).collect();
-        read_inputs(SampleKind::Graphs, &paths, &mut DataConfig::default(), InputNeeds { skip_bad, ..NEEDS })
+        KIND.family.read_inputs(&paths, &DataConfig::default(), InputNeeds { skip_bad, ..NEEDS })
     };
     let error = read(&["good", "bad"], false).err().unwrap();
     assert_mentions(&error, &["bad/edges.csv, line 1: expected a target node from 0 to 1, found 2"]);
@@ -336,7 +338,7 @@ fn inputs_that_are_no_graphs_are_refused_or_skipped() {
 #[test]
 fn the_real_ppi_has_its_published_sizes() {
     let Some(folder) = real_set("ppi") else { return };
-    let data = load(&Source::Folder(folder), &DataConfig::default(), SetName::Ppi).unwrap();
+    let data = load_set(&PPI, &Source::Folder(folder), &mut DataConfig::default(), &LOAD_NEEDS).unwrap();
     let validation = data.validation.unwrap();
     assert_eq!((data.train.len(), validation.len(), data.test.len()), (20, 2, 2));
     assert_eq!((data.train.targets(), validation.targets(), data.test.targets()), (44_906, 6_514, 5_524));

@@ -66,7 +66,7 @@ fn synthetic_graphs_are_written_in_both_formats_and_are_the_same() {
     for (arguments, words) in [
         ("--kind graphs --format npy,csv", "--format: graphs have one format"),
         ("--kind graphs --format png", "--format png: graphs have other formats"),
-        ("--kind graphs --points 9", "--points is for shapes, not for --kind graphs"),
+        ("--kind graphs --points 9", "--points is for shapes and labelled clouds, not for --kind graphs"),
         ("--kind graphs --layout flat", "--layout: graphs have other layouts"),
         ("--layout one", "--layout: shapes have other layouts"),
         ("--multi-label", "--multi-label is for graphs, not for --kind shapes"),

@@ -256,7 +256,10 @@ fn synthetic_pictures_take_no_options_of_shapes() {
         ("--kind pictures --format png,ply", "--format ply: pictures have other formats"),
         ("--format png", "--format png: shapes have other formats"),
         ("--kind pictures --points 9", "--points is for shapes"),
-        ("--kind pictures --layout flat", "--layout is for shapes"),
+        (
+            "--kind pictures --layout flat",
+            "--layout is for shapes, graphs and labelled clouds, not for --kind pictures",
+        ),
     ] {
         refused(folder.path(), &format!("data synth new {arguments}"), &[words, "hint: "]);
         assert!(!folder.path().join("new").exists());

@@ -205,7 +205,7 @@ fn synthetic_rooms_are_written_in_three_formats_and_as_blocks() {
     assert_eq!((&blocks["rooms"]["areas"]["Area_5"], &blocks["all_points"]), (&json!(10), &json!(20 * 128)));
     for (arguments, words) in [
         ("--kind scenes --format off", "--format off: labelled clouds have other formats"),
-        ("--kind scenes --layout s3dis --format ply", "--format: the layout s3dis is written as HDF5"),
+        ("--kind scenes --layout s3dis --format ply", "--format ply: the layout s3dis has other formats"),
         ("--kind scenes --layout one", "--layout: labelled clouds have other layouts"),
         ("--kind scenes --multi-label", "--multi-label is for graphs, not for --kind scenes"),
         ("--layout s3dis", "--layout: shapes have other layouts"),

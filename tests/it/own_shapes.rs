@@ -8,7 +8,7 @@ use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::{Value, json};
-use sgas::data::{SetName, Source, find};
+use sgas::data::{Source, find};
 use std::path::{Path, PathBuf};
 
 /// A valid cell, so that a training needs no search before it.
@@ -304,7 +304,7 @@ fn princetons_folders_are_found_and_read_as_they_come() {
     }
     write(folder.path(), "ModelNet40/README.txt", "ModelNet40");
     write(folder.path(), "ModelNet40/chair/.DS_Store", "x");
-    let found = find(SetName::ModelNet40, folder.path().to_str()).unwrap();
+    let found = find(&sgas::data::points::MODELNET40, folder.path().to_str()).unwrap();
     assert_eq!(found, Source::Folder(folder.path().canonicalize().unwrap().join("ModelNet40")));
     let info = run_json(folder.path(), "data info ModelNet40 --json");
     assert_eq!(info["classes"], json!([{ "class": "chair", "train": 1, "test": 1, "bad": 0 }]));

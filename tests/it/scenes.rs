@@ -1,9 +1,11 @@
 //! Labelled clouds from files in every layout: what is read, how it is divided, and what is refused.
 
-use crate::data::{assert_mentions, hdf5, write};
+use crate::data::{NEEDS, assert_mentions, hdf5, load_set, write};
 use hdf5_writer::DatasetBuilder;
 use sgas::batch::Batch;
-use sgas::data::{Access, DataConfig, Dataset, PointOrder, Samples, SceneDataConfig, SetName, Source, scenes};
+use sgas::data::{
+    Access, DataConfig, Dataset, LoadNeeds, PointOrder, Samples, SceneDataConfig, SetName, Source, scenes,
+};
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
 use std::path::{Path, PathBuf};
@@ -15,13 +17,16 @@ fn config() -> DataConfig {
     DataConfig { points: POINTS, ..DataConfig::default() }
 }
 
+/// As the run of seed 0.
+const LOAD_NEEDS: LoadNeeds = LoadNeeds { seed: 0, ..NEEDS };
+
 fn load(folder: &Path, config: &DataConfig) -> Result<Dataset> {
     let source = Source::Folder(folder.to_owned());
-    scenes::load(&source, &mut config.clone(), SetName::Segmentation, 0, 1)
+    load_set(&scenes::SEGMENTATION, &source, &mut config.clone(), &LOAD_NEEDS)
 }
 
 fn load_synthetic(set: SetName, config: &DataConfig) -> Dataset {
-    scenes::load(&Source::Synthetic, &mut config.clone(), set, 0, 1).unwrap()
+    load_set(set, &Source::Synthetic, &mut config.clone(), &LOAD_NEEDS).unwrap()
 }
 
 fn refusal(folder: &Path, config: &DataConfig) -> Error {
@@ -125,7 +130,7 @@ fn a_run_on_s3dis_keeps_its_features_and_the_side_of_its_blocks() {
     let folder = s3dis();
     let source = Source::Folder(folder.path().to_owned());
     let mut kept = config();
-    scenes::load(&source, &mut kept, SetName::S3dis, 0, 1).unwrap();
+    load_set(&scenes::S3DIS, &source, &mut kept, &LOAD_NEEDS).unwrap();
     assert_eq!((kept.features, kept.scenes.block), (vec!["colors".to_owned(), "room".to_owned()], 1.0));
     let colours = DataConfig { features: vec!["colors".to_owned()], ..config() };
     let set = load(folder.path(), &colours).unwrap();
@@ -339,18 +344,19 @@ fn real_parts_are_read_in_both_layouts() {
 fn synthetic_rooms_say_that_they_are_and_are_those_of_their_files() {
     let size = sgas::data::SyntheticConfig { train: 10, test: 10, seed: 3 };
     let config = DataConfig { points: 64, synthetic: size.clone(), ..DataConfig::default() };
-    let layout = sgas::data::SceneLayout::S3dis;
+    let (formats, layout) = (vec!["ply"], "s3dis");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("blocks");
-    sgas::data::SyntheticScenes { size, points: 64, layout }.write(&path).unwrap();
-    let (built_in, read) = (load_synthetic(SetName::S3dis, &config), load(&path, &config).unwrap());
+    let wanted = sgas::data::Synthesis { size, points: 64, formats, layout, multi_label: false };
+    scenes::FAMILY.family.synthesise(&wanted, &path).unwrap();
+    let (built_in, read) = (load_synthetic(&scenes::S3DIS, &config), load(&path, &config).unwrap());
     assert!(built_in.origin.contains("synthetic") && built_in.classes[0] == "synthetic_ceiling");
     assert_eq!((read.channels, read.classes[0].as_str()), (9, "ceiling"));
     for (one, other) in [(&built_in.train, &read.train), (&built_in.test, &read.test)] {
         assert_eq!(evaluated(&**one), evaluated(&**other));
         assert_eq!(one.len(), 10);
     }
-    let rooms = load_synthetic(SetName::Segmentation, &config);
+    let rooms = load_synthetic(&scenes::SEGMENTATION, &config);
     assert_eq!((rooms.channels, rooms.train.targets()), (3, 10 * 2048));
     let about = std::fs::read_to_string(path.join("README.txt")).unwrap();
     assert!(about.contains("not real data") && about.contains("--kind scenes --layout s3dis --train 10"), "{about}");

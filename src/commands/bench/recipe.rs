@@ -2,9 +2,10 @@
 
 use super::samples::Samples;
 use super::workload::Workload;
+use crate::batch::BatchKind;
 use crate::commands::{ModelName, SearchOptions, TrainOptions, cell, dataset};
 use crate::config::{RunConfig, SearchRun, TrainRun, embedded, tasks};
-use crate::data::{SampleKind, SetName, Targets, check_points};
+use crate::data::{SetName, scenes};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{self, Architecture, NetworkKind};
@@ -22,8 +23,6 @@ const SEED: u64 = 1;
 const PPI_GRAPH: (usize, usize) = (2300, 66_000);
 /// Graphs of PPI that the alphas learn from, always all of them.
 const PPI_VALIDATION_GRAPHS: usize = 2;
-/// Classes of own data, which say nothing of their number.
-const OWN_CLASSES: usize = 10;
 
 /// What is timed.
 #[derive(Debug)]
@@ -32,22 +31,6 @@ pub enum Recipe {
     Search(Box<SearchRun>),
     /// A step of a training, of the network named so.
     Train(Box<TrainRun>, Box<Architecture>, String),
-}
-
-/// Classes and channels of a set, and what a target is.
-fn set_sizes(set: SetName) -> (usize, i64, Targets) {
-    match set {
-        SetName::ModelNet40 => (40, 3, Targets::Classes),
-        SetName::ModelNet10 => (10, 3, Targets::Classes),
-        SetName::Cifar10 => (10, 3, Targets::Classes),
-        SetName::Cifar100 => (100, 3, Targets::Classes),
-        SetName::ImageNet => (1000, 3, Targets::Classes),
-        SetName::Ppi => (121, 50, Targets::Labels),
-        SetName::S3dis => (13, 9, Targets::PointClasses),
-        SetName::ShapeNetPart => (50, 3, Targets::PointClasses),
-        SetName::Points | SetName::Images | SetName::Graphs => (OWN_CLASSES, 3, Targets::Classes),
-        SetName::Segmentation => (OWN_CLASSES, 3, Targets::PointClasses),
-    }
 }
 
 /// The published cell that stands for those of a space.
@@ -150,7 +133,7 @@ impl Recipe {
 
     /// Whether it trains ResGCN-28 on S3DIS, for which a throughput is published.
     pub fn is_published_resgcn(&self) -> bool {
-        matches!(self, Self::Train(run, ..) if set(&**run) == SetName::S3dis && run.resgcn.blocks == 28)
+        matches!(self, Self::Train(run, ..) if set(&**run) == &scenes::S3DIS && run.resgcn.blocks == 28)
     }
 
     /// What its samples are.
@@ -178,29 +161,25 @@ fn set(run: &impl RunConfig) -> SetName {
 }
 
 fn samples(run: &impl RunConfig) -> Samples {
-    let (_, channels, _) = set_sizes(set(run));
+    let (_, channels) = set(run).sizes;
     let data = run.common().data;
-    match set(run).kind() {
-        SampleKind::Shapes | SampleKind::Scenes => Samples::Clouds { points: data.points as i64, channels },
-        SampleKind::Pictures => Samples::Images { side: data.images.size as i64 },
-        SampleKind::Graphs => Samples::Graphs { nodes: PPI_GRAPH.0, links: PPI_GRAPH.1, features: channels },
+    match set(run).kind.batch {
+        BatchKind::Points => Samples::Clouds { points: data.points as i64, channels },
+        BatchKind::Images => Samples::Images { side: data.images.size as i64 },
+        BatchKind::Graphs => Samples::Graphs { nodes: PPI_GRAPH.0, links: PPI_GRAPH.1, features: channels },
     }
 }
 
 fn check_samples(run: &impl RunConfig) -> Result<()> {
-    match samples(run) {
-        Samples::Clouds { .. } => check_points(run.common().data, run.minimum_points()),
-        Samples::Images { .. } | Samples::Graphs { .. } => Ok(()),
-    }
+    set(run).kind.family.check_size(run.common().data, run.minimum_points())
 }
 
 fn task(run: &impl RunConfig) -> Task {
-    let (classes, _, targets) = set_sizes(set(run));
-    dataset::task(classes, targets)
+    dataset::task(set(run).sizes.0, set(run).targets)
 }
 
 fn network(run: &impl RunConfig) -> model::NetworkSpec {
-    let (classes, channels, _) = set_sizes(set(run));
+    let (classes, channels) = set(run).sizes;
     run.network(classes, channels)
 }
 

@@ -1,9 +1,10 @@
 //! What `sgas data ...` takes.
 
 use super::{count, whole_number};
-use crate::data::{GraphLayout, PictureFormat, SampleKind, SyntheticConfig, SyntheticFormat, SyntheticLayout};
+use crate::data::SampleKind;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Subcommand};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// What `sgas data` does.
@@ -71,9 +72,9 @@ pub struct DataSynthOptions {
         value_name = "FORMAT,...",
         value_delimiter = ',',
         hide_possible_values = true,
-        value_parser = one_of(&FORMATS)
+        value_parser = words(formats)
     )]
-    pub formats: Vec<SynthFormat>,
+    pub formats: Vec<String>,
     /// Training samples, all classes together; of one graph the training nodes, of s3dis blocks of rooms
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = count(10..=1_000_000))]
     pub train: usize,
@@ -89,80 +90,30 @@ pub struct DataSynthOptions {
     /// Of shapes, split: <class>/{train,test}/FILE; flat: <class>/FILE and a list test.txt; of graphs, many or one; of scenes,
     /// split: {train,test}/FILE and classes.txt; s3dis: its HDF5 files of blocks
     /// [default: split, or many]
-    #[arg(long, hide_possible_values = true, value_parser = one_of(&LAYOUTS))]
-    pub layout: Option<SynthLayout>,
+    #[arg(long, hide_possible_values = true, value_parser = words(layouts))]
+    pub layout: Option<String>,
     /// Of graphs, several labels per node instead of one class
     #[arg(long)]
     pub multi_label: bool,
 }
 
-impl DataSynthOptions {
-    /// How many samples, and which.
-    pub fn size(&self) -> SyntheticConfig {
-        SyntheticConfig { train: self.train, test: self.test, seed: self.seed }
-    }
+fn formats(kind: SampleKind) -> Vec<&'static str> {
+    kind.making.layouts.iter().flat_map(|layout| layout.formats).copied().collect()
 }
 
-/// What a synthetic sample is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SynthFormat {
-    /// A shape, or as tables are.
-    Shape(SyntheticFormat),
-    /// A picture.
-    Picture(PictureFormat),
+fn layouts(kind: SampleKind) -> Vec<&'static str> {
+    kind.making.layouts.iter().map(|layout| layout.name).filter(|name| !name.is_empty()).collect()
 }
 
-impl SynthFormat {
-    /// As `--format` takes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Shape(format) => format.name(),
-            Self::Picture(format) => format.name(),
-        }
-    }
-}
-
-/// How a synthetic set is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SynthLayout {
-    /// Where shapes lie.
-    Shapes(SyntheticLayout),
-    /// How many graphs there are.
-    Graphs(GraphLayout),
-    /// Labelled clouds as blocks, as S3DIS has them.
-    S3dis,
-}
-
-const FORMATS: [(&str, SynthFormat); 11] = [
-    ("ply", SynthFormat::Shape(SyntheticFormat::Ply)),
-    ("pcd", SynthFormat::Shape(SyntheticFormat::Pcd)),
-    ("npy", SynthFormat::Shape(SyntheticFormat::Npy)),
-    ("xyz", SynthFormat::Shape(SyntheticFormat::Xyz)),
-    ("csv", SynthFormat::Shape(SyntheticFormat::Csv)),
-    ("off", SynthFormat::Shape(SyntheticFormat::Off)),
-    ("obj", SynthFormat::Shape(SyntheticFormat::Obj)),
-    ("ply-mesh", SynthFormat::Shape(SyntheticFormat::PlyMesh)),
-    ("png", SynthFormat::Picture(PictureFormat::Png)),
-    ("jpg", SynthFormat::Picture(PictureFormat::Jpeg)),
-    ("webp", SynthFormat::Picture(PictureFormat::Webp)),
-];
-
-const LAYOUTS: [(&str, SynthLayout); 5] = [
-    ("split", SynthLayout::Shapes(SyntheticLayout::Split)),
-    ("flat", SynthLayout::Shapes(SyntheticLayout::Flat)),
-    ("many", SynthLayout::Graphs(GraphLayout::Many)),
-    ("one", SynthLayout::Graphs(GraphLayout::One)),
-    ("s3dis", SynthLayout::S3dis),
-];
-
-/// The value of a name in a table.
-fn one_of<T: Copy + Send + Sync + 'static>(table: &'static [(&str, T)]) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(table.iter().map(|(name, _)| *name))
-        .map(|typed| table.iter().find(|(name, _)| *name == typed).expect("one of these names was typed").1)
+/// What any kind of data takes.
+fn words(of: fn(SampleKind) -> Vec<&'static str>) -> PossibleValuesParser {
+    let mut words: Vec<&str> = SampleKind::all().into_iter().flat_map(of).collect();
+    let mut seen = BTreeSet::new();
+    words.retain(|word| seen.insert(*word));
+    PossibleValuesParser::new(words)
 }
 
 fn kind() -> impl TypedValueParser<Value = SampleKind> {
-    PossibleValuesParser::new(SampleKind::ALL.map(SampleKind::word)).map(|typed| {
-        SampleKind::ALL.into_iter().find(|kind| kind.word() == typed).expect("one of these names was typed")
-    })
+    PossibleValuesParser::new(SampleKind::all().into_iter().map(SampleKind::name))
+        .map(|typed| typed.parse::<SampleKind>().expect("one of these names was typed"))
 }

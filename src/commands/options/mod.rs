@@ -4,7 +4,7 @@ mod data;
 mod parse;
 mod trained;
 
-pub use data::{DataCommand, DataInfoOptions, DataSynthOptions, SynthFormat, SynthLayout};
+pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, known, whole_number};
 pub use trained::{EvalOptions, PredictOptions, TrainedOptions};
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::Graphs;
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
+use super::open::read_tables;
 use super::ppi;
-use super::set::{first, graph_name, read_tables};
+use super::set::{first, graph_name};
 use super::tables::{Checked, Problems};
 use crate::data::config::DataConfig;
 use crate::data::folders::folders;
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// A path that is not there, is no folder, or holds no graphs.
-pub(in crate::data) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(super) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in named {
         let place = path.display().to_string();
@@ -43,8 +44,8 @@ pub(in crate::data) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads the graphs; see [`crate::data::read_inputs`]. What is called a file is a node here, in the order of the graphs.
-pub(in crate::data) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
+/// Reads the graphs. What is called a file is a node here, in the order of the graphs.
+pub(super) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
     let (mut files, mut graphs): (Vec<InputFile>, Vec<Graph>) = (Vec::new(), Vec::new());
     for folder in named {
         match read_one(folder, config, graphs.first().map(|graph| graph.features.columns)) {
@@ -60,7 +61,8 @@ pub(in crate::data) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs
         }
     }
     let channels = graphs.first().map_or(0, |graph| graph.features.columns as i64);
-    Ok(Inputs { files, samples: Arc::new(Graphs::whole(graphs)), channels })
+    let samples = Arc::new(Graphs::whole(graphs));
+    Ok(Inputs { files, samples, channels, points: None, config: config.clone() })
 }
 
 fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Result<Vec<Graph>> {

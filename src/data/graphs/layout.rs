@@ -32,6 +32,16 @@ impl Layout {
         let has_table = |table: &str| EXTENSIONS.iter().any(|extension| has(format!("{table}.{extension}")));
         ["edges", "features"].into_iter().any(has_table).then_some(Self::Tables)
     }
+
+    /// True for a folder with all that a graph must have, so that it can be nothing else.
+    pub(super) fn is_whole(folder: &Path) -> bool {
+        let has =
+            |table: &str| EXTENSIONS.iter().any(|extension| is_there(&folder.join(format!("{table}.{extension}"))));
+        match Self::detect(folder) {
+            Some(Self::Tables) => has("edges") && has("features"),
+            found => found.is_some(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,18 +5,20 @@
 
 pub mod config;
 mod division;
+mod family;
 mod inputs;
 mod labels;
-pub(super) mod layout;
+mod layout;
 mod links;
 mod lists;
 mod nodes;
+mod open;
 pub(super) mod parsers;
 mod ppi;
 mod set;
-pub mod survey;
+mod survey;
 mod synthetic;
-pub mod synthetic_files;
+mod synthetic_files;
 mod tables;
 
 use std::sync::Arc;
@@ -25,13 +27,12 @@ use tch::{Device, Kind, Tensor};
 
 use labels::Labels;
 use nodes::Graph;
-use set::{GraphSet, first};
+use set::first;
 
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::kind::SampleKind;
 use super::loader::{Access, Samples};
-use super::source::{SetName, Source};
+use super::source::Source;
 use super::split::Split;
 use crate::batch::{Batch, GraphBatch};
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ use crate::fingerprint::Fingerprint;
 use crate::tensor::adjacency::Adjacency;
 use crate::tensor::links::Links;
 
-pub(super) use inputs::{find_inputs, read_inputs};
+pub use family::{FAMILY, GRAPHS, PPI};
 
 /// One split of a set of graphs.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Samples for Graphs {
     }
 
     fn smallest_training_batch(&self) -> usize {
-        SampleKind::Graphs.smallest_training_batch()
+        FAMILY.smallest_training_batch
     }
 
     /// Those of the most nodes.
@@ -195,12 +196,9 @@ fn scored(graphs: &[&Graph], samples: &[&Sample]) -> Result<Option<Tensor>> {
 }
 
 /// Reads, checks and divides a set. Which nodes are held out, where no list and no part says it, follows from
-/// `data.split_seed`.
-///
-/// # Errors
-/// Files that are not there or aren't what they should be: with file and line or row, the first of all problems.
-pub fn load(source: &Source, config: &DataConfig, set: SetName) -> Result<Dataset> {
-    let set = GraphSet::open(source, config, set).map_err(first)?;
+/// `data.split_seed`; nodes of the built-in set have several labels where `several` says so.
+fn load(source: &Source, config: &DataConfig, several: bool) -> Result<Dataset> {
+    let set = open::open(source, config, several).map_err(first)?;
     let channels = set.channels() as i64;
     let graphs = Arc::new(set.graphs);
     let part = |split: Split| Graphs::of_split(&graphs, &set.marks, split);

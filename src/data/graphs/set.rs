@@ -2,19 +2,11 @@
 //! every node.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::division::{Division, Marks, divide, shorten};
-use super::labels::{Labelled, Labels};
-use super::layout::{EXTENSIONS, LAYOUTS, Layout};
-use super::lists::Lists;
-use super::nodes::{Graph, Matrix, Nodes, read_graph_numbers, read_links};
-use super::tables::{Checked, Problems, Table, WHERE_TO_READ};
-use super::{ppi, synthetic};
+use super::division::{Marks, shorten};
+use super::nodes::Graph;
 use crate::data::config::DataConfig;
-use crate::data::source::{SetName, Source};
 use crate::error::Error;
-use crate::tensor::adjacency::Link;
 
 /// A set that was found and read.
 #[derive(Debug)]
@@ -36,68 +28,11 @@ pub(super) struct GraphSet {
     pub files: BTreeMap<String, usize>,
 }
 
-/// What the tables of a folder hold but for labels; what won't do is left out.
-#[derive(Debug)]
-pub(super) struct Tables {
-    features: Matrix,
-    graphs: Option<Vec<u64>>,
-    links: Vec<Link>,
-    /// Links have columns besides source and target, which nobody reads.
-    has_more: bool,
-}
-
 impl GraphSet {
-    /// Opens the set.
-    ///
-    /// # Errors
-    /// Everything that a run would refuse, the first problem first.
-    pub fn open(source: &Source, config: &DataConfig, set: SetName) -> Checked<Self> {
-        let folder = match source {
-            Source::Synthetic => return synthetic::open(config, set).map_err(|error| vec![error]),
-            Source::Folder(folder) => folder,
-        };
-        let opened = match Layout::detect(folder) {
-            Some(Layout::Ppi) => ppi::open(folder, config),
-            Some(Layout::Tables) => open_tables(folder, config),
-            None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
-        };
-        opened.map_err(|problems| problems.into_iter().map(with_some_hint).collect())
-    }
-
     /// Numbers per node.
     pub fn channels(&self) -> usize {
         self.graphs.first().map_or(0, |graph| graph.features.columns)
     }
-}
-
-fn open_tables(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
-    let mut problems = Problems::default();
-    let Some(tables) = read_tables(folder, &mut problems) else { return Err(problems.0) };
-    let count = tables.features.rows();
-    let labels = problems.keep_one(Table::require(folder, "labels"));
-    let labelled = labels.and_then(|table| problems.keep(Labelled::read(&table, count)));
-    let lists = problems.keep(Lists::read(folder, config, count));
-    let (Some(Labelled { names, labels }), Some(lists)) = (labelled, lists) else { return Err(problems.0) };
-    let multi_label = matches!(labels, Labels::Several(_));
-    let nodes = tables.into_nodes(folder, problems, Some(labels))?;
-    let place = folder.display().to_string();
-    let graphs = nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
-    let Division { marks, description } = divide(&graphs, &lists, config, &place).map_err(|error| vec![error])?;
-    Ok(GraphSet {
-        origin: format!("{place} ({})", self::count(graphs.len())),
-        graphs,
-        marks,
-        names,
-        multi_label,
-        layout: "edges, features, labels",
-        division: description,
-        files: files(folder, &lists),
-    })
-}
-
-/// The error with the general hint where it has none of its own.
-fn with_some_hint(error: Error) -> Error {
-    if error.hint().is_some() { error } else { error.with_hint(WHERE_TO_READ) }
 }
 
 /// What messages call a graph of a folder.
@@ -108,49 +43,6 @@ pub(super) fn graph_name(place: &str, number: Option<u64>) -> String {
 /// So many graphs in words.
 pub(super) fn count(graphs: usize) -> String {
     if graphs == 1 { "one graph".to_owned() } else { format!("{graphs} graphs") }
-}
-
-fn files(folder: &Path, lists: &Lists) -> BTreeMap<String, usize> {
-    let mut files = BTreeMap::new();
-    for table in ["edges", "features", "labels", "graphs"] {
-        for extension in EXTENSIONS.iter().filter(|extension| folder.join(format!("{table}.{extension}")).is_file()) {
-            *files.entry((*extension).to_owned()).or_default() += 1;
-        }
-    }
-    if !lists.present.is_empty() {
-        files.insert("txt".to_owned(), lists.present.len());
-    }
-    files
-}
-
-/// Reads features, graph numbers and links of a folder; none without features, as these number the nodes.
-pub(super) fn read_tables(folder: &Path, problems: &mut Problems) -> Option<Tables> {
-    let features = problems.keep_one(Table::require(folder, "features"));
-    let edges = problems.keep_one(Table::require(folder, "edges"));
-    let features = features.and_then(|table| problems.keep(Matrix::read(&table)))?;
-    let nodes = features.rows();
-    let graphs = problems.keep_one(Table::find(folder, "graphs")).flatten();
-    let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
-    let links = edges.and_then(|table| problems.keep(read_links(&table, nodes, graphs.as_deref())));
-    let (links, has_more) = links.unwrap_or_default();
-    Some(Tables { features, graphs, links, has_more })
-}
-
-impl Tables {
-    /// The nodes, if nothing was wrong with any table.
-    ///
-    /// # Errors
-    /// Everything that was.
-    pub fn into_nodes(self, folder: &Path, problems: Problems, labels: Option<Labels>) -> Checked<Nodes> {
-        if !problems.0.is_empty() {
-            return Err(problems.0);
-        }
-        if self.has_more {
-            let place = folder.display();
-            tracing::warn!("{place}: edges have more columns than source and target; those are not read");
-        }
-        Ok(Nodes { features: self.features, graphs: self.graphs, links: self.links, labels })
-    }
 }
 
 /// The first of many errors, with a word about the others.

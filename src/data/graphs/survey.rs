@@ -5,19 +5,19 @@ use serde::Serialize;
 use super::labels::Labels;
 use super::links::StoredLinks;
 use super::nodes::Graph;
+use super::open;
 use super::set::GraphSet;
 use super::tables::Checked;
 use crate::data::config::DataConfig;
 use crate::data::graphs::division::Marks;
 use crate::data::graphs::layout::Layout;
-use crate::data::kind::SampleKind;
-use crate::data::source::{SetName, Source};
+use crate::data::source::Source;
 use crate::data::split::Split;
 use crate::data::survey::{ClassCount, Content, Looked, Spread, Survey};
 
 /// What only sets of graphs hold. Links are those that a network gets, but for `stored`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GraphContent {
+#[derive(Serialize)]
+struct GraphContent {
     /// The graphs.
     pub graphs: usize,
     /// Nodes of all graphs.
@@ -40,9 +40,34 @@ pub struct GraphContent {
     pub splits: SplitCounts,
 }
 
+impl GraphContent {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Self { nodes, links, stored, splits, .. } = self;
+        let mut lines = Vec::new();
+        if let (Some(each), Some(degrees)) = (self.nodes_per_graph, self.degrees) {
+            lines.push(("graphs", format!("{}; nodes each: {each}", self.graphs)));
+            lines.push(("nodes", format!("{nodes}; links into each: {degrees}; {} isolated", self.isolated)));
+        }
+        let odd = format!(
+            "{} from a node to itself, {} repeated, {} in one direction alone",
+            stored.self_loops, stored.duplicates, stored.one_way
+        );
+        let labels = match self.multi_label {
+            true => "several per node, each of which holds or not",
+            false => "one of several classes per node",
+        };
+        let SplitCounts { train, validation, test, none } = splits;
+        lines.push(("links", format!("{links}, made of {} stored: {odd}", stored.links)));
+        lines.push(("features", format!("{} per node", self.features)));
+        lines.push(("labels", labels.to_owned()));
+        lines.push(("scored", format!("{train} training, {validation} validation, {test} test nodes; {none} never")));
+        lines
+    }
+}
+
 /// Nodes by what they are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct SplitCounts {
+#[derive(Clone, Copy, Default, Serialize)]
+struct SplitCounts {
     /// For training.
     pub train: usize,
     /// For validation.
@@ -64,32 +89,37 @@ impl SplitCounts {
     }
 }
 
-/// Looks at the whole set; see [`crate::data::survey()`].
-pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Survey {
-    let read = GraphSet::open(source, config, SetName::Graphs);
+/// Looks at the whole set.
+pub(super) fn survey(source: &Source, config: &DataConfig) -> Survey {
+    let read = open::open(source, config, false);
     let looked = looked(source, &read);
     match read {
         Ok(set) => {
             let classes = classes(&set);
             let (content, notes) = (content(&set), notes(&set, &classes));
-            Survey::of_parts(looked, classes, Content::Graphs(content), notes, &[])
+            let samples = classes.iter().map(|class| class.train + class.test).sum();
+            let class = if set.multi_label { "label" } else { "class" };
+            let told = Content { class, ..Content::new(&content, samples, content.lines()) };
+            Survey::of_parts(looked, classes, told, notes, &[])
         }
-        Err(problems) => Survey::of_parts(looked, Vec::new(), Content::None {}, Vec::new(), &problems),
+        Err(problems) => {
+            let nothing = Content::new(&serde_json::Map::new(), 0, Vec::new());
+            Survey::of_parts(looked, Vec::new(), nothing, Vec::new(), &problems)
+        }
     }
 }
 
 fn looked(source: &Source, read: &Checked<GraphSet>) -> Looked {
-    let kind = SampleKind::Graphs;
     if let Ok(set) = read {
         let (origin, layout, division) = (set.origin.clone(), set.layout, set.division.clone());
-        return Looked { kind, origin, layout, division, files: set.files.clone(), classes: set.names.clone() };
+        return Looked { origin, layout, division, files: set.files.clone(), classes: set.names.clone() };
     }
     let layout = match source {
         Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Ppi) => "PPI",
         _ => "edges, features, labels",
     };
     let division = "not known".to_owned();
-    Looked { kind, origin: source.to_string(), layout, division, files: [].into(), classes: Vec::new() }
+    Looked { origin: source.to_string(), layout, division, files: [].into(), classes: Vec::new() }
 }
 
 fn content(set: &GraphSet) -> GraphContent {

@@ -17,9 +17,8 @@ use super::nodes::{Matrix, Nodes};
 use super::set::{GraphSet, count, with_training_share};
 use crate::bounds;
 use crate::data::config::DataConfig;
-use crate::data::points::synthetic::SyntheticConfig;
-use crate::data::source::SetName;
 use crate::data::split::Split;
+use crate::data::synthetic::SyntheticConfig;
 use crate::error::Result;
 use crate::tensor::adjacency::Link;
 use crate::tensor::random::{Key, Purpose};
@@ -82,13 +81,12 @@ pub(super) fn check_count(key: &str, config: &SyntheticConfig) -> Result<()> {
     bounds::check(key, &all, &(0..=MOST_GRAPHS), "graphs for training, validation and testing together")
 }
 
-/// Opens the built-in set of a task: several labels for PPI, classes for own graphs.
+/// Opens the built-in set.
 ///
 /// # Errors
 /// More graphs than fit into memory.
-pub(super) fn open(config: &DataConfig, set: SetName) -> Result<GraphSet> {
+pub(super) fn open(config: &DataConfig, multi_label: bool) -> Result<GraphSet> {
     check_count("data.synthetic.train", &config.synthetic)?;
-    let multi_label = set == SetName::Ppi;
     let Synthetic { nodes, splits, names } = generate(&config.synthetic, Shape { one: false, multi_label });
     let graphs =
         nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;

@@ -1,151 +1,108 @@
-//! The built-in graphs as files, as people have them: for trying the way from a folder to a score.
+//! The built-in graphs as files.
 
 use std::path::Path;
 
 use super::labels::Labels;
 use super::synthetic::{self, Shape, Synthetic};
 use crate::data::numpy::header;
-use crate::data::points::synthetic::SyntheticConfig;
 use crate::data::split::Split;
+use crate::data::synthesis::{MadeLayout, Making, Synthesis};
 use crate::error::Result;
 use crate::files::{write_atomically, write_folder_atomically};
 
-/// What the tables of synthetic graphs are written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableFormat {
-    /// Text with a header line.
-    Csv,
-    /// Arrays of NumPy.
-    Npy,
+/// What graphs are written as.
+pub(super) const MAKING: Making = Making {
+    layouts: &[
+        MadeLayout { name: MANY, written: "graphs", formats: &["csv", "npy"], points: 0 },
+        MadeLayout { name: ONE, written: "nodes of one graph", formats: &["csv", "npy"], points: 0 },
+    ],
+    one_format: true,
+    several_labels: true,
+    remark: "graphs are written as tables of edges, features and labels, and lists of nodes",
+};
+
+/// Several graphs, for training, for validation or for testing.
+const MANY: &str = "many";
+
+/// One graph, whose nodes are.
+const ONE: &str = "one";
+
+/// Writes the set into a new folder: edges, features, labels, graphs, and the lists of nodes; also a `README.txt` that says
+/// what it is.
+///
+/// # Errors
+/// Too small a size; a folder that holds something already; files that can't be written. Nothing is left half-written.
+pub(super) fn write(wanted: &Synthesis, folder: &Path) -> Result<()> {
+    wanted.size.validate()?;
+    if wanted.layout == MANY {
+        synthetic::check_count("--train", &wanted.size)?;
+    }
+    let shape = Shape { one: wanted.layout == ONE, multi_label: wanted.multi_label };
+    let set = synthetic::generate(&wanted.size, shape);
+    write_folder_atomically(folder, |folder| {
+        for (name, bytes) in files(wanted, &set) {
+            write_atomically(&folder.join(name), &bytes)?;
+        }
+        Ok(())
+    })
 }
 
-impl TableFormat {
-    /// The format's name on the command line, and the extension of its files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Npy => "npy",
+fn files(wanted: &Synthesis, set: &Synthetic) -> Vec<(String, Vec<u8>)> {
+    let nodes = &set.nodes;
+    let table = |name: &str, table: Table<'_>| {
+        let format = wanted.formats[0];
+        (format!("{name}.{format}"), if format == "npy" { table.to_npy() } else { table.to_csv() })
+    };
+    let of = |name: &str| vec![name.to_owned()];
+    let columns = nodes.features.columns;
+    let links = nodes.links.iter().flatten().map(|node| f64::from(*node)).collect();
+    let mut files = vec![
+        table("edges", Table { header: ["source", "target"].map(str::to_owned).to_vec(), values: links, names: None }),
+        table(
+            "features",
+            Table {
+                header: (0..columns).map(|column| format!("feature_{column}")).collect(),
+                values: nodes.features.values.iter().map(|value| f64::from(*value)).collect(),
+                names: None,
+            },
+        ),
+    ];
+    files.push(match &nodes.labels {
+        Some(Labels::Several(values)) => table(
+            "labels",
+            Table {
+                header: set.names.clone(),
+                values: values.iter().map(|value| f64::from(*value)).collect(),
+                names: None,
+            },
+        ),
+        Some(Labels::Classes(classes)) => {
+            let values = classes.iter().map(|class| *class as f64).collect();
+            table("labels", Table { header: of("label"), values, names: Some(&set.names) })
         }
+        None => unreachable!("synthetic nodes have labels"),
+    });
+    if let Some(numbers) = &nodes.graphs {
+        let values = numbers.iter().map(|number| *number as f64).collect();
+        files.push(table("graphs", Table { header: of("graph"), values, names: None }));
     }
+    for (name, split) in [("train", Split::Train), ("valid", Split::Validation), ("test", Split::Test)] {
+        let listed = (0..set.splits.len()).filter(|node| set.splits[*node] == split);
+        files.push((format!("{name}.txt"), listed.map(|node| format!("{node}\n")).collect::<String>().into_bytes()));
+    }
+    files.push(("README.txt".to_owned(), about(wanted)));
+    files
 }
 
-/// How many graphs there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GraphLayout {
-    /// Several, for training, for validation or for testing.
-    Many,
-    /// One, whose nodes are.
-    One,
-}
-
-/// The synthetic graphs as a folder of files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyntheticGraphs {
-    /// How many graphs, or nodes of one, and which.
-    pub size: SyntheticConfig,
-    /// How many graphs there are.
-    pub layout: GraphLayout,
-    /// Several labels per node, else one class.
-    pub multi_label: bool,
-    /// How tables are written.
-    pub format: TableFormat,
-}
-
-impl SyntheticGraphs {
-    /// Writes the set into a new folder: edges, features, labels, graphs, and the lists of nodes; also a `README.txt`
-    /// that says what it is.
-    ///
-    /// # Errors
-    /// Too small a size; a folder that holds something already; files that can't be written. Nothing is left
-    /// half-written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        self.size.validate()?;
-        if self.layout == GraphLayout::Many {
-            synthetic::check_count("--train", &self.size)?;
-        }
-        let shape = Shape { one: self.layout == GraphLayout::One, multi_label: self.multi_label };
-        let set = synthetic::generate(&self.size, shape);
-        write_folder_atomically(folder, |folder| {
-            for (name, bytes) in self.files(&set) {
-                write_atomically(&folder.join(name), &bytes)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn files(&self, set: &Synthetic) -> Vec<(String, Vec<u8>)> {
-        let nodes = &set.nodes;
-        let table = |name: &str, table: Table<'_>| {
-            let bytes = match self.format {
-                TableFormat::Csv => table.to_csv(),
-                TableFormat::Npy => table.to_npy(),
-            };
-            (format!("{name}.{}", self.format.name()), bytes)
-        };
-        let of = |name: &str| vec![name.to_owned()];
-        let columns = nodes.features.columns;
-        let links = nodes.links.iter().flatten().map(|node| f64::from(*node)).collect();
-        let mut files = vec![
-            table(
-                "edges",
-                Table { header: ["source", "target"].map(str::to_owned).to_vec(), values: links, names: None },
-            ),
-            table(
-                "features",
-                Table {
-                    header: (0..columns).map(|column| format!("feature_{column}")).collect(),
-                    values: nodes.features.values.iter().map(|value| f64::from(*value)).collect(),
-                    names: None,
-                },
-            ),
-        ];
-        files.push(match &nodes.labels {
-            Some(Labels::Several(values)) => table(
-                "labels",
-                Table {
-                    header: set.names.clone(),
-                    values: values.iter().map(|value| f64::from(*value)).collect(),
-                    names: None,
-                },
-            ),
-            Some(Labels::Classes(classes)) => {
-                let values = classes.iter().map(|class| *class as f64).collect();
-                table("labels", Table { header: of("label"), values, names: Some(&set.names) })
-            }
-            None => unreachable!("synthetic nodes have labels"),
-        });
-        if let Some(numbers) = &nodes.graphs {
-            let values = numbers.iter().map(|number| *number as f64).collect();
-            files.push(table("graphs", Table { header: of("graph"), values, names: None }));
-        }
-        for (name, split) in [("train", Split::Train), ("valid", Split::Validation), ("test", Split::Test)] {
-            let listed = (0..set.splits.len()).filter(|node| set.splits[*node] == split);
-            files
-                .push((format!("{name}.txt"), listed.map(|node| format!("{node}\n")).collect::<String>().into_bytes()));
-        }
-        files.push(("README.txt".to_owned(), self.about().into_bytes()));
-        files
-    }
-
-    fn about(&self) -> String {
-        let SyntheticConfig { train, test, seed } = self.size;
-        let version = env!("CARGO_PKG_VERSION");
-        let (what, layout) = match self.layout {
-            GraphLayout::Many => ("graphs", "many"),
-            GraphLayout::One => ("nodes of one graph", "one"),
-        };
-        let (labels, flag) = if self.multi_label { ("several labels", " --multi-label") } else { ("one class", "") };
-        let format = self.format.name();
-        format!(
-            "Synthetic graphs, made by sgas {version}. They are not real data: scores on them tell nothing about\n\
-             published ones.\n\n\
-             Planted communities, {labels} per node: {train} {what} for training (train.txt), {test} for validation\n\
-             (valid.txt) and {test} for testing (test.txt). Few nodes of a community show its labels; most are two links\n\
-             away from one that does.\n\n\
-             Made by: sgas data synth DIR --kind graphs --layout {layout}{flag} --format {format} --train {train} --test \
-             {test} --seed {seed}\n"
-        )
-    }
+fn about(wanted: &Synthesis) -> Vec<u8> {
+    let (labels, flag) = if wanted.multi_label { ("several labels", " --multi-label") } else { ("one class", "") };
+    let what = format!(
+        "Planted communities, {labels} per node: train.txt lists the nodes for training, valid.txt and test.txt as many\n\
+         each for validation and testing. Few nodes of a community show its labels; most are two links away from one\n\
+         that does."
+    );
+    let (layout, formats) = (wanted.layout, wanted.format_names());
+    wanted.readme("graphs", &what, &format!("--kind graphs --layout {layout}{flag} --format {formats}"), "")
 }
 
 /// A table to be written.
@@ -188,21 +145,23 @@ impl Table<'_> {
 mod tests {
     use super::*;
     use crate::data::config::DataConfig;
-    use crate::data::graphs::set::GraphSet;
-    use crate::data::source::{SetName, Source};
+    use crate::data::graphs::open;
+    use crate::data::source::Source;
+    use crate::data::synthetic::SyntheticConfig;
 
     #[test]
     fn what_is_written_is_read_back_as_it_was_made() {
         let size = SyntheticConfig { train: 10, test: 10, seed: 1 };
         let config = DataConfig { synthetic: size.clone(), ..DataConfig::default() };
-        for (multi_label, set) in [(true, SetName::Ppi), (false, SetName::Graphs)] {
-            let made = GraphSet::open(&Source::Synthetic, &config, set).unwrap();
-            for format in [TableFormat::Csv, TableFormat::Npy] {
+        for multi_label in [true, false] {
+            let made = open::open(&Source::Synthetic, &config, multi_label).unwrap();
+            for format in ["csv", "npy"] {
                 let folder = tempfile::tempdir().unwrap();
-                let files = SyntheticGraphs { size: size.clone(), layout: GraphLayout::Many, multi_label, format };
-                files.write(&folder.path().join("new")).unwrap();
+                let formats = vec![format];
+                let files = Synthesis { size: size.clone(), points: 0, formats, layout: MANY, multi_label };
+                write(&files, &folder.path().join("new")).unwrap();
                 let source = Source::Folder(folder.path().join("new"));
-                let read = GraphSet::open(&source, &config, SetName::Graphs).unwrap();
+                let read = open::open(&source, &config, false).unwrap();
                 assert_eq!((read.multi_label, &read.marks), (multi_label, &made.marks));
                 assert_eq!(read.names.len(), made.names.len());
                 for (one, other) in read.graphs.iter().zip(&made.graphs) {

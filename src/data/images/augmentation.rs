@@ -11,8 +11,8 @@ use image::imageops::{crop_imm, flip_horizontal_in_place};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::assembly::{PADDING, Placement};
 use super::jitter::Jitter;
+use super::placement::{PADDING, Placement};
 
 /// Share of the area of a picture that a random crop takes.
 const SCALE: std::ops::RangeInclusive<f64> = 0.08..=1.0;

@@ -9,19 +9,25 @@ use std::sync::Arc;
 use super::pictures::Pictures;
 use super::{CHANNELS, Images, Preparation, decode};
 use crate::data::config::DataConfig;
-use crate::data::inputs::{InputNeeds, Inputs, read_each};
-use crate::data::kind::SampleKind;
+use crate::data::family::SampleKind;
+use crate::data::inputs::{InputNeeds, Inputs};
+use crate::data::named::read_each;
 use crate::error::Result;
 
-/// Checks the pictures; see [`crate::data::read_inputs`].
-pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
+/// Checks the pictures.
+pub(super) fn read_inputs(
+    kind: SampleKind,
+    files: &[PathBuf],
+    config: &DataConfig,
+    needs: InputNeeds,
+) -> Result<Inputs> {
     let check = |path: &Path| decode::read(path).map(|_| path.to_owned());
-    let (files, good) = read_each(SampleKind::Pictures, files, needs.skip_bad, check)?;
+    let (files, good) = read_each(kind, files, needs.skip_bad, check)?;
     // Nobody reads the label.
     let samples = (0..good.len()).map(|picture| (picture, 0)).collect();
     // One that turned bad since would be left out of its batch, and the others be taken for one another.
     let preparation = Preparation { skip_bad: false, ..Preparation::new(config, needs.device) };
     let pictures = Arc::new(Pictures::Files(good));
     let samples = Arc::new(Images { pictures, samples, preparation, always_augmented: false });
-    Ok(Inputs { files, samples, channels: CHANNELS })
+    Ok(Inputs { files, samples, channels: CHANNELS, points: None, config: config.clone() })
 }

@@ -10,15 +10,17 @@ pub mod augmentation;
 mod cifar;
 pub mod config;
 mod decode;
+mod family;
 mod folder;
 mod inputs;
 mod jitter;
-pub(super) mod layout;
+mod layout;
 pub(super) mod parsers;
 mod pictures;
-pub mod survey;
+mod placement;
+mod survey;
 mod synthetic;
-pub mod synthetic_files;
+mod synthetic_files;
 
 use std::sync::Arc;
 
@@ -26,14 +28,16 @@ use image::RgbImage;
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use assembly::{Finish, Placement, assemble};
+use assembly::{Finish, assemble};
 use augmentation::{ImageAugmentation, placement, to_size};
 use layout::{LAYOUTS, Layout};
 use pictures::{PictureSet, Pictures};
+use placement::Placement;
 
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::family::{LoadNeeds, Loaded};
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
@@ -43,8 +47,7 @@ use crate::fingerprint::Fingerprint;
 use crate::tensor::bridge::device::upload;
 use crate::tensor::random::{Key, Purpose};
 
-pub(super) use decode::{is_picture, known_extensions};
-pub(super) use inputs::read_inputs;
+pub use family::{CIFAR10, CIFAR100, FAMILY, IMAGENET, IMAGES};
 
 /// Colours of a pixel.
 const CHANNELS: i64 = 3;
@@ -172,18 +175,13 @@ impl Samples for Images {
     }
 }
 
-/// Reads or lists, checks and splits a set. `seed` decides which pictures are held out for validation, where these
-/// are drawn; pictures in memory that have the wanted size already are moved to `device`.
-///
-/// # Errors
-/// Files that can't be read or aren't what they should be, labels without a class, classes without pictures: with file
-/// and record. Of single files the headers are read; pixels are at every access.
-pub fn load(source: &Source, config: &DataConfig, seed: u64, device: Device) -> Result<Dataset> {
+/// Reads or lists, checks and splits a set. Of single files the headers are read; pixels are at every access.
+fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
     let set = open(source, config)?;
     let of = |split: Split, labels: &[usize]| labels.iter().map(move |label| (split, *label)).collect::<Vec<_>>();
     let all = [of(Split::Train, &set.train.labels), of(Split::Test, &set.test.labels)].concat();
     check_classes(all.into_iter(), &set.classes, &set.origin)?;
-    divide(set, config, seed, device)
+    Ok(Loaded { dataset: divide(set, config, needs.seed, needs.device)?, config: config.clone() })
 }
 
 fn open(source: &Source, config: &DataConfig) -> Result<PictureSet> {

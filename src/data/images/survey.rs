@@ -13,18 +13,17 @@ use super::layout::Layout;
 use super::{LAYOUTS, cifar, decode, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::folders::count_extensions;
-use crate::data::kind::SampleKind;
 use crate::data::source::Source;
 use crate::data::split::Split;
-use crate::data::survey::{Content, Looked, Seen, Spread, Survey};
+use crate::data::survey::{Content, Looked, Seen, Spread, Survey, counts};
 use crate::error::{Error, Result};
 
 /// How the colours of pictures in memory are stored.
 const IN_MEMORY: &str = "RGB";
 
 /// What only sets of pictures hold. Numbers are those of the pictures that can be used.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PictureContent {
+#[derive(Serialize)]
+struct PictureContent {
     /// The pictures.
     pub pictures: usize,
     /// Their widths in pixels, upright.
@@ -33,6 +32,17 @@ pub struct PictureContent {
     pub height: Option<Spread>,
     /// How their colours are stored: `RGB`, `grey`, `CMYK`, `16-bit RGB with alpha`, ...
     pub colours: BTreeMap<&'static str, usize>,
+}
+
+impl PictureContent {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("pictures", self.pictures.to_string())];
+        if let (Some(width), Some(height)) = (self.width, self.height) {
+            let colours = counts(self.colours.iter());
+            lines.extend([("width", width.to_string()), ("height", height.to_string()), ("colours", colours)]);
+        }
+        lines
+    }
 }
 
 /// What is told of a picture.
@@ -51,14 +61,15 @@ struct Picture {
     facts: Result<Facts>,
 }
 
-/// Looks at every picture; see [`crate::data::survey()`].
-pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
+/// Looks at every picture.
+pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
     let (looked, pictures) = look(source, config)?;
     let seen: Vec<Seen<'_>> = pictures.iter().map(Picture::seen).collect();
     let good: Vec<(&str, Facts)> =
         pictures.iter().filter_map(|picture| Some((&*picture.name, *picture.facts.as_ref().ok()?))).collect();
     let notes = notes(&good, config.images.size);
-    Ok(Survey::new(looked, &seen, Content::Pictures(content(&good)), notes))
+    let content = content(&good);
+    Ok(Survey::new(looked, &seen, Content::new(&content, good.len(), content.lines()), notes))
 }
 
 impl Picture {
@@ -123,7 +134,7 @@ fn looked(
     files: BTreeMap<String, usize>,
     classes: Vec<String>,
 ) -> Looked {
-    Looked { kind: SampleKind::Pictures, origin, layout, division, files, classes }
+    Looked { origin, layout, division, files, classes }
 }
 
 fn in_memory(name: String, split: Split, label: Result<usize>, side: usize) -> Picture {

@@ -12,8 +12,8 @@ use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
 
 use super::pictures::{Loaded, Part, PictureSet};
-use crate::data::points::synthetic::SyntheticConfig;
 use crate::data::split::Split;
+use crate::data::synthetic::SyntheticConfig;
 use crate::tensor::random::{Key, Purpose};
 
 /// Height and width of the pictures.

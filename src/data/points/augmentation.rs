@@ -56,6 +56,13 @@ pub enum Normalization {
     Cube,
 }
 
+impl Normalization {
+    /// This one, or what is usual where nothing is said.
+    pub(in crate::data) fn or(self, usual: Self) -> Self {
+        if self == Self::Auto { usual } else { self }
+    }
+}
+
 /// The positions of `wanted` out of `stored` points; all of them come before any comes again.
 pub fn choose_points(stored: usize, wanted: usize, order: PointOrder, generator: &mut impl Rng) -> Vec<usize> {
     let chosen = match order {

@@ -7,17 +7,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::division;
-use super::format::Format;
-use super::set::Item;
-use crate::data::config::DataConfig;
+use super::format::{Format, known_extensions};
+use super::item::Item;
+use crate::data::division::{self, Lists};
 use crate::data::folders::{entries, file_name, folders, require_same_classes, summary};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
-
-/// What a folder of shapes may look like, for messages.
-pub(in crate::data) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or folders of classes: \
-     <class>/{train,test}/FILE, {train,test}/<class>/FILE or <class>/FILE";
 
 /// The folders that say which part a shape belongs to, and whether that is the test part.
 const PARTS: [(&str, bool); 2] = [("train", false), ("test", true)];
@@ -46,15 +41,16 @@ struct Found {
 ///
 /// # Errors
 /// A class that only train or only test has, a class without shapes, lists that name what is not there.
-pub(super) fn list(folder: &Path, config: &DataConfig) -> Result<Listing> {
-    let found = find(folder)?;
+pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
+    let found = find(folder, true)?;
     if found.is_empty() {
-        return Err(Error::invalid(folder.display().to_string(), LAYOUTS, "no file of a known format")
+        let expected = "a file of a known format in every class";
+        return Err(Error::invalid(folder.display().to_string(), expected, "none")
             .with_hint(format!("known formats: {}", known_extensions())));
     }
     let layout = layout(folder, &found);
     let by_folder = found.iter().any(|file| file.in_test == Some(true));
-    let (found, note) = if by_folder { (found, None) } else { divide(folder, found, config)? };
+    let (found, note) = if by_folder { (found, None) } else { divide(folder, found, lists)? };
     require_same_classes(folder, ["train", "test"], [false, true].map(|in_test| classes_of(&found, in_test)))?;
     let names: BTreeSet<String> = found.iter().map(|file| file.class.clone()).collect();
     let classes: Vec<String> = names.into_iter().collect();
@@ -80,9 +76,9 @@ fn has_parts(folder: &Path) -> bool {
 }
 
 /// Decides which files are for testing where no folder says it, and tells how in words.
-fn divide(folder: &Path, mut found: Vec<Found>, config: &DataConfig) -> Result<(Vec<Found>, Option<String>)> {
+fn divide(folder: &Path, mut found: Vec<Found>, lists: &Lists<'_>) -> Result<(Vec<Found>, Option<String>)> {
     let files: Vec<(&str, &Path)> = found.iter().map(|file| (file.class.as_str(), file.path.as_path())).collect();
-    let (parts, note) = division::divide(folder, &files, config)?;
+    let (parts, note) = division::divide(folder, &files, lists)?;
     for (file, part) in found.iter_mut().zip(parts) {
         file.in_test = part;
     }
@@ -92,26 +88,26 @@ fn divide(folder: &Path, mut found: Vec<Found>, config: &DataConfig) -> Result<(
 
 /// True where `list` would find a file; reads no more folders than that needs.
 pub(in crate::data) fn is_one(folder: &Path) -> bool {
-    find(folder).is_ok_and(|files| !files.is_empty())
+    find(folder, false).is_ok_and(|files| !files.is_empty())
 }
 
-/// All files of a known format, in the order of class and name.
-fn find(folder: &Path) -> Result<Vec<Found>> {
+/// All files of a known format, in the order of class and name; `tell` of others.
+fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     if has_parts(folder) {
         for (part, in_test) in PARTS.iter().filter(|(part, _)| folder.join(part).is_dir()) {
             for class in folders(&folder.join(part))? {
-                add_files(&class, &file_name(&class), Some(*in_test), &mut found)?;
+                add_files(&class, &file_name(&class), Some(*in_test), tell, &mut found)?;
             }
         }
     } else {
         for class in folders(folder)? {
             let (name, start) = (file_name(&class), found.len());
             for (part, in_test) in PARTS.iter().filter(|(part, _)| class.join(part).is_dir()) {
-                add_files(&class.join(part), &name, Some(*in_test), &mut found)?;
+                add_files(&class.join(part), &name, Some(*in_test), tell, &mut found)?;
             }
             if found.len() == start {
-                add_files(&class, &name, None, &mut found)?;
+                add_files(&class, &name, None, tell, &mut found)?;
             }
         }
     }
@@ -119,10 +115,10 @@ fn find(folder: &Path) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn add_files(folder: &Path, class: &str, in_test: Option<bool>, found: &mut Vec<Found>) -> Result<()> {
+fn add_files(folder: &Path, class: &str, in_test: Option<bool>, tell: bool, found: &mut Vec<Found>) -> Result<()> {
     let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
         entries(folder)?.into_iter().filter(|path| !path.is_dir()).partition(|path| Format::of(path).is_some());
-    if !others.is_empty() {
+    if tell && !others.is_empty() {
         tracing::warn!("{}: ignored {}: known formats are {}", folder.display(), summary(&others), known_extensions());
     }
     found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, in_test }));
@@ -132,10 +128,4 @@ fn add_files(folder: &Path, class: &str, in_test: Option<bool>, found: &mut Vec<
 fn classes_of(found: &[Found], in_test: bool) -> BTreeSet<&str> {
     let part = found.iter().filter(|file| (file.in_test == Some(true)) == in_test);
     part.map(|file| file.class.as_str()).collect()
-}
-
-/// The extensions of all formats, for messages.
-pub(in crate::data) fn known_extensions() -> String {
-    let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
-    extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
 }

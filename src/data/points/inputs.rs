@@ -13,33 +13,37 @@ use super::shape::{Reading, Shape};
 use super::{PointClouds, Preparation, Sample, check_points, warn_of_repeated_points};
 use crate::batch::Batch;
 use crate::data::config::DataConfig;
-use crate::data::inputs::{InputNeeds, Inputs, read_each};
-use crate::data::kind::SampleKind;
+use crate::data::family::SampleKind;
+use crate::data::inputs::{InputNeeds, Inputs};
 use crate::data::loader::{Access, Samples};
+use crate::data::named::read_each;
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 
 /// The greatest absolute coordinate of published sets that come normalised; they are rounded.
 const UNIT: f32 = 1.001;
 
-/// Reads, checks and normalises the shapes; see [`crate::data::read_inputs`].
-pub(in crate::data) fn read_inputs(files: &[PathBuf], config: &mut DataConfig, needs: InputNeeds) -> Result<Inputs> {
+/// Reads, checks and normalises the shapes.
+pub(super) fn read_inputs(
+    kind: SampleKind,
+    files: &[PathBuf],
+    config: &DataConfig,
+    needs: InputNeeds,
+) -> Result<Inputs> {
     check_points(config, needs.minimum_points)?;
-    if config.normalize == Normalization::Auto {
-        config.normalize = Normalization::Cube;
-    }
+    let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
     let features = Features::parse(&config.features)?;
     let reading = Reading { features, normalization: config.normalize, minimum_points: needs.minimum_points };
-    let (files, samples) = read_each(SampleKind::Shapes, files, needs.skip_bad, |path| read_one(path, &reading))?;
+    let (files, samples) = read_each(kind, files, needs.skip_bad, |path| read_one(path, &reading))?;
     warn_of_repeated_points(samples.iter(), config.points);
     if config.normalize == Normalization::None {
         warn_of_other_sizes(&samples);
     }
     let order = if needs.draws > 1 { PointOrder::Random } else { config.order };
-    let preparation = Preparation { order, ..Preparation::new(config, &reading.features) };
+    let preparation = Preparation { order, ..Preparation::new(&config, &reading.features) };
     let draws = Draws { clouds: PointClouds { samples, preparation }, draws: needs.draws };
     let channels = reading.features.channels() as i64;
-    Ok(Inputs { files, samples: Arc::new(draws), channels })
+    Ok(Inputs { files, samples: Arc::new(draws), channels, points: None, config })
 }
 
 /// Nobody reads the label.

@@ -4,24 +4,26 @@
 
 pub mod augmentation;
 mod class_folder;
-pub(super) mod division;
+mod family;
 pub(super) mod features;
 pub(super) mod format;
 mod inputs;
+mod item;
+mod layout;
 mod modelnet_hdf5;
 pub(super) mod parsers;
 mod set;
 pub(super) mod shape;
 mod surface;
-pub mod survey;
+mod survey;
 pub mod synthetic;
-pub mod synthetic_files;
+mod synthetic_files;
 
 use std::sync::Arc;
 
 use tch::Tensor;
 
-use augmentation::{Augmentation, Normalization, PointOrder, augment};
+use augmentation::{Augmentation, PointOrder, augment};
 use features::Features;
 use set::ShapeSet;
 use shape::{Reading, Shape};
@@ -29,6 +31,7 @@ use shape::{Reading, Shape};
 use super::checks::{check_classes, keep_good};
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
+use super::family::{LoadNeeds, Loaded};
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{Split, hold_out, used};
@@ -37,9 +40,9 @@ use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
-pub(super) use class_folder::{LAYOUTS, is_one as is_class_folder, known_extensions};
-pub(super) use format::is_shape;
-pub(super) use inputs::read_inputs;
+pub(super) use format::known_extensions;
+
+pub use family::{FAMILY, MODELNET10, MODELNET40, POINTS};
 
 /// How shapes are looked at.
 #[derive(Debug, Clone)]
@@ -128,21 +131,13 @@ impl Samples for PointClouds {
     }
 }
 
-/// Reads, checks, normalises and splits a set. `seed` decides which shapes are held out for validation;
-/// `minimum_points` is what the network needs of a cloud (k · dilation). Writes into `config` what its
-/// `normalize = "auto"` came to, so that the run keeps it.
-///
-/// # Errors
-/// Files that can't be read or aren't what they should be, numbers that aren't finite, clouds of fewer than
-/// `minimum_points` points, classes without shapes: with file and point.
-pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points: usize) -> Result<Dataset> {
-    check_points(config, minimum_points)?;
+/// Reads, checks, normalises and splits a set.
+fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
+    check_points(config, needs.minimum_points)?;
     let set = ShapeSet::open(source, config)?;
-    if config.normalize == Normalization::Auto {
-        config.normalize = set.usual;
-    }
+    let config = DataConfig { normalize: config.normalize.or(set.usual), ..config.clone() };
     let features = Features::parse(&config.features)?;
-    let reading = Reading { features, normalization: config.normalize, minimum_points };
+    let reading = Reading { features, normalization: config.normalize, minimum_points: needs.minimum_points };
     let read = set.shapes.map(|item, raw| {
         let shape = raw.and_then(|raw| Shape::new(raw, &item.name, &reading))?;
         Ok((item.split, Sample { name: item.name, label: item.label, shape }))
@@ -151,14 +146,15 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
     warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
     check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
-    Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
+    let dataset = divide(samples, set.classes, origin, &config, needs.seed, &reading.features);
+    Ok(Loaded { dataset, config })
 }
 
 /// Whether a network takes the clouds of this configuration.
 ///
 /// # Errors
 /// Fewer points per cloud than the network takes.
-pub fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
+pub(super) fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
     if config.points >= minimum_points {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::augmentation::CHANNELS;
 use super::features::{AXES, NORMALS};
 use super::format::Raw;
-use super::set::{Item, Loaded};
+use super::item::{Item, Loaded};
 use crate::data::hdf5::{dataset, names, open, read_labels, values, wrong_shape};
 use crate::data::split::Split;
 use crate::error::{Error, Result};

@@ -7,25 +7,12 @@ use rayon::prelude::*;
 use super::augmentation::Normalization;
 use super::features::Features;
 use super::format::{self, Raw};
+use super::item::{Item, Loaded};
+use super::layout::{LAYOUTS, Layout};
 use super::{class_folder, modelnet_hdf5, synthetic};
 use crate::data::config::DataConfig;
-use crate::data::source::{Layout, Source};
-use crate::data::split::Split;
+use crate::data::source::Source;
 use crate::error::{Error, Result};
-
-/// One shape of a set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
-    /// File, and position in the file, for messages.
-    pub name: String,
-    /// Position of its class in the list of classes.
-    pub label: usize,
-    /// `Train` or `Test`; the validation share is held out of `Train` later.
-    pub split: Split,
-}
-
-/// Shapes that are in memory as their files store them.
-pub(super) type Loaded = Vec<(Item, Raw)>;
 
 /// A set that was found.
 #[derive(Debug)]
@@ -80,13 +67,13 @@ impl ShapeSet {
                 Ok(Self { classes, usual, origin, layout: "HDF5", division: "names of the files".to_owned(), shapes })
             }
             Some(Layout::ClassFolders) => {
-                let listing = class_folder::list(folder, config)?;
+                let listing = class_folder::list(folder, &config.lists())?;
                 let origin = listing.note.as_ref().map_or(origin.clone(), |note| format!("{origin} ({note})"));
                 let division = listing.note.unwrap_or_else(|| "folders train and test".to_owned());
                 let (classes, usual, layout) = (listing.classes, Normalization::Cube, listing.layout);
                 Ok(Self { classes, usual, origin, layout, division, shapes: Shapes::Files(listing.files) })
             }
-            None => Err(Error::invalid(origin, class_folder::LAYOUTS, "none of these")),
+            None => Err(Error::invalid(origin, LAYOUTS, "none of these")),
         }
     }
 }

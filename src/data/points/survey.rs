@@ -9,23 +9,24 @@ use serde::Serialize;
 use super::augmentation::Normalization;
 use super::features::{AXES, Features, NORMALS};
 use super::format::Raw;
+use super::item::Item;
+use super::layout::Layout;
 use super::modelnet_hdf5;
-use super::set::{Item, ShapeSet, Shapes};
+use super::set::{ShapeSet, Shapes};
 use super::shape::{Reading, Shape};
 use super::surface::Vector;
 use crate::data::config::DataConfig;
 use crate::data::folders::count_extensions;
-use crate::data::kind::SampleKind;
-use crate::data::source::{Layout, Source};
-use crate::data::survey::{Content, Looked, Seen, Spread, Survey};
+use crate::data::source::Source;
+use crate::data::survey::{Content, Looked, Seen, Spread, Survey, short};
 use crate::error::{Error, Result};
 
 /// How many times as large the largest shape may be before a word is due.
 const SCALES_DIFFER: f64 = 1000.0;
 
 /// What only sets of shapes hold. Numbers are those of the shapes that can be used.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShapeContent {
+#[derive(Serialize)]
+struct ShapeContent {
     /// Shapes without triangles.
     pub clouds: usize,
     /// Points of the clouds.
@@ -75,11 +76,11 @@ pub struct Column {
     pub shapes: usize,
 }
 
-/// Looks at every shape; see [`crate::data::survey()`].
-pub(in crate::data) fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
+/// Looks at every shape.
+pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
     let hdf5 = hdf5_contents(source)?;
     let set = ShapeSet::open(source, &with_stored_normals(config, hdf5))?;
-    let normalization = if config.normalize == Normalization::Auto { set.usual } else { config.normalize };
+    let normalization = config.normalize.or(set.usual);
     let reading = Reading { features: Features::parse(&config.features)?, normalization, minimum_points: 0 };
     let files = hdf5.map_or_else(|| extensions(&set.shapes), |contents| [("h5".to_owned(), contents.files)].into());
     let looked = set.shapes.map(|item, raw| look(item, raw, &reading));
@@ -87,10 +88,10 @@ pub(in crate::data) fn survey(source: &Source, config: &DataConfig, minimum_poin
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
     let notes = notes(&good, config, normalization, minimum_points);
-    let (kind, origin, layout, division, classes) =
-        (SampleKind::Shapes, set.origin, set.layout, set.division, set.classes);
-    let set = Looked { kind, origin, layout, division, files, classes };
-    Ok(Survey::new(set, &seen, Content::Shapes(content(&good)), notes))
+    let (origin, layout, division, classes) = (set.origin, set.layout, set.division, set.classes);
+    let set = Looked { origin, layout, division, files, classes };
+    let content = content(&good);
+    Ok(Survey::new(set, &seen, Content::new(&content, good.len(), content.lines()), notes))
 }
 
 fn seen<'a>(item: &'a Item, error: Option<&'a Error>) -> Seen<'a> {
@@ -116,6 +117,40 @@ fn content(good: &[(&Item, &Facts)]) -> ShapeContent {
         largest: extents().max_by(|a, b| a.0.total_cmp(&b.0)).map(extent),
         features: Features::nameable(&common),
         columns,
+    }
+}
+
+impl ShapeContent {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if let Some(points) = self.points {
+            lines.push(("clouds", format!("{}; points each: {points}", self.clouds)));
+        }
+        if let (Some(vertices), Some(triangles)) = (self.vertices, self.triangles) {
+            let meshes = self.meshes;
+            lines.push(("meshes", format!("{meshes}; vertices each: {vertices}; triangles each: {triangles}")));
+        }
+        if let Some(Bounds { min, max }) = self.range {
+            let axis = |axis: usize| format!("{} {} to {}", AXES[axis], short(min[axis]), short(max[axis]));
+            lines.push(("range", [0, 1, 2].map(axis).join(", ")));
+        }
+        for (name, extent) in [("smallest", &self.smallest), ("largest", &self.largest)] {
+            lines.extend(extent.as_ref().map(|found| (name, format!("{} ({})", short(found.extent), found.shape))));
+        }
+        let all = self.clouds + self.meshes;
+        let (common, rare): (Vec<&Column>, Vec<&Column>) = self.columns.iter().partition(|column| column.shapes == all);
+        let names = |columns: &[&Column], name: fn(&Column) -> String| {
+            columns.iter().map(|column| name(column)).collect::<Vec<_>>().join(", ")
+        };
+        lines.push(("columns", names(&common, |column| column.name.clone())));
+        if !rare.is_empty() {
+            let rare = names(&rare, |column| format!("{} in {}", column.name, column.shapes));
+            lines.push(("some have", format!("{rare}, of {all} shapes")));
+        }
+        if !self.features.is_empty() {
+            lines.push(("features", format!("data.features can name {}", self.features.join(", "))));
+        }
+        lines
     }
 }
 

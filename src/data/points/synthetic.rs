@@ -11,22 +11,17 @@ use std::f64::consts::{PI, TAU};
 use rand::{Rng, RngExt, seq::SliceRandom};
 use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::features::AXES;
 use super::format::Raw;
-use super::set::{Item, Loaded};
+use super::item::{Item, Loaded};
 use super::surface::{Surface, Vector, dot, length};
-use crate::bounds;
 use crate::data::split::Split;
-use crate::error::{Error, Result};
+use crate::data::synthetic::{KINDS, SyntheticConfig};
 use crate::tensor::random::{Key, Purpose};
 
 /// Points stored per cloud, unless more are asked for: twice the usual 1024, so that random subsets differ.
 const STORED_POINTS: usize = 2048;
-
-/// Points of a set that is made at once: some 6 GiB.
-const MOST_AT_ONCE: usize = 1 << 28;
 
 /// Sides of a circle, segments of a curve.
 const SEGMENTS: usize = 24;
@@ -45,51 +40,6 @@ const STRETCH: std::ops::Range<f64> = 0.75..1.35;
 
 type Triangle = [Vector; 3];
 
-/// `[data.synthetic]`: the size of the built-in set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SyntheticConfig {
-    /// Training clouds, all kinds together.
-    pub train: usize,
-    /// Test clouds, all kinds together.
-    pub test: usize,
-    /// Seed of the set; not the run's, so that runs with several seeds see the same data.
-    pub seed: u64,
-}
-
-impl Default for SyntheticConfig {
-    fn default() -> Self {
-        Self { train: 400, test: 200, seed: 0 }
-    }
-}
-
-impl SyntheticConfig {
-    /// # Errors
-    /// Fewer clouds than kinds, with the key.
-    pub fn validate(&self) -> Result<()> {
-        let sizes = SolidKind::ALL.len()..=bounds::MOST_SYNTHETIC;
-        for (key, size) in [("train", self.train), ("test", self.test)] {
-            bounds::check(&format!("data.synthetic.{key}"), &size, &sizes, "samples, at least one per kind")?;
-        }
-        Ok(())
-    }
-
-    /// Refuses a set that is made at once of so many points per sample, and would not fit into memory; `key` says what
-    /// asks for the points.
-    ///
-    /// # Errors
-    /// Such a set.
-    pub(in crate::data) fn check_whole(&self, key: &str, points: usize) -> Result<()> {
-        let samples = self.train.saturating_add(self.test);
-        if samples.saturating_mul(points) <= MOST_AT_ONCE {
-            return Ok(());
-        }
-        let expected =
-            format!("at most {} points per sample, which {samples} samples in memory allow", MOST_AT_ONCE / samples);
-        Err(Error::invalid(key, expected, points.to_string()).with_hint("make fewer samples, or fewer points of each"))
-    }
-}
-
 /// A class of the built-in set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SolidKind {
@@ -106,7 +56,7 @@ enum SolidKind {
 }
 
 impl SolidKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; KINDS] = [
         Self::Ellipsoid,
         Self::Box,
         Self::Cylinder,

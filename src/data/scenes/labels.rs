@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::layout::lines_of;
+use super::lists::lines_of;
 use crate::batch;
 use crate::data::points::format::Raw;
 use crate::data::scan::show_names;

@@ -1,6 +1,6 @@
 //! Which layout a folder of labelled clouds has, judged by names alone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::own::is_one;
 use crate::reading;
@@ -56,32 +56,6 @@ impl Layout {
 /// True for a folder in a published layout, which holds nothing but labelled clouds.
 pub(in crate::data) fn is_published(folder: &Path) -> bool {
     matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart))
-}
-
-/// Lines that hold something, trimmed, of a list of names.
-///
-/// # Errors
-/// A list that can't be read, or is empty; `expected` says what a line should be.
-pub(super) fn lines(path: &Path, expected: &str) -> crate::error::Result<Vec<String>> {
-    lines_of(&reading::text(path, reading::LIST)?, path, expected)
-}
-
-/// The same of a file's text.
-///
-/// # Errors
-/// An empty text.
-pub(super) fn lines_of(text: &str, path: &Path, expected: &str) -> crate::error::Result<Vec<String>> {
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<String> = lines.map(str::to_owned).collect();
-    if lines.is_empty() {
-        return Err(crate::error::Error::invalid(path.display().to_string(), expected, "an empty file"));
-    }
-    Ok(lines)
-}
-
-/// The part of a path behind its last slash, whichever system wrote it.
-pub(super) fn last_part(path: &str) -> PathBuf {
-    PathBuf::from(path.rsplit(['/', '\\']).next().unwrap_or(path))
 }
 
 #[cfg(test)]

@@ -7,18 +7,21 @@
 
 mod cloud;
 pub mod config;
+mod family;
 mod inputs;
+mod item;
 pub mod labelled_ply;
 mod labels;
-pub(super) mod layout;
+mod layout;
+mod lists;
 mod own;
 pub(super) mod parsers;
 mod s3dis;
 mod set;
 mod shapenet;
-pub mod survey;
+mod survey;
 mod synthetic;
-pub mod synthetic_files;
+mod synthetic_files;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,26 +30,25 @@ use rand::seq::SliceRandom;
 use tch::Tensor;
 
 use cloud::Cloud;
-use set::{Item, SceneSet};
+use item::Item;
+use set::SceneSet;
 
 use super::checks::keep_good;
 use super::config::DataConfig;
 use super::dataset::{Dataset, Targets};
-use super::kind::SampleKind;
+use super::family::{LoadNeeds, Loaded};
 use super::loader::{Access, Samples};
 use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
 use super::points::check_points;
 use super::points::features::Features;
-use super::source::{SetName, Source};
+use super::source::Source;
 use super::split::{Split, hold_out, used};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
-pub(super) use own::is_cloud;
-
-pub use inputs::{SceneInputs, read_scenes};
+pub use family::{FAMILY, S3DIS, SEGMENTATION, SHAPENET_PART};
 
 /// How clouds are looked at.
 #[derive(Debug, Clone)]
@@ -156,7 +158,7 @@ impl Samples for Scenes {
     }
 
     fn smallest_training_batch(&self) -> usize {
-        SampleKind::Scenes.smallest_training_batch()
+        FAMILY.smallest_training_batch
     }
 
     /// Points that have a class.
@@ -183,35 +185,24 @@ impl Samples for Scenes {
     }
 }
 
-/// Reads, checks, normalises and splits a set. `seed` decides which clouds are held out for validation, of S3DIS whole
-/// rooms; `minimum_points` is what the network needs of a cloud (k · dilation). Writes into `config` what its
-/// `normalize = "auto"` came to, and of S3DIS its features and the side of its blocks, so that the run keeps them.
-///
-/// # Errors
-/// Files that can't be read or aren't what they should be, numbers that aren't finite, labels that are no class, a split
-/// without clouds: with file and point.
-pub fn load(
-    source: &Source,
-    config: &mut DataConfig,
-    set: SetName,
-    seed: u64,
-    minimum_points: usize,
-) -> Result<Dataset> {
-    check_points(config, minimum_points)?;
-    let SceneSet { opened, reading, origin, .. } = SceneSet::open(source, config, set)?;
+/// Reads, checks, normalises and splits a set; the built-in one in blocks of rooms where `in_blocks` says so. The run's
+/// seed decides which clouds are held out for validation, of S3DIS whole rooms.
+fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds) -> Result<Loaded> {
+    check_points(config, needs.minimum_points)?;
+    let SceneSet { opened, reading, origin, config, .. } = SceneSet::open(source, config, in_blocks)?;
     let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
     let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), config.skip_bad)?;
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };
     warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), config.points);
-    let preparation = Preparation::new(config, &reading.features);
-    let divided = divide(parts, config, seed);
+    let preparation = Preparation::new(&config, &reading.features);
+    let divided = divide(parts, &config, needs.seed);
     warn_of_unlearned_classes(&divided[0], &opened.classes);
     let [train, validation, test] =
         divided.map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
     if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
         return Err(Error::invalid(format!("{origin}: {empty} split"), "at least one labelled cloud", "none"));
     }
-    Ok(Dataset {
+    let dataset = Dataset {
         train,
         validation: (!validation.is_empty()).then_some(validation),
         test,
@@ -220,7 +211,8 @@ pub fn load(
         unit: "points",
         channels: reading.features.channels() as i64,
         origin,
-    })
+    };
+    Ok(Loaded { dataset, config })
 }
 
 /// A good item.

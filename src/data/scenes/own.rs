@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::cloud::Reading;
+use super::config::SceneDataConfig;
+use super::item::{Item, Opened};
 use super::labels::{ClassList, IGNORED, Labelling, names};
-use super::set::{Item, Opened};
-use crate::data::config::DataConfig;
+use crate::data::division::{self, Lists};
 use crate::data::folders::{count_extensions, entries, file_name, summary};
-use crate::data::points::division;
 use crate::data::points::features::ROOM;
 use crate::data::points::format;
 use crate::data::split::Split;
@@ -29,11 +29,10 @@ const OTHERS: [&str; 4] = ["classes.txt", "train.txt", "test.txt", "shape_names.
 /// # Errors
 /// A part without clouds, lists that name what is not there, names of classes that won't do. What is wrong with a cloud
 /// is an error of its item.
-pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Result<Opened> {
-    let (files, division) = list(folder, config)?;
-    let classes = folder.join(&config.scenes.classes);
+pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>, reading: &Reading) -> Result<Opened> {
+    let (files, division) = list(folder, &settings.classes, lists)?;
+    let classes = folder.join(&settings.classes);
     let list = if reading::is_there(&classes) { Some(ClassList::read(&classes)?) } else { None };
-    let settings = &config.scenes;
     let labelling = Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list };
     let item = |(path, split): &(PathBuf, Split)| {
         let name = path.display().to_string();
@@ -70,7 +69,7 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
 }
 
 /// The files of the folder with their splits, and how these were decided, in words.
-fn list(folder: &Path, config: &DataConfig) -> Result<(Vec<(PathBuf, Split)>, String)> {
+fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf, Split)>, String)> {
     if PARTS.iter().any(|(part, _)| folder.join(part).is_dir()) {
         let mut files = Vec::new();
         for (part, split) in PARTS {
@@ -86,10 +85,10 @@ fn list(folder: &Path, config: &DataConfig) -> Result<(Vec<(PathBuf, Split)>, St
         return Ok((files, "folders train and test".to_owned()));
     }
     let mut found = clouds(folder, true)?;
-    let lists = [&config.train_list, &config.test_list, &config.scenes.classes];
-    found.retain(|path| !lists.iter().any(|list| file_name(path) == **list));
+    let others = [lists.train, lists.test, classes];
+    found.retain(|path| !others.contains(&file_name(path).as_str()));
     let files: Vec<(&str, &Path)> = found.iter().map(|path| ("", path.as_path())).collect();
-    let (parts, note) = division::divide(folder, &files, config)?;
+    let (parts, note) = division::divide(folder, &files, lists)?;
     let split = |is_test: bool| if is_test { Split::Test } else { Split::Train };
     let divided =
         found.iter().zip(parts).filter_map(|(path, part)| Some((path.clone(), split(part?)))).collect::<Vec<_>>();

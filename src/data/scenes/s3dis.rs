@@ -12,10 +12,11 @@ use hdf5_reader::Hdf5File;
 use rayon::prelude::*;
 
 use super::cloud::{Cloud, Reading, Store};
+use super::item::{Item, Opened};
 use super::labels::Class;
-use super::layout::{FILES, ROOMS, last_part, lines};
-use super::set::Item;
-use crate::data::hdf5::{dataset, open, read_labels, values, wrong_shape};
+use super::layout::{FILES, ROOMS};
+use super::lists::{last_part, lines};
+use crate::data::hdf5::{self, dataset, read_labels, values, wrong_shape};
 use crate::data::points::features::{AXES, COLORS, Features, ROOM};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
@@ -42,26 +43,34 @@ const DATASETS: &str = "datasets data and label";
 /// # Errors
 /// Files that are missing or not as they must be, another number of rooms than of blocks, no block of the area, or
 /// none of another. What is wrong with one block is an error of its item.
-pub(super) fn read(folder: &Path, area: u8, reading: &Reading) -> Result<(Vec<Item>, usize)> {
-    let channels = channels(&reading.features)?;
+pub(super) fn open(folder: &Path, area: u8, reading: &Reading) -> Result<Opened> {
     let files = lines(&folder.join(FILES), "a file of blocks per line")?;
     let files: Vec<PathBuf> = files.iter().map(|file| folder.join(last_part(file))).collect();
     let rooms = lines(&folder.join(ROOMS), "the room of a block per line")?;
     let read: Vec<File> = files.par_iter().map(|path| File::read(path)).collect::<Result<_>>()?;
-    let count = read.iter().map(File::blocks).sum();
-    check_rooms(&folder.join(ROOMS).display().to_string(), &rooms, count, area)?;
-    let mut start = 0;
-    let mut items = Vec::with_capacity(count);
+    opened(&folder.join(ROOMS).display().to_string(), read, &rooms, area, reading)
+}
+
+/// The blocks of these files; `place` names the list of rooms.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn opened(place: &str, read: Vec<File>, rooms: &[String], area: u8, reading: &Reading) -> Result<Opened> {
+    let channels = channels(&reading.features)?;
+    check_rooms(place, rooms, read.iter().map(File::blocks).sum(), area)?;
+    let (mut start, mut items) = (0, Vec::with_capacity(rooms.len()));
+    let files = [("h5".to_owned(), read.len())].into();
     for file in read {
         let rooms = &rooms[start..start + file.blocks()];
         start += rooms.len();
         items.extend(file.into_items(rooms, area, &channels, reading));
     }
-    Ok((items, files.len()))
+    let classes = CLASSES.map(str::to_owned).to_vec();
+    Ok(Opened { items, classes, division: format!("rooms of {}", tag(area)), columns: columns(), files })
 }
 
 /// Names of the channels as stored.
-pub(super) fn columns() -> Vec<String> {
+fn columns() -> Vec<String> {
     AXES.into_iter().chain(COLORS).chain(ROOM).map(str::to_owned).collect()
 }
 
@@ -82,7 +91,7 @@ fn tag(area: u8) -> String {
 }
 
 /// As many rooms as blocks, and some in the area for testing and some in others; `place` names their list.
-pub(super) fn check_rooms(place: &str, rooms: &[String], blocks: usize, area: u8) -> Result<()> {
+fn check_rooms(place: &str, rooms: &[String], blocks: usize, area: u8) -> Result<()> {
     if rooms.len() != blocks {
         let expected = format!("{blocks} lines, the room of every block of the files in {FILES}");
         return Err(Error::invalid(place, expected, rooms.len().to_string())
@@ -124,7 +133,7 @@ impl File {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        Self::read_open(&open(path)?, path)
+        Self::read_open(&hdf5::open(path)?, path)
     }
 
     /// The blocks of an open file.

@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::cloud::{Reading, columns};
+use super::config::SceneDataConfig;
+use super::item::{Item, Opened};
 use super::labels::{Class, IGNORED};
-use super::layout::{CATEGORIES, lines_of};
-use super::set::{Item, Opened};
-use crate::data::config::DataConfig;
+use super::layout::CATEGORIES;
+use super::lists::lines_of;
+use crate::data::division::Lists;
 use crate::data::folders::{count_extensions, entries};
 use crate::data::points::features::NORMALS;
 use crate::data::points::format::{self, Raw};
@@ -78,15 +80,15 @@ struct Found {
 ///
 /// # Errors
 /// Lists that can't be read, unknown categories, no shapes. What is wrong with a shape is an error of its item.
-pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Result<Opened> {
-    let (categories, shapes) = find(folder, config)?;
-    let (splits, division) = divide(folder, &categories, &shapes, config)?;
+pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>, reading: &Reading) -> Result<Opened> {
+    let (categories, shapes) = find(folder, settings.category.as_deref())?;
+    let (splits, division) = divide(folder, &categories, &shapes, lists)?;
     let kept: Vec<(&Found, Split)> =
         shapes.iter().zip(splits).filter_map(|(shape, split)| Some((shape, split?))).collect();
     let item = |(shape, split): &(&Found, Split)| {
         let name = shape.path.display().to_string();
         let category = &categories[shape.category];
-        let clouds = read_shape(shape, category, config.scenes.unlabelled)
+        let clouds = read_shape(shape, category, settings.unlabelled)
             .and_then(|(raw, classes)| Ok(reading.cut(raw, &classes, &name)?.clouds));
         Item { group: name.clone(), name, split: *split, clouds }
     };
@@ -103,9 +105,9 @@ pub(super) fn open(folder: &Path, config: &DataConfig, reading: &Reading) -> Res
 }
 
 /// The categories that have shapes here, and these.
-fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>)> {
+fn find(folder: &Path, wanted: Option<&str>) -> Result<(Vec<Category>, Vec<Found>)> {
     let named = read_categories(&folder.join(CATEGORIES))?;
-    if let Some(wanted) = &config.scenes.category
+    if let Some(wanted) = wanted
         && !named.iter().any(|category| category.name.eq_ignore_ascii_case(wanted))
     {
         let known: Vec<&str> = named.iter().map(|category| category.name.as_str()).collect();
@@ -116,9 +118,7 @@ fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>
         )
         .with_hint(nearest::hint(wanted, &known)));
     }
-    let is_wanted = |category: &Category| {
-        config.scenes.category.as_ref().is_none_or(|wanted| category.name.eq_ignore_ascii_case(wanted))
-    };
+    let is_wanted = |category: &Category| wanted.is_none_or(|wanted| category.name.eq_ignore_ascii_case(wanted));
     let (mut categories, mut shapes, mut first) = (Vec::new(), Vec::new(), 0);
     for category in named.into_iter().filter(is_wanted) {
         let found = shapes_of(&folder.join(&category.number), categories.len())?;
@@ -129,7 +129,7 @@ fn find(folder: &Path, config: &DataConfig) -> Result<(Vec<Category>, Vec<Found>
         }
     }
     if shapes.is_empty() {
-        let wanted = config.scenes.category.as_deref().unwrap_or("any category");
+        let wanted = wanted.unwrap_or("any category");
         let expected =
             format!("shapes of {wanted}: <number>/<shape>.txt, or points/<shape>.pts and points_label/<shape>.seg");
         return Err(Error::invalid(folder.display().to_string(), expected, "none"));
@@ -258,25 +258,25 @@ fn divide(
     folder: &Path,
     categories: &[Category],
     shapes: &[Found],
-    config: &DataConfig,
+    lists: &Lists<'_>,
 ) -> Result<(Vec<Option<Split>>, String)> {
     let mut listed: HashMap<(String, String), Split> = HashMap::new();
-    let mut lists = Vec::new();
+    let mut found = Vec::new();
     for (list, split) in LISTS {
         let path = folder.join(list);
         if reading::is_there(&path) {
-            lists.push(split);
+            found.push(split);
             listed.extend(read_list(&path)?.into_iter().map(|shape| (shape, split)));
         }
     }
-    let otherwise = (!lists.contains(&Split::Train)).then_some(Split::Train);
+    let otherwise = (!found.contains(&Split::Train)).then_some(Split::Train);
     let split = |shape: &Found| {
         let stem = shape.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         listed.get(&(categories[shape.category].number.clone(), stem)).copied().or(otherwise)
     };
     let mut splits: Vec<Option<Split>> = shapes.iter().map(split).collect();
     let mut notes = Vec::new();
-    if !lists.is_empty() {
+    if !found.is_empty() {
         notes.push("lists of train_test_split".to_owned());
     }
     let has = |splits: &[Option<Split>], wanted: Split| splits.contains(&Some(wanted));
@@ -288,11 +288,10 @@ fn divide(
         notes.push("no shape for training is there, so those for validation are for training".to_owned());
     }
     if !has(&splits, Split::Test) {
-        let marks =
-            hold_out(&vec![0; splits.len()], config.test_share, Key::new(config.split_seed, Purpose::TestSplit));
+        let marks = hold_out(&vec![0; splits.len()], lists.share, Key::new(lists.seed, Purpose::TestSplit));
         let held = splits.iter_mut().zip(marks).filter(|(split, mark)| *mark && split.is_some());
         held.for_each(|(split, _)| *split = Some(Split::Test));
-        notes.push(format!("test_share {} of all, split_seed {}", config.test_share, config.split_seed));
+        notes.push(format!("test_share {} of all, split_seed {}", lists.share, lists.seed));
     }
     Ok((splits, format!("split by {}", notes.join("; "))))
 }

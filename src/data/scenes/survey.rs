@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::cloud::Cloud;
+use super::item::Item;
 use super::labels::IGNORED;
-use super::set::{Item, SceneSet};
+use super::set::SceneSet;
 use crate::data::config::DataConfig;
-use crate::data::kind::SampleKind;
 use crate::data::points::features::Features;
-use crate::data::source::{SetName, Source};
+use crate::data::source::Source;
 use crate::data::split::Split;
-use crate::data::survey::{ClassCount, Content, Spread, Survey, problem};
+use crate::data::survey::{ClassCount, Content, Spread, Survey, counts, problem};
 use crate::error::Result;
 
 /// What only sets of labelled clouds hold. Numbers are those of the clouds that can be used.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SceneContent {
+#[derive(Serialize)]
+struct SceneContent {
     /// Files, or blocks of S3DIS.
     pub items: usize,
     /// Clouds as the network gets them: whole, or their blocks.
@@ -41,18 +41,37 @@ pub struct SceneContent {
     pub features: Vec<String>,
 }
 
+impl SceneContent {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Self { all_points, unlabelled, channels, .. } = self;
+        let mut lines = Vec::new();
+        if let Some(points) = self.points {
+            lines.push(("clouds", format!("{}; points each: {points}", self.clouds)));
+        }
+        lines.push(("points", format!("{all_points}, {unlabelled} of them without a class; {channels} channels each")));
+        lines.push(("parts", counts(self.splits.iter())));
+        if let Some(Rooms { rooms, areas }) = &self.rooms {
+            lines.push(("rooms", format!("{rooms}; blocks: {}", counts(areas.iter()))));
+        }
+        if !self.features.is_empty() {
+            lines.push(("features", format!("data.features can name {}", self.features.join(", "))));
+        }
+        lines
+    }
+}
+
 /// The rooms of a set of blocks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rooms {
+#[derive(Serialize)]
+struct Rooms {
     /// All rooms.
     pub rooms: usize,
     /// Blocks of each area.
     pub areas: BTreeMap<String, usize>,
 }
 
-/// Looks at every cloud; see [`crate::data::survey()`].
-pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
-    let set = SceneSet::open(source, &mut config.clone(), SetName::Segmentation)?;
+/// Looks at every cloud.
+pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
+    let set = SceneSet::open(source, config, false)?;
     let items = &set.opened.items;
     let good: Vec<(&Item, &Vec<Cloud>)> =
         items.iter().filter_map(|item| Some((item, item.clouds.as_ref().ok()?))).collect();
@@ -62,13 +81,12 @@ pub(in crate::data) fn survey(source: &Source, config: &DataConfig) -> Result<Su
     let notes = notes(&content, &classes, &good, config);
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
     Ok(Survey {
-        kind: SampleKind::Scenes,
         data: set.origin,
         layout: set.layout,
         test_part: set.opened.division,
         files: set.opened.files,
         classes,
-        content: Content::Scenes(content),
+        content: Content::new(&content, content.items, content.lines()),
         notes,
         problems,
         lacking: lacking

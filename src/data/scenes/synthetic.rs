@@ -10,15 +10,14 @@ use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;
 
 use super::cloud::{self, Reading};
+use super::item::{Item, Opened};
 use super::labels::Class;
 use super::s3dis::{self, CLASSES, File};
-use super::set::{Item, Opened};
 use crate::bounds;
-use crate::data::config::DataConfig;
 use crate::data::points::features::{AXES, COLORS};
 use crate::data::points::format::Raw;
-use crate::data::points::synthetic::SyntheticConfig;
 use crate::data::split::Split;
+use crate::data::synthetic::SyntheticConfig;
 use crate::error::Result;
 use crate::tensor::random::{Key, Purpose};
 
@@ -61,26 +60,28 @@ pub(super) fn classes() -> Vec<String> {
     CLASSES.map(|class| format!("synthetic_{class}")).to_vec()
 }
 
-/// The built-in set: blocks of rooms, or whole rooms.
-pub(super) fn open(config: &DataConfig, is_blocks: bool, reading: &Reading) -> Result<Opened> {
-    config.synthetic.check_whole("data.points", config.points)?;
-    let (items, division) = if is_blocks {
-        let area = config.scenes.area;
-        let (file, rooms) = blocks("data.points", &config.synthetic, config.points)?;
-        s3dis::check_rooms("synthetic rooms", &rooms, rooms.len(), area)?;
-        (file.into_items(&rooms, area, &s3dis::channels(&reading.features)?, reading), format!("rooms of Area_{area}"))
-    } else {
-        let (points, whole) = (config.points.max(STORED_POINTS), Reading { ..reading.clone() });
-        let item = |place: Place| {
-            let (name, room) = (place.name(), place.room(points));
-            let classes: Vec<Class> = room.classes.iter().map(|class| (*class).into()).collect();
-            let clouds = whole.cut(room.into_raw(), &classes, &name).map(|cut| cut.clouds);
-            Item { group: name.clone(), name, split: place.split, clouds }
-        };
-        (places(&config.synthetic).into_par_iter().map(item).collect(), "made apart".to_owned())
+/// The built-in set: blocks of rooms of so many points where an area is for testing, or whole rooms of at least as many.
+pub(super) fn open(config: &SyntheticConfig, points: usize, area: Option<u8>, reading: &Reading) -> Result<Opened> {
+    config.check_whole("data.points", points)?;
+    if let Some(area) = area {
+        let (file, rooms) = blocks("data.points", config, points)?;
+        let opened = s3dis::opened("synthetic rooms", vec![file], &rooms, area, reading)?;
+        return Ok(Opened { classes: classes(), files: [].into(), ..opened });
+    }
+    let points = points.max(STORED_POINTS);
+    let item = |place: Place| {
+        let (name, room) = (place.name(), place.room(points));
+        let classes: Vec<Class> = room.classes.iter().map(|class| (*class).into()).collect();
+        let clouds = reading.cut(room.into_raw(), &classes, &name).map(|cut| cut.clouds);
+        Item { group: name.clone(), name, split: place.split, clouds }
     };
-    let columns = if is_blocks { s3dis::columns() } else { cloud::columns(&[COLORS]) };
-    Ok(Opened { items, classes: classes(), division, columns, files: [].into() })
+    Ok(Opened {
+        items: places(config).into_par_iter().map(item).collect(),
+        classes: classes(),
+        division: "made apart".to_owned(),
+        columns: cloud::columns(&[COLORS]),
+        files: [].into(),
+    })
 }
 
 /// A room of the set, before it is made.

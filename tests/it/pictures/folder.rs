@@ -246,11 +246,11 @@ fn pictures_are_found_by_their_folder_or_its_parent() {
     std::fs::rename(folder().keep(), &inner).unwrap();
     let expected = Source::Folder(inner.canonicalize().unwrap());
     for named in [&inner, &parent.path().to_owned()] {
-        assert_eq!(find(SetName::ImageNet, Some(named.to_str().unwrap())).unwrap(), expected);
+        assert_eq!(find(&images::IMAGENET, Some(named.to_str().unwrap())).unwrap(), expected);
     }
-    let error = find(SetName::Points, Some(inner.to_str().unwrap())).unwrap_err();
+    let error = find(&sgas::data::points::POINTS, Some(inner.to_str().unwrap())).unwrap_err();
     assert_mentions(&error, &["no shapes in a known layout"]);
-    let error = find(SetName::ImageNet, Some(parent.path().join("nowhere").to_str().unwrap())).unwrap_err();
+    let error = find(&images::IMAGENET, Some(parent.path().join("nowhere").to_str().unwrap())).unwrap_err();
     assert_mentions(&error, &["(not there)", "{train,val}/<class>/FILE", "image-net.org", "built-in pictures"]);
 }
 

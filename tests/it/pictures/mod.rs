@@ -9,13 +9,13 @@ use std::sync::Arc;
 use sgas::batch::{Batch, ImageBatch};
 use sgas::data::{
     Access, DataConfig, Dataset, EpochPlan, HeldOut, ImageAugmentation, ImageDataConfig, Loader, LoaderConfig, Samples,
-    SetName, Source, SyntheticConfig, find, images,
+    Source, SyntheticConfig, find, images,
 };
 use sgas::error::{Error, Result};
 use sgas::tensor::random::{Key, Purpose};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use crate::data::{assert_mentions, labels, numbers, real_set};
+use crate::data::{NEEDS, assert_mentions, labels, load_set, numbers, real_set};
 
 fn config(size: usize, augmentation: ImageAugmentation) -> DataConfig {
     let images = ImageDataConfig { size, augmentation, ..ImageDataConfig::default() };
@@ -30,7 +30,7 @@ fn raw(size: usize) -> DataConfig {
 }
 
 fn load(folder: &Path, config: &DataConfig) -> Result<Dataset> {
-    images::load(&Source::Folder(folder.to_owned()), config, 1, Device::Cpu)
+    load_set(&images::IMAGES, &Source::Folder(folder.to_owned()), &mut config.clone(), &NEEDS)
 }
 
 fn refusal(folder: &Path) -> Error {
@@ -58,7 +58,8 @@ fn trained(samples: &dyn Samples, indices: &[usize], epoch: u64) -> ImageBatch {
 
 fn synthetic(config: &DataConfig) -> Dataset {
     let size = SyntheticConfig { train: 40, test: 10, seed: 0 };
-    images::load(&Source::Synthetic, &DataConfig { synthetic: size, ..config.clone() }, 1, Device::Cpu).unwrap()
+    let mut config = DataConfig { synthetic: size, ..config.clone() };
+    load_set(&images::IMAGES, &Source::Synthetic, &mut config, &NEEDS).unwrap()
 }
 
 /// The images of a whole pass, joined.

@@ -9,6 +9,12 @@ mod obj;
 mod off;
 mod pcd;
 mod ply;
+/// The extensions of all formats, for messages.
+pub(in crate::data) fn known_extensions() -> String {
+    let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
+    extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests;
 mod text;

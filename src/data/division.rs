@@ -3,41 +3,49 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::data::config::DataConfig;
-use crate::data::split::hold_out;
+use super::split::hold_out;
 use crate::error::{Error, Result};
 use crate::reading;
 use crate::tensor::random::{Key, Purpose};
+
+/// What says which files of a folder are for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lists<'a> {
+    /// Name of the list of those for training.
+    pub train: &'a str,
+    /// Name of the list of those for testing.
+    pub test: &'a str,
+    /// Without lists the share of every class for testing.
+    pub share: f64,
+    /// Seed of the share.
+    pub seed: u64,
+}
 
 /// For every file (class, empty where files have none, and path) true for test, false for train, and nothing where both lists leave it out;
 /// and how that was decided, in words. With one list alone everything else is for the other part.
 ///
 /// # Errors
 /// A list that can't be read, is empty, names what is not there, or shares files with the other.
-pub(in crate::data) fn divide(
-    folder: &Path,
-    files: &[(&str, &Path)],
-    config: &DataConfig,
-) -> Result<(Vec<Option<bool>>, String)> {
+pub(super) fn divide(folder: &Path, files: &[(&str, &Path)], lists: &Lists<'_>) -> Result<(Vec<Option<bool>>, String)> {
     let names = Names::of(folder, files);
     let read = |name: &str| -> Result<Option<HashSet<usize>>> {
         let path = folder.join(name);
         if reading::is_there(&path) { names.listed(&path).map(Some) } else { Ok(None) }
     };
-    let (train, test) = (read(&config.train_list)?, read(&config.test_list)?);
+    let (train, test) = (read(lists.train)?, read(lists.test)?);
     let (part, note): (Box<dyn Fn(usize) -> Option<bool>>, String) = match (train, test) {
-        (None, None) => return Ok(share(files, config)),
-        (Some(train), None) => (Box::new(move |file| Some(!train.contains(&file))), config.train_list.clone()),
-        (None, Some(test)) => (Box::new(move |file| Some(test.contains(&file))), config.test_list.clone()),
+        (None, None) => return Ok(share(files, lists)),
+        (Some(train), None) => (Box::new(move |file| Some(!train.contains(&file))), lists.train.to_owned()),
+        (None, Some(test)) => (Box::new(move |file| Some(test.contains(&file))), lists.test.to_owned()),
         (Some(train), Some(test)) => {
             if let Some(both) = train.intersection(&test).min() {
                 let found = format!("{} in both", files[*both].1.display());
-                let place = folder.join(&config.test_list).display().to_string();
-                return Err(Error::invalid(place, format!("files that {} has not", config.train_list), found));
+                let place = folder.join(lists.test).display().to_string();
+                return Err(Error::invalid(place, format!("files that {} has not", lists.train), found));
             }
             let part =
                 move |file| if test.contains(&file) { Some(true) } else { train.contains(&file).then_some(false) };
-            (Box::new(part), format!("{} and {}", config.train_list, config.test_list))
+            (Box::new(part), format!("{} and {}", lists.train, lists.test))
         }
     };
     Ok(((0..files.len()).map(part).collect(), format!("split by {note}")))
@@ -52,7 +60,7 @@ pub(super) fn listed(folder: &Path, files: &[(&str, &Path)], text: &str, list: &
 }
 
 /// A share of every class, the same in every run: the set's split is not the run's seed's business.
-fn share(files: &[(&str, &Path)], config: &DataConfig) -> (Vec<Option<bool>>, String) {
+fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<bool>>, String) {
     let mut labels: HashMap<&str, usize> = HashMap::new();
     let labels: Vec<usize> = files
         .iter()
@@ -61,8 +69,8 @@ fn share(files: &[(&str, &Path)], config: &DataConfig) -> (Vec<Option<bool>>, St
             *labels.entry(class).or_insert(next)
         })
         .collect();
-    let marks = hold_out(&labels, config.test_share, Key::new(config.split_seed, Purpose::TestSplit));
-    let (share, seed) = (config.test_share, config.split_seed);
+    let marks = hold_out(&labels, lists.share, Key::new(lists.seed, Purpose::TestSplit));
+    let (share, seed) = (lists.share, lists.seed);
     let of = if files.iter().all(|(class, _)| class.is_empty()) { "all" } else { "every class" };
     (marks.into_iter().map(Some).collect(), format!("test_share {share} of {of}, split_seed {seed}"))
 }
@@ -155,7 +163,8 @@ mod tests {
         let paths: Vec<(&str, PathBuf)> =
             FILES.iter().map(|(class, file)| (*class, folder.path().join(file))).collect();
         let files: Vec<(&str, &Path)> = paths.iter().map(|(class, path)| (*class, path.as_path())).collect();
-        let (parts, _) = divide(folder.path(), &files, &DataConfig::default())?;
+        let (parts, _) =
+            divide(folder.path(), &files, &Lists { train: "train.txt", test: "test.txt", share: 0.2, seed: 0 })?;
         Ok(parts.into_iter().map(|part| part.map_or('-', |test| if test { 's' } else { 't' })).collect())
     }
 
