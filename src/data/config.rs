@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::division::Lists;
+use super::division::{Lists, USUAL};
 use super::graphs::config::GraphDataConfig;
 use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
@@ -77,8 +77,8 @@ impl Default for DataConfig {
             features: Vec::new(),
             training_share: 1.0,
             validation: 0.0,
-            train_list: "train.txt".to_owned(),
-            test_list: "test.txt".to_owned(),
+            train_list: USUAL[0].to_owned(),
+            test_list: USUAL[1].to_owned(),
             test_share: 0.2,
             split_seed: 0,
             skip_bad: false,
@@ -130,7 +130,9 @@ impl DataConfig {
 
     /// Which files of a folder are for what.
     pub(super) fn lists(&self) -> Lists<'_> {
-        Lists { train: &self.train_list, test: &self.test_list, share: self.test_share, seed: self.split_seed }
+        let (train, test) = (&*self.train_list, &*self.test_list);
+        let (share, seed, skip_bad) = (self.test_share, self.split_seed, self.skip_bad);
+        Lists { train, test, share, seed, skip_bad }
     }
 
     /// What a loader needs of it.

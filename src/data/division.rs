@@ -1,12 +1,43 @@
-//! Which shapes, or labelled clouds, of a folder without `train` and `test` are for testing: lists of files, or a seeded share.
+//! Which files of a folder are for what, where no folder says it: lists of files, or a seeded share.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::split::hold_out;
+use super::folders::{entries, file_name};
+use super::split::{Split, hold_out};
 use crate::error::{Error, Result};
 use crate::reading;
 use crate::tensor::random::{Key, Purpose};
+
+/// What parts are called, in folders and lists.
+const PARTS: [(&str, Split); 9] = [
+    ("train", Split::Train),
+    ("training", Split::Train),
+    ("val", Split::Validation),
+    ("valid", Split::Validation),
+    ("validation", Split::Validation),
+    ("dev", Split::Validation),
+    ("test", Split::Test),
+    ("testing", Split::Test),
+    ("tests", Split::Test),
+];
+
+/// The usual names of the two lists.
+pub(super) const USUAL: [&str; 2] = ["train.txt", "test.txt"];
+
+/// Extensions of lists that are read, and of those that are not.
+const READ: [&str; 4] = ["txt", "csv", "lst", "list"];
+const NOT_READ: [&str; 6] = ["json", "npy", "npz", "pkl", "mat", "tsv"];
+
+/// What stands behind a part in the name of a list, such as `train_files.txt`.
+const KINDS: [&str; 9] = ["files", "file", "list", "split", "names", "ids", "set", "shapes", "images"];
+
+/// Headers of the column with the files in lists that are tables, the surest first.
+const HEADERS: [&str; 10] =
+    ["file", "files", "filename", "file_name", "path", "filepath", "file_path", "name", "image", "id"];
+
+/// Bytes that tell a list from a cloud in text.
+const START: u64 = 4096;
 
 /// What says which files of a folder are for what.
 #[derive(Debug, Clone, Copy)]
@@ -19,36 +50,124 @@ pub(super) struct Lists<'a> {
     pub share: f64,
     /// Seed of the share.
     pub seed: u64,
+    /// Go on without files that lists name and that are not there.
+    pub skip_bad: bool,
 }
 
-/// For every file (class, empty where files have none, and path) true for test, false for train, and nothing where both lists leave it out;
-/// and how that was decided, in words. With one list alone everything else is for the other part.
+/// The part that a folder or list of this name is for.
+pub(super) fn part_of(name: &str) -> Option<Split> {
+    PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part)).map(|(_, split)| *split)
+}
+
+/// The part that a list is for by its name: `val.txt`, `modelnet40_train.txt`, `test_files.txt`.
+fn part_of_list(path: &Path) -> Option<Split> {
+    let stem = path.file_stem()?.to_str()?;
+    let words: Vec<&str> = stem.split(['_', '-', '.', ' ']).collect();
+    match words[..] {
+        [first, .., last] if KINDS.iter().any(|kind| last.eq_ignore_ascii_case(kind)) => part_of(first),
+        [.., last] => part_of(last),
+        [] => None,
+    }
+}
+
+/// The lists of a folder by their parts: those of the configuration, and all that are called as lists are.
 ///
 /// # Errors
-/// A list that can't be read, is empty, names what is not there, or shares files with the other.
-pub(super) fn divide(folder: &Path, files: &[(&str, &Path)], lists: &Lists<'_>) -> Result<(Vec<Option<bool>>, String)> {
-    let names = Names::of(folder, files);
-    let read = |name: &str| -> Result<Option<HashSet<usize>>> {
+/// A list that the configuration names and that is not there; several for one part; one in a format that is not read.
+pub(super) fn find_lists(folder: &Path, lists: &Lists<'_>) -> Result<Vec<(Split, PathBuf)>> {
+    let mut found: Vec<(Split, PathBuf)> = Vec::new();
+    for (split, name, usual, key) in [
+        (Split::Train, lists.train, USUAL[0], "data.train_list"),
+        (Split::Test, lists.test, USUAL[1], "data.test_list"),
+    ] {
         let path = folder.join(name);
-        if reading::is_there(&path) { names.listed(&path).map(Some) } else { Ok(None) }
-    };
-    let (train, test) = (read(lists.train)?, read(lists.test)?);
-    let (part, note): (Box<dyn Fn(usize) -> Option<bool>>, String) = match (train, test) {
-        (None, None) => return Ok(share(files, lists)),
-        (Some(train), None) => (Box::new(move |file| Some(!train.contains(&file))), lists.train.to_owned()),
-        (None, Some(test)) => (Box::new(move |file| Some(test.contains(&file))), lists.test.to_owned()),
-        (Some(train), Some(test)) => {
-            if let Some(both) = train.intersection(&test).min() {
-                let found = format!("{} in both", files[*both].1.display());
-                let place = folder.join(lists.test).display().to_string();
-                return Err(Error::invalid(place, format!("files that {} has not", lists.train), found));
-            }
-            let part =
-                move |file| if test.contains(&file) { Some(true) } else { train.contains(&file).then_some(false) };
-            (Box::new(part), format!("{} and {}", lists.train, lists.test))
+        if reading::is_there(&path) {
+            found.push((split, path));
+        } else if name != usual {
+            return Err(Error::invalid(
+                key,
+                format!("a list in {}", folder.display()),
+                format!("'{name}', which is not there"),
+            ));
         }
+    }
+    let named: Vec<Split> = found.iter().map(|(split, _)| *split).collect();
+    let taken: Vec<PathBuf> = found.iter().map(|(_, path)| path.clone()).collect();
+    for path in entries(folder)?.into_iter().filter(|path| !path.is_dir() && !taken.contains(path)) {
+        let Some(split) = part_of_list(&path).filter(|split| !named.contains(split)) else { continue };
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if NOT_READ.contains(&extension.as_str()) {
+            return Err(Error::invalid(path.display().to_string(), "a list with a file per line (.txt, .csv)", format!(".{extension}"))
+                .with_hint("it looks as if it said which files are for what, and without it others would be: write it as a list, or move it away"));
+        }
+        if !READ.contains(&extension.as_str()) || !looks_like_a_list(&path)? {
+            continue;
+        }
+        if let Some((_, other)) = found.iter().find(|(of, _)| *of == split) {
+            let (one, other, part) = (file_name(other), file_name(&path), split.name());
+            let place = folder.display().to_string();
+            return Err(Error::invalid(place, format!("one list for the {part} part"), format!("{one} and {other}"))
+                .with_hint("data.train_list and data.test_list say which; move the others away"));
+        }
+        found.push((split, path));
+    }
+    Ok(found)
+}
+
+/// True for a text whose first lines are no rows of numbers, as those of a cloud are.
+fn looks_like_a_list(path: &Path) -> Result<bool> {
+    let start = reading::start(path, START)?;
+    let text = String::from_utf8_lossy(&start);
+    let is_row = |line: &str| {
+        let cells = line.split([',', ';', ' ', '\t']).filter(|cell| !cell.trim().is_empty());
+        cells.filter(|cell| cell.trim().parse::<f64>().is_ok()).count() >= 3
     };
-    Ok(((0..files.len()).map(part).collect(), format!("split by {note}")))
+    Ok(!text.lines().filter(|line| !line.starts_with('#')).take(3).any(is_row))
+}
+
+/// The part of every file (class, empty where files have none, and path), none where lists leave it out; and how that was
+/// decided, in words. What no list names is for training where there is no list for that, else for testing where there is
+/// none for that. A set without a test part is tested on what is for validation.
+///
+/// # Errors
+/// As [`find_lists`]; a list that can't be read, is empty, names what is not there, or shares files with another.
+pub(super) fn divide(
+    folder: &Path,
+    files: &[(&str, &Path)],
+    lists: &Lists<'_>,
+) -> Result<(Vec<Option<Split>>, String)> {
+    let found = find_lists(folder, lists)?;
+    if found.is_empty() {
+        return Ok(share(files, lists));
+    }
+    let names = Names::of(folder, files);
+    let mut parts: Vec<Option<(Split, &Path)>> = vec![None; files.len()];
+    for (split, path) in &found {
+        for file in names.listed(path, lists.skip_bad)? {
+            if let Some((_, before)) = parts[file].filter(|(of, _)| of != split) {
+                let place = path.display().to_string();
+                let found = format!("{} in both", files[file].1.display());
+                return Err(Error::invalid(place, format!("files that {} has not", file_name(before)), found));
+            }
+            parts[file] = Some((*split, path));
+        }
+    }
+    let has = |split: Split| found.iter().any(|(of, _)| *of == split);
+    let others = [Split::Train, Split::Test].into_iter().find(|split| !has(*split));
+    let mut parts: Vec<Option<Split>> = parts.into_iter().map(|part| part.map(|(split, _)| split).or(others)).collect();
+    let mut note = found.iter().map(|(_, path)| file_name(path)).collect::<Vec<_>>().join(", ");
+    note += without_test(&mut parts);
+    Ok((parts, format!("split by {note}")))
+}
+
+/// What is for validation is for testing where nothing else is; says so.
+pub(super) fn without_test(parts: &mut [Option<Split>]) -> &'static str {
+    let has = |split: Split| parts.contains(&Some(split));
+    if has(Split::Test) || !has(Split::Validation) {
+        return "";
+    }
+    parts.iter_mut().filter(|part| **part == Some(Split::Validation)).for_each(|part| *part = Some(Split::Test));
+    "; what is for validation is scored as test, as there is no test part"
 }
 
 /// The positions of the files that a list with this text names.
@@ -56,11 +175,11 @@ pub(super) fn divide(folder: &Path, files: &[(&str, &Path)], lists: &Lists<'_>) 
 /// # Errors
 /// As [`divide`].
 pub(super) fn listed(folder: &Path, files: &[(&str, &Path)], text: &str, list: &Path) -> Result<HashSet<usize>> {
-    Names::of(folder, files).listed_in(text, list)
+    Names::of(folder, files).listed_in(text, list, false)
 }
 
 /// A share of every class, the same in every run: the set's split is not the run's seed's business.
-fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<bool>>, String) {
+fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<Split>>, String) {
     let mut labels: HashMap<&str, usize> = HashMap::new();
     let labels: Vec<usize> = files
         .iter()
@@ -72,7 +191,8 @@ fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<bool>>, Stri
     let marks = hold_out(&labels, lists.share, Key::new(lists.seed, Purpose::TestSplit));
     let (share, seed) = (lists.share, lists.seed);
     let of = if files.iter().all(|(class, _)| class.is_empty()) { "all" } else { "every class" };
-    (marks.into_iter().map(Some).collect(), format!("test_share {share} of {of}, split_seed {seed}"))
+    let part = |is_test: bool| Some(if is_test { Split::Test } else { Split::Train });
+    (marks.into_iter().map(part).collect(), format!("test_share {share} of {of}, split_seed {seed}"))
 }
 
 /// What a line of a list may call a file.
@@ -100,39 +220,98 @@ impl<'a> Names<'a> {
         Self { files, by_name }
     }
 
-    /// The files that a list names, one per line; blank lines and `#` are passed over.
-    fn listed(&self, list: &Path) -> Result<HashSet<usize>> {
-        self.listed_in(&reading::text(list, reading::LIST)?, list)
+    /// The files that a list names, one per line; blank lines and `#` are passed over, of tables the column with the files
+    /// is taken.
+    fn listed(&self, list: &Path, skip_missing: bool) -> Result<HashSet<usize>> {
+        self.listed_in(&reading::text(list, reading::LIST)?, list, skip_missing)
     }
 
     /// The same of a list's text.
-    fn listed_in(&self, text: &str, list: &Path) -> Result<HashSet<usize>> {
-        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
-        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let files =
-            lines.map(|(number, line)| self.find(line, list, number + 1)).collect::<Result<HashSet<usize>>>()?;
-        if files.is_empty() {
-            return Err(Error::invalid(list.display().to_string(), "a file per line", "an empty list"));
+    fn listed_in(&self, text: &str, list: &Path, skip_missing: bool) -> Result<HashSet<usize>> {
+        let (mut files, mut missing) = (HashSet::new(), Vec::new());
+        for (number, line) in names_in(text, list)? {
+            match self.find(&line, list, number)? {
+                Some(file) => drop(files.insert(file)),
+                None => missing.push((number, line)),
+            }
         }
-        Ok(files)
+        let Some((number, line)) = missing.first() else {
+            return match files.is_empty() {
+                true => Err(Error::invalid(list.display().to_string(), "a file per line", "an empty list")),
+                false => Ok(files),
+            };
+        };
+        let others = match missing.len() {
+            1 => String::new(),
+            count => format!(" and {} more that are not there", count - 1),
+        };
+        if skip_missing && !files.is_empty() {
+            tracing::warn!("{}: skipped '{line}'{others}: no such file", list.display());
+            return Ok(files);
+        }
+        let place = format!("{}, line {number}", list.display());
+        Err(Error::invalid(place, "a file of this folder", format!("'{line}'{others}")).with_hint(
+            "write class/file, with or without its extension, or go on without them by --skip-bad; the list's own name is \
+             data.train_list or data.test_list",
+        ))
     }
 
-    fn find(&self, line: &str, list: &Path, number: usize) -> Result<usize> {
-        let name = line.trim_start_matches("./");
-        let place = || format!("{}, line {number}", list.display());
-        match self.by_name.get(name).map(Vec::as_slice) {
-            Some(&[index]) => Ok(index),
-            Some(several) => {
-                let (count, first) = (several.len(), self.files[several[0]].1.display());
+    /// The file of this name; none where it is not there.
+    fn find(&self, line: &str, list: &Path, number: usize) -> Result<Option<usize>> {
+        let Some(found) = self.by_name.get(line.trim_start_matches("./")) else { return Ok(None) };
+        match found[..] {
+            [index] => Ok(Some(index)),
+            _ => {
+                let (count, first) = (found.len(), self.files[found[0]].1.display());
+                let place = format!("{}, line {number}", list.display());
                 let found = format!("'{line}', which may be {count} of them, such as {first}");
-                Err(Error::invalid(place(), "the name of one file", found).with_hint("write class/file"))
+                Err(Error::invalid(place, "the name of one file", found).with_hint("write class/file"))
             }
-            None => Err(Error::invalid(place(), "a file of this folder", format!("'{line}'")).with_hint(
-                "write class/file, with or without its extension; the list's own name is data.train_list or \
-                 data.test_list",
-            )),
         }
     }
+}
+
+/// The names in a list with the numbers of their lines.
+fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
+    let text = text.trim_start_matches('\u{feff}');
+    if list.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("csv")) {
+        let lines = text.split(['\n', '\r']).map(str::trim).zip(line_numbers(text));
+        return Ok(lines
+            .filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
+            .map(|(line, number)| (number, line.to_owned()))
+            .collect());
+    }
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let (mut names, mut column) = (Vec::new(), None);
+    for record in reader.records() {
+        let record =
+            record.map_err(|error| Error::invalid(list.display().to_string(), "a table", error.to_string()))?;
+        let number = record.position().map_or(0, |position| position.line() as usize);
+        if column.is_none() {
+            let at = |header: &&str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
+            let header = HEADERS.iter().find_map(|header| at(&header));
+            column = Some(header.unwrap_or(0));
+            if header.is_some() {
+                continue;
+            }
+        }
+        let name = record.get(column.unwrap_or(0)).unwrap_or_default().trim();
+        names.extend((!name.is_empty()).then(|| (number, name.to_owned())));
+    }
+    Ok(names)
+}
+
+/// The number of the line that each piece between ends of lines is in; `\r\n` is one end.
+fn line_numbers(text: &str) -> Vec<usize> {
+    let (mut number, mut numbers, mut before) = (1, vec![1], ' ');
+    for letter in text.chars() {
+        if letter == '\n' || letter == '\r' {
+            number += usize::from(!(letter == '\n' && before == '\r'));
+            numbers.push(number);
+        }
+        before = letter;
+    }
+    numbers
 }
 
 fn as_text(path: std::path::PathBuf) -> String {
@@ -152,20 +331,30 @@ mod tests {
         ("bee", "bee/b4.pcd"),
     ];
 
+    const LISTS: Lists<'_> = Lists { train: "train.txt", test: "test.txt", share: 0.2, seed: 0, skip_bad: false };
+
     /// The division with these lists: a letter per file, `-` where it is left out.
     fn divided(train: Option<&str>, test: Option<&str>) -> Result<String> {
+        let lists = [("train.txt", train), ("test.txt", test)];
+        divided_by(&lists.into_iter().filter_map(|(name, text)| Some((name, text?))).collect::<Vec<_>>())
+    }
+
+    fn divided_by(lists: &[(&str, &str)]) -> Result<String> {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("train.txt", train), ("test.txt", test)] {
-            if let Some(text) = text {
-                std::fs::write(folder.path().join(name), text).unwrap();
-            }
+        for (name, text) in lists {
+            std::fs::write(folder.path().join(name), text).unwrap();
         }
         let paths: Vec<(&str, PathBuf)> =
             FILES.iter().map(|(class, file)| (*class, folder.path().join(file))).collect();
         let files: Vec<(&str, &Path)> = paths.iter().map(|(class, path)| (*class, path.as_path())).collect();
-        let (parts, _) =
-            divide(folder.path(), &files, &Lists { train: "train.txt", test: "test.txt", share: 0.2, seed: 0 })?;
-        Ok(parts.into_iter().map(|part| part.map_or('-', |test| if test { 's' } else { 't' })).collect())
+        let (parts, _) = divide(folder.path(), &files, &LISTS)?;
+        let letter = |part: Option<Split>| match part {
+            None => '-',
+            Some(Split::Train) => 't',
+            Some(Split::Validation) => 'v',
+            Some(Split::Test) => 's',
+        };
+        Ok(parts.into_iter().map(letter).collect())
     }
 
     #[test]
@@ -182,6 +371,36 @@ mod tests {
         assert!(message(Some("ant/9.off"), None).contains("train.txt, line 1: expected a file of this folder"));
         assert!(message(Some("b3\nb4"), Some("bee/b4.pcd")).contains("b4.pcd in both"));
         assert!(message(None, Some("# nothing\n")).contains("an empty list"));
+    }
+
+    #[test]
+    fn every_file_that_is_called_as_a_list_is_read_or_refused() {
+        let by = |lists: &[(&str, &str)]| divided_by(lists).unwrap();
+        assert_eq!(by(&[("train.txt", "ant/1"), ("val.txt", "ant/2"), ("test.txt", "b3")]), "tv-s-");
+        assert_eq!(by(&[("bugs_train.txt", "ant/1\nant/2"), ("bugs_test.txt", "b3\rb4\r")]), "tt-ss");
+        assert_eq!(by(&[("train.csv", "id,file\n7,ant/1.off\n8,b3\n"), ("dev.lst", "ant/2.ply")]), "tvsts");
+        assert_eq!(by(&[("Train.csv", "ant/1.off\nb3\n"), ("valid.txt", "2\nbee/1\nb4")]), "tssts");
+        assert_eq!(by(&[("val_files.txt", "b3\nant/2")]), "tsts".to_owned() + "t");
+        assert_eq!(by(&[("train.txt", "b3"), ("points_test.txt", "1 2 3\n4 5 6\n")]), "ssSts".to_lowercase());
+        let message = |lists: &[(&str, &str)]| divided_by(lists).unwrap_err().to_string();
+        assert!(message(&[("train.json", "[]")]).contains("expected a list with a file per line"));
+        let two = message(&[("a_test.txt", "b3"), ("b_test.txt", "b4")]);
+        assert!(two.contains("expected one list for the test part, found a_test.txt and b_test.txt"), "{two}");
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_counted() {
+        let text = "b3\ngone\nant/7\n";
+        let message = divided(None, Some(text)).unwrap_err().to_string();
+        assert!(
+            message.ends_with("line 2: expected a file of this folder, found 'gone' and 1 more that are not there")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b3.pcd");
+        std::fs::write(folder.path().join("test.txt"), text).unwrap();
+        let skipping = Lists { skip_bad: true, ..LISTS };
+        let parts = divide(folder.path(), &[("", &path)], &skipping).unwrap().0;
+        assert_eq!(parts, [Some(Split::Test)]);
     }
 
     #[test]

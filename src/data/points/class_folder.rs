@@ -9,13 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::format::{Format, known_extensions};
 use super::item::Item;
-use crate::data::division::{self, Lists};
+use crate::data::division::{self, Lists, part_of, without_test};
 use crate::data::folders::{entries, file_name, folders, require_same_classes, summary};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
-
-/// The folders that say which part a shape belongs to, and whether that is the test part.
-const PARTS: [(&str, bool); 2] = [("train", false), ("test", true)];
 
 /// The files of a folder.
 #[derive(Debug)]
@@ -24,17 +21,16 @@ pub(super) struct Listing {
     pub files: Vec<(Item, PathBuf)>,
     /// Where a shape's class and part stand in its path.
     pub layout: &'static str,
-    /// How the test part came about, where the folders don't say it.
+    /// How the parts came about, where it is not by folders train and test.
     pub note: Option<String>,
 }
 
 /// A file with its class, and its part where the folders say it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     class: String,
     path: PathBuf,
-    /// True for test.
-    in_test: Option<bool>,
+    split: Option<Split>,
 }
 
 /// Lists the shapes of all classes, train and test.
@@ -49,14 +45,28 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
             .with_hint(format!("known formats: {}", known_extensions())));
     }
     let layout = layout(folder, &found);
-    let by_folder = found.iter().any(|file| file.in_test == Some(true));
-    let (found, note) = if by_folder { (found, None) } else { divide(folder, found, lists)? };
-    require_same_classes(folder, ["train", "test"], [false, true].map(|in_test| classes_of(&found, in_test)))?;
+    let (mut found, mut note) =
+        match found.iter().any(|file| matches!(file.split, Some(split) if split != Split::Train)) {
+            true => (found, None),
+            false => divide(folder, found, lists)?,
+        };
+    let mut marks: Vec<Option<Split>> = found.iter().map(|file| file.split).collect();
+    let without = without_test(&mut marks);
+    found.iter_mut().zip(marks).for_each(|(file, mark)| file.split = mark);
+    found.retain(|file| file.split.is_some());
+    if note.is_none() && (!without.is_empty() || found.iter().any(|file| file.split == Some(Split::Validation))) {
+        note = Some(format!("folders say which part a shape is for{without}"));
+    }
+    require_same_classes(
+        folder,
+        ["train", "test"],
+        [Split::Train, Split::Test].map(|split| classes_of(&found, split)),
+    )?;
     let names: BTreeSet<String> = found.iter().map(|file| file.class.clone()).collect();
     let classes: Vec<String> = names.into_iter().collect();
-    let item = |Found { class, path, in_test }| {
+    let item = |Found { class, path, split }| {
         let label = classes.binary_search(&class).expect("the classes are those of the files");
-        let split = if in_test == Some(true) { Split::Test } else { Split::Train };
+        let split = split.expect("files of no part are left out");
         (Item { name: path.display().to_string(), label, split }, path)
     };
     Ok(Listing { files: found.into_iter().map(item).collect(), classes, layout, note })
@@ -64,25 +74,24 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
 
 /// The layout of the files as `find` gives them.
 fn layout(folder: &Path, found: &[Found]) -> &'static str {
-    match found.iter().any(|file| file.in_test.is_some()) {
-        true if has_parts(folder) => "{train,test}/<class>/FILE",
+    match found.iter().any(|file| file.split.is_some()) {
+        true if !parts(folder).is_empty() => "{train,test}/<class>/FILE",
         true => "<class>/{train,test}/FILE",
         false => "<class>/FILE",
     }
 }
 
-fn has_parts(folder: &Path) -> bool {
-    PARTS.iter().any(|(part, _)| folder.join(part).is_dir())
+/// The folders of parts in a folder.
+fn parts(folder: &Path) -> Vec<(Split, PathBuf)> {
+    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
+    folders(folder).into_iter().flatten().filter_map(part).collect()
 }
 
-/// Decides which files are for testing where no folder says it, and tells how in words.
+/// Decides which files are for what where no folder says it, and tells how in words.
 fn divide(folder: &Path, mut found: Vec<Found>, lists: &Lists<'_>) -> Result<(Vec<Found>, Option<String>)> {
     let files: Vec<(&str, &Path)> = found.iter().map(|file| (file.class.as_str(), file.path.as_path())).collect();
-    let (parts, note) = division::divide(folder, &files, lists)?;
-    for (file, part) in found.iter_mut().zip(parts) {
-        file.in_test = part;
-    }
-    found.retain(|file| file.in_test.is_some());
+    let (marks, note) = division::divide(folder, &files, lists)?;
+    found.iter_mut().zip(marks).for_each(|(file, mark)| file.split = mark);
     Ok((found, Some(note)))
 }
 
@@ -94,38 +103,36 @@ pub(in crate::data) fn is_one(folder: &Path) -> bool {
 /// All files of a known format, in the order of class and name; `tell` of others.
 fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    if has_parts(folder) {
-        for (part, in_test) in PARTS.iter().filter(|(part, _)| folder.join(part).is_dir()) {
-            for class in folders(&folder.join(part))? {
-                add_files(&class, &file_name(&class), Some(*in_test), tell, &mut found)?;
-            }
-        }
-    } else {
-        for class in folders(folder)? {
-            let (name, start) = (file_name(&class), found.len());
-            for (part, in_test) in PARTS.iter().filter(|(part, _)| class.join(part).is_dir()) {
-                add_files(&class.join(part), &name, Some(*in_test), tell, &mut found)?;
-            }
-            if found.len() == start {
-                add_files(&class, &name, None, tell, &mut found)?;
-            }
+    let parts_of_all = parts(folder);
+    for (split, part) in &parts_of_all {
+        for class in folders(part)? {
+            add_files(&class, &file_name(&class), Some(*split), tell, &mut found)?;
         }
     }
-    found.sort();
+    for class in folders(folder)?.iter().filter(|_| parts_of_all.is_empty()) {
+        let (name, start) = (file_name(class), found.len());
+        for (split, part) in parts(class) {
+            add_files(&part, &name, Some(split), tell, &mut found)?;
+        }
+        if found.len() == start {
+            add_files(class, &name, None, tell, &mut found)?;
+        }
+    }
+    let part = |split: Option<Split>| split.map_or(0, |split| split as u8);
+    found.sort_by(|one, two| (&one.class, &one.path, part(one.split)).cmp(&(&two.class, &two.path, part(two.split))));
     Ok(found)
 }
 
-fn add_files(folder: &Path, class: &str, in_test: Option<bool>, tell: bool, found: &mut Vec<Found>) -> Result<()> {
+fn add_files(folder: &Path, class: &str, split: Option<Split>, tell: bool, found: &mut Vec<Found>) -> Result<()> {
     let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
         entries(folder)?.into_iter().filter(|path| !path.is_dir()).partition(|path| Format::of(path).is_some());
     if tell && !others.is_empty() {
         tracing::warn!("{}: ignored {}: known formats are {}", folder.display(), summary(&others), known_extensions());
     }
-    found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, in_test }));
+    found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, split }));
     Ok(())
 }
 
-fn classes_of(found: &[Found], in_test: bool) -> BTreeSet<&str> {
-    let part = found.iter().filter(|file| (file.in_test == Some(true)) == in_test);
-    part.map(|file| file.class.as_str()).collect()
+fn classes_of(found: &[Found], split: Split) -> BTreeSet<&str> {
+    found.iter().filter(|file| file.split == Some(split)).map(|file| file.class.as_str()).collect()
 }

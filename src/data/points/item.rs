@@ -10,7 +10,7 @@ pub(super) struct Item {
     pub name: String,
     /// Position of its class in the list of classes.
     pub label: usize,
-    /// `Train` or `Test`; the validation share is held out of `Train` later.
+    /// Where none is for validation, a share is held out of those for training later.
     pub split: Split,
 }
 

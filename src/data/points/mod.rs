@@ -183,19 +183,21 @@ fn divide(
     seed: u64,
     features: &Features,
 ) -> Dataset {
-    let (train, test): (Vec<_>, Vec<_>) = samples.into_iter().partition(|(split, _)| *split == Split::Train);
-    let labels = |train: &[(Split, Sample)]| train.iter().map(|(_, sample)| sample.label).collect::<Vec<_>>();
+    let mut parts: [Vec<Sample>; 3] = Default::default();
+    samples.into_iter().for_each(|(split, sample)| parts[split as usize].push(sample));
+    let [train, mut held_out, test] = parts;
+    let labels = |train: &[Sample]| train.iter().map(|sample| sample.label).collect::<Vec<_>>();
     let used = used(&labels(&train), config.training_share, Key::new(config.split_seed, Purpose::Subset));
     let mut used = used.into_iter().peekable();
-    let train: Vec<_> = train.into_iter().enumerate().filter(|(index, _)| used.next_if_eq(index).is_some()).collect();
-    let train: Vec<_> = train.into_iter().map(|(_, sample)| sample).collect();
-    let labels = labels(&train);
-    let mut is_held_out = hold_out(&labels, config.validation, Key::new(seed, Purpose::Split)).into_iter();
-    let (held_out, train): (Vec<_>, Vec<_>) =
-        train.into_iter().partition(|_| is_held_out.next().expect("one mark per shape"));
+    let train = train.into_iter().enumerate().filter(|(index, _)| used.next_if_eq(index).is_some());
+    let mut train: Vec<Sample> = train.map(|(_, sample)| sample).collect();
+    if held_out.is_empty() {
+        let marks = hold_out(&labels(&train), config.validation, Key::new(seed, Purpose::Split));
+        let mut marks = marks.into_iter();
+        (held_out, train) = train.into_iter().partition(|_| marks.next().expect("one mark per shape"));
+    }
     let preparation = Preparation::new(config, features);
-    let wrap = |samples: Vec<(Split, Sample)>| -> Arc<dyn Samples> {
-        let samples = samples.into_iter().map(|(_, sample)| sample).collect();
+    let wrap = |samples: Vec<Sample>| -> Arc<dyn Samples> {
         Arc::new(PointClouds { samples, preparation: preparation.clone() })
     };
     Dataset {

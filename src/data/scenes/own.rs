@@ -1,5 +1,5 @@
-//! The user's own labelled clouds: files of any known format, `{train,test}/FILE`, or `FILE` with lists of the files for
-//! training and testing, or else a share of all for testing.
+//! The user's own labelled clouds: files of any known format, `{train,val,test}/FILE`, or `FILE` with lists of the files
+//! for training, validation and testing, or else a share of all for testing.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,13 @@ use super::cloud::Reading;
 use super::config::SceneDataConfig;
 use super::item::{Item, Opened};
 use super::labels::{ClassList, IGNORED, Labelling, names};
-use crate::data::division::{self, Lists};
-use crate::data::folders::{count_extensions, entries, file_name, summary};
+use crate::data::division::{self, Lists, find_lists, part_of, without_test};
+use crate::data::folders::{count_extensions, entries, file_name, folders, summary};
 use crate::data::points::features::ROOM;
 use crate::data::points::format;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::reading;
-
-/// The folders that say which part a cloud belongs to.
-const PARTS: [(&str, Split); 2] = [("train", Split::Train), ("test", Split::Test)];
 
 /// Files beside clouds that are none, whatever their extension.
 const OTHERS: [&str; 4] = ["classes.txt", "train.txt", "test.txt", "shape_names.txt"];
@@ -70,37 +67,49 @@ pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>,
 
 /// The files of the folder with their splits, and how these were decided, in words.
 fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf, Split)>, String)> {
-    if PARTS.iter().any(|(part, _)| folder.join(part).is_dir()) {
-        let mut files = Vec::new();
-        for (part, split) in PARTS {
-            let inside = folder.join(part);
-            let found = if inside.is_dir() { clouds(&inside, true)? } else { Vec::new() };
+    let parts: Vec<(PathBuf, Split)> = parts(folder)?;
+    let (files, marks, mut note) = if parts.is_empty() {
+        let listed: Vec<PathBuf> = find_lists(folder, lists)?.into_iter().map(|(_, path)| path).collect();
+        let mut found = clouds(folder, true)?;
+        found.retain(|path| !listed.contains(path) && file_name(path) != classes);
+        let files: Vec<(&str, &Path)> = found.iter().map(|path| ("", path.as_path())).collect();
+        let (marks, note) = division::divide(folder, &files, lists)?;
+        (found, marks, note)
+    } else {
+        let (mut files, mut marks) = (Vec::new(), Vec::new());
+        for (part, split) in &parts {
+            let found = clouds(part, true)?;
             if found.is_empty() {
-                let place = inside.display().to_string();
-                return Err(Error::invalid(place, "at least one labelled cloud", "none")
-                    .with_hint("clouds lie in train and test, or all in one folder"));
+                let place = part.display().to_string();
+                return Err(Error::invalid(place, "at least one labelled cloud", "none"));
             }
-            files.extend(found.into_iter().map(|path| (path, split)));
+            marks.extend(vec![Some(*split); found.len()]);
+            files.extend(found);
         }
-        return Ok((files, "folders train and test".to_owned()));
-    }
-    let mut found = clouds(folder, true)?;
-    let others = [lists.train, lists.test, classes];
-    found.retain(|path| !others.contains(&file_name(path).as_str()));
-    let files: Vec<(&str, &Path)> = found.iter().map(|path| ("", path.as_path())).collect();
-    let (parts, note) = division::divide(folder, &files, lists)?;
-    let split = |is_test: bool| if is_test { Split::Test } else { Split::Train };
-    let divided =
-        found.iter().zip(parts).filter_map(|(path, part)| Some((path.clone(), split(part?)))).collect::<Vec<_>>();
-    for (name, split) in PARTS {
-        if !divided.iter().any(|(_, of)| *of == split) {
-            let place = format!("{}: {name} split", folder.display());
+        let names: Vec<String> = parts.iter().map(|(part, _)| file_name(part)).collect();
+        (files, marks, format!("folders {}", names.join(", ")))
+    };
+    let mut marks = marks;
+    note += without_test(&mut marks);
+    for split in [Split::Train, Split::Test] {
+        if !marks.contains(&Some(split)) {
+            let place = format!("{}: {} split", folder.display(), split.name());
             return Err(Error::invalid(place, "at least one labelled cloud", "none").with_hint(
-                "data.test_share holds out a share of several clouds; data.train_list and data.test_list name files",
+                "clouds lie in train and test, and perhaps val, or all in one folder: data.test_share then holds out a share of \
+                 several, and lists name files",
             ));
         }
     }
-    Ok((divided, note))
+    let divided = files.into_iter().zip(marks).filter_map(|(path, part)| Some((path, part?)));
+    Ok((divided.collect(), note))
+}
+
+/// The folders for training, validation and testing.
+fn parts(folder: &Path) -> Result<Vec<(PathBuf, Split)>> {
+    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
+    let mut parts: Vec<(Split, PathBuf)> = folders(folder)?.into_iter().filter_map(part).collect();
+    parts.sort_by_key(|(split, _)| *split as u8);
+    Ok(parts.into_iter().map(|(split, path)| (path, split)).collect())
 }
 
 /// True for a file with the extension of a cloud, but for lists that usually lie beside clouds.
@@ -112,10 +121,10 @@ fn is_other(path: &Path) -> bool {
     OTHERS.contains(&file_name(path).as_str())
 }
 
-/// True for a folder with clouds in it, or in its folders train and test.
+/// True for a folder with clouds in it, or in its folders for training, validation and testing.
 pub(super) fn is_one(folder: &Path) -> bool {
     let has = |folder: &Path| clouds(folder, false).is_ok_and(|files| !files.is_empty());
-    has(folder) || PARTS.iter().any(|(part, _)| has(&folder.join(part)))
+    has(folder) || parts(folder).is_ok_and(|parts| parts.iter().any(|(part, _)| has(part)))
 }
 
 /// The clouds in a folder, not below it, in alphabetical order.
