@@ -42,6 +42,12 @@ pub fn say(text: &str) {
     drop(write(&mut io::stderr(), text));
 }
 
+/// A word as a shell takes it, for commands that are printed to be typed.
+pub fn for_shell(word: impl AsRef<str>) -> String {
+    let word = word.as_ref();
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Cow::into_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +57,13 @@ mod tests {
         let plain = "größe\t1 \\u001b\n日本 \u{301}🙂";
         assert!(matches!(visible(plain), Cow::Borrowed(text) if text == plain));
         assert_eq!(visible("a\u{1b}[2J\r\u{7f}\u{9b}b\u{202e}\0"), "a\\u001b[2J\\u000d\\u007f\\u009bb\\u202e\\u0000");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        for (word, typed) in [("runs/a-1.b", "runs/a-1.b"), ("my run", "'my run'"), ("a'b", "\"a'b\"")] {
+            assert_eq!(for_shell(word), typed);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{DataSynthOptions, print};
 use crate::data::{MadeLayout, SampleKind, Synthesis, SyntheticConfig};
 use crate::error::{Error, Result};
+use crate::visible::for_shell;
 use std::io::Write;
 
 /// Writes the folder and prints the next command.
@@ -13,9 +14,10 @@ pub fn run(options: &DataSynthOptions, out: &mut dyn Write) -> Result<()> {
     let (wanted, written) = resolve(options)?;
     options.kind.family.synthesise(&wanted, &options.folder)?;
     let SyntheticConfig { train, test, .. } = wanted.size;
-    let folder = options.folder.display();
+    let folder = options.folder.display().to_string();
     let text = format!(
-        "wrote {train} training and {test} test {written}, synthetic ones, into {folder}\nnext: sgas data info {folder}\n"
+        "wrote {train} training and {test} test {written}, synthetic ones, into {folder}\nnext: sgas data info {}\n",
+        for_shell(&folder)
     );
     print(out, &text)
 }

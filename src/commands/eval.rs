@@ -1,6 +1,7 @@
 //! `sgas eval`: scores trained weights on a split.
 
 use super::outputs::keep_beside;
+use super::run_folder::RunFolder;
 use super::trained::Trained;
 use super::{EvalOptions, GlobalOptions, SMALLER_BATCH, dataset, device, print, scores};
 use crate::data::{Dataset, EpochPlan, Loader, Split};
@@ -95,8 +96,8 @@ fn score(trained: &Trained, dataset: &Dataset, options: &EvalOptions) -> Result<
 /// The command that comes next, where there is a run.
 fn next(trained: &Trained) -> String {
     let new = format!("new {}:", trained.kind().plural);
-    let command = |path: std::path::Display<'_>| format!("\n{new:<20} sgas predict --run {path} --input DIR\n");
-    trained.folder.as_ref().map_or(String::new(), |folder| command(folder.path().display()))
+    let command = |folder: &RunFolder| format!("\n{new:<20} sgas predict --run {} --input DIR\n", folder.typed());
+    trained.folder.as_ref().map_or(String::new(), command)
 }
 
 fn report(trained: &Trained, dataset: &Dataset, options: &EvalOptions, meter: &Meter) -> Value {

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::files::{write_atomically, write_folder_atomically};
 use crate::reading;
 use crate::report::append::{EVENTS_FILE, TEXT_FILE};
+use crate::visible::for_shell;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -102,7 +103,11 @@ impl RunFolder {
             return Ok(run);
         }
         let message = format!("{} is a run of `sgas {}`, not of `sgas {command}`", path.display(), about.command);
-        Err(Error::usage(message).with_hint(format!("sgas {} --out {} --resume", about.command, path.display())))
+        Err(Error::usage(message).with_hint(format!(
+            "sgas {} --out {} --resume",
+            about.command,
+            for_shell(path.display().to_string())
+        )))
     }
 
     /// Refuses a place for a new run that holds something; called before the work that would be lost.
@@ -165,6 +170,11 @@ impl RunFolder {
             }
         }
         unreachable!("the names never end")
+    }
+
+    /// The folder as it is typed in a command.
+    pub fn typed(&self) -> String {
+        for_shell(self.path.display().to_string())
     }
 
     /// The folder.
@@ -306,7 +316,7 @@ pub fn newest_training() -> Result<RunFolder> {
         let searches = finished(&root, "search");
         let begin = searches.first().map_or_else(
             || "search a cell with `sgas search --task modelnet40`, then train it".to_owned(),
-            |search| format!("train what was found: sgas train --genotype {}", search.path().display()),
+            |search| format!("train what was found: sgas train --genotype {}", search.typed()),
         );
         Error::usage(format!("no finished training under {}", root.display())).with_hint(begin)
     })

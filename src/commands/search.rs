@@ -21,6 +21,7 @@ use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::tensor::convolution::{Layout, set_cuda_layout};
 use crate::topology::CellKind;
+use crate::visible::for_shell;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -264,11 +265,14 @@ fn next_command(run: &SearchRun, folder: &RunFolder) -> String {
     let is_own = tasks::find(&run.task).is_ok_and(|task| task.set.folders.is_empty());
     let data = match run.data.source.as_deref() {
         Some("synthetic") => " --data synthetic".to_owned(),
-        Some(folder) if is_own => format!(" --data {folder}"),
+        Some(folder) if is_own => format!(" --data {}", for_shell(folder)),
         _ => String::new(),
     };
     let path = folder.path().display();
     let trained_on = tasks::find(&run.task).ok().and_then(|task| task.trained_on);
     let task = trained_on.map_or(String::new(), |task| format!(" --task {task}"));
-    format!("run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {path}{task}{data}\n")
+    let genotype = folder.typed();
+    format!(
+        "run folder: {path}\ndrawings:   {path}/cell-*.svg\nnext:       sgas train --genotype {genotype}{task}{data}\n"
+    )
 }

@@ -269,7 +269,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
     }
 
     fn command_to_go_on(&self) -> String {
-        format!("sgas {} --out {} --resume", R::COMMAND, self.folder().path().display())
+        format!("sgas {} --out {} --resume", R::COMMAND, self.folder().typed())
     }
 
     /// What changed since the run began.

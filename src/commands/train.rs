@@ -206,5 +206,5 @@ fn summary(run: &TrainRun, folder: &RunFolder) -> Result<String> {
     }
     let path = folder.path().display();
     let data = if run.data.source.as_deref() == Some("synthetic") { ", synthetic data" } else { "" };
-    Ok(text + &format!("run folder: {path} ({}{data})\nnext:       sgas eval --run {path}\n", run.task))
+    Ok(text + &format!("run folder: {path} ({}{data})\nnext:       sgas eval --run {}\n", run.task, folder.typed()))
 }

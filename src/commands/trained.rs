@@ -175,16 +175,14 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
         None => run_folder::newest_training()?,
     };
     if folder.about()?.command != "train" {
-        let path = folder.path().display();
-        return Err(Error::usage(format!("{path} is a search: it has no trained network"))
-            .with_hint(format!("train what it found: sgas train --genotype {path}")));
+        return Err(Error::usage(format!("{} is a search: it has no trained network", folder.path().display()))
+            .with_hint(format!("train what it found: sgas train --genotype {}", folder.typed())));
     }
     let (best, last) = (folder.best_weights(), folder.last_weights());
     let weights = if best.is_file() { best } else { last };
     if !weights.is_file() {
-        let path = folder.path().display();
-        return Err(Error::usage(format!("{path}: no epoch of this training is done yet"))
-            .with_hint(format!("go on with it: sgas train --out {path} --resume")));
+        return Err(Error::usage(format!("{}: no epoch of this training is done yet", folder.path().display()))
+            .with_hint(format!("go on with it: sgas train --out {} --resume", folder.typed())));
     }
     session::check_description::<TrainRun>(&folder)?;
     let run = options.resolve(Some(&folder.config()), data)?;

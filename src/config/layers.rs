@@ -4,6 +4,7 @@ use super::RunConfig;
 use super::value::{Misfit, Reason, Value};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
+use crate::visible;
 use std::collections::BTreeMap;
 use toml::{Table, Value as Toml};
 
@@ -102,10 +103,26 @@ impl Layers {
         }
     }
 
+    /// How a list is typed whose quotes the shell took away, or that was typed without brackets.
+    fn list_for_shell(&self, key: &str) -> Option<String> {
+        let mut parts = key.split('.');
+        let value = self.table.get(parts.next()?)?;
+        let Toml::String(text) = parts.try_fold(value, |value, part| value.get(part))? else { return None };
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        let items: Vec<String> = inner.split(',').map(|item| format!("{:?}", item.trim().trim_matches('\''))).collect();
+        Some(visible::for_shell(format!("{key}=[{}]", items.join(", "))))
+    }
+
     fn misfit<R: RunConfig>(&self, misfit: &Misfit) -> Error {
         let place = self.place(&misfit.key());
         match &misfit.reason {
-            Reason::Value { expected, found } => Error::invalid(place, expected, found),
+            Reason::Value { expected, found } => {
+                let error = Error::invalid(place, expected, found);
+                match self.list_for_shell(&misfit.key()) {
+                    Some(typed) => error.with_hint(format!("quote it for the shell: {SET} {typed}")),
+                    None => error,
+                }
+            }
             Reason::UnknownKey(fields) => {
                 let (name, section) = misfit.path.split_last().expect("an unknown key has a name");
                 let error = Error::invalid(place, format!("one of the keys {}", fields.join(", ")), name);
@@ -215,6 +232,14 @@ mod tests {
     fn a_key_of_countless_parts_is_refused() {
         let (text, _) = failure("", &[&format!("model.{}=1", ["a"; 60_000].join("."))]);
         assert_eq!(text, "--set: expected a key of at most 16 parts, found 60001");
+    }
+
+    #[test]
+    fn a_list_whose_quotes_the_shell_took_is_told_with_them() {
+        let mut layers = Layers::default();
+        layers.add_assignment(SET, "data.features=[normals, colors]").unwrap();
+        let error = layers.read::<SearchRun>().unwrap_err();
+        assert_eq!(error.hint(), Some("quote it for the shell: --set 'data.features=[\"normals\", \"colors\"]'"));
     }
 
     #[test]

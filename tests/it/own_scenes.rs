@@ -177,7 +177,11 @@ fn what_a_run_would_refuse_is_told_and_can_be_left_out() {
         refused(path, &format!("{train} --set {arguments}"), words);
     }
     std::fs::remove_dir_all(path.join("own/test")).unwrap();
-    refused(path, "data info own --kind scenes", &["own: test split: expected at least one labelled cloud, found none"]);
+    refused(
+        path,
+        "data info own --kind scenes",
+        &["own: test split: expected at least one labelled cloud, found none"],
+    );
 }
 
 #[test]
