@@ -6,6 +6,7 @@
 mod checks;
 mod config;
 pub mod dataset;
+mod division;
 mod folders;
 pub mod graphs;
 mod hdf5;

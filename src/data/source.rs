@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::graphs::layout as graphs;
-use super::images::layout::{self as pictures, PICKLES, is_pickled};
+use super::images::layout as pictures;
 use super::kind::SampleKind;
 use super::points::is_class_folder;
 use super::scenes;
@@ -53,10 +53,9 @@ impl SetName {
         match self {
             Self::ModelNet40 => &["modelnet40_ply_hdf5_2048", "ModelNet40"],
             Self::ModelNet10 => &["ModelNet10"],
-            // The second one can't be read; it is looked for to say so.
-            Self::Cifar10 => &["cifar-10-batches-bin", "cifar-10-batches-py"],
-            Self::Cifar100 => &["cifar-100-binary", "cifar-100-python"],
-            Self::ImageNet => &["imagenet", "ILSVRC2012"],
+            Self::Cifar10 => pictures::INNER[0],
+            Self::Cifar100 => pictures::INNER[1],
+            Self::ImageNet => &["imagenet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC"],
             Self::Ppi => &["ppi"],
             Self::S3dis => &["indoor3d_sem_seg_hdf5_data"],
             Self::ShapeNetPart => &[
@@ -120,6 +119,7 @@ impl SetName {
                 None => false,
                 Some(pictures::Layout::Cifar10) => self != Self::Cifar100,
                 Some(pictures::Layout::Cifar100) => self != Self::Cifar10,
+                Some(pictures::Layout::Idx) => self == Self::Images,
                 Some(pictures::Layout::ClassFolders) => true,
             },
             SampleKind::Graphs => match graphs::Layout::detect(folder) {
@@ -259,7 +259,6 @@ fn describe(kind: Option<SampleKind>, path: &Path) -> String {
     let state = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not there".to_owned(),
         Err(error) => error.to_string(),
-        Ok(_) if kind.is_none_or(|kind| kind == SampleKind::Pictures) && is_pickled(path) => PICKLES.to_owned(),
         Ok(mut entries) => match entries.next() {
             None => "empty".to_owned(),
             Some(_) => {

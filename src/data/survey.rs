@@ -177,7 +177,7 @@ impl Survey {
     pub fn samples(&self) -> usize {
         let good = match &self.content {
             Content::Scenes(content) => content.items,
-            _ => self.classes.iter().map(|class| class.train + class.test).sum::<usize>(),
+            _ => self.classes.iter().map(|class| class.train + class.validation.unwrap_or_default() + class.test).sum::<usize>(),
         };
         good + self.problems.len()
     }
@@ -196,6 +196,10 @@ fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
     let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
     for seen in seen {
         let Some(label) = seen.label else { continue };
+        if seen.split == Split::Validation && seen.error.is_none() {
+            *counts[label].validation.get_or_insert_default() += 1;
+            continue;
+        }
         match (seen.error, seen.split) {
             (Some(_), _) => counts[label].bad += 1,
             (None, Split::Test) => counts[label].test += 1,

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::division;
 use super::format::Format;
 use super::set::Item;
 use crate::data::config::DataConfig;
-use crate::data::folders::{entries, file_name, folders, require_same_classes, summary};
+use crate::data::division;
+use crate::data::folders::{class_name, entries, folders, require_same_classes, summary};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
@@ -101,12 +101,12 @@ fn find(folder: &Path) -> Result<Vec<Found>> {
     if has_parts(folder) {
         for (part, in_test) in PARTS.iter().filter(|(part, _)| folder.join(part).is_dir()) {
             for class in folders(&folder.join(part))? {
-                add_files(&class, &file_name(&class), Some(*in_test), &mut found)?;
+                add_files(&class, &class_name(&class), Some(*in_test), &mut found)?;
             }
         }
     } else {
         for class in folders(folder)? {
-            let (name, start) = (file_name(&class), found.len());
+            let (name, start) = (class_name(&class), found.len());
             for (part, in_test) in PARTS.iter().filter(|(part, _)| class.join(part).is_dir()) {
                 add_files(&class.join(part), &name, Some(*in_test), &mut found)?;
             }

@@ -4,7 +4,6 @@
 
 pub mod augmentation;
 mod class_folder;
-pub(super) mod division;
 pub(super) mod features;
 pub(super) mod format;
 mod inputs;

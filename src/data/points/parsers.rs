@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::augmentation::{Normalization, PointOrder};
-use super::division::listed;
+use crate::data::division::listed;
 use super::features::Features;
 use super::format::Format;
 use super::modelnet_hdf5;

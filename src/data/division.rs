@@ -1,7 +1,9 @@
-//! Which shapes, or labelled clouds, of a folder without `train` and `test` are for testing: lists of files, or a seeded share.
+//! Which files of a folder without `train` and `test` are for testing: lists of files, or a seeded share.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::data::config::DataConfig;
 use crate::data::split::hold_out;
@@ -110,9 +112,9 @@ impl<'a> Names<'a> {
     }
 
     fn find(&self, line: &str, list: &Path, number: usize) -> Result<usize> {
-        let name = line.trim_start_matches("./");
+        let name: String = line.trim_start_matches("./").nfc().collect();
         let place = || format!("{}, line {number}", list.display());
-        match self.by_name.get(name).map(Vec::as_slice) {
+        match self.by_name.get(&name).map(Vec::as_slice) {
             Some(&[index]) => Ok(index),
             Some(several) => {
                 let (count, first) = (several.len(), self.files[several[0]].1.display());
@@ -127,8 +129,9 @@ impl<'a> Names<'a> {
     }
 }
 
+/// A name in Unicode's composed form: some systems store it decomposed.
 fn as_text(path: std::path::PathBuf) -> String {
-    path.to_string_lossy().into_owned()
+    path.to_string_lossy().nfc().collect()
 }
 
 #[cfg(test)]
