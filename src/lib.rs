@@ -24,6 +24,7 @@ pub mod nearest;
 pub mod ops;
 pub mod optim;
 pub mod panics;
+pub mod pickle;
 pub mod program;
 pub mod python;
 pub mod reading;

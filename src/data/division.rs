@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::folders::{entries, file_name};
 use super::split::{Split, hold_out};
 use crate::error::{Error, Result};
@@ -258,7 +260,8 @@ impl<'a> Names<'a> {
 
     /// The file of this name; none where it is not there.
     fn find(&self, line: &str, list: &Path, number: usize) -> Result<Option<usize>> {
-        let Some(found) = self.by_name.get(line.trim_start_matches("./")) else { return Ok(None) };
+        let name: String = line.trim_start_matches("./").nfc().collect();
+        let Some(found) = self.by_name.get(&name) else { return Ok(None) };
         match found[..] {
             [index] => Ok(Some(index)),
             _ => {
@@ -314,8 +317,9 @@ fn line_numbers(text: &str) -> Vec<usize> {
     numbers
 }
 
+/// A name in Unicode's composed form: some systems store it decomposed.
 fn as_text(path: std::path::PathBuf) -> String {
-    path.to_string_lossy().into_owned()
+    path.to_string_lossy().nfc().collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::error::{Error, Result};
 use crate::reading::is_readable;
 
@@ -49,6 +51,11 @@ pub(super) fn has_extension(folder: &Path, extension: &str) -> bool {
 /// The last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The name of a class's folder in Unicode's composed form: some systems store `é` as one letter and some as two.
+pub(super) fn class_name(path: &Path) -> String {
+    file_name(path).nfc().collect()
 }
 
 /// How many files of which extension, in lower case.

@@ -3,7 +3,7 @@
 //! itself comes to the same readers through files and folders.
 
 pub use super::graphs::parsers::{features, graph_numbers, labels, links, node_list, ppi};
-pub use super::images::parsers::{cifar, cifar_names, picture};
+pub use super::images::parsers::{archive, cifar, cifar_names, idx, pickled_cifar, picture};
 pub use super::points::parsers::{file_list, modelnet_hdf5, shape, shape_names};
 pub use super::scenes::parsers::{
     class_list, labelled_cloud, s3dis_hdf5, shapenet_categories, shapenet_labels, shapenet_list,

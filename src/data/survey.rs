@@ -195,6 +195,10 @@ fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
     let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
     for seen in seen {
         let Some(label) = seen.label else { continue };
+        if seen.split == Split::Validation && seen.error.is_none() {
+            *counts[label].validation.get_or_insert_default() += 1;
+            continue;
+        }
         match (seen.error, seen.split) {
             (Some(_), _) => counts[label].bad += 1,
             (None, Split::Test) => counts[label].test += 1,

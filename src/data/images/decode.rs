@@ -1,6 +1,6 @@
 //! One picture file: what its header says, and its pixels as 8-bit red, green and blue.
 //!
-//! JPEG, PNG and WebP, told by content and not by name. Grey pictures and CMYK (as Adobe's programs write it) become
+//! JPEG, PNG, WebP, BMP, TIFF and GIF, told by content and not by name. Grey pictures and CMYK (as Adobe's programs write it) become
 //! colours, 16-bit ones are rounded to 8, transparency is dropped (the colours beneath it stay), of an animation the
 //! first picture is taken, and a picture that its EXIF data says is turned is turned upright. Colour profiles are not
 //! applied.
@@ -15,7 +15,7 @@ use crate::error::{Error, Result, first_line};
 use crate::reading;
 
 /// The extensions of picture files, in any case.
-const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"];
 
 /// The most pixels of a picture, a third more than the largest cameras take; what is beyond is told by the header, of
 /// whatever size the file is. A picture of one colour packs a thousand times smaller than its pixels.
@@ -158,6 +158,6 @@ fn no_picture(path: &Path, error: &ImageError) -> Error {
 }
 
 fn bad(path: &Path, found: &str) -> Error {
-    Error::invalid(path.display().to_string(), "a JPEG, PNG or WebP picture", found)
+    Error::invalid(path.display().to_string(), "a JPEG, PNG, WebP, BMP, TIFF or GIF picture", found)
         .with_hint("remove or convert the file, or go on without bad ones: --skip-bad")
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::decode::{is_picture, known_extensions};
 use super::inputs::read_inputs;
-use super::layout::{LAYOUTS, Layout, PICKLES, is_pickled};
+use super::layout::{INNER, LAYOUTS, Layout};
 use super::survey::survey;
 use super::{load, synthetic_files};
 use crate::batch::BatchKind;
@@ -38,22 +38,21 @@ pub static FAMILY: FamilyDescription = FamilyDescription {
     family: &Pictures,
 };
 
-/// CIFAR-10, in binary files or as a folder of classes.
+/// CIFAR-10, as published or as a folder of classes.
 pub static CIFAR10: KnownSet = KnownSet {
     name: "CIFAR-10",
     kind: SampleKind::of(&FAMILY),
-    // The second one can't be read; it is looked for to say so.
-    folders: &["cifar-10-batches-bin", "cifar-10-batches-py"],
+    folders: INNER[0],
     published: "\nCIFAR-10 is published as https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     sizes: (10, 3),
     targets: Targets::Classes,
 };
 
-/// CIFAR-100, in binary files or as a folder of classes.
+/// CIFAR-100, as published or as a folder of classes.
 pub static CIFAR100: KnownSet = KnownSet {
     name: "CIFAR-100",
     kind: SampleKind::of(&FAMILY),
-    folders: &["cifar-100-binary", "cifar-100-python"],
+    folders: INNER[1],
     published: "\nCIFAR-100 is published as https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
     sizes: (100, 3),
     targets: Targets::Classes,
@@ -63,7 +62,7 @@ pub static CIFAR100: KnownSet = KnownSet {
 pub static IMAGENET: KnownSet = KnownSet {
     name: "ImageNet",
     kind: SampleKind::of(&FAMILY),
-    folders: &["imagenet", "ILSVRC2012"],
+    folders: &["imagenet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC"],
     published: "\nImageNet is published at https://image-net.org/challenges/LSVRC/2012/ (after registration)",
     sizes: (1000, 3),
     targets: Targets::Classes,
@@ -100,17 +99,14 @@ impl Family for Pictures {
             None => false,
             Some(Layout::Cifar10) => set != &CIFAR100,
             Some(Layout::Cifar100) => set != &CIFAR10,
+            Some(Layout::Idx) => set == &IMAGES,
             Some(Layout::ClassFolders) => true,
         }
     }
 
     /// Records are nothing else, whatever lies beside them.
     fn is_sure_of(&self, folder: &Path) -> bool {
-        matches!(Layout::detect(folder), Some(Layout::Cifar10 | Layout::Cifar100))
-    }
-
-    fn instead(&self, folder: &Path) -> Option<&'static str> {
-        is_pickled(folder).then_some(PICKLES)
+        matches!(Layout::detect(folder), Some(Layout::Cifar10 | Layout::Cifar100 | Layout::Idx))
     }
 
     fn load(&self, source: &Source, _: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {

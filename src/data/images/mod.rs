@@ -12,12 +12,15 @@ pub mod config;
 mod decode;
 mod family;
 mod folder;
+mod idx;
 mod inputs;
 mod jitter;
 mod layout;
+mod packed;
 pub(super) mod parsers;
 mod pictures;
 mod placement;
+mod solution;
 mod survey;
 mod synthetic;
 mod synthetic_files;
@@ -30,8 +33,8 @@ use tch::{Device, Tensor};
 
 use assembly::{Finish, assemble};
 use augmentation::{ImageAugmentation, placement, to_size};
-use layout::{LAYOUTS, Layout};
-use pictures::{PictureSet, Pictures};
+use layout::{LAYOUTS, Stored};
+use pictures::{Part, PictureSet, Pictures};
 use placement::Placement;
 
 use super::checks::{check_classes, keep_good};
@@ -189,10 +192,10 @@ fn open(source: &Source, config: &DataConfig) -> Result<PictureSet> {
         Source::Synthetic => return Ok(synthetic::generate(&config.synthetic)),
         Source::Folder(folder) => folder,
     };
-    match Layout::detect(folder) {
-        Some(Layout::Cifar10) => cifar::read(folder, &cifar::TEN),
-        Some(Layout::Cifar100) => cifar::read(folder, &cifar::HUNDRED),
-        Some(Layout::ClassFolders) => folder::list(folder, config.skip_bad),
+    match layout::find(folder) {
+        Some((Stored::Cifar(format), path)) => cifar::read(&path, format),
+        Some((Stored::Idx, path)) => idx::read(&path),
+        Some((Stored::ClassFolders, path)) => folder::list(&path, &config.lists()),
         None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
     }
 }
@@ -208,17 +211,29 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
     let in_order = matches!(set.train.pictures, Pictures::Loaded(_));
     let used = used(&set.train.labels, config.training_share, Key::new(config.split_seed, Purpose::Subset));
     let samples: Vec<(usize, usize)> = used.into_iter().map(|picture| (picture, set.train.labels[picture])).collect();
-    let mut marks = held_out(&samples, in_order, config, seed)?.into_iter();
+    let mut marks = match &set.validation {
+        // The set's own part replaces a share.
+        Some(_) => vec![false; samples.len()],
+        None => held_out(&samples, in_order, config, seed)?,
+    }
+    .into_iter();
     let part = |pictures: &Arc<Pictures>, samples: Vec<(usize, usize)>, always_augmented| -> Arc<dyn Samples> {
         Arc::new(Images { pictures: Arc::clone(pictures), samples, preparation: preparation.clone(), always_augmented })
     };
     let (held, train): (Vec<_>, Vec<_>) = samples.into_iter().partition(|_| marks.next().expect("one mark per sample"));
     let pictures = prepare(set.train.pictures)?;
-    let tests = set.test.labels.into_iter().enumerate().collect();
+    let whole = |part_of: Part, always_augmented| -> Result<Arc<dyn Samples>> {
+        let samples = part_of.labels.into_iter().enumerate().collect();
+        Ok(part(&prepare(part_of.pictures)?, samples, always_augmented))
+    };
+    let validation = match set.validation {
+        Some(own) => Some(whole(own, images.augment_validation)?),
+        None => (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
+    };
     Ok(Dataset {
         train: part(&pictures, train, false),
-        validation: (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
-        test: part(&prepare(set.test.pictures)?, tests, false),
+        validation,
+        test: whole(set.test, false)?,
         classes: set.classes,
         targets: Targets::Classes,
         unit: "samples",

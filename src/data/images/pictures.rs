@@ -21,6 +21,8 @@ pub(super) struct PictureSet {
     /// Where it comes from, in words.
     pub origin: String,
     pub train: Part,
+    /// What chooses, where the set has a part for it.
+    pub validation: Option<Part>,
     pub test: Part,
 }
 
@@ -63,7 +65,7 @@ impl PictureSet {
     /// A set in memory.
     pub fn loaded(classes: Vec<String>, origin: String, train: Part<Loaded>, test: Part<Loaded>) -> Self {
         let wrap = |part: Part<Loaded>| Part { labels: part.labels, pictures: Pictures::Loaded(part.pictures) };
-        Self { classes, origin, train: wrap(train), test: wrap(test) }
+        Self { classes, origin, train: wrap(train), validation: None, test: wrap(test) }
     }
 }
 

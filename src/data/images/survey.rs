@@ -3,15 +3,17 @@
 //! Every picture is decoded, because a run would meet one that is cut only when it comes to it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::folder::{self, Listing};
-use super::layout::Layout;
-use super::{LAYOUTS, cifar, decode, synthetic};
+use super::folder::{self, Found, Listing};
+use super::layout::{self, Stored};
+use super::pictures::{Loaded, Part, Pictures};
+use super::{LAYOUTS, cifar, decode, idx, synthetic};
 use crate::data::config::DataConfig;
+use crate::data::division::Lists;
 use crate::data::folders::count_extensions;
 use crate::data::source::Source;
 use crate::data::split::Split;
@@ -83,10 +85,10 @@ fn look(source: &Source, config: &DataConfig) -> Result<(Looked, Vec<Picture>)> 
         Source::Synthetic => return Ok(look_at_synthetic(config)),
         Source::Folder(folder) => folder,
     };
-    match Layout::detect(folder) {
-        Some(Layout::Cifar10) => look_at_cifar(folder, &cifar::TEN),
-        Some(Layout::Cifar100) => look_at_cifar(folder, &cifar::HUNDRED),
-        Some(Layout::ClassFolders) => look_at_files(folder),
+    match layout::find(folder) {
+        Some((Stored::Cifar(format), path)) => look_at_cifar(&path, format),
+        Some((Stored::Idx, path)) => look_at_idx(&path),
+        Some((Stored::ClassFolders, path)) => look_at_files(&path, &config.lists()),
         None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
     }
 }
@@ -102,29 +104,42 @@ fn look_at_synthetic(config: &DataConfig) -> (Looked, Vec<Picture>) {
 }
 
 fn look_at_cifar(folder: &Path, format: &cifar::Format) -> Result<(Looked, Vec<Picture>)> {
-    let (classes, records) = cifar::look(folder, format)?;
+    let cifar::Look { classes, files, records } = cifar::look(folder, format)?;
     let picture = |(name, split, label)| in_memory(name, split, label, cifar::SIDE);
-    let (origin, files) = (folder.display().to_string(), [("bin".to_owned(), format.files())].into());
-    let looked = looked(origin, "CIFAR", "names of the files".to_owned(), files, classes);
+    let origin = folder.display().to_string();
+    let looked = looked(origin, "CIFAR", "names of the files".to_owned(), [files].into(), classes);
     Ok((looked, records.into_iter().map(picture).collect()))
 }
 
-fn look_at_files(folder: &Path) -> Result<(Looked, Vec<Picture>)> {
-    let Listing { classes, train, test, held, unread } = folder::find(folder)?;
-    let (layout, other) = match held {
-        "val" => ("{train,val}/<class>/FILE", if unread { " (test is not read)" } else { "" }),
-        _ => ("{train,test}/<class>/FILE", ""),
+fn look_at_idx(folder: &Path) -> Result<(Looked, Vec<Picture>)> {
+    let set = idx::read(folder)?;
+    let of = |split: Split, part: Part| {
+        let Pictures::Loaded(Loaded { names, side, .. }) = part.pictures else { unreachable!("was just read") };
+        let pictures = names.into_iter().zip(part.labels);
+        pictures.map(move |(name, label)| Picture {
+            facts: Ok(Facts { size: [super::augmentation::side(side); 2], colours: "grey" }),
+            name,
+            split,
+            label: Some(label),
+        })
     };
-    let files = count_extensions(train.iter().chain(&test).map(|(_, path)| path));
-    let of = |split: Split, files: Vec<(usize, PathBuf)>| files.into_iter().map(move |file| (split, file));
-    let all: Vec<(Split, (usize, PathBuf))> = of(Split::Train, train).chain(of(Split::Test, test)).collect();
-    let division = format!("folders train and {held}{other}");
+    let pictures = of(Split::Train, set.train).chain(of(Split::Test, set.test)).collect();
+    let files = [("idx".to_owned(), 4)].into();
+    Ok((looked(set.origin, "IDX", "names of the files".to_owned(), files, set.classes), pictures))
+}
+
+fn look_at_files(folder: &Path, lists: &Lists<'_>) -> Result<(Looked, Vec<Picture>)> {
+    let Listing { classes, files: found, layout, division, missing } = folder::find(folder, lists)?;
+    let files = count_extensions(found.iter().map(|found| &found.path));
     let looked = looked(folder.display().to_string(), layout, division, files, classes);
-    let picture = |(split, (label, path)): (Split, (usize, PathBuf))| {
+    let picture = |Found { split, label, path }: Found| {
         let facts = decode::describe(&path).map(|(size, colours)| Facts { size, colours });
         Picture { name: path.display().to_string(), split, label: Some(label), facts }
     };
-    Ok((looked, all.into_par_iter().map(picture).collect()))
+    let mut pictures: Vec<Picture> = found.into_par_iter().map(picture).collect();
+    let lost = |error: Error| Picture { name: error.to_string(), split: Split::Test, label: None, facts: Err(error) };
+    pictures.extend(missing.into_iter().map(lost));
+    Ok((looked, pictures))
 }
 
 fn looked(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Format, known_extensions};
 use super::item::Item;
 use crate::data::division::{self, Lists, part_of, without_test};
-use crate::data::folders::{entries, file_name, folders, require_same_classes, summary};
+use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes, summary};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 
@@ -106,11 +106,11 @@ fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     let parts_of_all = parts(folder);
     for (split, part) in &parts_of_all {
         for class in folders(part)? {
-            add_files(&class, &file_name(&class), Some(*split), tell, &mut found)?;
+            add_files(&class, &class_name(&class), Some(*split), tell, &mut found)?;
         }
     }
     for class in folders(folder)?.iter().filter(|_| parts_of_all.is_empty()) {
-        let (name, start) = (file_name(class), found.len());
+        let (name, start) = (class_name(class), found.len());
         for (split, part) in parts(class) {
             add_files(&part, &name, Some(split), tell, &mut found)?;
         }
