@@ -38,6 +38,7 @@ pub use kind::SampleKind;
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
 pub use points::check_points;
+pub use points::colours::ColorRange;
 pub use points::survey::{Bounds, Column, ShapeContent};
 pub use points::synthetic::SyntheticConfig;
 pub use points::synthetic_files::{SyntheticFiles, SyntheticFormat, SyntheticLayout};

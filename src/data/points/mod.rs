@@ -4,10 +4,12 @@
 
 pub mod augmentation;
 mod class_folder;
+pub(super) mod colours;
 pub(super) mod division;
 pub(super) mod features;
 pub(super) mod format;
 mod inputs;
+pub(super) mod intake;
 mod modelnet_hdf5;
 pub(super) mod parsers;
 mod set;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use tch::Tensor;
 
 use augmentation::{Augmentation, Normalization, PointOrder, augment};
+use colours::{ColorRange, Noticed};
 use features::Features;
 use set::ShapeSet;
 use shape::{Reading, Shape};
@@ -130,7 +133,7 @@ impl Samples for PointClouds {
 
 /// Reads, checks, normalises and splits a set. `seed` decides which shapes are held out for validation;
 /// `minimum_points` is what the network needs of a cloud (k · dilation). Writes into `config` what its
-/// `normalize = "auto"` came to, so that the run keeps it.
+/// `normalize = "auto"` and `color_range = "auto"` came to, so that the run keeps them.
 ///
 /// # Errors
 /// Files that can't be read or aren't what they should be, numbers that aren't finite, clouds of fewer than
@@ -142,16 +145,35 @@ pub fn load(source: &Source, config: &mut DataConfig, seed: u64, minimum_points:
         config.normalize = set.usual;
     }
     let features = Features::parse(&config.features)?;
-    let reading = Reading { features, normalization: config.normalize, minimum_points };
-    let read = set.shapes.map(|item, raw| {
+    let intake = config.intake()?;
+    let reading = Reading { features, normalization: config.normalize, minimum_points, intake };
+    let read = set.shapes.map(&reading.intake, |item, raw| {
         let shape = raw.and_then(|raw| Shape::new(raw, &item.name, &reading))?;
         Ok((item.split, Sample { name: item.name, label: item.label, shape }))
     });
-    let (samples, skipped) = keep_good(read, config.skip_bad)?;
+    let (mut samples, skipped) = keep_good(read, config.skip_bad)?;
+    let shapes = samples.iter_mut().map(|(_, sample)| &mut sample.shape);
+    config.color_range = divide_colours(shapes.collect(), config.color_range, &reading.features, &set.origin)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
     warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
     check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
     Ok(divide(samples, set.classes, origin, config, seed, &reading.features))
+}
+
+/// Brings the colours of all shapes to 0..1, and says what was noticed in their files; gives what the colours' range
+/// came to.
+fn divide_colours(
+    mut shapes: Vec<&mut Shape>,
+    configured: ColorRange,
+    features: &Features,
+    origin: &str,
+) -> Result<ColorRange> {
+    let noticed = Noticed::sum(shapes.iter().map(|shape| &shape.noticed));
+    let range = if features.have_colours() { noticed.settle(configured, origin)? } else { configured };
+    noticed.log(range, features);
+    let division = noticed.division(range);
+    shapes.iter_mut().for_each(|shape| shape.divide_colours(division));
+    Ok(range)
 }
 
 /// Whether a network takes the clouds of this configuration.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cloud::{Cloud, Cut};
+use super::cloud::{Cloud, Cut, divide_colours};
 use super::labels::IGNORED;
 use super::set::reading;
 use super::shapenet::name_normals;
@@ -17,14 +17,14 @@ use crate::data::loader::Samples;
 use crate::data::points::augmentation::Normalization;
 use crate::data::points::check_points;
 use crate::data::points::features::AXES;
-use crate::data::points::format;
 use crate::error::Result;
 
 /// Files that were named, and the groups of points of the good ones.
 pub struct SceneInputs {
     /// Every file, in the order named.
     pub files: Vec<InputFile>,
-    /// The positions of the points as each file without an error stores them, in the same order.
+    /// The positions of the points as each file without an error stores them, in the same order; those that are left out
+    /// because a number of theirs is not finite are among them, and in no sample.
     pub positions: Vec<Vec<[f64; 3]>>,
     /// Numbers per point that the network takes.
     pub channels: i64,
@@ -62,7 +62,7 @@ pub fn read_scenes(files: &[PathBuf], config: &mut DataConfig, needs: InputNeeds
     let reading = reading(config)?;
     let read = |path: &Path| {
         let place = path.display().to_string();
-        let mut raw = format::read(path)?;
+        let mut raw = reading.intake.read(path)?;
         if reading.features.normals().is_some() {
             name_normals(&mut raw);
         }
@@ -72,7 +72,11 @@ pub fn read_scenes(files: &[PathBuf], config: &mut DataConfig, needs: InputNeeds
         let unlabelled = vec![IGNORED; raw.columns.first().map_or(0, |(_, values)| values.len())];
         Ok((positions, reading.cut(raw, &unlabelled, &place)?))
     };
-    let (files, read) = read_each(SampleKind::Scenes, files, needs.skip_bad, read)?;
+    let (files, mut read) = read_each(SampleKind::Scenes, files, needs.skip_bad, read)?;
+    let mut cut: Vec<&mut [Cloud]> = read.iter_mut().map(|(_, cut)| cut.clouds.as_mut_slice()).collect();
+    let (range, noticed) = divide_colours(&mut cut, config.color_range, &reading.features, "the files")?;
+    noticed.log(range, &reading.features);
+    config.color_range = range;
     let (mut all, mut clouds, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for (file, (positions, Cut { clouds: cut, rows })) in read.into_iter().enumerate() {
         places.extend(cut.iter().map(|cloud: &Cloud| (file, rows[cloud.rows.clone()].to_vec())));

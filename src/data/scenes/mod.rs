@@ -198,7 +198,8 @@ pub fn load(
     minimum_points: usize,
 ) -> Result<Dataset> {
     check_points(config, minimum_points)?;
-    let SceneSet { opened, reading, origin, .. } = SceneSet::open(source, config, set)?;
+    let SceneSet { opened, reading, origin, noticed, .. } = SceneSet::open(source, config, set)?;
+    noticed.log(config.color_range, &reading.features);
     let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
     let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), config.skip_bad)?;
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };

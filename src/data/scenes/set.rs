@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::cloud::{Cloud, Reading};
+use super::cloud::{Cloud, Reading, divide_colours};
 use super::layout::Layout;
 use super::{own, s3dis, shapenet, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::points::augmentation::Normalization;
+use crate::data::points::colours::Noticed;
 use crate::data::points::features::Features;
 use crate::data::source::{SetName, Source};
 use crate::data::split::Split;
@@ -42,6 +43,8 @@ pub(super) struct Opened {
 pub(super) struct SceneSet {
     pub opened: Opened,
     pub reading: Reading,
+    /// What was noticed in its files.
+    pub noticed: Noticed,
     /// Where it comes from, in words.
     pub origin: String,
     /// How it is stored, in words.
@@ -49,7 +52,7 @@ pub(super) struct SceneSet {
 }
 
 impl SceneSet {
-    /// Reads the set. Writes into `config` what its `normalize = "auto"` came to, and of S3DIS its features and the
+    /// Reads the set. Writes into `config` what its `normalize` and `color_range = "auto"` came to, and of S3DIS its features and the
     /// side of its blocks, so that clouds to predict are made likewise.
     ///
     /// # Errors
@@ -72,7 +75,7 @@ impl SceneSet {
             config.scenes.block = s3dis::BLOCK;
         }
         let reading = reading(config)?;
-        let opened = match source {
+        let mut opened = match source {
             Source::Synthetic => synthetic::open(config, is_blocks, &reading)?,
             Source::Folder(folder) => match layout {
                 Some(Layout::S3dis) => {
@@ -90,12 +93,17 @@ impl SceneSet {
             Source::Synthetic => "synthetic rooms (built in, not real data)".to_owned(),
             Source::Folder(folder) => format!("{} ({})", folder.display(), opened.division),
         };
-        Ok(Self { opened, reading, origin, layout: layout.map_or("none", Layout::name) })
+        let items = opened.items.iter_mut().filter_map(|item| item.clouds.as_mut().ok());
+        let mut files: Vec<&mut [Cloud]> = items.map(Vec::as_mut_slice).collect();
+        let (range, noticed) = divide_colours(&mut files, config.color_range, &reading.features, &origin)?;
+        config.color_range = range;
+        Ok(Self { opened, reading, origin, noticed, layout: layout.map_or("none", Layout::name) })
     }
 }
 
 /// How files become clouds by this configuration.
 pub(super) fn reading(config: &DataConfig) -> Result<Reading> {
     let features = Features::parse(&config.features)?;
-    Ok(Reading { features, normalization: config.normalize, block: config.scenes.block })
+    let (normalization, block, intake) = (config.normalize, config.scenes.block, config.intake()?);
+    Ok(Reading { features, normalization, block, intake })
 }
