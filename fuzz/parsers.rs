@@ -36,6 +36,7 @@ const NODES: usize = 7;
 pub static PARSERS: [Parser; 28] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
+    ours("ply", |content| parsers::shape("ply", content)),
     ours("text", |content| parsers::shape("xyz", content)),
     ours("npy", |content| parsers::shape("npy", content)),
     ours("genotype", |content| {
@@ -57,7 +58,6 @@ pub static PARSERS: [Parser; 28] = [
         in_file("run.json", content, |path| RunFolder::open(folder_of(path))?.about().map(drop))
     }),
     ours("events", events),
-    through("ply-rs-bw", "ply", |content| parsers::shape("ply", content)),
     through("pcd-rs", "pcd", |content| parsers::shape("pcd", content)),
     through("zip", "npz", |content| any([parsers::labelled_cloud("npz", content), parsers::shape("npz", content)])),
     through("hdf5-reader", "modelnet_hdf5", |content| parsers::modelnet_hdf5(content.to_vec())),

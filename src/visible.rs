@@ -22,6 +22,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same of a word of a file, in a message: line ends and tabs are made visible too, as nobody expects them in it.
+pub fn visible_word(text: &str) -> String {
+    visible(text).replace('\n', "\\u000a").replace('\t', "\\u0009")
+}
+
 /// Control characters, and those that turn the direction of the text after them.
 fn is_obeyed(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

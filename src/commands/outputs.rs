@@ -128,7 +128,7 @@ mod tests {
             (DRAWING, drawing::text("a cell", &cell.normal).into_bytes()),
             (TABLE, b"file,class,probability,\"a, b\",c,error\n".to_vec()),
             (JSON, b"{\n  \"sgas\": \"0.1.0\"\n}\n".to_vec()),
-            (LABELLED, labelled_ply::bytes(&[[0.0; 3]], &[0], &["a".to_owned()])),
+            (LABELLED, labelled_ply::bytes(&[[0.0; 3]], &[Some(0)], &["a".to_owned()])),
             (MEASUREMENTS, b"{\n  \"machine\": {},\n  \"recipes\": []\n}\n".to_vec()),
         ];
         for (at, (content, _)) in written.iter().enumerate() {

@@ -64,9 +64,17 @@ pub(super) fn run(
 struct PointClasses<'a> {
     /// As the file stores them.
     positions: &'a [[f64; 3]],
-    classes: Vec<usize>,
+    /// None of points that were left out, because a number of theirs is not finite.
+    classes: Vec<Option<usize>>,
     /// The mean probability of the predicted classes.
     confidence: f64,
+}
+
+impl PointClasses<'_> {
+    /// The number of points that have a class.
+    fn predicted(&self) -> usize {
+        self.classes.iter().flatten().count()
+    }
 }
 
 /// Every point of every good file.
@@ -80,8 +88,11 @@ fn predict<'a>(
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let task = dataset::task(classes, trained.targets);
     let InputPoints { positions, rows } = inputs.points.as_ref().expect("clouds to label have points");
-    let empty =
-        |positions: &'a Vec<[f64; 3]>| PointClasses { positions, classes: vec![0; positions.len()], confidence: 0.0 };
+    let empty = |positions: &'a Vec<[f64; 3]>| PointClasses {
+        positions,
+        classes: vec![None; positions.len()],
+        confidence: 0.0,
+    };
     let mut clouds: Vec<PointClasses<'_>> = positions.iter().map(empty).collect();
     let mut rows_of = rows.iter();
     for batch in Loader::new(inputs.samples.clone(), run.data.loader()).epoch(&plan) {
@@ -92,11 +103,12 @@ fn predict<'a>(
             let cloud = &mut clouds[*file];
             for (point, row) in points.iter().zip(group) {
                 let (class, probability) = best(row);
-                cloud.classes[*point as usize] = class;
-                cloud.confidence += probability / cloud.classes.len() as f64;
+                cloud.classes[*point as usize] = Some(class);
+                cloud.confidence += probability;
             }
         }
     }
+    clouds.iter_mut().for_each(|cloud| cloud.confidence /= cloud.predicted() as f64);
     Ok(clouds)
 }
 
@@ -189,8 +201,8 @@ impl Report<'_> {
     /// The share of every class.
     fn shares(&self, cloud: &PointClasses<'_>) -> Vec<f64> {
         let mut counts = vec![0_usize; self.classes.len()];
-        cloud.classes.iter().for_each(|class| counts[*class] += 1);
-        counts.into_iter().map(|count| count as f64 / cloud.classes.len() as f64).collect()
+        cloud.classes.iter().flatten().for_each(|class| counts[*class] += 1);
+        counts.into_iter().map(|count| count as f64 / cloud.predicted() as f64).collect()
     }
 
     fn skipped(&self) -> usize {
@@ -227,7 +239,11 @@ impl Report<'_> {
                 let shares = self.classes.iter().cloned().zip(self.shares(cloud).into_iter().map(Value::from));
                 let shares: Map<String, Value> = shares.collect();
                 let (points, confidence) = (cloud.classes.len(), cloud.confidence);
-                json!({ "file": file, "points": points, "confidence": confidence, "shares": shares })
+                let mut object = json!({ "file": file, "points": points, "confidence": confidence, "shares": shares });
+                if cloud.predicted() < points {
+                    object["without_class"] = (points - cloud.predicted()).into();
+                }
+                object
             }
             Err(error) => json!({ "file": file, "error": error }),
         };
@@ -267,6 +283,6 @@ fn as_text(trained: &Trained, report: &Report<'_>, options: &PredictOptions) -> 
     }
     text += &format!("\n{}\n", report.to_table(options.top));
     let (all, skipped) = (report.files.len(), report.skipped());
-    let points: usize = report.files.iter().filter_map(|file| Some(file.outcome.as_ref().ok()?.classes.len())).sum();
+    let points: usize = report.files.iter().filter_map(|file| Some(file.outcome.as_ref().ok()?.predicted())).sum();
     text + &format!("{points} points of {} clouds predicted, {skipped} skipped\n", all - skipped)
 }

@@ -7,7 +7,9 @@ use super::graphs::config::GraphDataConfig;
 use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
+use super::points::colours::ColorRange;
 use super::points::features::Features;
+use super::points::intake::Intake;
 use super::scenes::config::SceneDataConfig;
 use super::synthetic::SyntheticConfig;
 use crate::bounds;
@@ -19,6 +21,9 @@ const MOST_WORKERS: usize = 256;
 /// Batches beyond which waiting ones only take memory.
 const MOST_AHEAD: usize = 1024;
 
+/// Depth cameras see nothing in up to a third of their pixels; a file with less than half of its points is another matter.
+const INVALID_POINTS: f64 = 0.5;
+
 /// `[data]`: where samples come from and how they are prepared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -29,6 +34,15 @@ pub struct DataConfig {
     pub points: usize,
     /// What a point has besides its position: `normals`, `colors`, and columns by name or number.
     pub features: Vec<String>,
+    /// The columns that are x, y and z where files call them otherwise, by name or number, then `name=column` for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// The greatest value of colours whose type does not say it: 1, 255 or 65535; `auto`: by the values of the whole set.
+    #[serde(skip_serializing_if = "ColorRange::is_auto")]
+    pub color_range: ColorRange,
+    /// The largest share of a cloud's points that may be left out because a number of theirs is not finite.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub invalid_points: f64,
     /// Share of the training split that is used at all, by class; for runs that must be short. `split_seed` chooses.
     /// Where there are several graphs, shares take whole ones, else nodes.
     pub training_share: f64,
@@ -68,6 +82,11 @@ pub struct DataConfig {
     pub scenes: SceneDataConfig,
 }
 
+/// A run that keeps it says nothing of it.
+fn is_usual_share(share: &f64) -> bool {
+    *share == INVALID_POINTS
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         let loader = LoaderConfig::default();
@@ -75,6 +94,9 @@ impl Default for DataConfig {
             source: None,
             points: 1024,
             features: Vec::new(),
+            columns: Vec::new(),
+            color_range: ColorRange::default(),
+            invalid_points: INVALID_POINTS,
             training_share: 1.0,
             validation: 0.0,
             train_list: USUAL[0].to_owned(),
@@ -113,6 +135,7 @@ impl DataConfig {
             return Err(Error::invalid("data.test_share", "a share above 0 and below 1", found));
         }
         Features::parse(&self.features)?;
+        self.intake()?;
         bounds::check("data.workers", &self.workers, &(1..=MOST_WORKERS), "threads")?;
         bounds::check("data.batches_ahead", &self.batches_ahead, &(1..=MOST_AHEAD), "batches")?;
         self.images.validate()?;
@@ -135,6 +158,14 @@ impl DataConfig {
         Lists { train, test, share, seed, skip_bad }
     }
 
+    /// What is made of the columns of files.
+    ///
+    /// # Errors
+    /// Columns or a share that won't do.
+    pub(super) fn intake(&self) -> Result<Intake> {
+        Intake::new(&self.columns, self.invalid_points)
+    }
+
     /// What a loader needs of it.
     pub fn loader(&self) -> LoaderConfig {
         LoaderConfig { workers: self.workers, batches_ahead: self.batches_ahead }
@@ -155,6 +186,8 @@ mod tests {
             ("training_share = 0.0", "data.training_share"),
             ("test_share = 0.0", "data.test_share"),
             ("features = [\"colors\", \"red\"]", "data.features"),
+            ("columns = [\"x\"]", "data.columns"),
+            ("invalid_points = nan", "data.invalid_points"),
             ("workers = 0", "data.workers"),
             ("batches_ahead = 0", "data.batches_ahead"),
             ("[synthetic]\ntest = 9", "data.synthetic.test"),

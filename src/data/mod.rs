@@ -40,6 +40,7 @@ pub use images::config::ImageDataConfig;
 pub use inputs::{InputFile, InputNeeds, InputPoints, Inputs};
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
+pub use points::colours::ColorRange;
 pub use scenes::config::SceneDataConfig;
 pub use source::Source;
 pub use split::{HeldOut, Split};

@@ -13,7 +13,8 @@ use header::{Element, Header};
 /// A plain table as its file stores it, all of it there.
 pub(in crate::data) struct Grid<'a> {
     data: &'a [u8],
-    element: Element,
+    /// The type of its numbers.
+    pub element: Element,
     pub rows: usize,
     pub columns: usize,
     per_row: usize,

@@ -1,6 +1,7 @@
 //! Text by line and by word, without a copy of either, for the formats whose numbers we read ourselves.
 
 use crate::error::{Error, Result};
+use crate::visible::visible_word;
 
 /// What a byte order mark looks like in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -43,7 +44,7 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Lines that end with `\n` or `\r\n`; a byte order mark before the first is skipped.
+    /// Lines that end with `\n`, `\r\n` or `\r`; a byte order mark before the first is skipped.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self::after(without_mark(bytes), 0)
     }
@@ -69,9 +70,8 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<Line<'a>> {
         while !self.rest.is_empty() {
-            let end = self.rest.iter().position(|byte| *byte == b'\n').unwrap_or(self.rest.len());
-            let mut text = &self.rest[..end];
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            let (mut text, _, rest) = split_line(self.rest);
+            self.rest = rest;
             self.number += 1;
             if let Some(comment) = self.comment {
                 text = text.split(|byte| *byte == comment).next().expect("a split has a first part");
@@ -83,6 +83,13 @@ impl<'a> Iterator for Lines<'a> {
         }
         None
     }
+}
+
+/// The first line, its end, and what follows.
+pub(super) fn split_line(bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len());
+    let length = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1.min(bytes.len() - end) };
+    (&bytes[..end], &bytes[end..end + length], &bytes[end + length..])
 }
 
 /// The bytes after a byte order mark, if there is one.
@@ -100,7 +107,8 @@ pub(super) fn whole(word: &[u8]) -> Option<u64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// A word for a message.
+/// A word for a message: cut when it is long, and with all that a terminal obeys or that has no sign of its own made
+/// visible.
 pub(super) fn show(word: &[u8]) -> String {
     if word.is_empty() {
         return "nothing".to_owned();
@@ -110,7 +118,7 @@ pub(super) fn show(word: &[u8]) -> String {
     if shown.len() < text.len() {
         shown.push('…');
     }
-    shown
+    visible_word(&shown)
 }
 
 /// Names for a message, the first of many.
@@ -148,6 +156,22 @@ mod tests {
         assert_eq!(lines, [(1, "one two".into()), (4, "three".into()), (6, "five".into())]);
         assert_eq!(Lines::new(b"# one").count(), 1);
         assert_eq!(Lines::new(b"").count(), 0);
+    }
+
+    #[test]
+    fn all_three_line_ends_are_one_line_end_each() {
+        let numbers = |text: &[u8]| Lines::new(text).map(|line| line.number).collect::<Vec<_>>();
+        assert_eq!(numbers(b"a\rb\r\rc"), [1, 2, 4]);
+        assert_eq!(numbers(b"a\r\nb\n\rc\r"), [1, 2, 4]);
+        assert_eq!(split_line(b"\r\n"), (&b""[..], &b"\r\n"[..], &b""[..]));
+        assert_eq!(split_line(b""), (&b""[..], &b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn control_characters_of_a_word_are_made_visible() {
+        assert_eq!(show(b"1\x10\x002\x1b[2J"), "1\\u0010\\u00002\\u001b[2J");
+        assert_eq!(show(b"a\tb\nc"), "a\\u0009b\\u000ac");
+        assert_eq!(show_names(["a\x1b", "b"]), "a\\u001b, b");
     }
 
     #[test]

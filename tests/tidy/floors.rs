@@ -5,7 +5,7 @@ use super::circles::Modules;
 use super::{assert_none, sources};
 
 /// From the ground up; the first entry that a path begins with is its room.
-const ROOMS: [(&str, i32); 55] = [
+const ROOMS: [(&str, i32); 58] = [
     // What files hold, and how sets are cut.
     ("data/folders.rs", 0),
     ("data/hdf5.rs", 0),
@@ -25,25 +25,28 @@ const ROOMS: [(&str, i32); 55] = [
     ("data/scenes/config.rs", 1),
     ("data/points/surface.rs", 1),
     ("data/points/augmentation.rs", 2),
+    ("data/points/format", 2),
     ("data/images/augmentation", 2),
     ("data/dataset.rs", 2),
     ("data/survey.rs", 2),
     ("data/images/config.rs", 3),
     ("data/identity.rs", 3),
     ("data/points/features.rs", 3),
-    ("data/config.rs", 4),
-    ("data/inputs.rs", 5),
-    ("data/family.rs", 6),
-    ("data/named.rs", 7),
+    ("data/points/colours.rs", 4),
+    ("data/points/intake.rs", 4),
+    ("data/config.rs", 5),
+    ("data/inputs.rs", 6),
+    ("data/family.rs", 7),
+    ("data/named.rs", 8),
     // The families; labelled clouds are made of the formats of shapes.
-    ("data/points", 8),
-    ("data/images", 8),
-    ("data/graphs", 8),
-    ("data/scenes", 9),
-    ("data/families.rs", 10),
-    ("data/find.rs", 10),
-    ("data/parsers.rs", 10),
-    ("data/mod.rs", 11),
+    ("data/points", 9),
+    ("data/images", 9),
+    ("data/graphs", 9),
+    ("data/scenes", 10),
+    ("data/families.rs", 11),
+    ("data/find.rs", 11),
+    ("data/parsers.rs", 11),
+    ("data/mod.rs", 12),
     // What is typed, and what a command stands on.
     ("commands/options", 0),
     ("commands/signals.rs", 0),

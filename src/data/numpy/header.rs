@@ -48,12 +48,6 @@ impl Header {
     }
 }
 
-impl Element {
-    pub(in crate::data) fn is_byte(self) -> bool {
-        (self.kind, self.size) == (b'u', 1)
-    }
-}
-
 impl Field {
     pub(in crate::data) fn is_padding(&self) -> bool {
         self.element.kind == b'V'

@@ -1,6 +1,7 @@
 //! What a point has besides its position: the columns that `data.features` asks for.
 
 use super::augmentation::CHANNELS;
+use super::format::columns::is_colour;
 use crate::error::{Error, Result};
 
 /// Columns of the position.
@@ -82,6 +83,11 @@ impl Features {
     /// All columns, those of the position first.
     pub fn columns(&self) -> Vec<&str> {
         AXES.into_iter().chain(self.0.iter().flat_map(Feature::columns)).collect()
+    }
+
+    /// Whether a channel is a colour.
+    pub fn have_colours(&self) -> bool {
+        self.columns().into_iter().any(is_colour)
     }
 
     /// Numbers per point.

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use super::augmentation::{Normalization, PointOrder};
 use super::features::Features;
-use super::format;
 use super::shape::{Reading, Shape};
-use super::{PointClouds, Preparation, Sample, check_points, warn_of_repeated_points};
+use super::{PointClouds, Preparation, Sample, check_points, divide_colours, warn_of_repeated_points};
 use crate::batch::Batch;
 use crate::data::config::DataConfig;
 use crate::data::family::SampleKind;
@@ -33,8 +32,12 @@ pub(super) fn read_inputs(
     check_points(config, needs.minimum_points)?;
     let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
     let features = Features::parse(&config.features)?;
-    let reading = Reading { features, normalization: config.normalize, minimum_points: needs.minimum_points };
-    let (files, samples) = read_each(kind, files, needs.skip_bad, |path| read_one(path, &reading))?;
+    let (normalization, minimum_points, intake) = (config.normalize, needs.minimum_points, config.intake()?);
+    let reading = Reading { features, normalization, minimum_points, intake };
+    let (files, mut samples) = read_each(kind, files, needs.skip_bad, |path| read_one(path, &reading))?;
+    let shapes = samples.iter_mut().map(|sample| &mut sample.shape).collect();
+    let color_range = divide_colours(shapes, config.color_range, &reading.features, "the files")?;
+    let config = DataConfig { color_range, ..config };
     warn_of_repeated_points(samples.iter(), config.points);
     if config.normalize == Normalization::None {
         warn_of_other_sizes(&samples);
@@ -49,7 +52,7 @@ pub(super) fn read_inputs(
 /// Nobody reads the label.
 fn read_one(path: &Path, reading: &Reading) -> Result<Sample> {
     let name = path.display().to_string();
-    let shape = format::read(path).and_then(|raw| Shape::new(raw, &name, reading))?;
+    let shape = reading.intake.read(path).and_then(|raw| Shape::new(raw, &name, reading))?;
     Ok(Sample { name, label: 0, shape })
 }
 

@@ -4,10 +4,12 @@
 
 pub mod augmentation;
 mod class_folder;
+pub(super) mod colours;
 mod family;
 pub(super) mod features;
 pub(super) mod format;
 mod inputs;
+pub(super) mod intake;
 mod item;
 mod layout;
 mod modelnet_hdf5;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use tch::Tensor;
 
 use augmentation::{Augmentation, PointOrder, augment};
+use colours::{ColorRange, Noticed};
 use features::Features;
 use set::ShapeSet;
 use shape::{Reading, Shape};
@@ -135,19 +138,38 @@ impl Samples for PointClouds {
 fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
     check_points(config, needs.minimum_points)?;
     let set = ShapeSet::open(source, config)?;
-    let config = DataConfig { normalize: config.normalize.or(set.usual), ..config.clone() };
+    let mut config = DataConfig { normalize: config.normalize.or(set.usual), ..config.clone() };
     let features = Features::parse(&config.features)?;
-    let reading = Reading { features, normalization: config.normalize, minimum_points: needs.minimum_points };
-    let read = set.shapes.map(|item, raw| {
+    let (minimum_points, intake) = (needs.minimum_points, config.intake()?);
+    let reading = Reading { features, normalization: config.normalize, minimum_points, intake };
+    let read = set.shapes.map(&reading.intake, |item, raw| {
         let shape = raw.and_then(|raw| Shape::new(raw, &item.name, &reading))?;
         Ok((item.split, Sample { name: item.name, label: item.label, shape }))
     });
-    let (samples, skipped) = keep_good(read, config.skip_bad)?;
+    let (mut samples, skipped) = keep_good(read, config.skip_bad)?;
+    let shapes = samples.iter_mut().map(|(_, sample)| &mut sample.shape);
+    config.color_range = divide_colours(shapes.collect(), config.color_range, &reading.features, &set.origin)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
     warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
     check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
     let dataset = divide(samples, set.classes, origin, &config, needs.seed, &reading.features);
     Ok(Loaded { dataset, config })
+}
+
+/// Brings the colours of all shapes to 0..1, and says what was noticed in their files; gives what the colours' range
+/// came to.
+fn divide_colours(
+    mut shapes: Vec<&mut Shape>,
+    configured: ColorRange,
+    features: &Features,
+    origin: &str,
+) -> Result<ColorRange> {
+    let noticed = Noticed::sum(shapes.iter().map(|shape| &shape.noticed));
+    let range = if features.have_colours() { noticed.settle(configured, origin)? } else { configured };
+    noticed.log(range, features);
+    let division = noticed.division(range);
+    shapes.iter_mut().for_each(|shape| shape.divide_colours(division));
+    Ok(range)
 }
 
 /// Whether a network takes the clouds of this configuration.

@@ -118,7 +118,7 @@ pub(super) fn read_open(file: &Hdf5File, path: &Path, split: Split, classes: usi
     let cloud = |(index, label): (usize, i64)| {
         let name = format!("{place}: cloud {index}");
         let columns = parts.iter().flat_map(|(names, values)| columns(*names, &values[index * size..][..size]));
-        let raw = Raw { columns: columns.collect(), triangles: Vec::new() };
+        let raw = Raw { columns: columns.collect(), ..Raw::default() };
         Ok((Item { label: checked_label(label, classes, &name)?, name, split }, raw))
     };
     read_labels(&label, path)?.into_iter().enumerate().map(cloud).collect()

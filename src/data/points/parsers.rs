@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::augmentation::{Normalization, PointOrder};
-use super::features::Features;
 use super::format::Format;
 use super::modelnet_hdf5;
 use super::shape::{Reading, Shape};
@@ -24,7 +23,7 @@ pub fn shape(extension: &str, content: &[u8]) -> Result<()> {
     let name = format!("shape.{extension}");
     let format = Format::of(Path::new(&name)).expect("the caller knows the extensions");
     let raw = format.parse(content, &name)?;
-    let reading = Reading { features: Features::default(), normalization: Normalization::Cube, minimum_points: 1 };
+    let reading = Reading { normalization: Normalization::Cube, minimum_points: 1, ..Reading::default() };
     let shape = Shape::new(raw, &name, &reading)?;
     let mut generator = Key::new(0, Purpose::Evaluation).generator();
     shape.sample(DRAWN, PointOrder::Random, &mut generator, &mut Vec::new());

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::augmentation::Normalization;
 use super::features::Features;
-use super::format::{self, Raw};
+use super::format::Raw;
+use super::intake::Intake;
 use super::item::{Item, Loaded};
 use super::layout::{LAYOUTS, Layout};
 use super::{class_folder, modelnet_hdf5, synthetic};
@@ -80,10 +81,10 @@ impl ShapeSet {
 
 impl Shapes {
     /// Reads every shape, side by side, and gives what `each` makes of it, in the set's order.
-    pub fn map<T: Send>(self, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
+    pub fn map<T: Send>(self, intake: &Intake, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
         match self {
             Self::Files(files) => {
-                let read = |(item, path): (Item, PathBuf)| each(item, format::read(&path));
+                let read = |(item, path): (Item, PathBuf)| each(item, intake.read(&path));
                 files.into_par_iter().map(read).collect()
             }
             Self::InMemory(shapes) => shapes.into_par_iter().map(|(item, raw)| each(item, Ok(raw))).collect(),

@@ -6,10 +6,11 @@
 use rand::Rng;
 
 use super::augmentation::{CHANNELS, Normalization, PointOrder, choose_points, fit_into_cube};
+use super::colours::{Division, Noticed, Undivided};
 use super::features::{AXES, Features, NORMALS, is_normal};
 use super::format::Raw;
+use super::intake::{Intake, check_finite};
 use super::surface::{Surface, Vector, cross, length};
-use crate::data::scan::show_names;
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 
@@ -22,6 +23,8 @@ pub(super) struct Reading {
     pub normalization: Normalization,
     /// The fewest points of a cloud (k · dilation of the network).
     pub minimum_points: usize,
+    /// What the configuration says of the columns.
+    pub intake: Intake,
 }
 
 /// A checked shape.
@@ -30,6 +33,9 @@ pub(super) struct Shape {
     /// Channels per point, position first.
     channels: usize,
     geometry: Geometry,
+    /// What was noticed in its file.
+    pub noticed: Noticed,
+    undivided: Undivided,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +72,13 @@ impl Shape {
     /// # Errors
     /// Columns that are not there, numbers that are not finite, too few points, faces of missing vertices, no
     /// extent or no area: with `place` (the file) and the point.
-    pub fn new(raw: Raw, place: &str, reading: &Reading) -> Result<Self> {
+    pub fn new(mut raw: Raw, place: &str, reading: &Reading) -> Result<Self> {
         let features = &reading.features;
+        let points = raw.columns.first().map_or(0, |(_, values)| values.len());
+        let kept = reading.intake.drop_invalid(&mut raw, features, place)?;
+        let dropped = kept.map_or(0, |kept| points - kept.len());
+        let noticed = Noticed::of(&raw, dropped);
+        let undivided = Undivided::of(&raw, features);
         let columns = select(&raw, features, place)?;
         check_finite(&columns, place)?;
         let triangles = check_triangles(&raw, columns[0].len(), place)?;
@@ -82,7 +93,7 @@ impl Shape {
         let surface = Surface::new(triangles.iter().map(|corners| corners.map(|corner| positions[corner as usize])));
         let rows = interleave(&positions, &columns[CHANNELS..]);
         if triangles.is_empty() {
-            return Ok(Self { channels: features.channels(), geometry: Geometry::Cloud(rows) });
+            return Ok(Self { channels: features.channels(), geometry: Geometry::Cloud(rows), noticed, undivided });
         }
         if surface.area() <= 0.0 {
             return Err(Error::invalid(place, "faces with some area", "an area of 0")
@@ -95,7 +106,13 @@ impl Shape {
             Some(channel) => Normals::OfTriangles(channel),
         };
         let mesh = Mesh { vertices: rows, triangles, surface, normals };
-        Ok(Self { channels: features.channels(), geometry: Geometry::Mesh(mesh) })
+        Ok(Self { channels: features.channels(), geometry: Geometry::Mesh(mesh), noticed, undivided })
+    }
+
+    /// Brings its colours to 0..1 that are not there yet; once.
+    pub fn divide_colours(&mut self, division: Division) {
+        let (Geometry::Cloud(rows) | Geometry::Mesh(Mesh { vertices: rows, .. })) = &mut self.geometry;
+        std::mem::take(&mut self.undivided).divide(rows, self.channels, division);
     }
 
     /// Stored points; a mesh gives as many as are asked for.
@@ -180,28 +197,17 @@ pub(in crate::data) fn select(raw: &Raw, features: &Features, place: &str) -> Re
 }
 
 fn missing(raw: &Raw, features: &Features, wanted: &str, place: &str) -> Error {
-    let names = show_names(raw.columns.iter().map(|(name, _)| name.as_str()));
-    let found = if names.is_empty() { "no columns".to_owned() } else { names };
-    let error = Error::invalid(place, format!("columns {}", features.columns().join(", ")), found);
+    let error = Error::invalid(place, format!("columns {}", features.columns().join(", ")), raw.names());
     if AXES.contains(&wanted) {
-        return error;
+        return error.with_hint(
+            "where the columns of the position have other names, data.columns names them: --set \
+             'data.columns=[\"Easting\", \"Northing\", \"Height\"]'",
+        );
     }
     error.with_hint(format!(
         "data.features asks for '{wanted}': take it out, or name the columns that the files have \
          (columns without names go by their number, counted from 0)"
     ))
-}
-
-/// # Errors
-/// The first number that is not finite, with its point.
-pub(in crate::data) fn check_finite(columns: &[Vec<f64>], place: &str) -> Result<()> {
-    for column in columns {
-        if let Some(point) = column.iter().position(|value| !(*value as f32).is_finite()) {
-            return Err(Error::invalid(format!("{place}, point {point}"), "finite numbers", column[point].to_string())
-                .with_hint("points are counted from 0; remove this point from the file"));
-        }
-    }
-    Ok(())
 }
 
 fn check_triangles(raw: &Raw, vertices: usize, place: &str) -> Result<Vec<[u32; 3]>> {

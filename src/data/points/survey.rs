@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::augmentation::Normalization;
+use super::colours::Noticed;
 use super::features::{AXES, Features, NORMALS};
 use super::format::Raw;
 use super::item::Item;
@@ -81,13 +82,16 @@ pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize
     let hdf5 = hdf5_contents(source)?;
     let set = ShapeSet::open(source, &with_stored_normals(config, hdf5))?;
     let normalization = config.normalize.or(set.usual);
-    let reading = Reading { features: Features::parse(&config.features)?, normalization, minimum_points: 0 };
+    let (features, intake) = (Features::parse(&config.features)?, config.intake()?);
+    let reading = Reading { features, normalization, minimum_points: 0, intake };
     let files = hdf5.map_or_else(|| extensions(&set.shapes), |contents| [("h5".to_owned(), contents.files)].into());
-    let looked = set.shapes.map(|item, raw| look(item, raw, &reading));
+    let looked = set.shapes.map(&reading.intake, |item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
-    let notes = notes(&good, config, normalization, minimum_points);
+    let mut notes = notes(&good, config, normalization, minimum_points);
+    let noticed = Noticed::sum(good.iter().map(|(_, facts)| &facts.noticed));
+    notes.extend(noticed.told(noticed.settle(config.color_range, &set.origin)?));
     let (origin, layout, division, classes) = (set.origin, set.layout, set.division, set.classes);
     let set = Looked { origin, layout, division, files, classes };
     let content = content(&good);
@@ -161,17 +165,18 @@ struct Facts {
     rows: usize,
     triangles: usize,
     bounds: Bounds,
+    noticed: Noticed,
 }
 
 impl Facts {
-    fn of(raw: &Raw) -> Self {
+    fn of(raw: &Raw, noticed: Noticed) -> Self {
         let mut columns: Vec<String> = raw.columns.iter().map(|(name, _)| name.clone()).collect();
         if !raw.triangles.is_empty() {
             let missing = NORMALS.iter().filter(|normal| !raw.columns.iter().any(|(name, _)| name == *normal));
             columns.extend(missing.map(|normal| (*normal).to_owned()));
         }
         let rows = raw.columns.first().map_or(0, |(_, values)| values.len());
-        Self { columns, rows, triangles: raw.triangles.len(), bounds: Bounds::of(raw) }
+        Self { columns, rows, triangles: raw.triangles.len(), bounds: Bounds::of(raw), noticed }
     }
 }
 
@@ -201,9 +206,11 @@ impl Bounds {
 
 fn look(item: Item, raw: Result<Raw>, reading: &Reading) -> (Item, Result<Facts>) {
     let facts = raw.and_then(|raw| {
-        let facts = Facts::of(&raw);
-        Shape::new(raw, &item.name, reading)?;
-        Ok(facts)
+        // The points that are left out have no place in the box around it.
+        let mut valid = raw.clone();
+        reading.intake.drop_invalid(&mut valid, &reading.features, &item.name)?;
+        let noticed = Shape::new(raw, &item.name, reading)?.noticed;
+        Ok(Facts::of(&valid, noticed))
     });
     (item, facts)
 }

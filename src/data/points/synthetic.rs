@@ -142,7 +142,7 @@ impl Place {
     /// The solid as a cloud: stretched, turned, cut and blurred.
     pub fn cloud(self, points: usize) -> Raw {
         let cloud = sample_solid(SolidKind::ALL[self.label()], points, &mut self.generator());
-        Raw { columns: columns(&cloud), triangles: Vec::new() }
+        Raw { columns: columns(&cloud), ..Raw::default() }
     }
 
     /// The solid as a mesh: stretched and turned, but uncut and without noise.
@@ -173,7 +173,7 @@ fn indexed(mesh: &[Triangle]) -> Raw {
     };
     let mut triangles: Vec<[u64; 3]> = mesh.iter().map(|corners| corners.each_ref().map(&mut vertex)).collect();
     triangles.retain(|[a, b, c]| a != b && b != c && c != a);
-    Raw { columns: columns(&vertices), triangles }
+    Raw { columns: columns(&vertices), triangles, ..Raw::default() }
 }
 
 /// A random solid of this kind: `points` positions in random order.
@@ -343,7 +343,7 @@ mod tests {
         let config = SyntheticConfig { train: 10, test: 10, seed: 4 };
         let meshes: Vec<Raw> = places(&config).into_iter().map(Place::mesh).collect();
         assert_ne!(meshes[0], meshes[10], "train and test differ");
-        for (index, Raw { columns, triangles }) in meshes[..10].iter().enumerate() {
+        for (index, Raw { columns, triangles, .. }) in meshes[..10].iter().enumerate() {
             let vertices = columns[0].1.len();
             let mut seen = vec![0; vertices];
             triangles.iter().flatten().for_each(|corner| seen[*corner as usize] += 1);

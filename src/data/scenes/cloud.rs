@@ -12,13 +12,16 @@ use rayon::prelude::*;
 
 use super::labels::{Class, IGNORED};
 use crate::data::points::augmentation::{CHANNELS, Normalization, fit_into_cube};
+use crate::data::points::colours::{ColorRange, Noticed, Undivided};
 use crate::data::points::features::{AXES, Features, ROOM};
 use crate::data::points::format::Raw;
-use crate::data::points::shape::{check_finite, select};
+use crate::data::points::intake::Intake;
+use crate::data::points::intake::check_finite;
+use crate::data::points::shape::select;
 use crate::error::{Error, Result};
 
 /// Points in a row: those of a file, or of many blocks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Store {
     /// Channel by channel of each point, position first.
     pub values: Vec<f32>,
@@ -26,6 +29,10 @@ pub(super) struct Store {
     pub classes: Vec<Class>,
     /// Channels per point.
     pub channels: usize,
+    /// What was noticed in its file.
+    pub noticed: Noticed,
+    /// The colours that are not from 0 to 1 yet.
+    pub undivided: Undivided,
 }
 
 /// A cloud, or a block of one: some of a store's points.
@@ -74,6 +81,8 @@ pub(super) struct Reading {
     pub normalization: Normalization,
     /// Side of blocks; 0: none.
     pub block: f64,
+    /// What the configuration says of the columns.
+    pub intake: Intake,
 }
 
 /// The clouds of a file: one, or its blocks.
@@ -85,13 +94,17 @@ pub(super) struct Cut {
 }
 
 impl Reading {
-    /// Checks, cuts and normalises what a file holds.
+    /// Checks, cuts and normalises what a file holds. Points with numbers that are not finite are left out.
     ///
     /// # Errors
     /// Columns that are not there, numbers that are not finite, a cloud without points or extent.
     pub fn cut(&self, mut raw: Raw, classes: &[Class], place: &str) -> Result<Cut> {
         // Vertices of a mesh are points here.
         raw.triangles.clear();
+        let stored = raw.columns.first().map_or(0, |(_, values)| values.len());
+        let kept = self.intake.drop_invalid(&mut raw, &self.features, place)?;
+        let noticed = Noticed::of(&raw, kept.as_ref().map_or(0, |kept| stored - kept.len()));
+        let undivided = Undivided::of(&raw, &self.features);
         add_room(&mut raw, &self.features);
         let columns = select(&raw, &self.features, place)?;
         drop(raw);
@@ -104,10 +117,13 @@ impl Reading {
         let is_whole = blocks.len() == 1;
         let parts: Vec<Vec<f32>> =
             blocks.par_iter().map(|rows| self.block(&columns, rows, is_whole, place)).collect::<Result<_>>()?;
-        let rows: Vec<u32> = blocks.concat();
+        let mut rows: Vec<u32> = blocks.concat();
+        if let Some(kept) = kept {
+            rows.iter_mut().for_each(|row| *row = kept[*row as usize]);
+        }
         let values = if is_whole { parts.into_iter().next().unwrap_or_default() } else { parts.concat() };
         let classes = rows.iter().map(|row| classes[*row as usize]).collect();
-        let store = Arc::new(Store { values, classes, channels: columns.len() });
+        let store = Arc::new(Store { values, classes, channels: columns.len(), noticed, undivided });
         let mut start = 0;
         let cloud = |(number, rows): (usize, &Vec<u32>)| {
             let name = if is_whole { place.to_owned() } else { format!("{place}: block {number}") };
@@ -142,6 +158,32 @@ impl Reading {
         positions.fill([0.0; CHANNELS]);
         false
     }
+}
+
+/// Brings the colours of all clouds to 0..1, and says what was noticed in their files; gives what the colours' range came
+/// to. Every slice holds the clouds of one file.
+pub(super) fn divide_colours(
+    files: &mut [&mut [Cloud]],
+    configured: ColorRange,
+    features: &Features,
+    origin: &str,
+) -> Result<(ColorRange, Noticed)> {
+    let stores = files.iter().filter_map(|clouds| clouds.first()).map(|cloud| &cloud.store.noticed);
+    let noticed = Noticed::sum(stores);
+    let range = if features.have_colours() { noticed.settle(configured, origin)? } else { configured };
+    let division = noticed.division(range);
+    for clouds in files.iter_mut().filter(|clouds| clouds.first().is_some_and(|cloud| cloud.store.undivided.are_some()))
+    {
+        // Of all clouds, so that none shares it while it changes.
+        let mut stores: Vec<Arc<Store>> = clouds.iter_mut().map(|cloud| std::mem::take(&mut cloud.store)).collect();
+        let mut store = stores.swap_remove(0);
+        drop(stores);
+        if let Some(Store { values, undivided, channels, .. }) = Arc::get_mut(&mut store) {
+            std::mem::take(undivided).divide(values, *channels, division);
+        }
+        clouds.iter_mut().for_each(|cloud| cloud.store = Arc::clone(&store));
+    }
+    Ok((range, noticed))
 }
 
 /// The position and these columns, and what every cloud gets that has it not: the position in the whole of it.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cloud::{Cloud, Cut};
+use super::cloud::{Cloud, Cut, divide_colours};
 use super::labels::IGNORED;
 use super::set::reading;
 use super::shapenet::name_normals;
@@ -18,7 +18,6 @@ use crate::data::named::read_each;
 use crate::data::points::augmentation::Normalization;
 use crate::data::points::check_points;
 use crate::data::points::features::AXES;
-use crate::data::points::format;
 use crate::error::Result;
 
 /// Reads, checks, cuts and normalises the clouds as those of a set; labels that are there too are passed over.
@@ -33,7 +32,7 @@ pub(super) fn read_inputs(
     let reading = reading(&config)?;
     let read = |path: &Path| {
         let place = path.display().to_string();
-        let mut raw = format::read(path)?;
+        let mut raw = reading.intake.read(path)?;
         if reading.features.normals().is_some() {
             name_normals(&mut raw);
         }
@@ -43,7 +42,11 @@ pub(super) fn read_inputs(
         let unlabelled = vec![IGNORED; raw.columns.first().map_or(0, |(_, values)| values.len())];
         Ok((positions, reading.cut(raw, &unlabelled, &place)?))
     };
-    let (files, read) = read_each(kind, files, needs.skip_bad, read)?;
+    let (files, mut read) = read_each(kind, files, needs.skip_bad, read)?;
+    let mut cut: Vec<&mut [Cloud]> = read.iter_mut().map(|(_, cut)| cut.clouds.as_mut_slice()).collect();
+    let (color_range, noticed) = divide_colours(&mut cut, config.color_range, &reading.features, "the files")?;
+    noticed.log(color_range, &reading.features);
+    let config = DataConfig { color_range, ..config };
     let (mut all, mut clouds, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for (file, (positions, Cut { clouds: cut, rows })) in read.into_iter().enumerate() {
         places.extend(cut.iter().map(|cloud: &Cloud| (file, rows[cloud.rows.clone()].to_vec())));

@@ -50,12 +50,17 @@ fn from_hue(hue: f64, saturation: f64, value: f64) -> Colour {
     })
 }
 
-/// Points and their classes, each the position of its name, as binary little-endian PLY. Coordinates are stored in
-/// 32 bits where that loses nothing.
-pub fn bytes(positions: &[[f64; 3]], classes: &[usize], names: &[String]) -> Vec<u8> {
+/// What stands for no class: the label of points without one, unless `data.scenes.unlabelled` says otherwise.
+const NONE: i16 = -1;
+
+/// Points and their classes, each the position of its name, as binary little-endian PLY; points without a class are black,
+/// and their label is -1. Coordinates are stored in 32 bits where that loses nothing.
+pub fn bytes(positions: &[[f64; 3]], classes: &[Option<usize>], names: &[String]) -> Vec<u8> {
     let colours = palette(names);
-    let is_single = positions.iter().flatten().all(|value| f64::from(*value as f32) == *value);
-    let mut bytes = header(positions.len(), if is_single { "float" } else { "double" }, names, &colours).into_bytes();
+    let is_single = positions.iter().flatten().all(|value| value.is_nan() || f64::from(*value as f32) == *value);
+    let label = if classes.contains(&None) { "short" } else { "ushort" };
+    let position = if is_single { "float" } else { "double" };
+    let mut bytes = header(positions.len(), [position, label], names, &colours).into_bytes();
     for (position, class) in positions.iter().zip(classes) {
         for value in position {
             if is_single {
@@ -64,13 +69,13 @@ pub fn bytes(positions: &[[f64; 3]], classes: &[usize], names: &[String]) -> Vec
                 bytes.extend(value.to_le_bytes());
             }
         }
-        bytes.extend(colours[*class]);
-        bytes.extend((*class as u16).to_le_bytes());
+        bytes.extend(class.map_or([0; 3], |class| colours[class]));
+        bytes.extend(class.map_or(NONE.to_le_bytes(), |class| (class as u16).to_le_bytes()));
     }
     bytes
 }
 
-fn header(points: usize, kind: &str, names: &[String], colours: &[Colour]) -> String {
+fn header(points: usize, [kind, label]: [&str; 2], names: &[String], colours: &[Colour]) -> String {
     let mut text = String::from("ply\nformat binary_little_endian 1.0\ncomment labels by sgas\n");
     for (class, (name, [red, green, blue])) in names.iter().zip(colours).enumerate() {
         // A line's end would end the comment.
@@ -83,7 +88,7 @@ fn header(points: usize, kind: &str, names: &[String], colours: &[Colour]) -> St
     {
         text += &format!("property {kind} {property}\n");
     }
-    text + "property ushort label\nend_header\n"
+    text + &format!("property {label} label\nend_header\n")
 }
 
 #[cfg(test)]
@@ -103,7 +108,7 @@ mod tests {
         let path = folder.path().join("a.ply");
         for far in [0.0, 4_000_000.1] {
             let positions = [[far, 0.5, -1.0], [0.25, 2.0, 3.0], [1.0, 1.0, 1.0]];
-            std::fs::write(&path, bytes(&positions, &[2, 0, 299], &names(300))).unwrap();
+            std::fs::write(&path, bytes(&positions, &[2, 0, 299].map(Some), &names(300))).unwrap();
             let raw = format::read(&path).unwrap();
             let column = |wanted: &str| &raw.columns.iter().find(|(name, _)| name == wanted).unwrap().1;
             assert_eq!(column("label"), &[2.0, 0.0, 299.0]);
@@ -113,6 +118,18 @@ mod tests {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
             assert!(text.contains("comment class 2 class 2 "), "{text}");
         }
+    }
+
+    #[test]
+    fn a_point_without_a_class_keeps_its_row() {
+        let positions = [[0.5; 3], [f64::NAN, 1.0, f64::INFINITY], [1.0; 3]];
+        let raw = format::Format::of("a.ply".as_ref())
+            .unwrap()
+            .parse(&bytes(&positions, &[Some(1), None, Some(0)], &names(2)), "a.ply")
+            .unwrap();
+        let column = |wanted: &str| &raw.columns.iter().find(|(name, _)| name == wanted).unwrap().1;
+        assert_eq!((column("label"), column("red")[1]), (&vec![1.0, -1.0, 0.0], 0.0));
+        assert!(column("x")[1].is_nan() && column("z")[1].is_infinite());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::lists::lines_of;
 use crate::batch;
 use crate::data::points::format::Raw;
-use crate::data::scan::show_names;
+use crate::data::scan::show;
 use crate::error::{Error, Result};
 use crate::reading;
 
@@ -19,8 +19,17 @@ pub(super) const IGNORED: Class = batch::IGNORED as Class;
 
 /// The names that the column of labels usually has, the likeliest first; programs that keep scalar fields write the
 /// longer ones.
-const COLUMNS: [&str; 8] =
-    ["label", "class", "scalar_label", "scalar_class", "labels", "classification", "scalar_classification", "semantic"];
+const COLUMNS: [&str; 9] = [
+    "label",
+    "class",
+    "scalar_label",
+    "scalar_class",
+    "labels",
+    "classification",
+    "scalar_classification",
+    "semantic",
+    "segment",
+];
 
 /// What `data.scenes.label` calls the last column.
 const LAST: &str = "last";
@@ -58,7 +67,11 @@ impl ClassList {
         if !all && numbered.iter().any(Option::is_some) {
             let without = numbered.iter().position(Option::is_none).expect("not all have one");
             let expected = "a number before every name, or before none";
-            return Err(Error::invalid(place, expected, format!("'{}' beside numbered ones", entries[without])));
+            return Err(Error::invalid(
+                place,
+                expected,
+                format!("'{}' beside numbered ones", show(entries[without].as_bytes())),
+            ));
         }
         let mut list = Self { names: Vec::new(), numbers: BTreeMap::new(), place };
         for (position, entry) in entries.iter().enumerate() {
@@ -78,7 +91,7 @@ impl ClassList {
         }
         let is_new = !self.names.iter().any(|known| known == name);
         if !is_new || self.numbers.insert(number, class).is_some() {
-            let found = format!("'{number} {name}' again");
+            let found = format!("'{number} {}' again", show(name.as_bytes()));
             return Err(Error::invalid(self.place.clone(), "every class once", found));
         }
         self.names.push(name.to_owned());
@@ -126,7 +139,11 @@ impl Labelling {
         };
         let classes: Vec<Class> = values.iter().enumerate().map(class).collect::<Result<_>>()?;
         if classes.iter().all(|class| *class == IGNORED) {
-            let found = if classes.is_empty() { "no points".to_owned() } else { format!("{} alone", self.unlabelled) };
+            let found = match values.first() {
+                None => "no points".to_owned(),
+                Some(_) if values.iter().all(|value| value.is_nan()) => "NaN".to_owned(),
+                Some(_) => format!("{} alone", self.unlabelled),
+            };
             return Err(Error::invalid(format!("{place}: {name}"), "points with a class", found)
                 .with_hint("data.scenes.unlabelled is the label of points without one"));
         }
@@ -141,11 +158,10 @@ impl Labelling {
             None => COLUMNS.into_iter().find_map(position),
         };
         found.ok_or_else(|| {
-            let names = show_names(raw.columns.iter().map(|(name, _)| name.as_str()));
             let expected = self.column.as_ref().map_or("a column label (or class)".to_owned(), |wanted| {
                 format!("a column {wanted}, as data.scenes.label says")
             });
-            Error::invalid(place, expected, names).with_hint(
+            Error::invalid(place, expected, raw.names()).with_hint(
                 "data.scenes.label names the column of the labels: its name, its number counted from 0, or last",
             )
         })
@@ -153,6 +169,10 @@ impl Labelling {
 
     /// The class, or what is expected instead and what to do.
     fn class(&self, value: f64) -> std::result::Result<Class, (String, String)> {
+        // What no program could label.
+        if value.is_nan() {
+            return Ok(IGNORED);
+        }
         let is_whole = value.fract() == 0.0 && value.abs() < i64::MAX as f64;
         if !is_whole {
             let hint = "is this the column of the labels? data.scenes.label names it";
@@ -198,7 +218,7 @@ mod tests {
 
     fn raw(columns: &[(&str, &[f64])]) -> Raw {
         let columns = columns.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
-        Raw { columns, triangles: Vec::new() }
+        Raw { columns, ..Raw::default() }
     }
 
     fn labelling(column: Option<&str>, list: Option<ClassList>) -> Labelling {
@@ -233,6 +253,12 @@ mod tests {
         let message = |column| labelling(column, None).classes(&raw(&[("x", &[0.5])]), "a").unwrap_err().to_string();
         assert_eq!(message(None), "a: expected a column label (or class), found x");
         assert_eq!(message(Some("kind")), "a: expected a column kind, as data.scenes.label says, found x");
+    }
+
+    #[test]
+    fn a_label_that_is_no_number_is_none() {
+        let cloud = raw(&[("x", &[0.5; 3]), ("label", &[f64::NAN, 1.0, f64::NAN])]);
+        assert_eq!(labelling(None, None).classes(&cloud, "a").unwrap().1, [IGNORED, 1, IGNORED]);
     }
 
     #[test]

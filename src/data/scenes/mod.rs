@@ -189,7 +189,8 @@ impl Samples for Scenes {
 /// seed decides which clouds are held out for validation, of S3DIS whole rooms.
 fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds) -> Result<Loaded> {
     check_points(config, needs.minimum_points)?;
-    let SceneSet { opened, reading, origin, config, .. } = SceneSet::open(source, config, in_blocks)?;
+    let SceneSet { opened, reading, origin, config, noticed, .. } = SceneSet::open(source, config, in_blocks)?;
+    noticed.log(config.color_range, &reading.features);
     let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
     let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), config.skip_bad)?;
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };

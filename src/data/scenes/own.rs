@@ -33,7 +33,7 @@ pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>,
     let labelling = Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list };
     let item = |(path, split): &(PathBuf, Split)| {
         let name = path.display().to_string();
-        let clouds = format::read(path).and_then(|raw| {
+        let clouds = reading.intake.read(path).and_then(|raw| {
             let (label, classes) = labelling.classes(&raw, &name)?;
             let columns = raw.columns.iter().map(|(name, _)| name).filter(|name| **name != label).cloned();
             let columns: Vec<String> = columns.collect();

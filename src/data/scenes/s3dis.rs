@@ -170,8 +170,8 @@ impl File {
         let blocks = self.values.par_chunks_mut(points * CHANNELS).zip(self.classes.par_chunks(points)).zip(&names);
         let checked: Vec<Result<()>> =
             blocks.map(|((values, labels), name)| prepare(values, labels, name, reading)).collect();
-        let store =
-            Arc::new(Store { values: chosen(self.values, channels), classes: self.classes, channels: channels.len() });
+        let (values, classes, channels) = (chosen(self.values, channels), self.classes, channels.len());
+        let store = Arc::new(Store { values, classes, channels, ..Store::default() });
         let item = |(number, (name, checked)): (usize, (String, Result<()>))| {
             let room = rooms[number].clone();
             let split = if room.contains(&tag(area)) { Split::Test } else { Split::Train };

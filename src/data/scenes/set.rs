@@ -1,11 +1,12 @@
 //! A set of labelled clouds as it lies somewhere, read: its classes, its clouds, and which of them can't be used.
 
-use super::cloud::Reading;
+use super::cloud::{Cloud, Reading, divide_colours};
 use super::item::Opened;
 use super::layout::{LAYOUTS, Layout};
 use super::{own, s3dis, shapenet, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::points::augmentation::Normalization;
+use crate::data::points::colours::Noticed;
 use crate::data::points::features::Features;
 use crate::data::source::Source;
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 pub(super) struct SceneSet {
     pub opened: Opened,
     pub reading: Reading,
+    /// What was noticed in its files.
+    pub noticed: Noticed,
     /// Where it comes from, in words.
     pub origin: String,
     /// How it is stored, in words.
@@ -25,8 +28,8 @@ pub(super) struct SceneSet {
 
 impl SceneSet {
     /// Reads the set; the built-in one in blocks of rooms where `in_blocks` says so. What is left open in the
-    /// configuration becomes `config` of the set, so that clouds to predict are made likewise: its `normalize = "auto"`,
-    /// and of S3DIS its features and the side of its blocks.
+    /// configuration becomes `config` of the set, so that clouds to predict are made likewise: `normalize` and `color_range`
+    /// where they are `auto`, and of S3DIS its features and the side of its blocks.
     ///
     /// # Errors
     /// A set that can't be opened at all.
@@ -48,7 +51,7 @@ impl SceneSet {
             config.scenes.block = s3dis::BLOCK;
         }
         let (reading, scenes, lists) = (reading(&config)?, &config.scenes, config.lists());
-        let opened = match (source, layout) {
+        let mut opened = match (source, layout) {
             (Source::Folder(folder), Some(Layout::S3dis)) => s3dis::open(folder, scenes.area, &reading)?,
             (Source::Folder(folder), Some(Layout::ShapeNetPart)) => shapenet::open(folder, scenes, &lists, &reading)?,
             (Source::Folder(folder), _) => own::open(folder, scenes, &lists, &reading)?,
@@ -61,12 +64,17 @@ impl SceneSet {
             Source::Synthetic => "synthetic rooms (built in, not real data)".to_owned(),
             Source::Folder(folder) => format!("{} ({})", folder.display(), opened.division),
         };
-        Ok(Self { opened, reading, origin, layout: layout.map_or("none", Layout::name), config })
+        let items = opened.items.iter_mut().filter_map(|item| item.clouds.as_mut().ok());
+        let mut files: Vec<&mut [Cloud]> = items.map(Vec::as_mut_slice).collect();
+        let (range, noticed) = divide_colours(&mut files, config.color_range, &reading.features, &origin)?;
+        config.color_range = range;
+        Ok(Self { opened, reading, origin, noticed, layout: layout.map_or("none", Layout::name), config })
     }
 }
 
 /// How files become clouds by this configuration.
 pub(super) fn reading(config: &DataConfig) -> Result<Reading> {
     let features = Features::parse(&config.features)?;
-    Ok(Reading { features, normalization: config.normalize, block: config.scenes.block })
+    let (normalization, block, intake) = (config.normalize, config.scenes.block, config.intake()?);
+    Ok(Reading { features, normalization, block, intake })
 }

@@ -78,7 +78,8 @@ pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
     let content = content(&set, &good);
     let classes = classes(&set.opened.classes, &good);
     let problems = items.iter().filter_map(|item| Some(problem(&item.name, item.clouds.as_ref().err()?))).collect();
-    let notes = notes(&content, &classes, &good, config);
+    let mut notes = notes(&content, &classes, &good, config);
+    notes.extend(set.noticed.told(set.noticed.settle(config.color_range, &set.origin)?));
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
     Ok(Survey {
         data: set.origin,

@@ -127,7 +127,7 @@ impl Room {
         let column = |(channel, name): (usize, &str)| {
             (name.to_owned(), self.points.iter().map(|point| f64::from(point[channel])).collect())
         };
-        Raw { columns: names.enumerate().map(column).collect(), triangles: Vec::new() }
+        Raw { columns: names.enumerate().map(column).collect(), ..Raw::default() }
     }
 }
 

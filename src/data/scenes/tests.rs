@@ -10,12 +10,13 @@ use super::labels::{Class, IGNORED};
 use super::*;
 use crate::data::points::augmentation::Normalization;
 use crate::data::points::format::Raw;
+use crate::data::points::intake::Intake;
 
 /// A cloud whose point i has the channels i, i, i and 10 · i, and of which every third point has no class.
 fn cloud(points: usize) -> Cloud {
     let values = (0..points).flat_map(|point| [1, 1, 1, 10].map(|times| (point * times) as f32)).collect();
     let classes = (0..points).map(|point| if point % 3 == 2 { IGNORED } else { (point % 3) as Class }).collect();
-    let store = Arc::new(Store { values, classes, channels: 4 });
+    let store = Arc::new(Store { values, classes, channels: 4, ..Store::default() });
     Cloud { name: format!("cloud of {points}"), store, rows: 0..points }
 }
 
@@ -85,9 +86,9 @@ proptest! {
             column("number", numbers),
         ];
         let features = Features::parse(&["number".to_owned()]).unwrap();
-        let reading = Reading { features, normalization: Normalization::None, block: side };
+        let reading = Reading { features, normalization: Normalization::None, block: side, intake: Intake::default() };
         let classes: Vec<Class> = (0..points.len() as Class).collect();
-        let cut = reading.cut(Raw { columns, triangles: vec![[0, 0, 0]] }, &classes, "a").unwrap();
+        let cut = reading.cut(Raw { columns, triangles: vec![[0, 0, 0]], ..Raw::default() }, &classes, "a").unwrap();
         let mut seen = BTreeSet::new();
         for cloud in &cut.clouds {
             let values: Vec<&[f32]> = cloud.rows.clone().map(|row| &cloud.store.values[row * 4..][..4]).collect();

@@ -3,7 +3,7 @@
 //! One file per format. A reader turns bytes into named columns and, for a mesh, triangles; what a shape must
 //! satisfy (finite numbers, enough points, some area) stands in `shape`, the same for all.
 
-mod columns;
+pub(in crate::data) mod columns;
 mod numpy;
 mod obj;
 mod off;
@@ -22,6 +22,7 @@ mod write;
 
 use std::path::Path;
 
+use crate::data::scan::show_names;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::reading;
@@ -30,13 +31,50 @@ use crate::reading;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::data) struct Raw {
     /// Name and values, in the file's order. Names are lower case: `x`, `y`, `z`; `nx`, `ny`, `nz` for normals;
-    /// `red`, `green`, `blue` from 0 to 1 where the file stores bytes; columns without names are called by their
+    /// `red`, `green`, `blue`, from 0 to 1 where the file stores bytes; columns without names are called by their
     /// number, counted from 0, but for the first three, which are x, y and z. No name stands twice, and all columns
     /// are of one length.
     pub columns: Vec<(String, Vec<f64>)>,
     /// Corners as positions of vertices, checked against nothing yet; a file without any is a cloud. Polygons are
     /// fanned, and faces of fewer than three corners left out.
     pub triangles: Vec<[u64; 3]>,
+    /// What the type of a column says of its colours; of columns of other types, the range of the set says it.
+    pub scales: Vec<(String, Scale)>,
+    /// Bytes after the end of what the header speaks of.
+    pub trailing: usize,
+    /// Whether its first line numbers the columns, and is no point.
+    pub is_numbered: bool,
+}
+
+/// The range of colours in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::data) enum Scale {
+    /// 0 to 1.
+    Unit,
+    /// 0 to 255: of 8 bits each, not divided yet.
+    Byte,
+    /// 0 to 65535, or to 255 where larger types than needed were chosen: of 16 bits each.
+    Word,
+}
+
+impl Raw {
+    /// What the type of this column says of its colours.
+    pub(in crate::data) fn scale(&self, name: &str) -> Option<Scale> {
+        self.scales.iter().find(|(column, _)| column == name).map(|(_, scale)| *scale)
+    }
+
+    /// Whether there is a column of this name.
+    pub(in crate::data) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|(column, _)| column == name)
+    }
+
+    /// The names of its columns, for messages.
+    pub(in crate::data) fn names(&self) -> String {
+        match show_names(self.columns.iter().map(|(name, _)| name.as_str())) {
+            none if none.is_empty() => "no columns".to_owned(),
+            names => names,
+        }
+    }
 }
 
 /// A file format of shapes.

@@ -1,4 +1,4 @@
-//! NumPy arrays: `.npy`, and `.npz` with one array of points, and perhaps one of their labels.
+//! NumPy arrays: `.npy`, and `.npz` with one array of points, and perhaps others of their normals, colours and labels.
 //!
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
 //! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
@@ -12,17 +12,23 @@ use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
 use super::Raw;
-use super::columns::{self, Column};
+use super::columns::{self, Column, Number};
 use crate::data::numpy::header::{self, Field, Header};
 use crate::data::numpy::{Grid, shape_error, value, whole_rows};
 use crate::error::{Error, Result};
 use crate::reading::most_unpacked;
 
 /// The arrays of an archive that may hold its points, the best name first.
-const POINTS: [&str; 4] = ["points", "pos", "xyz", "arr_0"];
+const POINTS: [&str; 6] = ["points", "pos", "xyz", "coord", "coords", "arr_0"];
 
 /// The arrays of an archive that may hold a label per point.
-const LABELS: [&str; 3] = ["label", "labels", "class"];
+const LABELS: [&str; 4] = ["label", "labels", "class", "segment"];
+
+/// The arrays of an archive that may hold three values per point, or four, and the columns that these are.
+const BESIDE: [(&[&str], &[&str]); 2] = [
+    (&["normal", "normals"], &["nx", "ny", "nz"]),
+    (&["color", "colors", "colour", "colours", "rgb"], &["red", "green", "blue", "alpha"]),
+];
 
 /// How a ZIP archive begins, an empty one too.
 const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -31,28 +37,32 @@ const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
         let (name, array) = unpack(bytes, place)?;
-        let mut raw = parse_array(&array, &format!("{place}, array {name}"))?;
-        add_labels(bytes, &mut raw);
-        return Ok(raw);
+        let mut columns = columns_of(&array, &format!("{place}, array {name}"))?;
+        add_beside(bytes, &mut columns);
+        return columns::finish(columns, Vec::new(), place);
     }
-    parse_array(bytes, place)
+    columns::finish(columns_of(bytes, place)?, Vec::new(), place)
 }
 
-/// Adds an array of one number per point, where the archive has it; whatever else is called so is something else.
-fn add_labels(bytes: &[u8], raw: &mut Raw) {
-    let points = raw.columns.first().map_or(0, |(_, values)| values.len());
-    let read = |name: &str| {
-        let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
-        let array = unpacked(&mut archive, name, bytes.len(), name).ok()?;
-        let grid = Grid::read(&array, name).ok()?;
-        let fits = grid.rows == points && grid.columns == 1;
-        fits.then(|| (0..points).map(|row| grid.at(row, 0)).collect::<Vec<f64>>())
-    };
-    for name in
-        LABELS.into_iter().filter(|name| !raw.columns.iter().any(|(column, _)| column == name)).collect::<Vec<_>>()
-    {
-        if let Some(values) = read(name) {
-            raw.columns.push((name.to_owned(), values));
+/// Adds the arrays of so many rows as there are points, by their names; whatever else is called so is something else.
+fn add_beside(bytes: &[u8], columns: &mut Vec<Column>) {
+    let points = columns.first().map_or(0, |column| column.values.len());
+    let labels = LABELS.iter().map(|name| (name, std::slice::from_ref(name)));
+    let others = BESIDE.iter().flat_map(|(names, columns)| names.iter().map(|name| (name, *columns)));
+    for (name, parts) in labels.chain(others) {
+        let Ok(mut archive) = ZipArchive::new(Cursor::new(bytes)) else { return };
+        let Ok(array) = unpacked(&mut archive, name, bytes.len(), name) else { continue };
+        let Ok(grid) = Grid::read(&array, name) else { continue };
+        let is_width = grid.columns == parts.len() || parts.len() == 4 && grid.columns == 3;
+        let is_new = !columns.iter().any(|column| parts.contains(&column.name.to_lowercase().as_str()));
+        if grid.rows == points && is_width && is_new {
+            let values = |part| (0..points).map(|row| grid.at(row, part)).collect();
+            let column = |(part, name): (usize, &&str)| Column {
+                name: (*name).to_owned(),
+                values: values(part),
+                number: Number::of(grid.element),
+            };
+            columns.extend(parts.iter().take(grid.columns).enumerate().map(column));
         }
     }
 }
@@ -64,11 +74,12 @@ fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
     let names: Vec<String> =
         archive.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
     let preferred = POINTS.into_iter().find(|points| names.iter().any(|name| name == points));
-    let name = match (names.as_slice(), preferred) {
-        ([only], _) => only.clone(),
-        (_, Some(points)) => points.to_owned(),
-        ([one, other], _) if LABELS.contains(&other.as_str()) => one.clone(),
-        ([one, other], _) if LABELS.contains(&one.as_str()) => other.clone(),
+    let is_beside = |name: &str| LABELS.contains(&name) || BESIDE.iter().any(|(beside, _)| beside.contains(&name));
+    let others: Vec<&String> = names.iter().filter(|name| !is_beside(name)).collect();
+    let name = match (names.as_slice(), preferred, others.as_slice()) {
+        ([only], ..) => only.clone(),
+        (_, Some(points), _) => points.to_owned(),
+        (_, _, [only]) => (*only).clone(),
         _ => return Err(choice_error(names, place)),
     };
     let array = unpacked(&mut archive, &name, bytes.len(), place)?;
@@ -100,13 +111,12 @@ fn choice_error(mut names: Vec<String>, place: &str) -> Error {
     Error::invalid(place, format!("one array, or one named {}", POINTS.join(", ")), found)
 }
 
-fn parse_array(bytes: &[u8], place: &str) -> Result<Raw> {
+fn columns_of(bytes: &[u8], place: &str) -> Result<Vec<Column>> {
     let (header, data) = header::read(bytes, place)?;
-    let fields = header.fields();
-    if fields.is_empty() {
-        return columns::finish(plain_columns(&header, data, place)?, Vec::new(), place);
+    match header.fields() {
+        [] => plain_columns(&header, data, place),
+        fields => structured_columns(&header, fields, data, place),
     }
-    columns::finish(structured_columns(&header, fields, data, place)?, Vec::new(), place)
 }
 
 /// A structured array: one row of bytes per point.
@@ -125,7 +135,7 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
             let start = field.offset + part * field.element.size;
             let values = rows.clone().map(|row| value(&row[start..], field.element)).collect();
             let name = if field.count == 1 { field.name.clone() } else { format!("{}_{part}", field.name) };
-            columns.push(Column { name, values, is_byte: field.element.is_byte() });
+            columns.push(Column { name, values, number: Number::of(field.element) });
         }
     }
     Ok(columns)
@@ -136,8 +146,11 @@ fn plain_columns(header: &Header, data: &[u8], place: &str) -> Result<Vec<Column
     let [points, width] = header.shape[..] else { return Err(shape_error(header, "(points, columns)", place)) };
     let grid = Grid::new(header, data, [points, width], "points", place)?;
     columns::check_width(grid.columns as u64, place)?;
+    columns::check_orientation(grid.rows, grid.columns, place)?;
     let values = |column| (0..grid.rows).map(|point| grid.at(point, column)).collect();
-    Ok((0..grid.columns).map(|column| Column { values: values(column), ..Column::numbered(column) }).collect())
+    let number = Number::of(grid.element);
+    let column = |column| Column { values: values(column), number, ..Column::numbered(column) };
+    Ok((0..grid.columns).map(column).collect())
 }
 
 #[cfg(test)]
@@ -146,6 +159,7 @@ mod tests {
 
     use half::f16;
 
+    use super::super::Scale;
     use super::*;
 
     fn npy(header: &str, data: &[u8]) -> Vec<u8> {
@@ -240,13 +254,42 @@ mod tests {
     }
 
     #[test]
+    fn normals_and_colours_stand_beside_the_points_and_colours_follow_their_type() {
+        let points = array("'<f4'", false, "(2, 3)", &[0; 24]);
+        let normals = array("'|i1'", false, "(2, 3)", &[0, 0, 1, 0, 1, 0]);
+        let rgba = array("'|u1'", true, "(2, 4)", &[255, 51, 0, 0, 0, 102, 255, 255]);
+        let words = array("'<u2'", false, "(2, 3)", &[0xFF; 12]);
+        let all = [("coord.npy", points), ("normals.npy", normals), ("color.npy", rgba), ("colors.npy", words)];
+        let raw = parse(&npz(&all), "a.npz").unwrap();
+        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
+        assert_eq!(names.join(" "), "x y z nx ny nz red green blue alpha");
+        assert_eq!((&raw.columns[5].1, &raw.columns[6].1), (&vec![1.0, 0.0], &vec![1.0, 0.2]));
+        let raw = parse(&npz(&[all[0].clone(), all[3].clone()]), "a.npz").unwrap();
+        assert_eq!((raw.columns[3].1[0], raw.scales[0].clone()), (65535.0, ("red".to_owned(), Scale::Word)));
+    }
+
+    #[test]
+    fn rows_and_columns_that_look_exchanged_are_refused() {
+        let expected =
+            "a.npy: expected an array of shape (points, columns), found shape (3, 500), which looks transposed";
+        assert_eq!(message(&array("'|u1'", false, "(3, 500)", &[0; 1500])), expected);
+        let inside = message(&npz(&[("points.npy", array("'|u1'", true, "(6, 40)", &[0; 240]))]));
+        assert!(inside.starts_with("a.npy, array points: ") && inside.ends_with("looks transposed"), "{inside}");
+        assert_eq!(columns(&array("'|u1'", false, "(3, 7)", &[0; 21])).len(), 7);
+        assert_eq!(columns(&array("'|u1'", false, "(12, 500)", &[0; 6000])).len(), 500);
+    }
+
+    #[test]
     fn archives_give_their_only_array_or_the_one_called_points() {
         let one = array("'|u1'", false, "(1, 3)", &[1, 2, 3]);
         let two = array("'|u1'", false, "(1, 3)", &[4, 5, 6]);
         assert_eq!(values(&npz(&[("cloud.npy", one.clone())])), [[1.0], [2.0], [3.0]]);
         assert_eq!(values(&npz(&[("label.npy", one.clone()), ("pos.npy", two.clone())])), [[4.0], [5.0], [6.0]]);
         let both = npz(&[("b.npy", one.clone()), ("a.npy", two)]);
-        assert_eq!(message(&both), "a.npy: expected one array, or one named points, pos, xyz, arr_0, found a, b");
+        assert_eq!(
+            message(&both),
+            "a.npy: expected one array, or one named points, pos, xyz, coord, coords, arr_0, found a, b"
+        );
         assert!(message(&npz(&[("readme.txt", vec![1])])).ends_with("found none"));
         let cut = npz(&[("cloud.npy", one[..one.len() - 1].to_vec())]);
         assert_eq!(

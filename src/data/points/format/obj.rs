@@ -1,17 +1,18 @@
 //! OBJ meshes (Wavefront), and OBJ files of vertices alone, which are clouds.
 //!
 //! Read: vertices with colours (`v x y z r g b`), normals, polygons of any size (fanned), positions counted from the
-//! end; all objects and groups of the file are one shape. Materials, texture coordinates, lines, points, curves and
+//! end, lines that a backslash continues; all objects and groups of the file are one shape. Materials, texture coordinates, lines, points, curves and
 //! smoothing are passed over.
 //!
 //! The crate `tobj` (4.0) gives nothing for a file of vertices alone, has no line numbers in its errors, shifts the
 //! colours when a vertex lacks one, and overflows on positions before the first texture coordinate or normal.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use crate::data::scan::{Line, Lines, number, show};
+use crate::data::scan::{Line, Lines, number, show, split_line};
 use crate::error::{Error, Result};
 
 const VERTEX: [&str; 6] = ["x", "y", "z", "red", "green", "blue"];
@@ -43,7 +44,7 @@ struct Content {
 /// The columns and triangles of an OBJ file.
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     let mut content = Content::default();
-    for line in Lines::without_comments(bytes, b'#') {
+    for line in Lines::without_comments(&joined(bytes), b'#') {
         let mut words = line.words();
         match words.next() {
             Some(b"v") => content.push_vertex(line, place)?,
@@ -63,6 +64,32 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         return Err(Error::invalid(place, "vertices (v x y z)", "none"));
     }
     content.finish(place)
+}
+
+/// The text with the lines joined that end in a backslash; as many empty lines follow, so that numbers stay right.
+fn joined(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_continued = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b'\n' | b'\r');
+    if !bytes.windows(2).any(is_continued) {
+        return Cow::Borrowed(bytes);
+    }
+    let (mut text, mut rest, mut owed) = (Vec::with_capacity(bytes.len()), bytes, 0);
+    while !rest.is_empty() {
+        let (line, end, next) = split_line(rest);
+        rest = next;
+        match line.strip_suffix(b"\\") {
+            Some(start) if !end.is_empty() => {
+                text.extend_from_slice(start);
+                text.push(b' ');
+                owed += 1;
+            }
+            _ => {
+                text.extend_from_slice(line);
+                text.extend_from_slice(end);
+                (0..std::mem::take(&mut owed)).for_each(|_| text.extend_from_slice(end));
+            }
+        }
+    }
+    Cow::Owned(text)
 }
 
 impl Content {
@@ -115,7 +142,6 @@ impl Content {
         if self.colours.len() == self.vertices.len() {
             columns.extend(columns_of(colours, &self.colours));
         }
-        columns::mark_byte_colours(&mut columns);
         columns::finish(columns, triangles, place)
     }
 
@@ -258,6 +284,17 @@ mod tests {
         let coloured =
             read(&format!("v 9 9 9 1 1 1\n{}vn 0 0 1\nf 2//1 3//1 4//1\n", SQUARE.replace('\n', " 0 1 0\n")));
         assert_eq!(column(&coloured, "red"), [0.0; 3]);
+    }
+
+    #[test]
+    fn a_line_that_a_backslash_ends_goes_on_in_the_next() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text =
+                format!("# one\\\ntwo\n{SQUARE}f 1 \\\n 2 3 \\\n4\nv 7 7\\\n 7\nv 1 2 wrong\n").replace('\n', end);
+            assert_eq!(message(&text), "a.obj, line 12: expected a number for z, found wrong");
+            let raw = read(&text.replace("wrong", "3 \\"));
+            assert_eq!((raw.triangles.as_slice(), column(&raw, "z")[4]), (&[[0, 1, 2], [0, 2, 3]][..], 7.0));
+        }
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
 fn header<'a>(lines: &mut Lines<'a>, place: &str) -> Result<(Layout, Line<'a>)> {
     let Some(first) = lines.next() else { return Err(Error::invalid(place, "an OFF file", "an empty file")) };
     let refuse = || first.invalid(place, "OFF, COFF or NOFF, a text with three coordinates", show(first.text));
-    let at = first.text.windows(3).position(|word| word == b"OFF").ok_or_else(refuse)?;
-    let layout = layout(&first.text[..at]).ok_or_else(refuse)?;
+    let at = first.text.windows(3).position(|word| word.eq_ignore_ascii_case(b"OFF")).ok_or_else(refuse)?;
+    let layout = layout(&first.text[..at].to_ascii_uppercase()).ok_or_else(refuse)?;
     let rest = first.text[at + 3..].trim_ascii();
     if rest.is_empty() {
         let counts = lines.next();
@@ -98,7 +98,6 @@ fn read_vertices(lines: &mut Lines<'_>, layout: Layout, count: u64, place: &str)
         let line = lines.next().ok_or_else(|| cut(place, count, "vertices", vertex))?;
         read_vertex(line, &mut columns, place)?;
     }
-    columns::mark_byte_colours(&mut columns);
     columns.retain(|column| !column.name.starts_with("texture"));
     Ok(columns)
 }
@@ -184,6 +183,9 @@ mod tests {
         let spellings = [
             format!("OFF{SQUARE}"),
             format!("OFF {SQUARE}"),
+            format!("off\n{SQUARE}"),
+            format!("Off{SQUARE}"),
+            format!("OFF\n{SQUARE}").replace('\n', "\r"),
             format!("\u{feff}# by hand\n\nOFF # mesh\n# counts\n{}", SQUARE.replace("4 2 0", "4 2")),
             format!("OFF\n{SQUARE}").replace('\n', "\r\n"),
             format!("OFF\n{}", SQUARE.replace('\n', "\n\n").replace("0 1 2 3", "0 1 2 3 255 0 0 0.5")),
@@ -195,10 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn vertices_may_have_normals_and_colours_in_two_scales() {
+    fn vertices_may_have_normals_and_colours_as_stored() {
         let raw = parse(b"CNOFF\n1 0 0\n1 2 3 0 0 1 255 51 0 255\n", "a").unwrap();
-        assert_eq!((column(&raw, "nz"), column(&raw, "red")), (&[1.0][..], &[1.0][..]));
-        assert_eq!((column(&raw, "green"), column(&raw, "alpha")), (&[0.2][..], &[1.0][..]));
+        assert_eq!((column(&raw, "nz"), column(&raw, "red")), (&[1.0][..], &[255.0][..]));
+        assert_eq!((column(&raw, "green"), column(&raw, "alpha")), (&[51.0][..], &[255.0][..]));
+        assert_eq!(column(&parse(b"cnoff\n1 0 0\n1 2 3 0 0 1 0.5 0 0\n", "a").unwrap(), "red"), [0.5]);
         let raw = parse(b"STCOFF\n1 0 0\n1 2 3 1 0.25 0 9 9\n", "a").unwrap();
         let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
         assert_eq!(names, ["x", "y", "z", "red", "green", "blue"]);

@@ -2,17 +2,21 @@
 //!
 //! Every field becomes a column, one with several values a column each, a packed `rgb` or `rgba` three. The crate
 //! `pcd-rs` reads header and points; it trusts the header, so what the header promises is compared with the bytes
-//! that are there before it reserves memory or multiplies sizes.
+//! that are there before it reserves memory or multiplies sizes. It takes a field of COUNT 0 for one value, where the
+//! drivers of laser scanners that write such fields mean none: it gets the header without them.
 
 #[cfg(test)]
 mod tests;
 
+use std::io::Read as _;
+
 use pcd_rs::{DataKind, DynReader, DynRecord, Field, FieldDef, PcdDeserialize, PcdMeta, ValueKind};
 
 use super::Raw;
-use super::columns::{self, Column};
-use crate::data::scan::{Line, Lines, cut, number, show, without_mark};
+use super::columns::{self, Column, Number};
+use crate::data::scan::{Line, Lines, cut, number, show, split_line, without_mark};
 use crate::error::{Error, Result, first_line};
+use crate::visible::visible_word;
 
 /// Bytes of the two sizes before compressed points.
 const SIZES: usize = 8;
@@ -22,18 +26,62 @@ const BEST_COMPRESSION: u64 = 88;
 /// The columns of a PCD file.
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     let bytes = without_mark(bytes);
-    let mut body = bytes;
-    let header = PcdMeta::from_reader(&mut body).map_err(|error| {
+    let Head { text, lines, body } = Head::of(bytes);
+    let header = PcdMeta::from_reader(&mut text.as_bytes()).map_err(|error| {
         let expected = "a PCD header with VERSION, FIELDS, SIZE, TYPE, WIDTH, HEIGHT, POINTS and DATA";
-        Error::invalid(place, expected, if bytes.is_empty() { "an empty file".to_owned() } else { error.to_string() })
+        let found = if bytes.is_empty() { "an empty file".to_owned() } else { visible_word(&error.to_string()) };
+        Error::invalid(place, expected, found)
     })?;
     let mut points = Points { place, header: &header, columns: Vec::new() };
     match header.data {
-        DataKind::Ascii => points.read_ascii(body, bytes)?,
+        DataKind::Ascii => points.read_ascii(body, lines)?,
         DataKind::Binary => points.read_binary(body)?,
-        DataKind::BinaryCompressed => points.read_compressed(body, bytes)?,
+        DataKind::BinaryCompressed => points.read_compressed(body, &text)?,
     }
     columns::finish(points.columns, Vec::new(), place)
+}
+
+/// The header as the crate shall read it, and what follows it.
+struct Head<'a> {
+    /// Its lines without the fields that have no values; in UTF-8, whatever its comments are in.
+    text: String,
+    lines: usize,
+    body: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let mut head = Self { text: String::new(), lines: 0, body: bytes };
+        // What binary points begin with may look like the second half of a line's end, so this is that of the first.
+        let old = split_line(bytes).1 == b"\r";
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        let mut is_whole = false;
+        while !head.body.is_empty() && !is_whole {
+            let at = head.body.iter().position(|byte| *byte == if old { b'\r' } else { b'\n' });
+            let (line, rest) = at.map_or((head.body, &[][..]), |at| (&head.body[..at], &head.body[at + 1..]));
+            (head.body, head.lines) = (rest, head.lines + 1);
+            let line = String::from_utf8_lossy(line);
+            let words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let words: Vec<String> = words.map(str::to_owned).collect();
+            is_whole = words.first().is_some_and(|key| key.eq_ignore_ascii_case("DATA"));
+            rows.push(words);
+        }
+        let is =
+            |row: &[String], keys: &[&str]| row.first().is_some_and(|key| keys.contains(&key.to_uppercase().as_str()));
+        let counts = rows.iter().rfind(|row| is(row, &["COUNT"])).cloned().unwrap_or_default();
+        let has_values = |at: usize| counts.get(at).is_none_or(|count| count.parse() != Ok(0_u64));
+        for row in rows {
+            let is_list = is(&row, &["FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT"]);
+            let kept =
+                row.iter().enumerate().filter(|(at, _)| !is_list || has_values(*at)).map(|(_, word)| word.as_str());
+            head.text += &kept.collect::<Vec<_>>().join(" ");
+            head.text.push('\n');
+        }
+        if !is_whole {
+            head.text.pop();
+        }
+        head
+    }
 }
 
 /// The points of a file, read one by one into columns.
@@ -67,9 +115,8 @@ impl Points<'_> {
         Ok(())
     }
 
-    fn read_ascii(&mut self, body: &[u8], bytes: &[u8]) -> Result<()> {
-        let header = &bytes[..bytes.len() - body.len()];
-        let mut lines = Lines::after(body, header.iter().filter(|byte| **byte == b'\n').count());
+    fn read_ascii(&mut self, body: &[u8], header: usize) -> Result<()> {
+        let mut lines = Lines::after(body, header);
         let (values, _) = self.size();
         let available = lines.clone().count() as u64;
         // A value takes a letter at least; a header with more of them in a point lies.
@@ -93,14 +140,16 @@ impl Points<'_> {
         }
         let fields = self.header.field_defs.iter().flat_map(|field| (0..field.count).map(move |_| field));
         match line.words().zip(fields).find(|(word, _)| number(word).is_none()) {
-            Some((word, field)) => line.invalid(self.place, format!("a number for {}", field.name), show(word)),
+            Some((word, field)) => {
+                line.invalid(self.place, format!("a number for {}", show(field.name.as_bytes())), show(word))
+            }
             None => line.invalid(self.place, "numbers of the types in TYPE and SIZE", first_line(error)),
         }
     }
 
     fn read_binary(&mut self, mut body: &[u8]) -> Result<()> {
         let (_, size) = self.size();
-        self.begin(body.len() as u64 / size)?;
+        self.begin(body.len() as u64 / size.max(1))?;
         for point in 0..self.header.num_points {
             let record = DynRecord::read_chunk(&mut body, &self.header.field_defs);
             let record = record.map_err(|error| {
@@ -111,7 +160,7 @@ impl Points<'_> {
         Ok(())
     }
 
-    fn read_compressed(&mut self, body: &[u8], bytes: &[u8]) -> Result<()> {
+    fn read_compressed(&mut self, body: &[u8], header: &str) -> Result<()> {
         let place = self.place;
         let invalid = |expected: String, found: String| Err(Error::invalid(place, expected, found));
         let Some((sizes, data)) = body.split_first_chunk::<SIZES>() else {
@@ -137,7 +186,7 @@ impl Points<'_> {
         }
         self.begin(self.header.num_points)?;
         let broken = |error: pcd_rs::Error| Error::invalid(place, "compressed points", first_line(&error.to_string()));
-        for record in DynReader::from_bytes(bytes).map_err(broken)? {
+        for record in DynReader::from_reader(header.as_bytes().chain(body)).map_err(broken)? {
             self.push(&record.map_err(broken)?);
         }
         Ok(())
@@ -145,10 +194,8 @@ impl Points<'_> {
 
     fn push(&mut self, record: &DynRecord) {
         let mut columns = self.columns.iter_mut();
-        let fields = self.header.field_defs.iter().filter(|definition| !definition.is_padding());
-        for (definition, field) in fields.zip(&record.0) {
-            let values = if is_packed(definition) { unpacked(field) } else { values(field) };
-            for (value, column) in values.into_iter().zip(&mut columns) {
+        for field in &record.0 {
+            for (value, column) in values(field).into_iter().zip(&mut columns) {
                 column.values.push(value);
             }
         }
@@ -157,31 +204,18 @@ impl Points<'_> {
 
 /// The columns that a field becomes, without values yet.
 fn columns_of(field: &FieldDef) -> Vec<Column> {
-    let column = |name: String| Column { is_byte: field.kind == ValueKind::U8, ..Column::new(name) };
+    let number = match field.kind {
+        ValueKind::U8 => Number::Byte,
+        ValueKind::U16 => Number::Word,
+        ValueKind::F32 => Number::Single,
+        _ => Number::Other,
+    };
+    let column = |name: String| Column { number, ..Column::new(name) };
     match field.count {
         _ if field.is_padding() => Vec::new(),
-        _ if is_packed(field) => ["red", "green", "blue"].map(Column::new).into(),
         1 => vec![column(field.name.clone())],
         count => (0..count).map(|part| column(format!("{}_{part}", field.name))).collect(),
     }
-}
-
-/// Whether a field holds a colour as 0xAARRGGBB; the float among the types is one in name alone.
-fn is_packed(field: &FieldDef) -> bool {
-    let has_four_bytes = matches!(field.kind, ValueKind::F32 | ValueKind::U32 | ValueKind::I32);
-    field.count == 1 && has_four_bytes && ["rgb", "rgba"].contains(&field.name.to_lowercase().as_str())
-}
-
-/// Red, green and blue from 0 to 1; how opaque it is, is left out.
-fn unpacked(field: &Field) -> Vec<f64> {
-    let bits = match field {
-        Field::F32(values) => values.first().map(|value| value.to_bits()),
-        Field::I32(values) => values.first().map(|value| value.cast_unsigned()),
-        Field::U32(values) => values.first().copied(),
-        _ => None,
-    };
-    let [_, colour @ ..] = bits.expect("a packed field has one value of four bytes").to_be_bytes();
-    colour.map(|value| f64::from(value) / f64::from(u8::MAX)).into()
 }
 
 fn values(field: &Field) -> Vec<f64> {

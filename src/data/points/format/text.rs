@@ -1,9 +1,10 @@
 //! Tables of numbers in text: `.xyz`, `.txt`, `.csv`, `.pts` and `.asc`.
 //!
-//! One point a line; values between blanks, commas or semicolons, whichever the first line has. The first line may
-//! be names, or the number of points alone; `#` and `//` begin comments, and names may stand in one (CloudCompare
-//! and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry, which name
-//! elements, are refused.
+//! One point a line; values between blanks, commas or semicolons, whichever the first line has; between blanks or
+//! semicolons a comma may stand for the decimal point. The first line may be names, numbers from 0 that pandas gives to
+//! columns without names, or the number of points alone; `#` and `//` begin comments, and names may stand in one
+//! (CloudCompare and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry,
+//! which name elements, are refused.
 //!
 //! The crate `csv` is not used: it splits at single letters, which blanks in rows are not, and knows one sign for
 //! comments.
@@ -19,6 +20,9 @@ const CHEMISTRY_LINES: usize = 3;
 /// Bytes of a line from which on its values are counted before they are listed.
 const LONG_LINE: usize = 1 << 16;
 
+/// Letters of a number with a decimal comma.
+const LONGEST_NUMBER: usize = 64;
+
 /// What stands between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Separator {
@@ -27,9 +31,20 @@ enum Separator {
 }
 
 impl Separator {
+    /// Semicolons before blanks before commas: a comma within every word between blanks is a decimal one.
     fn of(text: &[u8]) -> Self {
-        let sign = [b';', b','].into_iter().find(|sign| text.contains(sign));
-        sign.map_or(Self::Blanks, Self::Sign)
+        let is_decimal = |word: &[u8]| number(word).or_else(|| decimal(word)).is_some();
+        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        match () {
+            () if text.contains(&b';') => Self::Sign(b';'),
+            () if text.contains(&b',') && (words.clone().count() < 2 || !words.all(is_decimal)) => Self::Sign(b','),
+            () => Self::Blanks,
+        }
+    }
+
+    /// A value, whose decimal sign may be a comma where commas separate nothing.
+    fn number(self, value: &[u8]) -> Option<f64> {
+        number(value).or_else(|| if self == Self::Sign(b',') { None } else { decimal(value) })
     }
 
     /// The number of values in a line, or one less.
@@ -63,6 +78,14 @@ impl Separator {
     }
 }
 
+/// A number with a decimal comma.
+fn decimal(word: &[u8]) -> Option<f64> {
+    let at = word.iter().position(|byte| *byte == b',')?;
+    let digits = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let is_one = digits(word.get(at + 1)) && word.len() <= LONGEST_NUMBER && !word.contains(&b'.');
+    is_one.then(|| number(&[&word[..at], b".", &word[at + 1..]].concat())).flatten()
+}
+
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
@@ -81,19 +104,77 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     }
     let separator = Separator::of(first.text);
     separator.check_width(first, place)?;
-    let values = separator.values(first.text);
-    let has_names = names_axes(&values);
-    let names = if has_names { Some(values.clone()) } else { table.names(values.len()) };
-    let mut columns = names.map_or_else(|| (0..values.len()).map(Column::numbered).collect(), named);
-    if !has_names {
+    let mut values = separator.values(first.text);
+    let units = without_units(&values);
+    if are_names(&units) {
+        values = units;
+    }
+    let (mut columns, is_header) = match () {
+        () if are_names(&values) => (named(values.clone()), true),
+        // Behind an index, which has no name.
+        () if values[0].is_empty() && count_columns(&values[1..]) => {
+            let numbered = (0..values.len() - 1).map(Column::numbered);
+            (std::iter::once(Column::new("index")).chain(numbered).collect(), true)
+        }
+        () => {
+            let numbered = || (0..values.len()).map(Column::numbered).collect();
+            (table.names(values.len()).map_or_else(numbered, named), false)
+        }
+    };
+    let mut numbered = (!is_header).then(|| Numbered::new(&values));
+    if numbered.is_some() {
         push_point(first, separator, &mut columns, place)?;
     }
     while let Some(line) = table.next() {
-        push_point(line, separator, &mut columns, place)?;
+        let values = push_point(line, separator, &mut columns, place)?;
+        numbered.as_mut().into_iter().for_each(|numbered| numbered.see(&values));
+    }
+    let mut is_numbered = false;
+    if numbered.is_some_and(|numbered| numbered.is_header()) {
+        is_numbered = true;
+        columns.iter_mut().for_each(|column| drop(column.values.drain(..1)));
     }
     check_count(count, &columns, place)?;
-    columns::mark_byte_colours(&mut columns);
-    columns::finish(columns, Vec::new(), place)
+    if columns.iter().enumerate().all(|(at, column)| column.name == Column::numbered(at).name) {
+        columns::check_orientation(columns[0].values.len(), columns.len(), place)?;
+    }
+    Ok(Raw { is_numbered, ..columns::finish(columns, Vec::new(), place)? })
+}
+
+/// Whether the values are 0, 1, 2 and so on.
+fn count_columns(values: &[&[u8]]) -> bool {
+    values.len() >= 3 && values.iter().enumerate().all(|(at, value)| whole(value) == Some(at as u64))
+}
+
+/// Whether a first line 0, 1, 2 and so on numbers the columns, as pandas does, or is a point.
+struct Numbered {
+    /// Of each column, where the line counts them: whether all its values are written with a fraction, or none is.
+    fractions: Option<Vec<Option<bool>>>,
+}
+
+impl Numbered {
+    fn new(first: &[&[u8]]) -> Self {
+        Self { fractions: count_columns(first).then(|| vec![None; first.len()]) }
+    }
+
+    /// Takes in a further line. A column with values of both kinds was written by no program that numbers columns.
+    fn see(&mut self, values: &[&[u8]]) {
+        let Some(fractions) = &mut self.fractions else { return };
+        for (fraction, value) in fractions.iter_mut().zip(values) {
+            let is_fraction = value.iter().any(|byte| !byte.is_ascii_digit() && *byte != b'-');
+            if fraction.is_some_and(|known| known != is_fraction) {
+                self.fractions = None;
+                return;
+            }
+            *fraction = Some(is_fraction);
+        }
+    }
+
+    /// Columns of fractions show it. Points of integers alone may begin so, but hardly with six values.
+    fn is_header(&self) -> bool {
+        let Some(fractions) = &self.fractions else { return false };
+        fractions.contains(&Some(true)) || fractions.len() >= 6 && fractions.contains(&Some(false))
+    }
 }
 
 /// The lines of a table, and the last comment before its first one.
@@ -124,14 +205,29 @@ impl<'a> Table<'a> {
         let start = comment.iter().position(|byte| !matches!(byte, b'#' | b'/'))?;
         let text = comment[start..].trim_ascii();
         let separator = Separator::of(text);
-        let names = if separator.width(text) <= width as u64 { separator.values(text) } else { return None };
+        let names = if separator.width(text) <= 2 * width as u64 { separator.values(text) } else { return None };
+        let names = without_units(&names);
         (names.len() == width && names_axes(&names)).then_some(names)
     }
 }
 
-/// Whether x, y and z are among the names.
+/// The names without the units between them, where blanks separate them: `x [m] y [m]`.
+fn without_units<'a>(names: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let is_unit =
+        |name: &[u8]| matches!((name.first(), name.last()), (Some(b'['), Some(b']')) | (Some(b'('), Some(b')')));
+    names.iter().copied().filter(|name| !is_unit(name)).collect()
+}
+
+/// Whether the values of a first line are names: x, y and z are among them, or none is a number.
+fn are_names(values: &[&[u8]]) -> bool {
+    let is_word = |value: &&[u8]| value.iter().any(u8::is_ascii_alphabetic) && number(value).is_none();
+    names_axes(values) || values.len() >= 3 && values.iter().all(is_word)
+}
+
+/// Whether x, y and z, or others that mean the same, are among the names.
 fn names_axes(names: &[&[u8]]) -> bool {
-    [b"x", b"y", b"z"].iter().all(|axis| names.iter().any(|name| name.eq_ignore_ascii_case(*axis)))
+    let names = columns::common_names(names.iter().map(|name| String::from_utf8_lossy(name)));
+    ["x", "y", "z"].iter().all(|axis| names.iter().any(|name| name == axis))
 }
 
 /// Columns with the names of a header; one without is called by its number.
@@ -143,18 +239,20 @@ fn named(names: Vec<&[u8]>) -> Vec<Column> {
     names.iter().enumerate().map(name).map(Column::new).collect()
 }
 
-fn push_point(line: Line<'_>, separator: Separator, columns: &mut [Column], place: &str) -> Result<()> {
+/// Gives the words of the line.
+fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], place: &str) -> Result<Vec<&'a [u8]>> {
     separator.check_width(line, place)?;
     let values = separator.values(line.text);
     if values.len() != columns.len() {
         let expected = format!("{} values, as in the line before", columns.len());
         return Err(line.invalid(place, expected, values.len().to_string()));
     }
-    for (column, value) in columns.iter_mut().zip(values) {
-        let wrong = || line.invalid(place, format!("a number for {}", column.name), show(value));
-        column.values.push(number(value).ok_or_else(wrong)?);
+    for (column, value) in columns.iter_mut().zip(&values) {
+        let wrong = || line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(value));
+        let value = separator.number(value).ok_or_else(wrong)?;
+        column.values.push(value);
     }
-    Ok(())
+    Ok(values)
 }
 
 fn check_count(count: Option<u64>, columns: &[Column], place: &str) -> Result<()> {
@@ -210,6 +308,11 @@ mod tests {
             "\u{feff}# by a scanner\n// in metres\n1 -2.5 3 0 # first\n4 5 6e-3 9 // second\n",
             "2\n1 -2.5 3 0\n4 5 6e-3 9\n",
             "\"1\",\"-2.5\",\"3\",\"0\"\n4,5,6e-3,9\n",
+            "1 -2.5 3 0\r4 5 6e-3 9\r",
+            "1;-2,5;3;0\n4;5;0,006;9\n",
+            "1,0 -2,5 3,0 0,0\n4 5 0,006 9\n",
+            "1\t-2,5\t3\t0\n4,0\t5\t6,0e-3\t9\n",
+            "2\r\n0;1;2;3\r\n1.0;-2.5;3.0;0\r\n4.0;5.0;0.006;9\r\n",
         ] {
             assert_eq!(read(text), expected, "{text}");
         }
@@ -217,8 +320,14 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns_wherever_x_y_and_z_stand() {
-        let expected =
-            columns(&[("label", &[7.0]), ("z", &[3.0]), ("x", &[1.0]), ("y", &[2.0]), ("nx", &[0.5]), ("red", &[1.0])]);
+        let expected = columns(&[
+            ("label", &[7.0]),
+            ("z", &[3.0]),
+            ("x", &[1.0]),
+            ("y", &[2.0]),
+            ("nx", &[0.5]),
+            ("red", &[255.0]),
+        ]);
         for text in [
             "Label,Z,X,Y,normal_x,R\n7,3,1,2,0.5,255\n",
             "\"label\";\"z\";\"x\";\"y\";\"nx\";\"red\"\n7;3;1;2;0.5;255\n",
@@ -233,9 +342,40 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_that_numbers_the_columns_is_no_point() {
+        for (text, points) in [
+            ("0,1,2\n0.5,0.25,1.0\n", 1),
+            ("0,1,2,3\n0.5,0.25,1.0,7\n0.1,1.0,-2e-3,0\n", 2),
+            ("0,1,2,3,4,5\n1,2,3,4,5,6\n", 1),
+            (",0,1,2\n0,0.5,0.25,1.0\n1,0.5,0.25,1.0\n", 2),
+            ("0 1 2\n3 4 5\n", 2),
+            ("0 1 2\n0.5 0.25 1\n0.5 0.25 1.5\n", 3),
+            ("0.0 1 2\n0.5 0.25 1\n", 2),
+            ("0 1 2\n", 1),
+        ] {
+            let found = read(text);
+            assert_eq!(found[found.len() - 1].1.len(), points, "{text}");
+            assert!(["x", "y", "z"].iter().all(|axis| found.iter().any(|(name, _)| name == axis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_none_of_ours_are_names_too() {
+        let found = read("Rechtswert Hochwert Hoehe\n1 2 3\n");
+        assert_eq!(found, columns(&[("rechtswert", &[1.0]), ("hochwert", &[2.0]), ("hoehe", &[3.0])]));
+        let found = read("\"Points:0\",\"Points:1\",\"Points:2\",\"Intensity [dB]\"\n1,2,3,4\n");
+        assert_eq!(found, columns(&[("x", &[1.0]), ("y", &[2.0]), ("z", &[3.0]), ("intensity", &[4.0])]));
+        assert_eq!(read("# x [m] y [m] z [m]\n1,5 2 3\n")[0], ("x".to_owned(), vec![1.5]));
+        assert_eq!(read("x (m) y (m) z (m)\n1.5 2 3\n")[0], ("x".to_owned(), vec![1.5]));
+        assert_eq!(read("x [m];y [m];z [m]\n1,5;2;3\n")[0], ("x".to_owned(), vec![1.5]));
+        assert_eq!(read("X(m)\tY(m)\tZ(m)\n1,5\t2\t3\n")[0], ("x".to_owned(), vec![1.5]));
+    }
+
+    #[test]
     fn what_is_no_number_is_named_with_its_line() {
         assert_eq!(message("1 2 3\n\n4 five 6\n"), "a.xyz, line 3: expected a number for y, found five");
-        assert_eq!(message("a b c\n1 2 3\n"), "a.xyz, line 1: expected a number for x, found a");
+        assert_eq!(message("a b 3\n1 2 3\n"), "a.xyz, line 1: expected a number for x, found a");
+        assert_eq!(message("1 2 3\n1 2 3\x1b\n"), "a.xyz, line 2: expected a number for z, found 3\\u001b");
         assert_eq!(message("1,2,3\n1,,3\n"), "a.xyz, line 2: expected a number for y, found nothing");
         assert_eq!(message("1 2 3\n1 2\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 2");
         assert_eq!(message("1 2 3\n1 2 3 4\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 4");

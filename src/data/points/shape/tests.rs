@@ -5,7 +5,7 @@ use crate::tensor::random::{Key, Purpose};
 
 fn raw(columns: &[(&str, &[f64])], triangles: &[[u64; 3]]) -> Raw {
     let columns = columns.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
-    Raw { columns, triangles: triangles.to_vec() }
+    Raw { columns, triangles: triangles.to_vec(), ..Raw::default() }
 }
 
 /// The unit square in the plane z = 0, of two triangles, and a vertex that no face has.
@@ -17,7 +17,7 @@ fn square() -> Raw {
 
 fn reading(features: &[&str]) -> Reading {
     let names: Vec<String> = features.iter().map(|name| (*name).to_owned()).collect();
-    Reading { features: Features::parse(&names).unwrap(), normalization: Normalization::None, minimum_points: 0 }
+    Reading { features: Features::parse(&names).unwrap(), normalization: Normalization::None, ..Reading::default() }
 }
 
 fn sample(shape: &Shape, points: usize, step: u64) -> Vec<f32> {

@@ -77,6 +77,37 @@ fn every_field_is_a_column() {
 }
 
 #[test]
+fn a_field_of_count_0_has_no_bytes() {
+    let counted = |data| {
+        let bytes = header("x none rgb y ring", "4 2 1 4 1", "F U U F U", 2, data);
+        String::from_utf8(bytes).unwrap().replace("WIDTH", "COUNT 1 0 0 1 2\nWIDTH").into_bytes()
+    };
+    let point = |x: f32, y: f32| [&x.to_le_bytes()[..], &y.to_le_bytes(), &[7, 9]].concat();
+    let expected =
+        expected(&[("x", &[1.5, 0.25]), ("y", &[2.5, 0.5]), ("ring_0", &[7.0, 7.0]), ("ring_1", &[9.0, 9.0])]);
+    let binary = [counted("binary"), point(1.5, 2.5), point(0.25, 0.5)].concat();
+    assert_eq!(columns(&binary), expected);
+    assert_eq!(columns(&[counted("ascii"), b"1.5 2.5 7 9\n0.25 0.5 7 9\n".to_vec()].concat()), expected);
+    let by_column: Vec<u8> =
+        [[1.5_f32, 0.25], [2.5, 0.5]].iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    let by_column = [by_column, vec![7, 9, 7, 9]].concat();
+    assert_eq!(columns(&compressed(counted("binary_compressed"), &by_column)), expected);
+    let nothing = String::from_utf8(header("x", "4", "F", 1, "binary")).unwrap().replace("WIDTH", "COUNT 0\nWIDTH");
+    assert!(message(nothing.as_bytes()).starts_with("a.pcd: expected"));
+}
+
+#[test]
+fn old_line_ends_are_line_ends_before_binary_points_too() {
+    for data in ["ascii", "binary"] {
+        let header = String::from_utf8(header("x", "4", "F", 2, data)).unwrap().replace('\n', "\r").into_bytes();
+        let body = if data == "ascii" { b"1.5\r2.5\r".to_vec() } else { [1.5_f32, 2.5].map(f32::to_le_bytes).concat() };
+        assert_eq!(columns(&[header.clone(), body].concat()), expected(&[("x", &[1.5, 2.5])]), "{data}");
+        let cut = [header, b"one\r".to_vec()].concat();
+        assert!(data == "binary" || message(&cut).contains("found 1: the file is cut"));
+    }
+}
+
+#[test]
 fn a_cut_file_says_how_many_points_are_left() {
     let mut binary = header("x y z", "4 4 4", "F F F", 3, "binary");
     binary.extend([0_u8; 30]);
