@@ -177,7 +177,11 @@ impl Survey {
     pub fn samples(&self) -> usize {
         let good = match &self.content {
             Content::Scenes(content) => content.items,
-            _ => self.classes.iter().map(|class| class.train + class.validation.unwrap_or_default() + class.test).sum::<usize>(),
+            _ => self
+                .classes
+                .iter()
+                .map(|class| class.train + class.validation.unwrap_or_default() + class.test)
+                .sum::<usize>(),
         };
         good + self.problems.len()
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Value;
-use super::objects::is_known;
+use super::names::is_known;
 use crate::error::{Error, Result};
 
 /// The number of a node.
@@ -309,7 +309,8 @@ impl<'a> Machine<'a> {
             if shown.len() < name.len() {
                 shown.push('…');
             }
-            let error = self.fault("numbers, texts, lists, dictionaries and NumPy arrays", &format!("a use of {shown}"));
+            let error =
+                self.fault("numbers, texts, lists, dictionaries and NumPy arrays", &format!("a use of {shown}"));
             return Err(error.with_hint("nothing in a pickle is executed: save plain values and arrays instead"));
         }
         self.leaf(Value::Global(name.into()));

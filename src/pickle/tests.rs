@@ -93,7 +93,10 @@ fn arrays_of_numpy_are_read_from_all_its_modules() {
             ("i2", ">", (1..5_i16).flat_map(i16::to_be_bytes).collect()),
         ] {
             let Value::Array(array) = value(&array(module, kind, order, &data)) else { panic!("{kind}") };
-            assert_eq!((&*array.kind, &array.shape[..], array.is_fortran), (&*format!("{order}{kind}"), &[2, 2][..], false));
+            assert_eq!(
+                (&*array.kind, &array.shape[..], array.is_fortran),
+                (&*format!("{order}{kind}"), &[2, 2][..], false)
+            );
             assert_eq!(*array.data, *data);
             assert_eq!(Value::Array(array).integers().unwrap(), [1, 2, 3, 4]);
         }

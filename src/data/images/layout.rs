@@ -74,7 +74,8 @@ fn stored_in(path: &Path) -> Option<Stored> {
     if is_archive(path) {
         return in_archive(path).map(Stored::Cifar);
     }
-    let names: Vec<String> = entries(path).ok()?.iter().filter(|path| !path.is_dir()).map(|path| file_name(path)).collect();
+    let names: Vec<String> =
+        entries(path).ok()?.iter().filter(|path| !path.is_dir()).map(|path| file_name(path)).collect();
     let is_there = |wanted: &str| names.iter().any(|name| name == wanted);
     if let Some(format) = FORMATS.iter().find(|format| format.is_among(is_there)) {
         return Some(Stored::Cifar(format));
@@ -106,7 +107,9 @@ fn are_classes(folder: &Path) -> bool {
     };
     let is_class = |class: &&PathBuf| {
         let files = entries(class).unwrap_or_default();
-        !files.iter().any(is_mesh) && (files.iter().any(|file| is_picture(file)) || folder::train_part(class).is_some_and(|part| has_pictures(&part)))
+        !files.iter().any(is_mesh)
+            && (files.iter().any(|file| is_picture(file))
+                || folder::train_folder(class).is_some_and(|part| has_pictures(&part)))
     };
     folders(folder).is_ok_and(|classes| classes.iter().filter(is_class).take(2).count() == 2)
 }

@@ -68,8 +68,7 @@ fn each_file(
 ) -> Result<()> {
     let mut content = BufReader::new(content);
     let is_gzip = io::BufRead::fill_buf(&mut content).is_ok_and(|bytes| bytes.starts_with(&GZIP));
-    let plain: Box<dyn Read + '_> =
-        if is_gzip { Box::new(MultiGzDecoder::new(content)) } else { Box::new(content) };
+    let plain: Box<dyn Read + '_> = if is_gzip { Box::new(MultiGzDecoder::new(content)) } else { Box::new(content) };
     let mut archive = Archive::new(Bounded { inner: plain, left: most_unpacked(packed) });
     let mut go = || -> io::Result<()> {
         for entry in archive.entries()? {

@@ -48,8 +48,10 @@ pub(super) fn classes(
         }
     }
     match by_name.into_values().next() {
-        Some(path) => Err(Error::invalid(path.display().to_string(), format!("a picture that {NAME} names"), "another")
-            .with_hint("remove it, or add its class to the list")),
+        Some(path) => {
+            Err(Error::invalid(path.display().to_string(), format!("a picture that {NAME} names"), "another")
+                .with_hint("remove it, or add its class to the list"))
+        }
         None => Ok((found, missing)),
     }
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::augmentation::{Normalization, PointOrder};
-use crate::data::division::listed;
 use super::features::Features;
 use super::format::Format;
 use super::modelnet_hdf5;
 use super::shape::{Reading, Shape};
+use crate::data::division::listed;
 use crate::data::hdf5;
 use crate::data::split::Split;
 use crate::error::Result;
