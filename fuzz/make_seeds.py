@@ -4,9 +4,12 @@ Run with NumPy 2, h5py 3 and Pillow 12: python make_seeds.py
 Shapes that other programs wrote are links to tests/fixtures/shapes.
 """
 
+import gzip
 import io
 import json
+import pickle
 import struct
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -157,5 +160,45 @@ def checkpoints():
     put("checkpoint/state.safetensors", struct.pack("<Q", len(text)) + text + values + struct.pack("<q", 5))
 
 
-for make in [shapes, texts, arrays, sets, pictures, checkpoints]:
+def by_hand():
+    """What needs no other package."""
+    put("pickle/plain0.pkl", pickle.dumps({"a": [1, True, None], "e": (2.5, -3)}, 0))
+    put("pickle/plain2.pkl", pickle.dumps({"a": [1, b"x"], "shared": ["ab"] * 3, "big": 1 << 40}, 2))
+    put("pickle/plain4.pkl", pickle.dumps({"a": [1, b"x"], 2: {"b": (1, 2, 3, 4)}}, 4))
+    put("pickle/array.pkl", b"\x80\x02" + pickled_array(bytes([1, 2, 3, 4]), (2, 2)) + b".")
+    put("pickle/collections.pkl", b"\x80\x02(ccollections\ndefaultdict\nc__builtin__\nlist\n\x85RK\x00]K\x01as"
+        b"ccollections\nOrderedDict\n)RU\x01aK\x01scscipy.sparse.csr\ncsr_matrix\n)\x81}U\x06_shapeK\x02K\x03\x86sbt.")
+    put("pickle/buffer.pkl", b"\x80\x05\x8c\x13numpy._core.numeric\x8c\x0b_frombuffer\x93(\x96\x03\0\0\0\0\0\0\0\x05\x06\x07"
+        b"\x8c\x05numpy\x8c\x05dtype\x93\x8c\x02u1\x89\x88\x87RK\x03\x85\x8c\x01CtR.")
+    batch = b"U\x04data" + pickled_array(bytes(range(256)) * 24, (2, 3072))
+    put("pickled_cifar/ten.pkl", b"\x80\x02}(" + batch + b"U\x06labels](K\x01K\x09eu.")
+    put("pickled_cifar/hundred.pkl", b"\x80\x02}(" + batch + b"U\x0bfine_labels](K\x63K\x03eu.")
+    plain = struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes(32) + struct.pack(">4BI2B", 0, 0, 8, 1, 2, 9, 1)
+    put("idx/plain", plain)
+    put("idx/packed.gz", gzip.compress(plain, mtime=0))
+    for name, mode in [("archive/plain.tar", "w"), ("archive/packed.tar.gz", "w:gz")]:
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode=mode) as archive:
+            for member in ["data_batch_1.bin", "test_batch.bin", "other" * 40]:
+                about = tarfile.TarInfo(f"cifar-10-batches-bin/{member}")
+                about.size = 700
+                archive.addfile(about, io.BytesIO(bytes(700)))
+        put(name, file.getvalue())
+    pixels = bytes(range(0, 72, 3)) * 2
+    put("bmp/colours.bmp", b"BM" + struct.pack("<IIIIiiHHIIiiII", 54 + 48, 0, 54, 40, 4, 4, 1, 24, 0, 48, 0, 0, 0, 0) + pixels)
+    put("gif/dot.gif", b"GIF89a\x02\0\x02\0\x80\0\0\0\0\0\xff\x40\x20,\0\0\0\0\x02\0\x02\0\0\x02\x03\x44\x02\x05\0;")
+    tags = [(256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8), (277, 3, 1, 1),
+            (278, 4, 1, 4), (279, 4, 1, 16)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    put("tiff/grey.tiff", b"II*\0" + struct.pack("<I", 24) + bytes(range(16)) + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+def pickled_array(content, shape):
+    sizes = b"".join(b"M" + struct.pack("<H", size) for size in shape)
+    return (b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R(K\x01" + sizes
+            + b"\x86cnumpy\ndtype\nU\x02u1K\0K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T"
+            + struct.pack("<I", len(content)) + content + b"tb")
+
+
+for make in [shapes, texts, arrays, sets, pictures, checkpoints, by_hand]:
     make()

@@ -33,7 +33,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 28] = [
+pub static PARSERS: [Parser; 35] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -50,6 +50,11 @@ pub static PARSERS: [Parser; 28] = [
     ours("node_list", |content| parsers::node_list(content, NODES)),
     ours("ppi_graph", |content| parsers::ppi(content.to_vec(), NODES)),
     ours("cifar", |content| any([parsers::cifar(content, false), parsers::cifar(content, true)])),
+    ours("pickle", |content| sgas::pickle::read(content, "a.pkl", &[]).map(drop)),
+    ours("pickled_cifar", |content| {
+        any([parsers::pickled_cifar(content, false), parsers::pickled_cifar(content, true)])
+    }),
+    ours("idx", parsers::idx),
     ours("labelled_cloud", |content| parsers::labelled_cloud("txt", content)),
     ours("names", names),
     ours("shapenet_lists", shapenet_lists),
@@ -65,6 +70,10 @@ pub static PARSERS: [Parser; 28] = [
     through("image", "png", parsers::picture),
     through("image", "jpeg", parsers::picture),
     through("image", "webp", parsers::picture),
+    through("image", "bmp", parsers::picture),
+    through("image", "tiff", parsers::picture),
+    through("image", "gif", parsers::picture),
+    through("tar", "archive", parsers::archive),
     through("safetensors", "checkpoint", |content| {
         in_file("a.safetensors", content, |path| Checkpoint::load(path).map(drop))
     }),

@@ -1,12 +1,13 @@
 //! Python's pickles, protocols 0 to 5, as plain values: numbers, texts, bytes, lists, tuples, dictionaries, NumPy arrays.
 //!
-//! Nothing in a file is executed. A pickle names classes and functions to call; the few of [`objects`] stand for
+//! Nothing in a file is executed. A pickle names classes and functions to call; the few of [`names`] stand for
 //! values that this module makes itself, the names that a caller adds stay plain [`Object`]s, and every other name is an
 //! error. Memory is bounded by the size of the file: a value that is referred to many times is kept once, and what all
 //! references would unfold to is bounded too, so that a reader may walk the tree. (The crate `serde-pickle` copies
 //! at every reference and knows no NumPy.)
 
 mod machine;
+mod names;
 mod objects;
 
 use std::sync::Arc;

@@ -12,13 +12,19 @@ use crate::reading::is_readable;
 /// Folders whose other entries were told: a folder is listed several times.
 static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
+/// What systems leave in folders that they show, in lower case.
+const LEFT_BEHIND: [&str; 3] = ["thumbs.db", "desktop.ini", "__macosx"];
+
 /// The visible files and folders of a folder, sorted, links among them followed. Pipes, sockets and devices are told and
 /// passed over.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = std::fs::read_dir(folder).map_err(|error| Error::read(folder, error))?;
     let paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(|error| Error::read(folder, error)));
     let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
-    paths.retain(|path| !file_name(path).starts_with('.'));
+    paths.retain(|path| {
+        let name = file_name(path);
+        !name.starts_with('.') && !LEFT_BEHIND.contains(&&*name.to_lowercase())
+    });
     paths.sort_unstable();
     let (paths, others): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| is_readable(path));
     if let Some(first) = others.first() {

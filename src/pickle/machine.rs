@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Value;
-use super::objects::is_known;
+use super::names::is_known;
 use crate::error::{Error, Result};
 
 /// The number of a node.

@@ -165,9 +165,18 @@ fn pictures_that_will_not_do_end_a_prediction_or_are_skipped() {
     std::fs::copy(path.join("chair.off"), path.join("shapes/chair.off")).unwrap();
     let predict = "predict --run run --output p.csv --input";
     let cases: [(&str, &[&str]); 5] = [
-        ("new", &["new/a.png: expected a JPEG, PNG or WebP picture", "1 more files are bad", "--skip-bad"]),
-        ("new/c.png", &["new/c.png: expected a JPEG, PNG or WebP picture"]),
-        ("chair.off", &["chair.off: expected a picture (.jpg .jpeg .png .webp), found a shape", "trained on pictures"]),
+        (
+            "new",
+            &["new/a.png: expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture", "1 more files are bad", "--skip-bad"],
+        ),
+        ("new/c.png", &["new/c.png: expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture"]),
+        (
+            "chair.off",
+            &[
+                "chair.off: expected a picture (.jpg .jpeg .png .webp .bmp .tif .tiff .gif), found a shape",
+                "trained on pictures",
+            ],
+        ),
         ("shapes", &["shapes: expected files of a known format", "found shapes alone", ".webp"]),
         ("new/b.png --votes 2", &["--votes 2: only the points of shapes are drawn"]),
     ];
@@ -203,7 +212,7 @@ fn info_tells_sizes_colours_and_every_picture_that_a_run_would_refuse() {
     let text = run(path, "data info set");
     for line in [
         "layout:     {train,val}/<class>/FILE\n",
-        "test part:  folders train and val\n",
+        "test part:  folders train (learned) and val (scored)\n",
         "files:      3 .jpg, 4 .png, 1 .webp\n",
         "pictures:   8\n",
         "colours:    1 16-bit RGB with alpha, 1 CMYK, 5 RGB, 1 grey\n",
@@ -278,12 +287,15 @@ fn bad_sets_of_pictures_and_cells_are_named_and_leave_no_run() {
         }
     };
     std::fs::write(path.join("pictures/train/synthetic_disc/0000.png"), "no picture").unwrap();
-    refuses(&["train/synthetic_disc/0000.png: expected a JPEG, PNG or WebP picture", "--skip-bad"]);
+    refuses(&["train/synthetic_disc/0000.png: expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture", "--skip-bad"]);
     std::fs::remove_file(path.join("pictures/train/synthetic_disc/0000.png")).unwrap();
     std::fs::create_dir(path.join("pictures/train/more")).unwrap();
     refuses(&["pictures: expected the same classes in train and val, found more only in train"]);
     std::fs::create_dir(path.join("pictures/val/more")).unwrap();
-    refuses(&["train/more: expected pictures (.jpg .jpeg .png .webp), found none", "remove its folder"]);
+    refuses(&[
+        "train/more: expected pictures (.jpg .jpeg .png .webp .bmp .tif .tiff .gif), found none",
+        "remove its folder",
+    ]);
 
     write_cifar(path, &(0..20).map(record).collect::<Vec<_>>());
     let cifar = format!("{TRAIN} --data cifar --batch 8");

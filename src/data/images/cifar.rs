@@ -192,7 +192,7 @@ fn open(path: &Path, format: &Format) -> Result<(Files, Vec<String>)> {
     if !missing.is_empty() {
         let found = format!("no {}", missing.join(", no "));
         return Err(Error::invalid(path.display().to_string(), format!("the files {}", wanted.join(", ")), found)
-            .with_hint("unpack the published archive again"));
+            .with_hint("download the published archive again, and unpack it or name it as it is"));
     }
     let (content, place) = (files.take(format.names)?, files.place(format.names));
     let classes = match format.coding {
@@ -283,10 +283,7 @@ fn pickled(content: &[u8], place: String, key: &str) -> Result<Records> {
     let value = unpickled(content, &place)?;
     let data = match value.get("data") {
         Some(Value::Array(array))
-            if &*array.kind == "|u1"
-                && !array.is_fortran
-                && matches!(array.shape[1..], [3072] | [3, 32, 32])
-                && array.shape[0] > 0 =>
+            if &*array.kind == "|u1" && !array.is_fortran && matches!(array.shape[..], [_, 3072] | [_, 3, 32, 32]) =>
         {
             array
         }

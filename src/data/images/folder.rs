@@ -53,6 +53,8 @@ struct Scan {
     layout: &'static str,
     division: String,
     missing: Vec<Error>,
+    /// What is no picture.
+    ignored: Vec<PathBuf>,
 }
 
 /// Lists the pictures of all classes and looks at every header.
@@ -81,8 +83,12 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<PictureSet> {
 
 /// The folder of the pictures for training, where it holds folders of classes.
 pub(super) fn train_part(folder: &Path) -> Option<PathBuf> {
-    let is_train = |path: &PathBuf| part_of(&file_name(path)) == Some(Split::Train) && holds_folders(path);
-    folders(folder).ok()?.into_iter().find(is_train)
+    train_folder(folder).filter(|path| holds_folders(path))
+}
+
+/// The folder of the pictures for training, whatever it holds.
+pub(super) fn train_folder(folder: &Path) -> Option<PathBuf> {
+    folders(folder).ok()?.into_iter().find(|path| part_of(&file_name(path)) == Some(Split::Train))
 }
 
 fn holds_folders(folder: &Path) -> bool {
@@ -95,10 +101,14 @@ fn holds_folders(folder: &Path) -> bool {
 /// A part or a class without pictures, a class that only one part has, two folders for one part, a part whose pictures
 /// have no classes.
 pub(super) fn find(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
-    let Scan { named, parts, layout, division, missing } = match train_part(folder) {
+    let Scan { named, parts, layout, division, missing, ignored } = match train_part(folder) {
         Some(_) => in_parts(folder)?,
         None => in_classes(folder, lists)?,
     };
+    if let Some(first) = ignored.first() {
+        let (place, count) = (folder.display(), ignored.len());
+        tracing::warn!("{place}: ignored {count} entries that are no pictures, such as {}", first.display());
+    }
     let of = |split: Split| -> BTreeSet<&str> {
         named.iter().filter(|named| named.split == split).map(|named| named.class.as_str()).collect()
     };
@@ -150,12 +160,15 @@ fn in_parts(folder: &Path) -> Result<Scan> {
         return Err(Error::invalid(folder.display().to_string(), "the folders train and val", found));
     }
     parts.sort_by_key(|(split, _)| *split as usize);
-    let (mut named, mut missing) = (Vec::new(), Vec::new());
+    require_same_folders(folder, &parts)?;
+    let (mut named, mut missing, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     for (split, part) in &parts {
         let name = |(class, path)| Named { class, path, split: *split };
         if holds_folders(part) {
             for class in folders(part)? {
-                named.extend(pictures_of(&class)?.into_iter().map(|path| name((class_name(&class), path))));
+                named.extend(
+                    pictures_of(&class, &mut ignored)?.into_iter().map(|path| name((class_name(&class), path))),
+                );
             }
         } else {
             let (solved, lost) = unsorted(folder, part)?;
@@ -169,7 +182,21 @@ fn in_parts(folder: &Path) -> Result<Scan> {
         [.., (_, ref other)] if part_of(other) == Some(Split::Test) => "{train,test}/<class>/FILE",
         _ => "{train,val}/<class>/FILE",
     };
-    Ok(Scan { division: roles(&names) + &note, named, parts: names, layout, missing })
+    Ok(Scan { division: roles(&names) + &note, named, parts: names, layout, missing, ignored })
+}
+
+/// The parts that have folders of classes must have the same ones, also where these are empty.
+fn require_same_folders(folder: &Path, parts: &[(Split, PathBuf)]) -> Result<()> {
+    let of =
+        |part: &Path| -> Result<BTreeSet<String>> { Ok(folders(part)?.iter().map(|path| class_name(path)).collect()) };
+    let (_, train) = &parts[0];
+    let classes = of(train)?;
+    for (_, part) in parts[1..].iter().filter(|(_, part)| holds_folders(part)) {
+        let (names, others) = ([train, part].map(|path| file_name(path)), of(part)?);
+        let both = [&classes, &others].map(|classes| classes.iter().map(String::as_str).collect());
+        require_same_classes(folder, [&names[0], &names[1]], both)?;
+    }
+    Ok(())
 }
 
 /// Which folder serves for what.
@@ -207,16 +234,16 @@ fn unsorted(folder: &Path, part: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<E
 
 /// `<class>/{train,test}/FILE`, or `<class>/FILE`, which lists or a share divide.
 fn in_classes(folder: &Path, lists: &Lists<'_>) -> Result<Scan> {
-    let (mut named, mut files) = (Vec::new(), Vec::new());
+    let (mut named, mut files, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     for class in folders(folder)? {
         let (name, own) = (class_name(&class), parts_in(&class)?);
         if own.iter().any(|(split, _)| *split == Split::Train) {
             for (split, part) in own {
                 let of_class = |path| Named { class: name.clone(), path, split };
-                named.extend(pictures_of(&part)?.into_iter().map(of_class));
+                named.extend(pictures_of(&part, &mut ignored)?.into_iter().map(of_class));
             }
         } else {
-            files.extend(pictures_of(&class)?.into_iter().map(|path| (name.clone(), path)));
+            files.extend(pictures_of(&class, &mut ignored)?.into_iter().map(|path| (name.clone(), path)));
         }
     }
     let has_test = named.iter().any(|named: &Named| named.split == Split::Test);
@@ -232,7 +259,7 @@ fn in_classes(folder: &Path, lists: &Lists<'_>) -> Result<Scan> {
         let splits = [Split::Train, Split::Validation, Split::Test].into_iter().filter(has);
         let parts: Vec<(Split, String)> = splits.map(|split| (split, split.name().to_owned())).collect();
         let (layout, division) = ("<class>/{train,test}/FILE", roles(&parts));
-        return Ok(Scan { named, parts, layout, division, missing: Vec::new() });
+        return Ok(Scan { named, parts, layout, division, missing: Vec::new(), ignored });
     }
     let of_class: Vec<(&str, &Path)> = files.iter().map(|(class, path)| (class.as_str(), path.as_path())).collect();
     let (marks, division) = division::divide(folder, &of_class, lists)?;
@@ -240,7 +267,7 @@ fn in_classes(folder: &Path, lists: &Lists<'_>) -> Result<Scan> {
         named.extend(mark.map(|split| Named { class, path, split }));
     }
     let parts = [Split::Train, Split::Test].map(|split| (split, split.name().to_owned())).to_vec();
-    Ok(Scan { named, parts, layout: "<class>/FILE", division, missing: Vec::new() })
+    Ok(Scan { named, parts, layout: "<class>/FILE", division, missing: Vec::new(), ignored })
 }
 
 /// The pictures in a folder, or in the only folder in it, and what else lies in the folder.
@@ -256,8 +283,8 @@ pub(super) fn pictures_below(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf
     }
 }
 
-/// The pictures of a class; what else lies there is told and passed over.
-fn pictures_of(class: &Path) -> Result<Vec<PathBuf>> {
+/// The pictures of a class; what else lies there is passed over.
+fn pictures_of(class: &Path, ignored: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let (pictures, others) = pictures_below(class)?;
     if pictures.is_empty() {
         let expected = format!("pictures ({})", known_extensions());
@@ -272,9 +299,6 @@ fn pictures_of(class: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::invalid(class.display().to_string(), expected, found).with_hint(hint));
     }
     // The folder that they lie in is none of the others.
-    let others: Vec<PathBuf> = others.into_iter().filter(|path| !pictures[0].starts_with(path)).collect();
-    if !others.is_empty() {
-        tracing::warn!("{}: ignored {} entries, such as {}", class.display(), others.len(), file_name(&others[0]));
-    }
+    ignored.extend(others.into_iter().filter(|path| !pictures[0].starts_with(path)));
     Ok(pictures)
 }

@@ -109,7 +109,7 @@ fn are_classes(folder: &Path) -> bool {
         let files = entries(class).unwrap_or_default();
         !files.iter().any(is_mesh)
             && (files.iter().any(|file| is_picture(file))
-                || folder::train_part(class).is_some_and(|part| has_pictures(&part)))
+                || folder::train_folder(class).is_some_and(|part| has_pictures(&part)))
     };
     folders(folder).is_ok_and(|classes| classes.iter().filter(is_class).take(2).count() == 2)
 }

@@ -183,9 +183,9 @@ fn files_that_are_no_pictures_are_named_or_skipped() {
     let folder = folder();
     std::fs::write(folder.path().join("train/bee/1.jpg"), "not a picture").unwrap();
     let error = refusal(folder.path());
-    assert_mentions(&error, &["train/bee/1.jpg", "expected a JPEG, PNG or WebP picture", "--skip-bad"]);
-    // A GIF by content.
-    std::fs::write(folder.path().join("train/bee/2.png"), b"GIF89a\x01\0\x01\0\0\0\0;").unwrap();
+    assert_mentions(&error, &["train/bee/1.jpg", "expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture", "--skip-bad"]);
+    // A picture of Photoshop by content.
+    std::fs::write(folder.path().join("train/bee/2.png"), b"8BPS\0\x01\0\0\0\0\0\0\0\x03").unwrap();
     assert_mentions(&refusal(folder.path()), &["train/bee/1.jpg", "1 more files are bad"]);
     let skipping = DataConfig { skip_bad: true, ..config(32, ImageAugmentation::CropFlip) };
     let data = load(folder.path(), &skipping).unwrap();
@@ -205,7 +205,7 @@ fn a_picture_that_is_cut_is_named_when_it_is_read_or_left_out_of_its_batch() {
     let config = config(32, ImageAugmentation::CropFlip);
     let access = Access { training: true, key: Key::new(1, Purpose::Augmentation) };
     let error = load(folder.path(), &config).unwrap().train.batch(&[0, 1, 2], access).unwrap_err();
-    assert_mentions(&error, &["train/bee/1.png", "expected a JPEG, PNG or WebP picture", "--skip-bad"]);
+    assert_mentions(&error, &["train/bee/1.png", "expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture", "--skip-bad"]);
     let skipping = load(folder.path(), &DataConfig { skip_bad: true, ..config.clone() }).unwrap();
     let batch = images_of(skipping.train.batch(&[2, 0, 1], access).unwrap());
     assert_eq!(Vec::<i64>::try_from(&batch.labels).unwrap(), [0, 1]);
@@ -222,7 +222,10 @@ fn a_picture_that_is_cut_is_named_when_it_is_read_or_left_out_of_its_batch() {
 fn classes_without_pictures_or_in_one_part_alone_are_named() {
     let emptied = folder();
     std::fs::remove_file(emptied.path().join("val/bee/0.png")).unwrap();
-    assert_mentions(&refusal(emptied.path()), &["val/bee", "expected pictures (.jpg .jpeg .png .webp), found none"]);
+    assert_mentions(
+        &refusal(emptied.path()),
+        &["val/bee", "expected pictures (.jpg .jpeg .png .webp .bmp .tif .tiff .gif), found none"],
+    );
     let unequal = folder();
     save(quarters(8, 8), unequal.path().join("val/cat/0.png"));
     assert_mentions(&refusal(unequal.path()), &["the same classes in train and val", "cat only in val"]);

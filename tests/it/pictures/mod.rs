@@ -2,6 +2,8 @@
 
 mod cifar;
 mod folder;
+mod layouts;
+mod published;
 
 use std::path::Path;
 use std::sync::Arc;
