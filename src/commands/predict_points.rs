@@ -86,8 +86,11 @@ fn predict<'a>(
     let run = &trained.run;
     let plan = EpochPlan::evaluation(Key::new(run.seed, Purpose::Evaluation), run.train.batch);
     let task = dataset::task(classes, trained.targets);
-    let empty =
-        |positions: &'a Vec<[f64; 3]>| PointClasses { positions, classes: vec![None; positions.len()], confidence: 0.0 };
+    let empty = |positions: &'a Vec<[f64; 3]>| PointClasses {
+        positions,
+        classes: vec![None; positions.len()],
+        confidence: 0.0,
+    };
     let mut clouds: Vec<PointClasses<'_>> = inputs.positions.iter().map(empty).collect();
     let mut sample = 0;
     for batch in Loader::new(inputs.samples(), run.data.loader()).epoch(&plan) {
@@ -235,8 +238,7 @@ impl Report<'_> {
                 let shares = self.classes.iter().cloned().zip(self.shares(cloud).into_iter().map(Value::from));
                 let shares: Map<String, Value> = shares.collect();
                 let (points, confidence) = (cloud.classes.len(), cloud.confidence);
-                let mut object =
-                    json!({ "file": file, "points": points, "confidence": confidence, "shares": shares });
+                let mut object = json!({ "file": file, "points": points, "confidence": confidence, "shares": shares });
                 if cloud.predicted() < points {
                     object["without_class"] = (points - cloud.predicted()).into();
                 }

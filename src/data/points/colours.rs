@@ -200,14 +200,22 @@ impl Noticed {
             )));
         }
         if self.trailing > 0 {
-            notes.push((true, format!(
-                "{} files go on after the end that their header speaks of: the rest is passed over", self.trailing
-            )));
+            notes.push((
+                true,
+                format!(
+                    "{} files go on after the end that their header speaks of: the rest is passed over",
+                    self.trailing
+                ),
+            ));
         }
         if self.numbered > 0 {
-            notes.push((true, format!(
-                "{} files begin with a line 0, 1, 2 and so on, which numbers the columns and is no point", self.numbered
-            )));
+            notes.push((
+                true,
+                format!(
+                    "{} files begin with a line 0, 1, 2 and so on, which numbers the columns and is no point",
+                    self.numbered
+                ),
+            ));
         }
         notes
     }
@@ -324,8 +332,13 @@ mod tests {
         let told = |files: &[(&[f64], Option<Scale>)], range| noticed(files).told(range).join("\n");
         assert_eq!(told(&[(&[0.5], Some(Scale::Unit))], ColorRange::Byte), "");
         let open = told(&[(&[3.0, 209.0], None)], ColorRange::Byte);
-        assert!(open.contains("colours of 1 files") && open.contains("from 3 to 209: taken as 0 to 255, divided by 255"));
-        assert!(told(&[(&[200.0], None), (&[0.25], None)], ColorRange::Byte).contains("colours of 1 of 2 files are fractions"));
+        assert!(
+            open.contains("colours of 1 files") && open.contains("from 3 to 209: taken as 0 to 255, divided by 255")
+        );
+        assert!(
+            told(&[(&[200.0], None), (&[0.25], None)], ColorRange::Byte)
+                .contains("colours of 1 of 2 files are fractions")
+        );
         assert!(told(&[(&[200.0], None)], ColorRange::Unit).contains("beyond data.color_range = 1"));
         assert!(told(&[(&[200.0], Some(Scale::Word))], ColorRange::Auto).contains("taken as 0 to 65535"));
         assert!(told(&[(&[200.0], Some(Scale::Word))], ColorRange::Byte).contains("taken as 0 to 255"));

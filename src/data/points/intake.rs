@@ -29,7 +29,8 @@ impl Intake {
         }
         let mut axes = AXES.iter();
         let mut names: Vec<(String, String)> = Vec::new();
-        let wrong = |found: String| Error::invalid("data.columns", "the columns of x, y and z, then name=column", found);
+        let wrong =
+            |found: String| Error::invalid("data.columns", "the columns of x, y and z, then name=column", found);
         for entry in columns {
             let (name, column) = match entry.split_once('=') {
                 Some((name, column)) => (name.trim().to_lowercase(), column.trim()),
@@ -89,7 +90,8 @@ impl Intake {
             return Ok(None);
         }
         let points = columns.first().map_or(0, |column| column.len());
-        let kept: Vec<u32> = (0..points as u32).filter(|row| !columns.iter().any(|column| is_bad(&column[*row as usize]))).collect();
+        let kept: Vec<u32> =
+            (0..points as u32).filter(|row| !columns.iter().any(|column| is_bad(&column[*row as usize]))).collect();
         let bad = points - kept.len();
         if kept.is_empty() || bad as f64 > self.invalid_points * points as f64 {
             let share = self.invalid_points;
@@ -160,7 +162,9 @@ mod tests {
 
     #[test]
     fn entries_that_name_nothing_are_refused() {
-        for columns in [&["a", "b"][..], &["a", "b", "c", "d"], &["x=a", "a", "b", "c"], &["=a"], &["red="], &["red=a", "red=b"]] {
+        for columns in
+            [&["a", "b"][..], &["a", "b", "c", "d"], &["x=a", "a", "b", "c"], &["=a"], &["red="], &["red=a", "red=b"]]
+        {
             let error = intake(columns).unwrap_err().to_string();
             assert!(error.starts_with("data.columns: expected the columns of x, y and z, then name=column"), "{error}");
         }
@@ -178,7 +182,8 @@ mod tests {
             ("label", [7.0, 8.0, 9.0, 1.0]),
             ("other", [nan, inf, nan, nan]),
         ];
-        let raw = Raw { columns: columns.map(|(name, values)| (name.to_owned(), values.into())).into(), ..Raw::default() };
+        let raw =
+            Raw { columns: columns.map(|(name, values)| (name.to_owned(), values.into())).into(), ..Raw::default() };
         let mut kept = raw.clone();
         let intake = intake(&[]).unwrap();
         assert_eq!(intake.drop_invalid(&mut kept, &features, "a").unwrap(), Some(vec![1, 2]));

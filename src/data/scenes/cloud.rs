@@ -171,7 +171,8 @@ pub(super) fn divide_colours(
     let noticed = Noticed::sum(stores);
     let range = if features.have_colours() { noticed.settle(configured, origin)? } else { configured };
     let division = noticed.division(range);
-    for clouds in files.iter_mut().filter(|clouds| clouds.first().is_some_and(|cloud| cloud.store.undivided.are_some())) {
+    for clouds in files.iter_mut().filter(|clouds| clouds.first().is_some_and(|cloud| cloud.store.undivided.are_some()))
+    {
         // Of all clouds, so that none shares it while it changes.
         let mut stores: Vec<Arc<Store>> = clouds.iter_mut().map(|cloud| std::mem::take(&mut cloud.store)).collect();
         let mut store = stores.swap_remove(0);

@@ -67,7 +67,11 @@ impl ClassList {
         if !all && numbered.iter().any(Option::is_some) {
             let without = numbered.iter().position(Option::is_none).expect("not all have one");
             let expected = "a number before every name, or before none";
-            return Err(Error::invalid(place, expected, format!("'{}' beside numbered ones", show(entries[without].as_bytes()))));
+            return Err(Error::invalid(
+                place,
+                expected,
+                format!("'{}' beside numbered ones", show(entries[without].as_bytes())),
+            ));
         }
         let mut list = Self { names: Vec::new(), numbers: BTreeMap::new(), place };
         for (position, entry) in entries.iter().enumerate() {

@@ -7,9 +7,9 @@ use super::labels::{ClassList, Labelling};
 use super::{s3dis, shapenet};
 use crate::data::hdf5;
 use crate::data::points::augmentation::Normalization;
-use crate::data::points::intake::Intake;
 use crate::data::points::features::Features;
 use crate::data::points::format::Format;
+use crate::data::points::intake::Intake;
 use crate::error::Result;
 
 /// Reads a cloud with a column of labels, of the format with this extension, and cuts it into blocks. Panics for an unknown
@@ -23,7 +23,12 @@ pub fn labelled_cloud(extension: &str, content: &[u8]) -> Result<()> {
     let raw = format.parse(content, &name)?;
     let labelling = Labelling { column: Some("last".to_owned()), unlabelled: -1, list: None };
     let (_, classes) = labelling.classes(&raw, &name)?;
-    let reading = Reading { features: Features::default(), normalization: Normalization::Cube, block: 1.0, intake: Intake::default() };
+    let reading = Reading {
+        features: Features::default(),
+        normalization: Normalization::Cube,
+        block: 1.0,
+        intake: Intake::default(),
+    };
     reading.cut(raw, &classes, &name).map(|_| ())
 }
 
@@ -46,7 +51,8 @@ pub fn s3dis_hdf5(content: Vec<u8>) -> Result<()> {
     let rooms = vec!["Area_1_hall_1".to_owned(); blocks.blocks()];
     let features = Features::parse(&s3dis::FEATURES.map(str::to_owned))?;
     let channels = s3dis::channels(&features)?;
-    let reading = Reading { features, normalization: Normalization::Cube, block: s3dis::BLOCK, intake: Intake::default() };
+    let reading =
+        Reading { features, normalization: Normalization::Cube, block: s3dis::BLOCK, intake: Intake::default() };
     blocks.into_items(&rooms, 1, &channels, &reading).into_iter().try_for_each(|item| item.clouds.map(|_| ()))
 }
 

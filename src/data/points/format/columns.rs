@@ -15,8 +15,21 @@ const COLOURS: [&str; 4] = ["red", "green", "blue", "alpha"];
 /// `Points:0`, `pos_x`, `Normals:2` and `colour_r` are such names.
 const GROUPS: [(&[&str], [&str; 3]); 3] = [
     (
-        &["pos", "position", "positions", "point", "points", "xyz", "coord", "coords", "coordinate", "coordinates",
-            "location", "vertex", "p"],
+        &[
+            "pos",
+            "position",
+            "positions",
+            "point",
+            "points",
+            "xyz",
+            "coord",
+            "coords",
+            "coordinate",
+            "coordinates",
+            "location",
+            "vertex",
+            "p",
+        ],
         ["x", "y", "z"],
     ),
     (&["n", "normal", "normals"], ["nx", "ny", "nz"]),
@@ -128,7 +141,8 @@ impl Column {
 
     /// The four bytes in every number: its own where it is an integer, those of a float of 32 bits else.
     fn bits(&self) -> Option<Vec<u32>> {
-        let is_whole = |value: &f64| value.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(u32::MAX)).contains(value);
+        let is_whole =
+            |value: &f64| value.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(u32::MAX)).contains(value);
         let values = || self.values.iter();
         // Floats in a text give themselves away: without an opacity they are next to nothing, with one immense.
         let is_odd = |value: &f64| *value != 0.0 && !(1e-30..1e30).contains(&value.abs());

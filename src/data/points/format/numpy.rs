@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn rows_and_columns_that_look_exchanged_are_refused() {
-        let expected = "a.npy: expected an array of shape (points, columns), found shape (3, 500), which looks transposed";
+        let expected =
+            "a.npy: expected an array of shape (points, columns), found shape (3, 500), which looks transposed";
         assert_eq!(message(&array("'|u1'", false, "(3, 500)", &[0; 1500])), expected);
         let inside = message(&npz(&[("points.npy", array("'|u1'", true, "(6, 40)", &[0; 240]))]));
         assert!(inside.starts_with("a.npy, array points: ") && inside.ends_with("looks transposed"), "{inside}");
@@ -285,7 +286,10 @@ mod tests {
         assert_eq!(values(&npz(&[("cloud.npy", one.clone())])), [[1.0], [2.0], [3.0]]);
         assert_eq!(values(&npz(&[("label.npy", one.clone()), ("pos.npy", two.clone())])), [[4.0], [5.0], [6.0]]);
         let both = npz(&[("b.npy", one.clone()), ("a.npy", two)]);
-        assert_eq!(message(&both), "a.npy: expected one array, or one named points, pos, xyz, coord, coords, arr_0, found a, b");
+        assert_eq!(
+            message(&both),
+            "a.npy: expected one array, or one named points, pos, xyz, coord, coords, arr_0, found a, b"
+        );
         assert!(message(&npz(&[("readme.txt", vec![1])])).ends_with("found none"));
         let cut = npz(&[("cloud.npy", one[..one.len() - 1].to_vec())]);
         assert_eq!(

@@ -289,7 +289,8 @@ mod tests {
     #[test]
     fn a_line_that_a_backslash_ends_goes_on_in_the_next() {
         for end in ["\n", "\r\n", "\r"] {
-            let text = format!("# one\\\ntwo\n{SQUARE}f 1 \\\n 2 3 \\\n4\nv 7 7\\\n 7\nv 1 2 wrong\n").replace('\n', end);
+            let text =
+                format!("# one\\\ntwo\n{SQUARE}f 1 \\\n 2 3 \\\n4\nv 7 7\\\n 7\nv 1 2 wrong\n").replace('\n', end);
             assert_eq!(message(&text), "a.obj, line 12: expected a number for z, found wrong");
             let raw = read(&text.replace("wrong", "3 \\"));
             assert_eq!((raw.triangles.as_slice(), column(&raw, "z")[4]), (&[[0, 1, 2], [0, 2, 3]][..], 7.0));

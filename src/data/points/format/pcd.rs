@@ -66,12 +66,14 @@ impl<'a> Head<'a> {
             is_whole = words.first().is_some_and(|key| key.eq_ignore_ascii_case("DATA"));
             rows.push(words);
         }
-        let is = |row: &[String], keys: &[&str]| row.first().is_some_and(|key| keys.contains(&key.to_uppercase().as_str()));
+        let is =
+            |row: &[String], keys: &[&str]| row.first().is_some_and(|key| keys.contains(&key.to_uppercase().as_str()));
         let counts = rows.iter().rfind(|row| is(row, &["COUNT"])).cloned().unwrap_or_default();
         let has_values = |at: usize| counts.get(at).is_none_or(|count| count.parse() != Ok(0_u64));
         for row in rows {
             let is_list = is(&row, &["FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT"]);
-            let kept = row.iter().enumerate().filter(|(at, _)| !is_list || has_values(*at)).map(|(_, word)| word.as_str());
+            let kept =
+                row.iter().enumerate().filter(|(at, _)| !is_list || has_values(*at)).map(|(_, word)| word.as_str());
             head.text += &kept.collect::<Vec<_>>().join(" ");
             head.text.push('\n');
         }

@@ -262,7 +262,10 @@ impl Element {
             };
             let word = words.next();
             if property.length.is_none() {
-                values.scalars.push(word.and_then(number).ok_or_else(|| wrong(word))?);
+                let value = word.and_then(number).ok_or_else(|| wrong(word))?;
+                // A float of 32 bits is the same number in a text as in bytes.
+                let is_single = (property.kind.kind, property.kind.size) == (b'f', 4);
+                values.scalars.push(if is_single { f64::from(value as f32) } else { value });
                 continue;
             }
             for _ in 0..word.and_then(whole).ok_or_else(|| wrong(word))? {
@@ -304,9 +307,8 @@ fn read_binary(mut body: &[u8], header: &Header, shape: &mut Shape, place: &str)
     for element in elements(header) {
         for index in 0..element.count {
             let here = || format!("{place}, {} {index}", show(element.name.as_bytes()));
-            let wrong = |length: f64| {
-                Error::invalid(here(), "what the header says: the length of a list", length.to_string())
-            };
+            let wrong =
+                |length: f64| Error::invalid(here(), "what the header says: the length of a list", length.to_string());
             let read = element.read(&mut body, &mut values).map_err(wrong)?;
             read.ok_or_else(|| cut(place, element.count, &element.plural(), index))?;
             shape.take(element, &values).map_err(|found| corner_error(here(), found))?;

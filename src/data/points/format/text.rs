@@ -213,7 +213,8 @@ impl<'a> Table<'a> {
 
 /// The names without the units between them, where blanks separate them: `x [m] y [m]`.
 fn without_units<'a>(names: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let is_unit = |name: &[u8]| matches!((name.first(), name.last()), (Some(b'['), Some(b']')) | (Some(b'('), Some(b')')));
+    let is_unit =
+        |name: &[u8]| matches!((name.first(), name.last()), (Some(b'['), Some(b']')) | (Some(b'('), Some(b')')));
     names.iter().copied().filter(|name| !is_unit(name)).collect()
 }
 
@@ -239,12 +240,7 @@ fn named(names: Vec<&[u8]>) -> Vec<Column> {
 }
 
 /// Gives the words of the line.
-fn push_point<'a>(
-    line: Line<'a>,
-    separator: Separator,
-    columns: &mut [Column],
-    place: &str,
-) -> Result<Vec<&'a [u8]>> {
+fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], place: &str) -> Result<Vec<&'a [u8]>> {
     separator.check_width(line, place)?;
     let values = separator.values(line.text);
     if values.len() != columns.len() {
@@ -324,8 +320,14 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns_wherever_x_y_and_z_stand() {
-        let expected =
-            columns(&[("label", &[7.0]), ("z", &[3.0]), ("x", &[1.0]), ("y", &[2.0]), ("nx", &[0.5]), ("red", &[255.0])]);
+        let expected = columns(&[
+            ("label", &[7.0]),
+            ("z", &[3.0]),
+            ("x", &[1.0]),
+            ("y", &[2.0]),
+            ("nx", &[0.5]),
+            ("red", &[255.0]),
+        ]);
         for text in [
             "Label,Z,X,Y,normal_x,R\n7,3,1,2,0.5,255\n",
             "\"label\";\"z\";\"x\";\"y\";\"nx\";\"red\"\n7;3;1;2;0.5;255\n",

@@ -88,7 +88,8 @@ fn a_field_of_count_0_has_no_bytes() {
     let binary = [counted("binary"), point(1.5, 2.5), point(0.25, 0.5)].concat();
     assert_eq!(columns(&binary), expected);
     assert_eq!(columns(&[counted("ascii"), b"1.5 2.5 7 9\n0.25 0.5 7 9\n".to_vec()].concat()), expected);
-    let by_column: Vec<u8> = [[1.5_f32, 0.25], [2.5, 0.5]].iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    let by_column: Vec<u8> =
+        [[1.5_f32, 0.25], [2.5, 0.5]].iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
     let by_column = [by_column, vec![7, 9, 7, 9]].concat();
     assert_eq!(columns(&compressed(counted("binary_compressed"), &by_column)), expected);
     let nothing = String::from_utf8(header("x", "4", "F", 1, "binary")).unwrap().replace("WIDTH", "COUNT 0\nWIDTH");

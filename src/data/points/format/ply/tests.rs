@@ -77,12 +77,8 @@ fn integers_of_64_bits_and_old_line_ends_are_read() {
     let body = "element vertex 2\nproperty int64 x\nproperty uint64 label\nproperty long y\nproperty ulong z\n";
     let row = |x: i64, label: u64| [x.to_le_bytes(), label.to_le_bytes(), [0; 8], [0; 8]].concat();
     let rows = [row(-5, 10), row(1 << 40, 7)].concat();
-    let columns = expected(&[
-        ("x", &[-5.0, (1_u64 << 40) as f64]),
-        ("label", &[10.0, 7.0]),
-        ("y", &[0.0; 2]),
-        ("z", &[0.0; 2]),
-    ]);
+    let columns =
+        expected(&[("x", &[-5.0, (1_u64 << 40) as f64]), ("label", &[10.0, 7.0]), ("y", &[0.0; 2]), ("z", &[0.0; 2])]);
     for end in ["\n", "\r\n", "\r"] {
         let header = header("binary_little_endian", body).replace('\n', end).into_bytes();
         assert_eq!(parse(&[header, rows.clone()].concat(), "a.ply").unwrap().columns, columns);
