@@ -50,6 +50,12 @@ def shapes():
     link("npz", ["npz"])
     link("ply", ["ply"])
     link("pcd", ["pcd"])
+    corners = [[(0, 0, 0), (1, 0, 0), (1, 1, 0.5)], [(0, 0, 0), (1, 1, 0.5), (0, 1, 0)]]
+    records = [struct.pack("<12fH", 0, 0, 1, *sum(triangle, ()), 0) for triangle in corners]
+    put("stl/binary.stl", b"binary".ljust(80) + struct.pack("<I", 2) + b"".join(records))
+    vertices = ["".join("   vertex %g %g %g\n" % corner for corner in triangle) for triangle in corners]
+    facets = [f" facet normal 0 0 1\n  outer loop\n{lines}  endloop\n endfacet\n" for lines in vertices]
+    put("stl/ascii.stl", "solid a\n" + "".join(facets) + "endsolid a\n")
     put("off/glued.off", "CNOFF4 2 0\n0 0 0 0 0 1 255 0 0 255\n1 0 0 0 0 1 0 255 0 255\n1 1 0 0 0 1 0 0 9 255\n"
         "0 1 0 0 0 1 1 1 1 255\n# faces\n3 0 1 2\n4 0 1 2 3 255 0 0\n")
     put("obj/faces.obj", "# cube\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0.5 0 0 1\nvn 0 0 1\nvt 0 0\nf 1/1/1 2//1 -1/1/-1\n")

@@ -87,7 +87,7 @@ pub fn start(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The content of a regular file of text in UTF-8.
+/// The content of a regular file of text in UTF-8, with the line ends of today.
 ///
 /// # Errors
 /// As [`bytes`]; other text; a file of more bytes than `limit`.
@@ -102,7 +102,16 @@ pub fn text(path: &Path, limit: Limit) -> Result<String> {
     if size.max(content.len() as u64) > limit.bytes {
         return Err(too_long(&path.display().to_string(), size.max(content.len() as u64), limit));
     }
-    Ok(content)
+    Ok(with_line_ends(content))
+}
+
+/// The text with a line feed for every carriage return that none follows: the line ends of old Macs.
+fn with_line_ends(text: String) -> String {
+    let is_alone = |(at, _): &(usize, &str)| text.as_bytes().get(at + 1) != Some(&b'\n');
+    match text.match_indices('\r').any(|found| is_alone(&found)) {
+        true => text.replace("\r\n", "\n").replace('\r', "\n"),
+        false => text,
+    }
 }
 
 /// Refuses a text that is longer than `limit`; `place` names it.
@@ -174,6 +183,16 @@ mod tests {
         }
         assert!(matches!(bytes(folder.path()), Err(Error::Read { .. })), "a folder");
         assert!(matches!(bytes(&folder.path().join("no")), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn old_line_ends_are_those_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        for (stored, expected) in [("a\rb\r", "a\nb\n"), ("a\r\nb\rc", "a\nb\nc"), ("a\r\nb\r\n", "a\r\nb\r\n")] {
+            std::fs::write(&path, stored).unwrap();
+            assert_eq!(text(&path, LIST).unwrap(), expected);
+        }
     }
 
     #[cfg(unix)]

@@ -5,10 +5,17 @@ use std::sync::Arc;
 
 use hdf5_reader::messages::datatype::Datatype;
 use hdf5_reader::storage::{BytesStorage, DynStorage, FileStorage};
-use hdf5_reader::{Dataset, H5Type, Hdf5File, OpenOptions};
+use hdf5_reader::{Dataset, Hdf5File, OpenOptions};
 
+use super::numpy::header::Element;
+use super::numpy::value;
+use super::scan::{show, show_names};
 use crate::error::{Error, Result};
 use crate::reading::{self, most_unpacked};
+use crate::visible::visible_word;
+
+/// Letters of a type in a message.
+const LONGEST_TYPE: usize = 80;
 
 /// The most bytes of a chunk, of which every thread unpacks one: usual ones have a few MiB.
 const MOST_CHUNK: usize = 256 << 20;
@@ -59,47 +66,80 @@ pub(super) fn names(file: &Hdf5File, path: &Path) -> Result<Vec<String>> {
 pub(super) fn dataset(file: &Hdf5File, path: &Path, name: &str, expected: &str) -> Result<Dataset> {
     let names = names(file, path)?;
     if !names.iter().any(|found| found == name) {
-        let found = if names.is_empty() { "no datasets".to_owned() } else { names.join(", ") };
+        let found =
+            if names.is_empty() { "no datasets".to_owned() } else { show_names(names.iter().map(String::as_str)) };
         return Err(Error::invalid(path.display().to_string(), expected, found));
     }
     file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))
 }
 
-/// Integers of any type, widened.
+/// Integers of any type, also where they are stored as floats.
 ///
 /// # Errors
-/// Other numbers, or wider ones; a file that is cut.
+/// Other numbers; values that are none; a file that is cut.
 pub(super) fn read_labels(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
-    fn widen<T: H5Type + Into<i64>>(label: &Dataset, path: &Path) -> Result<Vec<i64>> {
-        Ok(values::<T>(label, path, "integers")?.into_iter().map(Into::into).collect())
-    }
-    match label.dtype() {
-        Datatype::FixedPoint { size: 1, signed: false, .. } => widen::<u8>(label, path),
-        Datatype::FixedPoint { size: 1, signed: true, .. } => widen::<i8>(label, path),
-        Datatype::FixedPoint { size: 2, signed: false, .. } => widen::<u16>(label, path),
-        Datatype::FixedPoint { size: 2, signed: true, .. } => widen::<i16>(label, path),
-        Datatype::FixedPoint { size: 4, signed: false, .. } => widen::<u32>(label, path),
-        Datatype::FixedPoint { size: 4, signed: true, .. } => widen::<i32>(label, path),
-        _ => values::<i64>(label, path, "integers of at most 8 bytes"),
-    }
+    let whole = |value: f64| {
+        let is_whole = value.fract() == 0.0 && value.abs() < i64::MAX as f64;
+        is_whole.then_some(value as i64).ok_or_else(|| {
+            let place = format!("{}: dataset {}", path.display(), shown(label));
+            Error::invalid(place, "labels, which are integers", value.to_string())
+        })
+    };
+    numbers(label, path)?.map(whole).collect()
 }
 
-/// All values of a dataset, in the order of its rows.
+/// All values of a dataset of any integer or float type, in the order of its rows, as 32 bits.
 ///
 /// # Errors
 /// Values of another type; a file that is cut.
-pub(super) fn values<T: H5Type>(dataset: &Dataset, path: &Path, expected: &str) -> Result<Vec<T>> {
-    let array = dataset
-        .read_array::<T>()
-        .map_err(|error| unreadable(path, &format!("{expected} in dataset {}", dataset.name()), error))?;
+pub(super) fn values(dataset: &Dataset, path: &Path) -> Result<Vec<f32>> {
+    if !matches!(dataset.dtype(), Datatype::FloatingPoint { size: 4, .. }) {
+        return Ok(numbers(dataset, path)?.map(|value| value as f32).collect());
+    }
+    let array = dataset.read_array::<f32>().map_err(|error| unreadable(path, &content(dataset), error))?;
     Ok(array.into_raw_vec_and_offset().0)
+}
+
+/// The same, without a loss.
+fn numbers(dataset: &Dataset, path: &Path) -> Result<impl Iterator<Item = f64>> {
+    let (kind, size) = match dataset.dtype() {
+        Datatype::FloatingPoint { size, .. } if [2, 4, 8].contains(size) => (b'f', usize::from(*size)),
+        Datatype::FixedPoint { size, signed, .. } if [1, 2, 4, 8].contains(size) => {
+            (if *signed { b'i' } else { b'u' }, usize::from(*size))
+        }
+        other => {
+            let found = visible_word(&format!("{other:?}").chars().take(LONGEST_TYPE).collect::<String>());
+            let place = format!("{}: dataset {}", path.display(), shown(dataset));
+            return Err(Error::invalid(place, "integers or floats of at most 64 bits", found)
+                .with_hint("save it as numbers, for example with array.astype('float32')"));
+        }
+    };
+    let bytes = dataset.read_native_bytes().map_err(|error| unreadable(path, &content(dataset), error))?;
+    let element = Element { kind, size, is_big_endian: cfg!(target_endian = "big") };
+    Ok((0..bytes.len() / size).map(move |row| value(&bytes[row * size..], element)))
+}
+
+fn content(dataset: &Dataset) -> String {
+    format!("the values of dataset {}", shown(dataset))
+}
+
+fn shown(dataset: &Dataset) -> String {
+    show(dataset.name().as_bytes())
 }
 
 /// The error of a dataset whose sizes are not as expected.
 pub(super) fn wrong_shape(place: &str, dataset: &Dataset, expected: &str) -> Error {
     let sizes: Vec<String> = dataset.shape().iter().map(u64::to_string).collect();
-    let place = format!("{place}: dataset {}", dataset.name());
-    Error::invalid(place, format!("shape {expected}"), format!("({})", sizes.join(", ")))
+    let place = format!("{place}: dataset {}", shown(dataset));
+    let found = format!("({})", sizes.join(", "));
+    // A few axes of many points.
+    match *dataset.shape() {
+        [_, axes @ 3..=9, points] if points > 9 && axes < points => {
+            Error::invalid(place, format!("shape {expected}"), format!("{found}, which looks transposed"))
+                .with_hint("save it with a point a row, for example array.transpose(0, 2, 1)")
+        }
+        _ => Error::invalid(place, format!("shape {expected}"), found),
+    }
 }
 
 /// Whether a limit refused what the file claims.

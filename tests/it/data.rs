@@ -68,11 +68,11 @@ fn class_folder() -> tempfile::TempDir {
     folder
 }
 
-/// One class `a`; its training cloud has a NaN at point 1.
+/// One class `a`; its training cloud has a NaN at every point but the first.
 pub(crate) fn pcd_folder_with_a_nan(folder: &Path) {
     let mut points = cloud(8, 0.0);
     write(folder.join("a/test/0.pcd"), &pcd(&points, false));
-    points[1][2] = f32::NAN;
+    points[1..].iter_mut().for_each(|point| point[2] = f32::NAN);
     write(folder.join("a/train/0.pcd"), &pcd(&points, false));
 }
 
@@ -226,8 +226,43 @@ fn hdf5_files_of_another_form_are_refused() {
     let data = || DatasetBuilder::typed_data("data", vec![2, 4, 3], &[0.0_f32; 24]).unwrap();
     assert_mentions(&write_test(vec![data(), label(&[0])]), &["dataset label", "(2, 1)", "found (1, 1)"]);
     assert_mentions(&write_test(vec![data(), label(&[0, 2])]), &["test0.h5: cloud 1", "0 to 1", "found 2"]);
-    let double = DatasetBuilder::typed_data("data", vec![2, 4, 3], &[0.0_f64; 24]).unwrap();
-    assert_mentions(&write_test(vec![double, label(&[0, 1])]), &["test0.h5", "float32"]);
+    let transposed = DatasetBuilder::typed_data("data", vec![2, 3, 40], &[0.0_f32; 240]).unwrap();
+    let error = write_test(vec![transposed, label(&[0, 1])]);
+    assert_mentions(&error, &["(n, points, 3)", "(2, 3, 40), which looks transposed"]);
+    let labels = DatasetBuilder::typed_data("label", vec![2], &[0.0_f64, 0.5]).unwrap();
+    assert_mentions(&write_test(vec![data(), labels]), &["dataset label", "integers", "found 0.5"]);
+}
+
+#[test]
+fn hdf5_files_of_any_type_of_numbers_are_read() {
+    let clouds = |data: DatasetBuilder, labels: DatasetBuilder| {
+        let folder = hdf5_folder();
+        write(folder.path().join("ply_data_test0.h5"), &hdf5(vec![data, labels]));
+        let config = DataConfig { points: 4, ..DataConfig::default() };
+        let data = load(&Source::Folder(folder.path().to_owned()), &mut config.clone(), 0, 1).unwrap();
+        let access = Access { key: Key::new(0, Purpose::Evaluation), training: false };
+        match data.test.batch(&[0, 1], access).unwrap() {
+            Batch::Points(PointBatch { points, labels }) => (points, labels),
+            _ => unreachable!("points"),
+        }
+    };
+    macro_rules! data {
+        ($kind:ty) => {{
+            let values: Vec<$kind> = (0..24_u8).map(|value| value as $kind).collect();
+            DatasetBuilder::typed_data("data", vec![2, 4, 3], &values).unwrap()
+        }};
+    }
+    macro_rules! label {
+        ($kind:ty) => {
+            DatasetBuilder::typed_data("label", vec![2, 1], &[0 as $kind, 1 as $kind]).unwrap()
+        };
+    }
+    let expected = clouds(data!(f32), label!(u8));
+    for (data, label) in
+        [(data!(f64), label!(i64)), (data!(i16), label!(f32)), (data!(u8), label!(f64)), (data!(i64), label!(u16))]
+    {
+        assert_eq!(clouds(data, label), expected);
+    }
 }
 
 #[test]
@@ -243,12 +278,14 @@ fn cut_and_foreign_hdf5_files_are_errors() {
 }
 
 #[test]
-fn an_hdf5_folder_lacks_its_names_or_a_split() {
+fn an_hdf5_folder_without_names_counts_its_classes_but_needs_both_splits() {
     let folder = hdf5_folder();
+    std::fs::remove_file(folder.path().join("shape_names.txt")).unwrap();
+    let mut config = DataConfig { points: 4, ..DataConfig::default() };
+    let data = load(&Source::Folder(folder.path().to_owned()), &mut config, 0, 1).unwrap();
+    assert_eq!(data.classes, ["class 0", "class 1"]);
     std::fs::remove_file(folder.path().join("ply_data_test0.h5")).unwrap();
     assert_mentions(&refusal(folder.path()), &["ply_data_test*.h5", "none"]);
-    std::fs::remove_file(folder.path().join("shape_names.txt")).unwrap();
-    assert_mentions(&refusal(folder.path()), &["cannot read", "shape_names.txt"]);
 }
 
 #[test]
@@ -260,7 +297,7 @@ fn a_class_without_clouds_is_an_error_in_both_formats() {
     for file in ["b_0.pcd", "b_1.pcd"] {
         std::fs::rename(
             folder.path().join("b/train").join(file),
-            folder.path().join("b/train").join(file).with_extension("stl"),
+            folder.path().join("b/train").join(file).with_extension("step"),
         )
         .unwrap();
     }
@@ -275,13 +312,17 @@ fn train_and_test_must_have_the_same_classes() {
 }
 
 #[test]
-fn a_cloud_with_nan_is_named_by_file_and_point() {
+fn a_cloud_with_nan_in_most_points_is_named_by_file_and_point() {
     let folder = class_folder();
     let mut points = cloud(8, 0.0);
-    points[5][1] = f32::NAN;
+    points[3..].iter_mut().for_each(|point| point[1] = f32::NAN);
     for binary in [true, false] {
         write(folder.path().join("a/test/a_0.pcd"), &pcd(&points, binary));
-        assert_mentions(&refusal(folder.path()), &["a/test/a_0.pcd, point 5", "finite numbers", "NaN"]);
+        let error = refusal(folder.path());
+        assert_mentions(&error, &["a/test/a_0.pcd, point 3", "finite numbers", "NaN"]);
+        assert!(
+            error.hint().unwrap().contains("5 of 8 points") && error.hint().unwrap().contains("data.invalid_points")
+        );
     }
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod bounds;
 mod bridge;
 mod cli;
+mod cloud_colours;
 mod cloud_files;
 mod composed;
 mod data;

@@ -1,5 +1,6 @@
-//! The usual HDF5 form of ModelNet40: `ply_data_{train,test}*.h5` with datasets `data` (n, points, 3) float32,
-//! perhaps `normal` of the same shape, and `label` (n, 1) or (n) of any integer type, and `shape_names.txt` with a class per line.
+//! The usual HDF5 form of ModelNet40: `ply_data_{train,test}*.h5` with datasets `data` (n, points, 3) of any
+//! type of numbers, perhaps `normal` of the same shape, and `label` (n, 1) or (n) of integers, and `shape_names.txt` with a
+//! class per line; without it, classes are called by their labels.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,9 @@ use crate::reading;
 
 const NAMES: &str = "shape_names.txt";
 
+/// Labels beyond which a set without names of classes has something else in their place.
+const MOST_CLASSES: usize = 1024;
+
 /// The datasets that every file has.
 const DATASETS: &str = "datasets data and label";
 
@@ -26,10 +30,20 @@ const NORMAL: &str = "normal";
 /// Reads all files of the folder, train and test, normals only where they are wanted: the names of the classes,
 /// and the clouds.
 pub(super) fn read(folder: &Path, normals: bool) -> Result<(Vec<String>, Loaded)> {
-    let classes = read_names(&folder.join(NAMES))?;
-    let mut clouds = read_split(folder, Split::Train, classes.len(), normals)?;
-    clouds.extend(read_split(folder, Split::Test, classes.len(), normals)?);
-    Ok((classes, clouds))
+    let path = folder.join(NAMES);
+    let names = if reading::is_there(&path) { Some(read_names(&path)?) } else { None };
+    let classes = names.as_ref().map(Vec::len);
+    let mut clouds = read_split(folder, Split::Train, classes, normals)?;
+    clouds.extend(read_split(folder, Split::Test, classes, normals)?);
+    let names = names.unwrap_or_else(|| {
+        let count = clouds.iter().map(|(item, _)| item.label + 1).max().unwrap_or(0);
+        tracing::warn!(
+            "{}: no {NAMES}, in which a line names a class: the {count} classes are called by their labels, from 0",
+            folder.display()
+        );
+        (0..count).map(|label| format!("class {label}")).collect()
+    });
+    Ok((names, clouds))
 }
 
 /// What the files of a folder hold, without reading their clouds.
@@ -67,7 +81,7 @@ pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_split(folder: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
+fn read_split(folder: &Path, split: Split, classes: Option<usize>, normals: bool) -> Result<Loaded> {
     let files = numbered_files(folder, &prefix(split))?;
     let read = |file: &PathBuf| read_file(file, split, classes, normals);
     let clouds: Vec<Loaded> = files.par_iter().map(read).collect::<Result<_>>()?;
@@ -92,12 +106,18 @@ fn numbered_files(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
-fn read_file(path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
+fn read_file(path: &Path, split: Split, classes: Option<usize>, normals: bool) -> Result<Loaded> {
     read_open(&open(path)?, path, split, classes, normals)
 }
 
 /// The clouds of an open file.
-pub(super) fn read_open(file: &Hdf5File, path: &Path, split: Split, classes: usize, normals: bool) -> Result<Loaded> {
+pub(super) fn read_open(
+    file: &Hdf5File,
+    path: &Path,
+    split: Split,
+    classes: Option<usize>,
+    normals: bool,
+) -> Result<Loaded> {
     let place = path.display().to_string();
     let data = dataset(file, path, "data", DATASETS)?;
     let &[count, points, 3] = data.shape() else {
@@ -110,7 +130,7 @@ pub(super) fn read_open(file: &Hdf5File, path: &Path, split: Split, classes: usi
     if !(label.shape() == [count] || label.shape() == [count, 1]) {
         return Err(wrong_shape(&place, &label, &format!("({count}, 1), one per cloud")));
     }
-    let mut parts = vec![(AXES, values::<f32>(&data, path, "float32")?)];
+    let mut parts = vec![(AXES, values(&data, path)?)];
     if normals {
         parts.push((NORMALS, read_normals(file, path, data.shape())?));
     }
@@ -129,7 +149,7 @@ fn read_normals(file: &Hdf5File, path: &Path, shape: &[u64]) -> Result<Vec<f32>>
     if normal.shape() != shape {
         return Err(wrong_shape(&path.display().to_string(), &normal, "that of data"));
     }
-    values::<f32>(&normal, path, "float32")
+    values(&normal, path)
 }
 
 fn columns(names: [&str; CHANNELS], values: &[f32]) -> [(String, Vec<f64>); CHANNELS] {
@@ -137,10 +157,15 @@ fn columns(names: [&str; CHANNELS], values: &[f32]) -> [(String, Vec<f64>); CHAN
     std::array::from_fn(|axis| (names[axis].to_owned(), column(axis)))
 }
 
-fn checked_label(label: i64, classes: usize, name: &str) -> Result<usize> {
+/// The label, which is below the number of named classes.
+fn checked_label(label: i64, classes: Option<usize>, name: &str) -> Result<usize> {
     match usize::try_from(label) {
-        Ok(label) if label < classes => Ok(label),
+        Ok(label) if label < classes.unwrap_or(MOST_CLASSES) => Ok(label),
         _ => {
+            let Some(classes) = classes else {
+                let expected = format!("a label from 0 to {}", MOST_CLASSES - 1);
+                return Err(Error::invalid(name, expected, label.to_string()));
+            };
             let expected = format!("a label from 0 to {} ({classes} classes in {NAMES})", classes - 1);
             Err(Error::invalid(name, expected, label.to_string()))
         }

@@ -37,8 +37,8 @@ pub fn shape(extension: &str, content: &[u8]) -> Result<()> {
 pub fn modelnet_hdf5(content: Vec<u8>) -> Result<()> {
     let path = Path::new("ply_data_train0.h5");
     let file = hdf5::from_bytes(content, path)?;
-    modelnet_hdf5::read_open(&file, path, Split::Train, 10, false)?;
-    modelnet_hdf5::read_open(&file, path, Split::Train, 10, true).map(|_| ())
+    modelnet_hdf5::read_open(&file, path, Split::Train, Some(10), false)?;
+    modelnet_hdf5::read_open(&file, path, Split::Train, Some(10), true).map(|_| ())
 }
 
 /// Reads the names of classes, one per line.

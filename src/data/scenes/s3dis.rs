@@ -1,7 +1,7 @@
 //! S3DIS as people download it (`indoor3d_sem_seg_hdf5_data`): rooms cut into blocks of so many points.
 //!
-//! `all_files.txt` names the files `ply_data_all_*.h5`, each with `data` (blocks, points, 9) float32 and `label`
-//! (blocks, points) of any integer type; `room_filelist.txt` has the room of every block, in the order of the files. The
+//! `all_files.txt` names the files `ply_data_all_*.h5`, each with `data` (blocks, points, 9) of any type of numbers and
+//! `label` (blocks, points) of integers; `room_filelist.txt` has the room of every block, in the order of the files. The
 //! nine channels are position, colour, and position in the room. A block is for testing if its room's name contains
 //! `Area_k` (docs/method.md, "ResGCN").
 
@@ -152,7 +152,7 @@ impl File {
         }
         // What does not fit is no class either.
         let narrow = |label: i64| Class::try_from(label).unwrap_or(Class::MAX);
-        let (values, labels) = (values::<f32>(&data, path, "float32")?, read_labels(&label, path)?);
+        let (values, labels) = (values(&data, path)?, read_labels(&label, path)?);
         let classes = labels.into_iter().map(narrow).collect();
         Ok(Self { place, values, classes, points: points as usize })
     }

@@ -9,12 +9,7 @@ mod obj;
 mod off;
 mod pcd;
 mod ply;
-/// The extensions of all formats, for messages.
-pub(in crate::data) fn known_extensions() -> String {
-    let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
-    extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
-}
-
+mod stl;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -86,6 +81,8 @@ pub(in crate::data) enum Format {
     Obj,
     /// Stanford's polygon format: clouds and meshes.
     Ply,
+    /// Stereolithography: meshes.
+    Stl,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
     /// Arrays of NumPy, alone or in an archive.
@@ -96,7 +93,8 @@ pub(in crate::data) enum Format {
 
 impl Format {
     /// Every format, for messages.
-    pub(in crate::data) const ALL: [Self; 6] = [Self::Off, Self::Obj, Self::Ply, Self::Pcd, Self::Numpy, Self::Text];
+    pub(in crate::data) const ALL: [Self; 7] =
+        [Self::Off, Self::Obj, Self::Ply, Self::Stl, Self::Pcd, Self::Numpy, Self::Text];
 
     /// The extensions of its files, lower case.
     pub(in crate::data) fn extensions(self) -> &'static [&'static str] {
@@ -104,6 +102,7 @@ impl Format {
             Self::Off => &["off"],
             Self::Obj => &["obj"],
             Self::Ply => &["ply"],
+            Self::Stl => &["stl"],
             Self::Pcd => &["pcd"],
             Self::Numpy => &["npy", "npz"],
             Self::Text => &["xyz", "txt", "csv", "pts", "asc"],
@@ -125,11 +124,18 @@ impl Format {
             Self::Off => off::parse(bytes, place),
             Self::Obj => obj::parse(bytes, place),
             Self::Ply => ply::parse(bytes, place),
+            Self::Stl => stl::parse(bytes, place),
             Self::Pcd => pcd::parse(bytes, place),
             Self::Numpy => numpy::parse(bytes, place),
             Self::Text => text::parse(bytes, place),
         }
     }
+}
+
+/// The extensions of all formats, for messages.
+pub(in crate::data) fn known_extensions() -> String {
+    let extensions = Format::ALL.iter().flat_map(|format| format.extensions());
+    extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")
 }
 
 /// True for a name with the extension of a shape.

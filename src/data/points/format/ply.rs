@@ -262,7 +262,10 @@ impl Element {
             };
             let word = words.next();
             if property.length.is_none() {
-                values.scalars.push(word.and_then(number).ok_or_else(|| wrong(word))?);
+                let value = word.and_then(number).ok_or_else(|| wrong(word))?;
+                // A float of 32 bits is the same number in a text as in bytes.
+                let is_single = (property.kind.kind, property.kind.size) == (b'f', 4);
+                values.scalars.push(if is_single { f64::from(value as f32) } else { value });
                 continue;
             }
             for _ in 0..word.and_then(whole).ok_or_else(|| wrong(word))? {
