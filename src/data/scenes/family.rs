@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::inputs::read_inputs;
-use super::layout::{LAYOUTS, Layout, is_published};
+use super::layout::{Layout, is_published, layouts};
 use super::own::is_cloud;
 use super::survey::survey;
 use super::{load, synthetic_files};
@@ -80,7 +80,7 @@ struct Scenes;
 
 impl Family for Scenes {
     fn layouts(&self) -> String {
-        LAYOUTS.to_owned()
+        layouts()
     }
 
     fn known_extensions(&self) -> String {
@@ -96,6 +96,7 @@ impl Family for Scenes {
             None => false,
             Some(Layout::S3dis) => set != &SHAPENET_PART,
             Some(Layout::ShapeNetPart) => set != &S3DIS,
+            Some(Layout::Gathered(layout)) => set == &SEGMENTATION || layout.is_s3dis && set == &S3DIS,
             Some(Layout::Clouds) => set == &SEGMENTATION,
         }
     }

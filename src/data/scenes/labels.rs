@@ -19,7 +19,7 @@ pub(super) const IGNORED: Class = batch::IGNORED as Class;
 
 /// The names that the column of labels usually has, the likeliest first; programs that keep scalar fields write the
 /// longer ones.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "label",
     "class",
     "scalar_label",
@@ -29,6 +29,7 @@ const COLUMNS: [&str; 9] = [
     "scalar_classification",
     "semantic",
     "segment",
+    "segment20",
 ];
 
 /// What `data.scenes.label` calls the last column.

@@ -2,22 +2,21 @@
 
 use std::path::Path;
 
+use super::gathered::{self, Gathered};
 use super::own::is_one;
+use super::s3dis::{FILES, ROOMS};
+use super::shapenet::CATEGORIES;
 use crate::reading;
 
 /// What a folder of labelled clouds may look like, for messages.
-pub(in crate::data) const LAYOUTS: &str = "ply_data_all_*.h5, all_files.txt and room_filelist.txt (S3DIS), \
-     synsetoffset2category.txt and folders of its numbers (ShapeNet's parts), or clouds with a column of labels: \
-     {train,test}/FILE or FILE";
-
-/// The list of the blocks' rooms.
-pub(super) const ROOMS: &str = "room_filelist.txt";
-
-/// The list of the files with blocks.
-pub(super) const FILES: &str = "all_files.txt";
-
-/// The list of ShapeNet's categories.
-pub(super) const CATEGORIES: &str = "synsetoffset2category.txt";
+pub(super) fn layouts() -> String {
+    let others: Vec<&str> = gathered::LAYOUTS.iter().map(|layout| layout.files).collect();
+    format!(
+        "ply_data_all_*.h5, all_files.txt and room_filelist.txt (S3DIS), synsetoffset2category.txt and folders of its numbers \
+         (ShapeNet's parts), {}, or clouds with a column of labels: {{train,val,test}}/FILE or FILE",
+        others.join(", ")
+    )
+}
 
 /// How a folder stores its clouds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +25,8 @@ pub(in crate::data) enum Layout {
     S3dis,
     /// `<number>/FILE.txt`, or `<number>/points/FILE.pts` and `<number>/points_label/FILE.seg`.
     ShapeNetPart,
+    /// One of the layouts of a table.
+    Gathered(&'static Gathered),
     /// Clouds with labels in files of their own.
     Clouds,
 }
@@ -40,7 +41,8 @@ impl Layout {
         if has(&[CATEGORIES]) {
             return Some(Self::ShapeNetPart);
         }
-        is_one(folder).then_some(Self::Clouds)
+        let gathered = Gathered::detect(folder).map(Self::Gathered);
+        gathered.or_else(|| is_one(folder).then_some(Self::Clouds))
     }
 
     /// In words.
@@ -48,6 +50,7 @@ impl Layout {
         match self {
             Self::S3dis => "S3DIS (HDF5)",
             Self::ShapeNetPart => "ShapeNet-part",
+            Self::Gathered(layout) => layout.name,
             Self::Clouds => "labelled clouds",
         }
     }
@@ -55,7 +58,7 @@ impl Layout {
 
 /// True for a folder in a published layout, which holds nothing but labelled clouds.
 pub(in crate::data) fn is_published(folder: &Path) -> bool {
-    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart))
+    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart | Layout::Gathered(_)))
 }
 
 #[cfg(test)]
@@ -77,9 +80,9 @@ mod tests {
         assert_eq!(of(&["synsetoffset2category.txt", "02954340/a.txt"]), Some(Layout::ShapeNetPart));
         assert_eq!(of(&["train/a.ply", "test/b.ply", "classes.txt"]), Some(Layout::Clouds));
         assert_eq!(of(&["a.ply", "classes.txt"]), Some(Layout::Clouds));
-        let others: [&[&str]; 5] = [
+        assert_eq!(of(&["train/office/a.ply", "test/office/b.ply"]), Some(Layout::Clouds));
+        let others: [&[&str]; 4] = [
             &["classes.txt", "test.txt", "train.txt"],
-            &["train/cup/a.ply", "test/cup/b.ply"],
             &["cup/a.ply", "test.txt"],
             &["shape_names.txt", "ply_data_train0.h5"],
             &["README.txt"],

@@ -8,6 +8,7 @@
 mod cloud;
 pub mod config;
 mod family;
+mod gathered;
 mod inputs;
 mod item;
 pub mod labelled_ply;

@@ -1,4 +1,4 @@
-//! The user's own labelled clouds: files of any known format, `{train,val,test}/FILE`, or `FILE` with lists of the files
+//! The user's own labelled clouds: files of any known format, `{train,val,test}/FILE`, perhaps in folders, or `FILE` with lists of the files
 //! for training, validation and testing, or else a share of all for testing.
 
 use std::collections::HashSet;
@@ -8,12 +8,13 @@ use rayon::prelude::*;
 
 use super::cloud::Reading;
 use super::config::SceneDataConfig;
+use super::gathered::Gathered;
 use super::item::{Item, Opened};
 use super::labels::{ClassList, IGNORED, Labelling, names};
 use crate::data::division::{self, Lists, find_lists, part_of, without_test};
 use crate::data::folders::{count_extensions, entries, file_name, folders, summary};
 use crate::data::points::features::ROOM;
-use crate::data::points::format;
+use crate::data::points::format::{self, Raw};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::reading;
@@ -28,12 +29,51 @@ const OTHERS: [&str; 4] = ["classes.txt", "train.txt", "test.txt", "shape_names.
 /// is an error of its item.
 pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>, reading: &Reading) -> Result<Opened> {
     let (files, division) = list(folder, &settings.classes, lists)?;
+    let labelling = labelling(folder, settings, &[])?;
+    Ok(read_all(&files, division, &labelling, &|path| reading.intake.read(path), reading))
+}
+
+/// Reads the clouds of a folder in a layout of the table.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_gathered(
+    layout: &Gathered,
+    folder: &Path,
+    settings: &SceneDataConfig,
+    reading: &Reading,
+) -> Result<Opened> {
+    let (files, mut marks): (Vec<PathBuf>, Vec<Option<Split>>) =
+        layout.list(folder, settings.area)?.into_iter().unzip();
+    let note = without_test(&mut marks);
+    require_parts(folder, &marks)?;
+    let files: Vec<(PathBuf, Split)> = with_parts(files, marks);
+    let labelling = labelling(folder, settings, layout.classes)?;
+    Ok(read_all(&files, format!("{}{note}", layout.division), &labelling, &layout.read, reading))
+}
+
+/// How labels become classes: by the list of the folder, or else these names.
+fn labelling(folder: &Path, settings: &SceneDataConfig, names: &[&str]) -> Result<Labelling> {
     let classes = folder.join(&settings.classes);
-    let list = if reading::is_there(&classes) { Some(ClassList::read(&classes)?) } else { None };
-    let labelling = Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list };
+    let list = match reading::is_there(&classes) {
+        true => Some(ClassList::read(&classes)?),
+        false if names.is_empty() => None,
+        false => Some(ClassList::parse(&names.join("\n"), &classes)?),
+    };
+    Ok(Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list })
+}
+
+/// Reads these clouds side by side.
+fn read_all(
+    files: &[(PathBuf, Split)],
+    division: String,
+    labelling: &Labelling,
+    read: &(dyn Fn(&Path) -> Result<Raw> + Sync),
+    reading: &Reading,
+) -> Opened {
     let item = |(path, split): &(PathBuf, Split)| {
         let name = path.display().to_string();
-        let clouds = reading.intake.read(path).and_then(|raw| {
+        let clouds = read(path).and_then(|raw| {
             let (label, classes) = labelling.classes(&raw, &name)?;
             let columns = raw.columns.iter().map(|(name, _)| name).filter(|name| **name != label).cloned();
             let columns: Vec<String> = columns.collect();
@@ -61,8 +101,8 @@ pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>,
     );
     let good = items.iter().filter_map(|item| item.clouds.as_ref().ok()).flatten();
     let greatest = good.flat_map(|cloud| cloud.classes()).copied().filter(|class| *class != IGNORED).max();
-    let files = count_extensions(files.iter().map(|(path, _)| path));
-    Ok(Opened { items, classes: names(labelling.list.as_ref(), greatest), division, columns, files })
+    let files = count_extensions(files.iter().map(|(path, _)| path).filter(|path| path.extension().is_some()));
+    Opened { items, classes: names(labelling.list.as_ref(), greatest), division, columns, files }
 }
 
 /// The files of the folder with their splits, and how these were decided, in words.
@@ -78,7 +118,7 @@ fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf
     } else {
         let (mut files, mut marks) = (Vec::new(), Vec::new());
         for (part, split) in &parts {
-            let found = clouds(part, true)?;
+            let found = clouds_below(part, true)?;
             if found.is_empty() {
                 let place = part.display().to_string();
                 return Err(Error::invalid(place, "at least one labelled cloud", "none"));
@@ -91,17 +131,23 @@ fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf
     };
     let mut marks = marks;
     note += without_test(&mut marks);
-    for split in [Split::Train, Split::Test] {
-        if !marks.contains(&Some(split)) {
-            let place = format!("{}: {} split", folder.display(), split.name());
-            return Err(Error::invalid(place, "at least one labelled cloud", "none").with_hint(
-                "clouds lie in train and test, and perhaps val, or all in one folder: data.test_share then holds out a share of \
-                 several, and lists name files",
-            ));
-        }
-    }
-    let divided = files.into_iter().zip(marks).filter_map(|(path, part)| Some((path, part?)));
-    Ok((divided.collect(), note))
+    require_parts(folder, &marks)?;
+    Ok((with_parts(files, marks), note))
+}
+
+fn with_parts(files: Vec<PathBuf>, marks: Vec<Option<Split>>) -> Vec<(PathBuf, Split)> {
+    files.into_iter().zip(marks).filter_map(|(path, part)| Some((path, part?))).collect()
+}
+
+fn require_parts(folder: &Path, marks: &[Option<Split>]) -> Result<()> {
+    let Some(split) = [Split::Train, Split::Test].into_iter().find(|split| !marks.contains(&Some(*split))) else {
+        return Ok(());
+    };
+    let place = format!("{}: {} split", folder.display(), split.name());
+    Err(Error::invalid(place, "at least one labelled cloud", "none").with_hint(
+        "clouds lie in train and test, and perhaps val, or all in one folder: data.test_share then holds out a share of \
+         several, and lists name files; of S3DIS data.scenes.area is for testing",
+    ))
 }
 
 /// The folders for training, validation and testing.
@@ -123,8 +169,18 @@ fn is_other(path: &Path) -> bool {
 
 /// True for a folder with clouds in it, or in its folders for training, validation and testing.
 pub(super) fn is_one(folder: &Path) -> bool {
-    let has = |folder: &Path| clouds(folder, false).is_ok_and(|files| !files.is_empty());
-    has(folder) || parts(folder).is_ok_and(|parts| parts.iter().any(|(part, _)| has(part)))
+    let has = |folder: &Path| clouds_below(folder, false).is_ok_and(|files| !files.is_empty());
+    clouds(folder, false).is_ok_and(|files| !files.is_empty())
+        || parts(folder).is_ok_and(|parts| parts.iter().any(|(part, _)| has(part)))
+}
+
+/// The clouds in a folder and in the folders in it.
+fn clouds_below(folder: &Path, tell: bool) -> Result<Vec<PathBuf>> {
+    let mut found = clouds(folder, tell)?;
+    for inner in folders(folder)? {
+        found.extend(clouds(&inner, tell)?);
+    }
+    Ok(found)
 }
 
 /// The clouds in a folder, not below it, in alphabetical order.

@@ -14,7 +14,6 @@ use rayon::prelude::*;
 use super::cloud::{Cloud, Reading, Store};
 use super::item::{Item, Opened};
 use super::labels::Class;
-use super::layout::{FILES, ROOMS};
 use super::lists::{last_part, lines};
 use crate::data::hdf5::{self, dataset, read_labels, values, wrong_shape};
 use crate::data::points::features::{AXES, COLORS, Features, ROOM};
@@ -35,6 +34,12 @@ pub(super) const FEATURES: [&str; 2] = ["colors", "room"];
 
 /// The side of the blocks in metres, as they were cut.
 pub(super) const BLOCK: f64 = 1.0;
+
+/// The list of the blocks' rooms.
+pub(super) const ROOMS: &str = "room_filelist.txt";
+
+/// The list of the files with blocks.
+pub(super) const FILES: &str = "all_files.txt";
 
 const DATASETS: &str = "datasets data and label";
 
@@ -86,7 +91,7 @@ pub(super) fn channels(features: &Features) -> Result<Vec<usize>> {
     features.columns().into_iter().map(position).collect()
 }
 
-fn tag(area: u8) -> String {
+pub(super) fn tag(area: u8) -> String {
     format!("Area_{area}")
 }
 

@@ -2,7 +2,7 @@
 
 use super::cloud::{Cloud, Reading, divide_colours};
 use super::item::Opened;
-use super::layout::{LAYOUTS, Layout};
+use super::layout::{Layout, layouts};
 use super::{own, s3dis, shapenet, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::points::augmentation::Normalization;
@@ -38,10 +38,15 @@ impl SceneSet {
             Source::Synthetic => None,
             Source::Folder(folder) => Some(
                 Layout::detect(folder)
-                    .ok_or_else(|| Error::invalid(folder.display().to_string(), LAYOUTS, "none of these"))?,
+                    .ok_or_else(|| Error::invalid(folder.display().to_string(), layouts(), "none of these"))?,
             ),
         };
-        let is_blocks = layout == Some(Layout::S3dis) || (layout.is_none() && in_blocks);
+        let is_blocks = match layout {
+            Some(Layout::S3dis) => true,
+            Some(Layout::Gathered(layout)) => layout.is_s3dis,
+            Some(_) => false,
+            None => in_blocks,
+        };
         let mut config = config.clone();
         config.normalize = config.normalize.or(Normalization::Cube);
         if is_blocks && config.features.is_empty() {
@@ -54,6 +59,9 @@ impl SceneSet {
         let mut opened = match (source, layout) {
             (Source::Folder(folder), Some(Layout::S3dis)) => s3dis::open(folder, scenes.area, &reading)?,
             (Source::Folder(folder), Some(Layout::ShapeNetPart)) => shapenet::open(folder, scenes, &lists, &reading)?,
+            (Source::Folder(folder), Some(Layout::Gathered(layout))) => {
+                own::open_gathered(layout, folder, scenes, &reading)?
+            }
             (Source::Folder(folder), _) => own::open(folder, scenes, &lists, &reading)?,
             (Source::Synthetic, _) => {
                 let area = is_blocks.then_some(scenes.area);

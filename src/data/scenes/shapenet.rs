@@ -15,7 +15,6 @@ use super::cloud::{Reading, columns};
 use super::config::SceneDataConfig;
 use super::item::{Item, Opened};
 use super::labels::{Class, IGNORED};
-use super::layout::CATEGORIES;
 use super::lists::lines_of;
 use crate::data::division::Lists;
 use crate::data::folders::{count_extensions, entries};
@@ -27,6 +26,9 @@ use crate::error::{Error, Result};
 use crate::nearest;
 use crate::reading;
 use crate::tensor::random::{Key, Purpose};
+
+/// The list of the categories.
+pub(super) const CATEGORIES: &str = "synsetoffset2category.txt";
 
 /// Parts of each category, in the order in which they are counted over all.
 const PARTS: [(&str, i64); 16] = [

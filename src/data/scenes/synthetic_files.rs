@@ -6,8 +6,7 @@ use hdf5_writer::{DatasetBuilder, Hdf5Builder, WriteOptions};
 use rayon::prelude::*;
 
 use super::labels::Class;
-use super::layout::{FILES, ROOMS};
-use super::s3dis::{CHANNELS, File};
+use super::s3dis::{CHANNELS, FILES, File, ROOMS};
 use super::synthetic::{self, Place};
 use crate::data::points::format;
 use crate::data::synthesis::{MadeLayout, Making, Synthesis};

@@ -143,6 +143,14 @@ pub(in crate::data) fn is_shape(path: &Path) -> bool {
     Format::of(path).is_some()
 }
 
+/// Reads a folder of NumPy arrays as an archive of them.
+///
+/// # Errors
+/// As [`read`].
+pub(in crate::data) fn read_folder(folder: &Path) -> Result<Raw> {
+    numpy::read_folder(folder)
+}
+
 /// Reads a file of a known format.
 ///
 /// # Errors

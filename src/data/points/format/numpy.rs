@@ -8,6 +8,7 @@
 //! compiled.
 
 use std::io::{Cursor, Read};
+use std::path::Path;
 
 use zip::ZipArchive;
 
@@ -16,13 +17,13 @@ use super::columns::{self, Column, Number};
 use crate::data::numpy::header::{self, Field, Header};
 use crate::data::numpy::{Grid, shape_error, value, whole_rows};
 use crate::error::{Error, Result};
-use crate::reading::most_unpacked;
+use crate::reading::{self, most_unpacked};
 
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 6] = ["points", "pos", "xyz", "coord", "coords", "arr_0"];
 
 /// The arrays of an archive that may hold a label per point.
-const LABELS: [&str; 4] = ["label", "labels", "class", "segment"];
+const LABELS: [&str; 5] = ["label", "labels", "class", "segment", "segment20"];
 
 /// The arrays of an archive that may hold three values per point, or four, and the columns that these are.
 const BESIDE: [(&[&str], &[&str]); 2] = [
@@ -37,21 +38,36 @@ const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
         let (name, array) = unpack(bytes, place)?;
-        let mut columns = columns_of(&array, &format!("{place}, array {name}"))?;
-        add_beside(bytes, &mut columns);
-        return columns::finish(columns, Vec::new(), place);
+        let beside = |name: &str| {
+            let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+            unpacked(&mut archive, name, bytes.len(), name).ok()
+        };
+        return joined(&array, &format!("{place}, array {name}"), &beside);
     }
     columns::finish(columns_of(bytes, place)?, Vec::new(), place)
 }
 
-/// Adds the arrays of so many rows as there are points, by their names; whatever else is called so is something else.
-fn add_beside(bytes: &[u8], columns: &mut Vec<Column>) {
+/// The columns of a folder with arrays as an archive has them, such as `coord.npy`, `color.npy` and `segment.npy`.
+///
+/// # Errors
+/// As for an archive.
+pub(super) fn read_folder(folder: &Path) -> Result<Raw> {
+    let file = |name: &str| folder.join(format!("{name}.npy"));
+    let points = POINTS.iter().map(|name| file(name)).find(|path| path.is_file()).ok_or_else(|| {
+        Error::invalid(folder.display().to_string(), format!("one of the arrays {}", POINTS.join(", ")), "none")
+    })?;
+    joined(&reading::bytes(&points)?, &points.display().to_string(), &|name| reading::bytes(&file(name)).ok())
+}
+
+/// The columns of an array of points, and those of others of so many rows, by their names; whatever else is called so is
+/// something else.
+fn joined(array: &[u8], place: &str, beside: &dyn Fn(&str) -> Option<Vec<u8>>) -> Result<Raw> {
+    let mut columns = columns_of(array, place)?;
     let points = columns.first().map_or(0, |column| column.values.len());
     let labels = LABELS.iter().map(|name| (name, std::slice::from_ref(name)));
     let others = BESIDE.iter().flat_map(|(names, columns)| names.iter().map(|name| (name, *columns)));
     for (name, parts) in labels.chain(others) {
-        let Ok(mut archive) = ZipArchive::new(Cursor::new(bytes)) else { return };
-        let Ok(array) = unpacked(&mut archive, name, bytes.len(), name) else { continue };
+        let Some(array) = beside(name) else { continue };
         let Ok(grid) = Grid::read(&array, name) else { continue };
         let is_width = grid.columns == parts.len() || parts.len() == 4 && grid.columns == 3;
         let is_new = !columns.iter().any(|column| parts.contains(&column.name.to_lowercase().as_str()));
@@ -65,6 +81,7 @@ fn add_beside(bytes: &[u8], columns: &mut Vec<Column>) {
             columns.extend(parts.iter().take(grid.columns).enumerate().map(column));
         }
     }
+    columns::finish(columns, Vec::new(), place)
 }
 
 /// The array of points in an archive: its name and its bytes.
