@@ -56,6 +56,12 @@ def shapes():
     vertices = ["".join("   vertex %g %g %g\n" % corner for corner in triangle) for triangle in corners]
     facets = [f" facet normal 0 0 1\n  outer loop\n{lines}  endloop\n endfacet\n" for lines in vertices]
     put("stl/ascii.stl", "solid a\n" + "".join(facets) + "endsolid a\n")
+    header = bytearray(b"LASF".ljust(227, b"\0"))
+    struct.pack_into("<BB", header, 24, 1, 2)
+    struct.pack_into("<IIBHI", header, 96, 227, 0, 2, 26, 2)
+    struct.pack_into("<6d", header, 131, 0.25, 0.25, 0.25, 1.0, 0.0, 3.0)
+    points = [struct.pack("<iiiHBBbBH3H", x, 2 * x, 3, 9, 0, 5, 0, 0, 0, 257, 514, 65535) for x in (1, 2)]
+    put("las/colours.las", bytes(header) + b"".join(points))
     put("off/glued.off", "CNOFF4 2 0\n0 0 0 0 0 1 255 0 0 255\n1 0 0 0 0 1 0 255 0 255\n1 1 0 0 0 1 0 0 9 255\n"
         "0 1 0 0 0 1 1 1 1 255\n# faces\n3 0 1 2\n4 0 1 2 3 255 0 0\n")
     put("obj/faces.obj", "# cube\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0.5 0 0 1\nvn 0 0 1\nvt 0 0\nf 1/1/1 2//1 -1/1/-1\n")

@@ -33,11 +33,12 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 36] = [
+pub static PARSERS: [Parser; 37] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
     ours("stl", |content| parsers::shape("stl", content)),
+    ours("las", |content| parsers::shape("las", content)),
     ours("text", |content| parsers::shape("xyz", content)),
     ours("npy", |content| parsers::shape("npy", content)),
     ours("genotype", |content| {

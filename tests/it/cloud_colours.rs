@@ -215,7 +215,7 @@ fn loaded(files: &[File], mut config: DataConfig) -> Result<(Vec<Tensor>, ColorR
 
 fn cloud() -> impl Strategy<Value = Vec<Point>> {
     // Exact in few decimal digits, so that a text says the same as 32 bits.
-    let coordinate = (-4096..4096_i16).prop_map(|value| f32::from(value) / 1024.0);
+    let coordinate = (-64..64_i16).prop_map(|value| f32::from(value) / 16.0);
     let point = (prop::array::uniform3(coordinate), any::<[u8; 3]>());
     vec(point, 8).prop_map(|mut cloud| {
         // A set of colours up to 1 alone is one of the range 0 to 1.

@@ -4,6 +4,7 @@
 //! satisfy (finite numbers, enough points, some area) stands in `shape`, the same for all.
 
 pub(in crate::data) mod columns;
+mod las;
 mod numpy;
 mod obj;
 mod off;
@@ -85,6 +86,8 @@ pub(in crate::data) enum Format {
     Stl,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
+    /// Laser scans of the ASPRS.
+    Las,
     /// Arrays of NumPy, alone or in an archive.
     Numpy,
     /// Tables of numbers.
@@ -93,8 +96,8 @@ pub(in crate::data) enum Format {
 
 impl Format {
     /// Every format, for messages.
-    pub(in crate::data) const ALL: [Self; 7] =
-        [Self::Off, Self::Obj, Self::Ply, Self::Stl, Self::Pcd, Self::Numpy, Self::Text];
+    pub(in crate::data) const ALL: [Self; 8] =
+        [Self::Off, Self::Obj, Self::Ply, Self::Stl, Self::Pcd, Self::Las, Self::Numpy, Self::Text];
 
     /// The extensions of its files, lower case.
     pub(in crate::data) fn extensions(self) -> &'static [&'static str] {
@@ -104,6 +107,7 @@ impl Format {
             Self::Ply => &["ply"],
             Self::Stl => &["stl"],
             Self::Pcd => &["pcd"],
+            Self::Las => &["las", "laz"],
             Self::Numpy => &["npy", "npz"],
             Self::Text => &["xyz", "txt", "csv", "pts", "asc"],
         }
@@ -126,6 +130,7 @@ impl Format {
             Self::Ply => ply::parse(bytes, place),
             Self::Stl => stl::parse(bytes, place),
             Self::Pcd => pcd::parse(bytes, place),
+            Self::Las => las::parse(bytes, place),
             Self::Numpy => numpy::parse(bytes, place),
             Self::Text => text::parse(bytes, place),
         }
