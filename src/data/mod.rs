@@ -8,6 +8,7 @@ mod config;
 pub mod dataset;
 mod folders;
 pub mod graphs;
+mod gzip;
 mod hdf5;
 mod identity;
 pub mod images;

@@ -125,7 +125,7 @@ impl SetName {
             SampleKind::Graphs => match graphs::Layout::detect(folder) {
                 None => false,
                 Some(graphs::Layout::Ppi) => true,
-                Some(graphs::Layout::Tables) => self == Self::Graphs,
+                Some(_) => self == Self::Graphs,
             },
             SampleKind::Scenes => match scenes::layout::Layout::detect(folder) {
                 None => false,

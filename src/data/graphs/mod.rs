@@ -3,17 +3,26 @@
 //! A sample is a graph that has nodes to score in its split. Where one graph has nodes in several splits, these share
 //! it and differ in the nodes that loss and scores look at; messages flow through all of them.
 
+mod beside;
 pub mod config;
+mod content;
+mod counted;
 mod division;
+mod edges;
+mod features;
+mod folder;
+mod headings;
 mod inputs;
 mod labels;
 pub(super) mod layout;
 mod links;
 mod lists;
 mod nodes;
+mod numbering;
 pub(super) mod parsers;
 mod ppi;
 mod set;
+mod sparse;
 pub mod survey;
 mod synthetic;
 pub mod synthetic_files;
@@ -201,6 +210,7 @@ fn scored(graphs: &[&Graph], samples: &[&Sample]) -> Result<Option<Tensor>> {
 /// Files that are not there or aren't what they should be: with file and line or row, the first of all problems.
 pub fn load(source: &Source, config: &DataConfig, set: SetName) -> Result<Dataset> {
     let set = GraphSet::open(source, config, set).map_err(first)?;
+    set.told.iter().for_each(|told| tracing::info!("{told}"));
     let channels = set.channels() as i64;
     let graphs = Arc::new(set.graphs);
     let part = |split: Split| Graphs::of_split(&graphs, &set.marks, split);

@@ -103,6 +103,7 @@ pub(super) fn open(config: &DataConfig, set: SetName) -> Result<GraphSet> {
         layout: "none",
         division: "made apart".to_owned(),
         files: [].into(),
+        told: Vec::new(),
     })
 }
 
