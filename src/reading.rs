@@ -36,6 +36,9 @@ pub const LIST: Limit = Limit { bytes: 256 << 20, what: "a list of names" };
 /// equal bytes a thousandth.
 const GREATEST_RATIO: u64 = 100;
 
+/// Times that compression may shrink a table of text: of a bag of words nearly every cell is a zero.
+const GREATEST_RATIO_OF_TEXT: u64 = 400;
+
 /// What any compressed file may unpack to, however small it is: some columns are constant.
 const LEAST_UNPACKED: u64 = 16 << 20;
 
@@ -45,6 +48,11 @@ const MOST_UNPACKED: u64 = 2 << 30;
 /// The most bytes that the content of a file of `packed` bytes may take: its own size where nothing is compressed.
 pub fn most_unpacked(packed: u64) -> u64 {
     packed.saturating_mul(GREATEST_RATIO).clamp(LEAST_UNPACKED, MOST_UNPACKED).max(packed)
+}
+
+/// The same of a table of text in a file of `packed` bytes.
+pub fn most_unpacked_text(packed: u64) -> u64 {
+    packed.saturating_mul(GREATEST_RATIO_OF_TEXT).clamp(LEAST_UNPACKED, MOST_UNPACKED).max(packed)
 }
 
 /// Opens a regular file; a folder is opened too, which fails when it is read.

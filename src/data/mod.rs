@@ -12,6 +12,7 @@ pub mod family;
 mod find;
 mod folders;
 pub mod graphs;
+mod gzip;
 mod hdf5;
 mod identity;
 pub mod images;

@@ -52,6 +52,11 @@ impl<'a> Grid<'a> {
         Ok(Self { data, element, rows, columns, per_row, per_column })
     }
 
+    /// True for true and false.
+    pub fn is_boolean(&self) -> bool {
+        self.element.kind == b'b'
+    }
+
     /// The number in this row and column.
     pub fn at(&self, row: usize, column: usize) -> f64 {
         value(&self.data[(row * self.per_row + column * self.per_column) * self.element.size..], self.element)

@@ -251,3 +251,102 @@ fn a_run_on_a_bad_folder_is_refused_and_leaves_nothing() {
     );
     refused(folder.path(), "search --task graphs --data synthetic --batch 0", &["--batch", "1"]);
 }
+
+/// A folder whose tables are as pandas and PyTorch Geometric write them is the same as the plain one.
+#[test]
+fn tables_of_pandas_and_pyg_are_the_same_graph() {
+    let plain = own();
+    let told = |folder: &Path| {
+        let mut info = run_json(folder, "data info . --json");
+        ["data", "files", "notes", "test_part"].into_iter().for_each(|key| drop(info[key].take()));
+        info
+    };
+    let expected = told(plain.path());
+    type Change = (&'static str, &'static str, Vec<u8>);
+    let changes: Vec<Vec<Change>> = vec![
+        vec![("edges.csv", "edges.csv", b"target,source\n1,0\n2,1\n3,2\n4,3\n5,4\n".to_vec())],
+        vec![("edges.csv", "edges.csv", b",source,target\n0,0,1\n1,1,2\n2,2,3\n3,3,4\n4,4,5\n".to_vec())],
+        vec![("edges.csv", "edge_list.txt", b"0 1\n1 2\n2 3\n3 4\n4 5\n".to_vec())],
+        vec![(
+            "edges.csv",
+            "edges.npy",
+            npy("<i8", 2, Some(5), &[0_i64, 1, 2, 3, 4, 1, 2, 3, 4, 5].map(i64::to_le_bytes).concat()),
+        )],
+        vec![
+            ("features.csv", "features.csv", b",size,age\n0,0,1\n1,1,1\n2,2,1\n3,3,1\n4,4,1\n5,5,1\n".to_vec()),
+            ("labels.csv", "labels.csv", b",colour\n0,red\n1,blue\n2,red\n3,green\n4,blue\n5,red\n".to_vec()),
+        ],
+        vec![("valid.txt", "val.txt", b"0\n0\n1\n0\n0\n0\n".to_vec())],
+        vec![("train.txt", "train.npy", npy("|b1", 6, None, &[1, 1, 0, 0, 1, 0]))],
+        vec![("test.txt", "test.csv", b"node\n3\n5\n".to_vec())],
+    ];
+    for change in changes {
+        let folder = own();
+        for (old, new, bytes) in &change {
+            std::fs::remove_file(folder.path().join(old)).unwrap();
+            write(folder.path().join(new), bytes);
+        }
+        assert_eq!(told(folder.path()), expected, "{:?}", change[0].1);
+    }
+}
+
+#[test]
+fn what_can_not_be_seen_is_refused_with_what_to_do() {
+    let cases: [(&str, &str, Vec<u8>, &[&str]); 6] = [
+        (
+            "edges.csv",
+            "edges.npy",
+            npy("<i8", 2, Some(2), &[0_i64, 1, 1, 2].map(i64::to_le_bytes).concat()),
+            &["edges.npy: expected edges of shape (E, 2), one per row, found shape (2, 2)", "source,target"],
+        ),
+        (
+            "labels.csv",
+            "labels.npy",
+            npy("<i8", 1, Some(6), &[0_i64; 6].map(i64::to_le_bytes).concat()),
+            &["labels.npy: expected shape (6, 1), a row per node, found shape (1, 6)", "transposed"],
+        ),
+        (
+            "features.csv",
+            "features.npy",
+            npy("<f8", 2, Some(6), &[0.5_f64; 12].map(f64::to_le_bytes).concat()),
+            &["features.npy: expected shape (6, 2), a row per node, found shape (2, 6)", "transposed"],
+        ),
+        ("train.txt", "train.pt", b"PK".to_vec(), &["train.pt: expected lists", "one per line"]),
+        (
+            "labels.csv",
+            "labels.csv",
+            b"0\n1\n-1\n0\n1\n0\n".to_vec(),
+            &["labels.csv, line 3: expected the class of a node, found -1", "data.graphs.unlabelled=-1"],
+        ),
+        (
+            "valid.txt",
+            "valid.txt",
+            b"2\n2\n".to_vec(),
+            &["valid.txt, line 2: expected a node that is listed once, found 2", "a mask"],
+        ),
+    ];
+    for (old, new, bytes, words) in cases {
+        let folder = own();
+        std::fs::remove_file(folder.path().join(old)).unwrap();
+        write(folder.path().join(new), &bytes);
+        refused_everywhere(folder.path(), words);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path().join("ind.cora.x"), b"\x80\x02");
+    let words = ["Planetoid's files as Python pickled them", ""];
+    refused_everywhere(folder.path(), &words);
+}
+
+#[test]
+fn unlabelled_nodes_are_in_no_split_and_never_scored() {
+    let folder = own();
+    write(folder.path().join("labels.csv"), b"colour\nred\n?\nred\ngreen\nblue\n?\n");
+    let info = run_json(folder.path(), "data info . --json --set data.graphs.unlabelled=?");
+    assert_eq!(info["splits"], serde_json::json!({ "train": 2, "validation": 1, "test": 1, "none": 2 }));
+    assert_eq!(info["classes"].as_array().unwrap().len(), 3);
+    ["train.txt", "valid.txt", "test.txt"]
+        .iter()
+        .for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+    let info = run_json(folder.path(), "data info . --json --set data.graphs.unlabelled=? --set data.test_share=0.5");
+    assert_eq!(info["splits"]["none"], 2, "{info}");
+}

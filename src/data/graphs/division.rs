@@ -20,11 +20,17 @@ pub(super) struct Division {
     pub description: String,
 }
 
-/// Divides a set of the user's own.
+/// Divides a set of the user's own; the nodes of `lacking`, which have no label, are in no split.
 ///
 /// # Errors
 /// A split without nodes.
-pub(super) fn divide(graphs: &[Graph], lists: &Lists, config: &DataConfig, place: &str) -> Result<Division> {
+pub(super) fn divide(
+    graphs: &[Graph],
+    lists: &Lists,
+    lacking: &[bool],
+    config: &DataConfig,
+    place: &str,
+) -> Result<Division> {
     let mark = |graph: &Graph| graph.nodes.iter().map(|node| lists.marks[*node as usize]).collect();
     let mut marks: Marks = graphs.iter().map(mark).collect();
     let others = match (lists.has(Split::Train), lists.has(Split::Test)) {
@@ -34,6 +40,12 @@ pub(super) fn divide(graphs: &[Graph], lists: &Lists, config: &DataConfig, place
     };
     if let Some(split) = others {
         marks.iter_mut().flatten().filter(|mark| mark.is_none()).for_each(|mark| *mark = Some(split));
+    }
+    if !lacking.is_empty() {
+        for (graph, marks) in graphs.iter().zip(&mut marks) {
+            let of_none = graph.nodes.iter().zip(marks).filter(|(node, _)| lacking[**node as usize]);
+            of_none.for_each(|(_, mark)| *mark = None);
+        }
     }
     let (test, train) = (lists.has(Split::Test), lists.has(Split::Train));
     let mut units = "";
@@ -110,7 +122,8 @@ fn class(graph: &Graph, node: usize) -> usize {
 }
 
 fn description(lists: &Lists, config: &DataConfig, units: &str) -> String {
-    let names: Vec<&str> = lists.present.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = lists.present.iter().map(|(name, _)| name.as_str()).collect();
+    names.dedup();
     if units.is_empty() {
         return format!("split by {}", names.join(", "));
     }
@@ -138,7 +151,7 @@ mod tests {
     }
 
     fn lists(nodes: usize, listed: &[(Split, &[usize])]) -> Lists {
-        let mut lists = Lists { marks: vec![None; nodes], present: Vec::new() };
+        let mut lists = Lists::none(nodes);
         for (split, nodes) in listed {
             nodes.iter().for_each(|node| lists.marks[*node] = Some(*split));
             lists.present.push((format!("{}.txt", split.name()), *split));
@@ -158,13 +171,13 @@ mod tests {
     fn nodes_of_one_graph_are_shared_out_by_class_and_seed() {
         let graphs = graphs(&[100]);
         let config = DataConfig { validation: 0.25, training_share: 0.5, ..DataConfig::default() };
-        let divided = divide(&graphs, &lists(100, &[]), &config, "a").unwrap();
+        let divided = divide(&graphs, &lists(100, &[]), &[], &config, "a").unwrap();
         assert_eq!(counts(&divided.marks), [30, 10, 20, 40]);
         let of_class = |split| (0..100).filter(|node| node % 2 == 0 && divided.marks[0][*node] == Some(split)).count();
         assert_eq!([Split::Train, Split::Validation, Split::Test].map(of_class), [15, 5, 10]);
         assert_eq!(divided.description, "test_share 0.2 of the nodes, split_seed 0");
-        let again = divide(&graphs, &lists(100, &[]), &config, "a").unwrap();
-        let other = divide(&graphs, &lists(100, &[]), &DataConfig { split_seed: 1, ..config }, "a").unwrap();
+        let again = divide(&graphs, &lists(100, &[]), &[], &config, "a").unwrap();
+        let other = divide(&graphs, &lists(100, &[]), &[], &DataConfig { split_seed: 1, ..config }, "a").unwrap();
         assert!(divided.marks == again.marks && divided.marks != other.marks);
     }
 
@@ -172,7 +185,7 @@ mod tests {
     fn of_several_graphs_whole_ones_are_held_out() {
         let graphs = graphs(&[10, 20, 30, 40, 50]);
         let config = DataConfig { validation: 0.25, ..DataConfig::default() };
-        let divided = divide(&graphs, &lists(150, &[]), &config, "a").unwrap();
+        let divided = divide(&graphs, &lists(150, &[]), &[], &config, "a").unwrap();
         let splits: Vec<Option<Split>> = divided.marks.iter().map(|marks| marks[0]).collect();
         assert!(divided.marks.iter().zip(&splits).all(|(marks, first)| marks.iter().all(|mark| mark == first)));
         let of = |split| splits.iter().filter(|mark| **mark == Some(split)).count();
@@ -185,7 +198,7 @@ mod tests {
         let graphs = graphs(&[10]);
         let divided = |listed: &[(Split, &[usize])], validation| {
             let config = DataConfig { validation, ..DataConfig::default() };
-            divide(&graphs, &lists(10, listed), &config, "a").map(|divided| counts(&divided.marks))
+            divide(&graphs, &lists(10, listed), &[], &config, "a").map(|divided| counts(&divided.marks))
         };
         let (train, valid, test) = (Split::Train, Split::Validation, Split::Test);
         assert_eq!(divided(&[(train, &[0, 1]), (test, &[2])], 0.0).unwrap(), [2, 0, 1, 7]);

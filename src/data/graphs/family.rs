@@ -76,7 +76,7 @@ impl Family for Graphs {
         match Layout::detect(folder) {
             None => false,
             Some(Layout::Ppi) => true,
-            Some(Layout::Tables) => set == &GRAPHS,
+            Some(_) => set == &GRAPHS,
         }
     }
 

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Graphs;
+use super::folder::{self, Wanted};
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
-use super::open::read_tables;
+use super::open::pickled;
 use super::ppi;
 use super::set::{first, graph_name};
-use super::tables::{Checked, Problems};
+use super::tables::Checked;
 use crate::data::config::DataConfig;
 use crate::data::folders::folders;
 use crate::data::inputs::{InputFile, InputNeeds, Inputs};
@@ -68,7 +69,8 @@ pub(super) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNe
 fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Result<Vec<Graph>> {
     let graphs = match Layout::detect(folder) {
         Some(Layout::Ppi) => ppi::read_inputs(folder, &config.graphs),
-        _ => read_folder(folder, config),
+        Some(Layout::Pickled) => Err(vec![pickled(folder)]),
+        layout => read_folder(folder, layout.unwrap_or(Layout::Tables), config),
     };
     let graphs = graphs.map_err(first)?;
     let found = graphs.first().map(|graph| graph.features.columns);
@@ -81,14 +83,24 @@ fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Resul
     }
 }
 
-fn read_folder(folder: &Path, config: &DataConfig) -> Checked<Vec<Graph>> {
-    let mut problems = Problems::default();
-    let Some(tables) = read_tables(folder, &mut problems) else { return Err(problems.0) };
-    let nodes = tables.into_nodes(folder, problems, None)?;
+fn read_folder(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Vec<Graph>> {
+    let wanted = Wanted { labelled: false, lists: [&config.train_list, &config.test_list], config: &config.graphs };
+    let read = folder::read(folder, layout, wanted)?;
+    read.told.iter().for_each(|told| tracing::info!("{told}"));
     let place = folder.display().to_string();
-    nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])
+    let graphs = read.nodes.into_graphs(&config.graphs, |number| graph_name(&place, number));
+    let mut graphs = graphs.map_err(|error| vec![error])?;
+    if read.numbering.has_names() {
+        for graph in &mut graphs {
+            graph.called = Some(graph.nodes.iter().map(|node| read.numbering.name(*node)).collect());
+        }
+    }
+    Ok(graphs)
 }
 
 fn nodes(graph: &Graph) -> impl Iterator<Item = InputFile> {
-    graph.nodes.iter().map(|node| InputFile { name: format!("{}, node {node}", graph.name), error: None })
+    let name =
+        |node: usize| graph.called.as_ref().map_or_else(|| graph.nodes[node].to_string(), |names| names[node].clone());
+    let file = move |node: usize| InputFile { name: format!("{}, node {}", graph.name, name(node)), error: None };
+    (0..graph.size()).map(file)
 }

@@ -3,19 +3,28 @@
 //! A sample is a graph that has nodes to score in its split. Where one graph has nodes in several splits, these share
 //! it and differ in the nodes that loss and scores look at; messages flow through all of them.
 
+mod beside;
 pub mod config;
+mod content;
+mod counted;
 mod division;
+mod edges;
 mod family;
+mod features;
+mod folder;
+mod headings;
 mod inputs;
 mod labels;
 mod layout;
 mod links;
 mod lists;
 mod nodes;
+mod numbering;
 mod open;
 pub(super) mod parsers;
 mod ppi;
 mod set;
+mod sparse;
 mod survey;
 mod synthetic;
 mod synthetic_files;
@@ -199,6 +208,7 @@ fn scored(graphs: &[&Graph], samples: &[&Sample]) -> Result<Option<Tensor>> {
 /// `data.split_seed`; nodes of the built-in set have several labels where `several` says so.
 fn load(source: &Source, config: &DataConfig, several: bool) -> Result<Dataset> {
     let set = open::open(source, config, several).map_err(first)?;
+    set.told.iter().for_each(|told| tracing::info!("{told}"));
     let channels = set.channels() as i64;
     let graphs = Arc::new(set.graphs);
     let part = |split: Split| Graphs::of_split(&graphs, &set.marks, split);

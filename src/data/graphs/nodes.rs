@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use super::config::GraphDataConfig;
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
-use super::tables::{Checked, Table, has_no_digit, names_columns};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::tensor::adjacency::{Adjacency, Link};
@@ -38,6 +37,8 @@ pub(super) struct Graph {
     pub name: String,
     /// The numbers that its nodes have in the files.
     pub nodes: Vec<u32>,
+    /// Their names, where files call them by names and predictions are to do so.
+    pub called: Option<Vec<String>>,
     /// (nodes, columns)
     pub features: Matrix,
     pub labels: Option<Labels>,
@@ -49,79 +50,20 @@ pub(super) struct Graph {
 }
 
 impl Matrix {
-    /// Reads the features of nodes.
-    ///
-    /// # Errors
-    /// No rows, rows of different length, values that are not finite.
-    pub fn read(table: &Table) -> Checked<Self> {
-        let (mut columns, mut values) = (0, Vec::new());
-        table.read(names_columns, |row| {
-            columns = if values.is_empty() { row.len() } else { columns };
-            if row.len() != columns {
-                let expected = format!("{columns} columns, as in the first row");
-                return Err(Error::invalid(row.place(), expected, row.len().to_string()));
-            }
-            let row = (0..columns).map(|column| row.finite(column)).collect::<Result<Vec<f32>>>()?;
-            values.extend(row);
-            Ok(())
-        })?;
-        if values.is_empty() {
-            return Err(vec![Error::invalid(table.path.display().to_string(), "a row per node", "none")]);
-        }
-        Ok(Self { columns, values })
-    }
-
     /// Rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns.max(1)
     }
 
+    /// These rows in this order.
+    pub fn of(&self, rows: &[u32]) -> Self {
+        let values = rows.iter().flat_map(|row| self.row(*row as usize)).copied().collect();
+        Self { columns: self.columns, values }
+    }
+
     fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
-}
-
-/// Reads the graph number of each of so many nodes.
-///
-/// # Errors
-/// Another number of rows, values that are no whole numbers.
-pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<Vec<u64>> {
-    let mut numbers = Vec::new();
-    table.read(has_no_digit, |row| {
-        if row.len() != 1 {
-            return Err(Error::invalid(
-                row.place(),
-                "one column, the number of the node's graph",
-                row.len().to_string(),
-            ));
-        }
-        numbers.push(row.whole(0).ok_or_else(|| row.invalid(0, "the number of the node's graph"))?);
-        Ok(())
-    })?;
-    table.require_rows(numbers.len(), nodes)?;
-    Ok(numbers)
-}
-
-/// Links of the nodes of these graphs, and whether there were columns besides source and target.
-///
-/// # Errors
-/// Rows of one column, nodes that are not there, links between graphs.
-pub(super) fn read_links(table: &Table, nodes: usize, graphs: Option<&[u64]>) -> Checked<(Vec<Link>, bool)> {
-    let (mut links, mut has_more) = (Vec::new(), false);
-    table.read(has_no_digit, |row| {
-        if row.len() < 2 {
-            let expected = "two columns, source and target";
-            let found = if row.len() == 1 { format!("one, {}", row.text(0)) } else { "none".to_owned() };
-            return Err(Error::invalid(row.place(), expected, found)
-                .with_hint("columns stand between commas, semicolons or tabs, the same in the whole file"));
-        }
-        has_more |= row.len() > 2;
-        let link = [row.node(0, "source", nodes)?, row.node(1, "target", nodes)?];
-        require_one_graph(link, graphs, || row.place())?;
-        links.push(link);
-        Ok(())
-    })?;
-    Ok((links, has_more))
 }
 
 /// Refuses a link that leads from one graph to another.
@@ -163,8 +105,7 @@ impl Nodes {
             links.entry(number).or_default().push(link.map(|node| local[node as usize]));
         }
         let graph = |(number, nodes): (u64, Vec<u32>)| {
-            let values = nodes.iter().flat_map(|node| self.features.row(*node as usize)).copied().collect();
-            let features = Matrix { columns: self.features.columns, values };
+            let features = self.features.of(&nodes);
             let labels = self.labels.as_ref().map(|labels| labels.of(&nodes, numbers.len()));
             Graph::new(name(Some(number)), nodes, features, labels, links.remove(&number).unwrap_or_default(), config)
         };
@@ -214,7 +155,7 @@ impl Graph {
             return Err(Error::invalid(name, "a graph of less than 2^31 nodes and links", found));
         }
         let links = Adjacency::new(nodes.len(), &links);
-        Ok(Self { name, links, nodes, features, labels, stored: counts, shared: Mutex::new(None) })
+        Ok(Self { name, links, nodes, called: None, features, labels, stored: counts, shared: Mutex::new(None) })
     }
 
     /// The links as operations take them, made once and kept.
@@ -232,17 +173,6 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn table(folder: &tempfile::TempDir, text: &str) -> Table {
-        let path = folder.path().join("t.csv");
-        std::fs::write(&path, text).unwrap();
-        Table::open(&path).unwrap()
-    }
-
-    fn first<T: std::fmt::Debug>(checked: Checked<T>) -> String {
-        let message = checked.unwrap_err()[0].to_string();
-        message.split_once("t.csv").unwrap().1.to_owned()
-    }
 
     #[test]
     fn nodes_are_taken_apart_by_graph_whatever_their_order() {
@@ -265,32 +195,5 @@ mod tests {
         assert_eq!((graphs[1].links.links(), graphs[2].stored.self_loops), (0, 1));
         let several = Labels::Several((0..6).map(|value| value as f32).collect());
         assert_eq!(several.of(&[2, 0], 3), Labels::Several(vec![4.0, 5.0, 0.0, 1.0]));
-    }
-
-    #[test]
-    fn links_must_have_two_nodes_of_one_graph() {
-        let folder = tempfile::tempdir().unwrap();
-        let read = |text: &str, graphs: Option<&[u64]>| read_links(&table(&folder, text), 3, graphs);
-        assert_eq!(read("source,target\n0,1\n2,2\n", None).unwrap(), (vec![[0, 1], [2, 2]], false));
-        assert_eq!(read("0\t1\t0.5\n", None).unwrap(), (vec![[0, 1]], true));
-        assert_eq!(read("", None).unwrap(), (vec![], false));
-        assert_eq!(first(read("0,1\n2\n", None)), ", line 2: expected two columns, source and target, found one, 2");
-        assert_eq!(first(read("0 1\n", None)), ", line 1: expected two columns, source and target, found one, 0 1");
-        assert_eq!(first(read("0,3\n", None)), ", line 1: expected a target node from 0 to 2, found 3");
-        let between =
-            ", line 2: expected a link between nodes of one graph, found node 1 of graph 4 and node 2 of graph 9";
-        assert_eq!(first(read("0,1\n1,2\n", Some(&[4, 4, 9]))), between);
-    }
-
-    #[test]
-    fn features_are_finite_rows_of_one_length() {
-        let folder = tempfile::tempdir().unwrap();
-        let read = |text: &str| Matrix::read(&table(&folder, text));
-        assert_eq!(read("a,b\n1,2\n3,4\n").unwrap(), Matrix { columns: 2, values: vec![1.0, 2.0, 3.0, 4.0] });
-        assert_eq!(first(read("1,2\n3\n")), ", line 2: expected 2 columns, as in the first row, found 1");
-        assert_eq!(first(read("a,b\n")), ": expected a row per node, found none");
-        assert!(first(read("1,inf\n")).contains("line 1: expected finite numbers"));
-        assert!(first(read_graph_numbers(&table(&folder, "0\n1\n"), 3)).contains("expected 3 rows, one per node"));
-        assert!(first(read_graph_numbers(&table(&folder, "0\n-1\n"), 2)).contains("line 2: expected the number of"));
     }
 }

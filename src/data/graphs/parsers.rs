@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use super::config::GraphDataConfig;
+use super::edges::read_edges;
+use super::features::{Doubtful, Features};
+use super::folder::read_graph_numbers;
 use super::labels::Labelled;
 use super::lists::Lists;
-use super::nodes::{Matrix, Nodes, read_graph_numbers, read_links};
+use super::nodes::{Matrix, Nodes};
+use super::numbering::Numbering;
 use super::ppi::parse_links;
 use super::set::first;
-use super::tables::Table;
+use super::tables::{Blanks, Table};
 use crate::error::Result;
 use crate::tensor::adjacency::Link;
 
@@ -17,7 +21,7 @@ use crate::tensor::adjacency::Link;
 /// # Errors
 /// What is no such table.
 pub fn features(extension: &str, content: Vec<u8>) -> Result<()> {
-    Matrix::read(&table("features", extension, content)).map(|_| ()).map_err(first)
+    Features::read(&table("features", extension, content), Doubtful::Row).map(|_| ()).map_err(first)
 }
 
 /// Reads the labels of so many nodes from such a table.
@@ -25,7 +29,7 @@ pub fn features(extension: &str, content: Vec<u8>) -> Result<()> {
 /// # Errors
 /// What is no such table.
 pub fn labels(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
-    Labelled::read(&table("labels", extension, content), nodes).map(|_| ()).map_err(first)
+    Labelled::read(&table("labels", extension, content), nodes, None).map(|_| ()).map_err(first)
 }
 
 /// Reads the graph of each of so many nodes from such a table.
@@ -42,8 +46,9 @@ pub fn graph_numbers(extension: &str, content: Vec<u8>, nodes: usize) -> Result<
 /// What is no such table.
 pub fn links(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
     let graphs: Vec<u64> = (0..nodes).map(|node| (node % 2) as u64).collect();
-    let (links, _) = read_links(&table("edges", extension, content), nodes, Some(&graphs)).map_err(first)?;
-    make_graphs(links, graphs)
+    let table = table("edges", extension, content);
+    let edges = read_edges(&table, &Numbering::counted(nodes), Some(&graphs), false).map_err(first)?;
+    make_graphs(edges.links, graphs)
 }
 
 /// Reads the node-link JSON of PPI for so many nodes of two graphs, and makes the graphs.
@@ -64,7 +69,7 @@ pub fn node_list(content: &[u8], nodes: usize) -> Result<()> {
 }
 
 fn table(name: &str, extension: &str, content: Vec<u8>) -> Table {
-    Table::of(&Path::new(name).with_extension(extension), content)
+    Table::of(&Path::new(name).with_extension(extension), content, Blanks::Columns)
 }
 
 fn make_graphs(links: Vec<Link>, graphs: Vec<u64>) -> Result<()> {

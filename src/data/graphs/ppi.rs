@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::config::GraphDataConfig;
+use super::features::{Doubtful, Features};
+use super::folder::read_graph_numbers;
 use super::labels::{Labelled, Labels};
-use super::nodes::{Graph, Matrix, Nodes, read_graph_numbers, require_one_graph};
+use super::nodes::{Graph, Nodes, require_one_graph};
 use super::set::{GraphSet, count, graph_name, with_training_share};
-use super::tables::{Checked, Problems, Table, missing, node_hint};
+use super::tables::{Blanks, Checked, Problems, Table, missing, node_hint};
 use crate::data::config::DataConfig;
 use crate::data::folders::file_name;
 use crate::data::split::Split;
@@ -80,6 +82,7 @@ pub(super) fn open(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
         layout: "PPI",
         division: "names of the files".to_owned(),
         files: [("json".to_owned(), PARTS.len()), ("npy".to_owned(), 3 * PARTS.len())].into(),
+        told: Vec::new(),
     })
 }
 
@@ -96,20 +99,21 @@ fn require_same(folder: &Path, split: Split, file: &str, expected: usize, found:
 /// Reads a part; `labelled` where its labels matter.
 fn read(folder: &Path, part: &str, labelled: bool, config: &GraphDataConfig) -> Checked<Part> {
     let path = |file: &str| folder.join(format!("{part}_{file}"));
-    let table = |file: &str| there(folder, path(file)).and_then(|path| Table::open(&path));
+    let table = |file: &str| there(folder, path(file)).and_then(|path| Table::open(&path, Blanks::Columns));
     let mut problems = Problems::default();
     let tables = ["feats.npy", "graph_id.npy"].map(|file| problems.keep_one(table(file)));
     let labels = if labelled { problems.keep_one(table("labels.npy")) } else { None };
     let json = problems.keep_one(there(folder, path("graph.json")));
     let [features, graphs] = tables;
-    let Some(features) = features.and_then(|table| problems.keep(Matrix::read(&table))) else { return Err(problems.0) };
+    let features = features.and_then(|table| problems.keep(Features::read(&table, Doubtful::Row)));
+    let Some(Features { matrix: features, .. }) = features else { return Err(problems.0) };
     let nodes = features.rows();
-    let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
-    let labels = labels.and_then(|table| problems.keep(Labelled::read(&table, nodes)));
+    let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes))).map(|(numbers, _)| numbers);
+    let labels = labels.and_then(|table| problems.keep(Labelled::read(&table, nodes, None)));
     let links = json.and_then(|path| problems.keep(read_links(&path, nodes, graphs.as_deref())));
     let Some(links) = links.filter(|_| problems.0.is_empty()) else { return Err(problems.0) };
     let columns = features.columns;
-    let (names, labels) = labels.map_or((Vec::new(), None), |Labelled { names, labels }| (names, Some(labels)));
+    let (names, labels) = labels.map_or((Vec::new(), None), |Labelled { names, labels, .. }| (names, Some(labels)));
     let multi_label = matches!(labels, Some(Labels::Several(_)));
     let place = path("graph.json").display().to_string();
     let graphs = Nodes { features, graphs, links, labels }

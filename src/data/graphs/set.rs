@@ -26,6 +26,8 @@ pub(super) struct GraphSet {
     pub division: String,
     /// Files by extension.
     pub files: BTreeMap<String, usize>,
+    /// What was taken for what, in words.
+    pub told: Vec<String>,
 }
 
 impl GraphSet {

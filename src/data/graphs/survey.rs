@@ -115,8 +115,8 @@ fn looked(source: &Source, read: &Checked<GraphSet>) -> Looked {
         return Looked { origin, layout, division, files: set.files.clone(), classes: set.names.clone() };
     }
     let layout = match source {
-        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Ppi) => "PPI",
-        _ => "edges, features, labels",
+        Source::Folder(folder) => Layout::detect(folder).unwrap_or(Layout::Tables).words(),
+        Source::Synthetic => Layout::Tables.words(),
     };
     let division = "not known".to_owned();
     Looked { origin: source.to_string(), layout, division, files: [].into(), classes: Vec::new() }
@@ -157,7 +157,8 @@ fn classes(set: &GraphSet) -> Vec<ClassCount> {
     for (graph, marks) in set.graphs.iter().zip(&set.marks) {
         match &graph.labels {
             Some(Labels::Classes(classes)) => {
-                classes.iter().zip(marks).for_each(|(class, mark)| counts[*class as usize].add(*mark));
+                let known = classes.iter().zip(marks).filter(|(class, _)| **class >= 0);
+                known.for_each(|(class, mark)| counts[*class as usize].add(*mark));
             }
             Some(Labels::Several(values)) => {
                 for (row, mark) in values.chunks(set.names.len()).zip(marks) {
@@ -176,7 +177,7 @@ fn classes(set: &GraphSet) -> Vec<ClassCount> {
 }
 
 fn notes(set: &GraphSet, classes: &[ClassCount]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = set.told.clone();
     let what = if set.multi_label { "labels" } else { "classes" };
     for split in [Split::Train, Split::Test] {
         let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };

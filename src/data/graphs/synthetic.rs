@@ -101,6 +101,7 @@ pub(super) fn open(config: &DataConfig, multi_label: bool) -> Result<GraphSet> {
         layout: "none",
         division: "made apart".to_owned(),
         files: [].into(),
+        told: Vec::new(),
     })
 }
 

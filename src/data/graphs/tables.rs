@@ -1,14 +1,14 @@
-//! The tables of a folder of graphs, row by row: CSV with or without a header line, or arrays of NumPy.
+//! The tables of a folder of graphs, row by row: texts, or arrays of NumPy, packed by gzip or not.
 //!
-//! Columns stand between commas, semicolons or tabs, as the first line says; blank lines and those that begin with `#`
-//! are passed over.
+//! Columns stand between commas, semicolons, tabs or blanks, as the first line says; blank lines and those that begin
+//! with `#` are passed over. What a first line is, says `headings.rs`.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
-use super::layout::EXTENSIONS;
+use crate::data::gzip;
 use crate::data::numpy::Grid;
 use crate::data::scan::{number, show, whole, without_mark};
 use crate::error::{Error, Result};
@@ -18,7 +18,13 @@ use crate::reading;
 const MOST: usize = 100;
 
 /// The most columns of a table: the words of a large vocabulary are some hundred thousand.
-const MOST_COLUMNS: usize = 1 << 20;
+pub(super) const MOST_COLUMNS: usize = 1 << 20;
+
+/// How an array of NumPy begins.
+const ARRAY: &[u8] = b"\x93NUMPY";
+
+/// How an archive begins.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
 
 /// A hint where nothing better is known.
 pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
@@ -42,10 +48,21 @@ impl Problems {
     }
 }
 
+/// What stands between blanks in a text without commas, semicolons and tabs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blanks {
+    /// Columns.
+    Columns,
+    /// Columns where every line begins with a number, else words of one name.
+    NumberedNames,
+}
+
 /// A table as its file holds it.
 pub(super) struct Table {
     pub path: PathBuf,
     bytes: Vec<u8>,
+    /// Between columns of a text; absent of an array.
+    delimiter: Option<u8>,
 }
 
 /// One row of a table.
@@ -57,110 +74,153 @@ pub(super) struct Row<'a> {
 }
 
 enum Cells<'a> {
-    Text(&'a ByteRecord),
+    /// With what stands between them.
+    Text(&'a ByteRecord, u8),
     Numbers(&'a [f64]),
 }
 
 impl Table {
-    /// The table `stem.csv` or `stem.npy` of a folder.
+    /// The table in this file, which gzip may have packed.
     ///
     /// # Errors
-    /// Both of them, or a file that can't be read.
-    pub fn find(folder: &Path, stem: &str) -> Result<Option<Self>> {
-        let paths = EXTENSIONS.map(|extension| folder.join(format!("{stem}.{extension}")));
-        match paths.into_iter().filter(|path| reading::is_there(path)).collect::<Vec<_>>().as_slice() {
-            [] => Ok(None),
-            [path] => Self::open(path).map(Some),
-            _ => {
-                let place = folder.display().to_string();
-                Err(Error::invalid(place, format!("{stem}.csv or {stem}.npy"), "both")
-                    .with_hint("remove the one that is not meant"))
-            }
-        }
-    }
-
-    /// The same of a table that must be there.
-    ///
-    /// # Errors
-    /// None or both, or a file that can't be read.
-    pub fn require(folder: &Path, stem: &str) -> Result<Self> {
-        Self::find(folder, stem)?.ok_or_else(|| missing(folder, &format!("{stem}.csv or {stem}.npy")))
-    }
-
-    /// The table in this file.
-    ///
-    /// # Errors
-    /// A file that can't be read.
-    pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::of(path, reading::bytes(path)?))
+    /// A file that can't be read or unpacked.
+    pub fn open(path: &Path, blanks: Blanks) -> Result<Self> {
+        let bytes = gzip::unpacked(reading::bytes(path)?, &path.display().to_string())?;
+        Ok(Self::of(path, bytes, blanks))
     }
 
     /// The table in a file with this content.
-    pub fn of(path: &Path, bytes: Vec<u8>) -> Self {
-        Self { path: path.to_owned(), bytes }
+    pub fn of(path: &Path, bytes: Vec<u8>, blanks: Blanks) -> Self {
+        let is_array = bytes.starts_with(ARRAY) || has_extension(path, "npy");
+        let delimiter = (!is_array).then(|| delimiter(without_mark(&bytes), blanks));
+        Self { path: path.to_owned(), bytes, delimiter }
     }
 
-    /// Shows every row but the header, which it gives; `is_header` looks at the first line of a text.
+    /// Shows the rows one by one.
     ///
     /// # Errors
     /// What `each` reports, and an array that is none or is cut.
-    pub fn read(
-        &self,
-        is_header: impl Fn(&Row<'_>) -> bool,
-        mut each: impl FnMut(&Row<'_>) -> Result<()>,
-    ) -> Checked<Option<Vec<String>>> {
-        let (mut header, mut problems) = (None, Vec::new());
-        let mut row = |row: &Row<'_>, is_first: bool| {
-            if is_first && is_header(row) {
-                header = Some((0..row.len()).map(|column| row.text(column).into_owned()).collect());
-            } else if let Err(error) = each(row) {
-                problems.push(error);
-            }
+    pub fn read(&self, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Checked<()> {
+        let mut problems = Vec::new();
+        let mut row = |row: &Row<'_>| {
+            problems.extend(each(row).err());
             problems.len() < MOST
         };
-        let read = if is_array(&self.path) { self.read_array(&mut row) } else { self.read_text(&mut row) };
+        let read = match self.delimiter {
+            Some(delimiter) => self.read_text(delimiter, &mut row),
+            None => self.read_array(&mut row),
+        };
         problems.extend(read.err());
-        if problems.is_empty() { Ok(header) } else { Err(problems) }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    fn read_array(&self, each: &mut impl FnMut(&Row<'_>, bool) -> bool) -> Result<()> {
-        let grid = Grid::read(&self.bytes, &self.path.display().to_string()).map_err(|error| match error.hint() {
+    /// The first rows, at most so many, cell by cell; none of an array, whose rows have no header.
+    ///
+    /// # Errors
+    /// A text that is no table.
+    pub fn start(&self, most: usize) -> Result<Vec<Vec<String>>> {
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        if let Some(delimiter) = self.delimiter {
+            self.read_text(delimiter, &mut |row| {
+                rows.push((0..row.len()).map(|column| row.text(column).into_owned()).collect());
+                rows.len() < most
+            })?;
+        }
+        Ok(rows)
+    }
+
+    /// True of an archive of NumPy.
+    pub fn is_archive(&self) -> bool {
+        self.bytes.starts_with(ARCHIVE)
+    }
+
+    /// The content of the file, unpacked.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many rows there are, with a header, as far as they can be read.
+    pub fn rows(&self) -> usize {
+        let mut rows = 0;
+        let read = self.read(|_| {
+            rows += 1;
+            Ok(())
+        });
+        read.map_or(0, |()| rows)
+    }
+
+    /// The columns of the first row.
+    ///
+    /// # Errors
+    /// What is no table.
+    pub fn width(&self) -> Result<usize> {
+        Ok(match self.shape()? {
+            Some([_, columns]) => columns,
+            None => self.start(1)?.first().map_or(0, Vec::len),
+        })
+    }
+
+    /// Rows and columns of an array.
+    ///
+    /// # Errors
+    /// An array that is none or is cut.
+    pub fn shape(&self) -> Result<Option<[usize; 2]>> {
+        if self.delimiter.is_some() {
+            return Ok(None);
+        }
+        self.grid().map(|grid| Some([grid.rows, grid.columns]))
+    }
+
+    /// The array.
+    ///
+    /// # Errors
+    /// One that is none or is cut.
+    pub fn grid(&self) -> Result<Grid<'_>> {
+        Grid::read(&self.bytes, &self.path.display().to_string()).map_err(|error| match error.hint() {
             Some(_) => error,
             None => error.with_hint("write it by numpy.save, an array of numbers; copy a cut file again"),
-        })?;
+        })
+    }
+
+    fn read_array(&self, each: &mut impl FnMut(&Row<'_>) -> bool) -> Result<()> {
+        let grid = self.grid()?;
         check_width(grid.columns, &self.path)?;
         let mut numbers = vec![0.0; grid.columns];
         for row in 0..grid.rows {
             numbers.iter_mut().enumerate().for_each(|(column, number)| *number = grid.at(row, column));
-            if !each(&Row { cells: Cells::Numbers(&numbers), path: &self.path, number: row as u64 }, false) {
+            if !each(&Row { cells: Cells::Numbers(&numbers), path: &self.path, number: row as u64 }) {
                 break;
             }
         }
         Ok(())
     }
 
-    fn read_text(&self, each: &mut impl FnMut(&Row<'_>, bool) -> bool) -> Result<()> {
+    fn read_text(&self, delimiter: u8, each: &mut impl FnMut(&Row<'_>) -> bool) -> Result<()> {
         let text = without_mark(&self.bytes);
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
             .comment(Some(b'#'))
-            .delimiter(delimiter(text))
+            .delimiter(delimiter)
             .from_reader(text);
-        let (mut record, mut is_first) = (ByteRecord::new(), true);
+        let mut record = ByteRecord::new();
         let failed = |error: csv::Error| Error::invalid(self.path.display().to_string(), "a table", error.to_string());
         while reader.read_byte_record(&mut record).map_err(failed)? {
             let Some(at) = record.position() else { continue };
-            if record.len() == 1 && record[0].is_empty() {
+            let here = &text[usize::try_from(at.byte()).unwrap_or(text.len())..];
+            let number = at.line() + passed_over(here);
+            if delimiter == b' ' {
+                record = record.iter().filter(|cell| !cell.is_empty()).collect();
+            }
+            // An empty cell is a row of its own where it is quoted, as pandas writes it.
+            if record.iter().all(<[u8]>::is_empty) && record.len() < 2 && !is_quoted(here) {
                 continue;
             }
             check_width(record.len(), &self.path)?;
-            let number = at.line() + passed_over(&text[usize::try_from(at.byte()).unwrap_or(text.len())..]);
-            if !each(&Row { cells: Cells::Text(&record), path: &self.path, number }, is_first) {
+            if !each(&Row { cells: Cells::Text(&record, delimiter), path: &self.path, number }) {
                 break;
             }
-            is_first = false;
         }
         Ok(())
     }
@@ -170,20 +230,31 @@ impl Table {
         place(&self.path, number)
     }
 
-    /// Checks the number of rows, which is that of the nodes.
+    /// Checks the number of rows, which is that of the nodes; `columns` are those of the first.
     ///
     /// # Errors
     /// Another one.
-    pub fn require_rows(&self, rows: usize, nodes: usize) -> Checked<()> {
+    pub fn require_rows(&self, rows: usize, columns: usize, nodes: usize) -> Checked<()> {
         if rows == nodes {
             return Ok(());
         }
-        let expected = format!("{nodes} rows, one per node, as there are rows of features");
-        Err(vec![
-            Error::invalid(self.path.display().to_string(), expected, rows.to_string())
-                .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines"),
-        ])
+        let place = self.path.display().to_string();
+        let error = if columns == nodes && nodes > 1 {
+            transposed(place, [nodes, rows], [rows, columns])
+        } else {
+            let expected = format!("{nodes} rows, one per node, as there are rows of features");
+            Error::invalid(place, expected, rows.to_string())
+                .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines")
+        };
+        Err(vec![error])
     }
+}
+
+/// The error of a table whose rows and columns are exchanged.
+pub(super) fn transposed(place: String, expected: [usize; 2], found: [usize; 2]) -> Error {
+    let words = |[rows, columns]: [usize; 2]| format!("shape ({rows}, {columns})");
+    Error::invalid(place, format!("{}, a row per node", words(expected)), words(found))
+        .with_hint("rows and columns look exchanged: write the table transposed (`.T` in NumPy and pandas)")
 }
 
 /// Refuses more columns than a node has.
@@ -196,13 +267,16 @@ fn check_width(columns: usize, path: &Path) -> Result<()> {
         .with_hint("a node is a row: are rows and columns exchanged, or line ends missing?"))
 }
 
-fn is_array(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "npy")
+/// True where a path ends so, also where gzip packed the file.
+pub(super) fn has_extension(path: &Path, extension: &str) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').is_some_and(|(_, found)| found == extension)
 }
 
 /// File and line, or row.
 fn place(path: &Path, number: u64) -> String {
-    let unit = if is_array(path) { "row" } else { "line" };
+    let unit = if has_extension(path, "npy") { "row" } else { "line" };
     format!("{}, {unit} {number}", path.display())
 }
 
@@ -211,12 +285,31 @@ pub(super) fn missing(folder: &Path, file: &str) -> Error {
     Error::invalid(folder.display().to_string(), format!("the file {file}"), "no such file").with_hint(WHERE_TO_READ)
 }
 
-/// The letter between columns, by the first line that has one.
-fn delimiter(text: &[u8]) -> u8 {
-    let mut lines =
-        text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#") && !line.trim_ascii().is_empty());
-    let first = lines.next().unwrap_or_default();
-    [b',', b';', b'\t'].into_iter().find(|letter| first.contains(letter)).unwrap_or(b',')
+/// The letter between columns, by the first line; blanks where there is none.
+fn delimiter(text: &[u8], blanks: Blanks) -> u8 {
+    let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    let lines = text.split(is_end).map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.starts_with(b"#") && !line.is_empty()).peekable();
+    let first = lines.peek().copied().unwrap_or_default();
+    let is_between = |letter: &u8| {
+        let ends_otherwise = |cell: &[u8]| matches!(cell.trim_ascii().last(), Some(b',' | b';'));
+        first.contains(letter) && !first.split(|byte| byte == letter).any(ends_otherwise)
+    };
+    if let Some(letter) = [b'\t', b';', b','].into_iter().find(is_between) {
+        return letter;
+    }
+    let words = |line: &[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count();
+    let begins_with_number = |line: &[u8]| {
+        let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        number(word).is_some_and(f64::is_finite)
+    };
+    let are_columns = blanks == Blanks::Columns || {
+        let (count, others) = (words(first), lines.clone().skip(1));
+        count > 1
+            && lines.count() > 1
+            && others.into_iter().all(|line| words(line) == count && begins_with_number(line))
+    };
+    if are_columns && first.contains(&b' ') { b' ' } else { b',' }
 }
 
 /// Blank lines and comments before a record, which the reader counts to it.
@@ -225,28 +318,17 @@ fn passed_over(text: &[u8]) -> u64 {
     text.split(|byte| *byte == b'\n').take_while(is_none).count() as u64
 }
 
-/// True for a first line without any number.
-fn has_no_number(row: &Row<'_>) -> bool {
-    (0..row.len()).all(|column| row.value(column).is_none())
-}
-
-/// True for a first line of which no cell begins as a number does.
-pub(super) fn has_no_digit(row: &Row<'_>) -> bool {
-    has_no_number(row)
-        && !(0..row.len()).any(|column| row.text(column).starts_with(|letter: char| letter.is_ascii_digit()))
-}
-
-/// True for a first line without any number, and for one that counts the columns from 0, as pandas writes a table without names.
-pub(super) fn names_columns(row: &Row<'_>) -> bool {
-    let counts = |column: usize| row.value(column) == Some(column as f64);
-    has_no_number(row) || row.len() > 2 && (0..row.len()).all(counts)
+/// True where the record after such lines begins with a quotation mark.
+fn is_quoted(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).is_some_and(|line| line.starts_with(b"\""))
 }
 
 impl Row<'_> {
     /// The number of cells.
     pub fn len(&self) -> usize {
         match self.cells {
-            Cells::Text(record) => record.len(),
+            Cells::Text(record, _) => record.len(),
             Cells::Numbers(numbers) => numbers.len(),
         }
     }
@@ -259,7 +341,7 @@ impl Row<'_> {
     /// The cell as it stands there.
     pub fn text(&self, column: usize) -> Cow<'_, str> {
         match self.cells {
-            Cells::Text(record) => String::from_utf8_lossy(&record[column]),
+            Cells::Text(record, _) => String::from_utf8_lossy(&record[column]),
             Cells::Numbers(numbers) => numbers[column].to_string().into(),
         }
     }
@@ -267,7 +349,8 @@ impl Row<'_> {
     /// The number in a cell, if it is one.
     pub fn value(&self, column: usize) -> Option<f64> {
         match self.cells {
-            Cells::Text(record) => number(&record[column]),
+            Cells::Text(record, b',') => number(&record[column]),
+            Cells::Text(record, _) => number(&record[column]).or_else(|| with_decimal_comma(&record[column])),
             Cells::Numbers(numbers) => Some(numbers[column]),
         }
     }
@@ -275,7 +358,7 @@ impl Row<'_> {
     /// The error of a cell of which something else was expected.
     pub fn invalid(&self, column: usize, expected: impl Into<String>) -> Error {
         let found = match self.cells {
-            Cells::Text(record) => show(&record[column]),
+            Cells::Text(record, _) => show(&record[column]),
             Cells::Numbers(numbers) => numbers[column].to_string(),
         };
         Error::invalid(self.place(), expected, found)
@@ -288,7 +371,7 @@ impl Row<'_> {
     pub fn finite(&self, column: usize) -> Result<f32> {
         let value = self.value(column).ok_or_else(|| {
             self.invalid(column, format!("a number in column {column}"))
-                .with_hint("columns are counted from 0; tables hold no row numbers and no names of nodes")
+                .with_hint("columns are counted from 0; a column with the names of the nodes is called `id` or `node` in the header")
         })?;
         let value = value as f32;
         if value.is_finite() {
@@ -301,7 +384,7 @@ impl Row<'_> {
 
     /// The whole number in a cell that is not negative.
     pub fn whole(&self, column: usize) -> Option<u64> {
-        if let Cells::Text(record) = self.cells
+        if let Cells::Text(record, _) = self.cells
             && let Some(value) = whole(&record[column])
         {
             return Some(value);
@@ -323,6 +406,14 @@ impl Row<'_> {
             error.with_hint(node_hint(found, nodes))
         })
     }
+}
+
+/// A number as `0,5`, where commas are not between columns.
+fn with_decimal_comma(cell: &[u8]) -> Option<f64> {
+    let at = cell.iter().position(|byte| *byte == b',')?;
+    let mut spelled = cell.to_vec();
+    spelled[at] = b'.';
+    number(&spelled)
 }
 
 /// What to do about a node that is not there.

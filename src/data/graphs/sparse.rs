@@ -1,0 +1,157 @@
+//! Sparse matrices as SciPy's `save_npz` writes them: an archive of the arrays `data`, `indices`, `indptr` (CSR, CSC)
+//! or `row`, `col` (COO), `shape` and `format`.
+
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+
+use super::nodes::Matrix;
+use super::tables::{MOST_COLUMNS, Table};
+use crate::data::numpy::{Grid, header};
+use crate::error::{Error, Result};
+use crate::reading::most_unpacked;
+
+/// Numbers that a matrix may always have.
+const LEAST_CELLS: u64 = 4 << 20;
+
+/// Numbers per stored one: abstracts of papers have some dozen of ten thousand words.
+const MOST_PER_ENTRY: u64 = 1 << 10;
+
+/// What no matrix may exceed: 2 GiB in single precision.
+const MOST_CELLS: u64 = 512 << 20;
+
+/// Reads the matrix with its zeros.
+///
+/// # Errors
+/// An archive that is cut or holds something else, entries outside the shape, values that are not finite, a shape of
+/// far more numbers than entries.
+pub(super) fn read(table: &Table) -> Result<Matrix> {
+    let place = table.path.display().to_string();
+    let invalid = |expected: &str, found: String| {
+        Error::invalid(place.clone(), expected, found).with_hint("write it by scipy.sparse.save_npz, as a CSR matrix")
+    };
+    let mut archive = Archive::open(table.bytes(), &place)?;
+    let shape = archive.numbers("shape")?;
+    let format = archive.format()?;
+    let &[rows, columns] = &shape[..] else { return Err(invalid("a shape of rows and columns", format!("{shape:?}"))) };
+    let values = archive.numbers("data")?;
+    let [rows, columns] = [rows, columns].map(|count| if count >= 1.0 { count as u64 } else { 0 });
+    let most = (values.len() as u64).saturating_mul(MOST_PER_ENTRY).clamp(LEAST_CELLS, MOST_CELLS);
+    if rows == 0
+        || columns == 0
+        || columns > MOST_COLUMNS as u64
+        || rows.checked_mul(columns).is_none_or(|cells| cells > most)
+    {
+        let expected = format!("a matrix of at most {most} numbers, zeros included, for its {} entries", values.len());
+        return Err(invalid(&expected, format!("shape ({rows}, {columns})")));
+    }
+    let (rows, columns) = (rows as usize, columns as usize);
+    let [row_of, column_of] = match &*format {
+        "csr" => {
+            let [lines, others] = archive.compressed(rows, values.len())?;
+            [lines, others]
+        }
+        "csc" => {
+            let [lines, others] = archive.compressed(columns, values.len())?;
+            [others, lines]
+        }
+        "coo" => [archive.numbers("row")?, archive.numbers("col")?],
+        other => return Err(invalid("a matrix of format csr, csc or coo", other.to_owned())),
+    };
+    let mut matrix = Matrix { columns, values: vec![0.0; rows * columns] };
+    if row_of.len() != values.len() || column_of.len() != values.len() {
+        let found = format!("{} of {}", row_of.len().min(column_of.len()), values.len());
+        return Err(invalid("a row and a column of every entry", found));
+    }
+    for ((row, column), value) in row_of.iter().zip(&column_of).zip(&values) {
+        let is_inside = (0.0..rows as f64).contains(row) && (0.0..columns as f64).contains(column);
+        let value = *value as f32;
+        if !is_inside || !value.is_finite() {
+            let found = format!("{value} in row {row}, column {column}");
+            return Err(invalid(&format!("finite numbers within the shape ({rows}, {columns})"), found));
+        }
+        // Entries that come twice are added, as SciPy does.
+        matrix.values[*row as usize * columns + *column as usize] += value;
+    }
+    Ok(matrix)
+}
+
+/// An archive of arrays.
+struct Archive<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// Bytes that all its arrays together may unpack to from here on.
+    left: u64,
+    place: &'a str,
+}
+
+impl<'a> Archive<'a> {
+    fn open(bytes: &'a [u8], place: &'a str) -> Result<Self> {
+        let archive = ZipArchive::new(Cursor::new(bytes))
+            .map_err(|error| Error::invalid(place, "a whole .npz archive", error.to_string()))?;
+        Ok(Self { archive, left: most_unpacked(bytes.len() as u64), place })
+    }
+
+    fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        let place = self.place;
+        let names = || -> Vec<String> { self.archive.file_names().map(str::to_owned).collect() };
+        let entry = format!("{name}.npy");
+        if !names().contains(&entry) {
+            let mut found = names();
+            found.sort_unstable();
+            return Err(Error::invalid(place, format!("an array {name}, as a sparse matrix has it"), found.join(", "))
+                .with_hint("write it by scipy.sparse.save_npz; of a plain array take .npy"));
+        }
+        let damaged = |error: String| Error::invalid(place, "a whole .npz archive", format!("array {name}: {error}"));
+        let file = self.archive.by_name(&entry).map_err(|error| damaged(error.to_string()))?;
+        let mut content = Vec::new();
+        file.take(self.left + 1).read_to_end(&mut content).map_err(|error| damaged(error.to_string()))?;
+        match self.left.checked_sub(content.len() as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let expected = "arrays that unpack to at most a hundred times the archive's size";
+                return Err(Error::invalid(format!("{place}, array {name}"), expected, "larger ones"));
+            }
+        }
+        Ok(content)
+    }
+
+    /// An array of one dimension.
+    fn numbers(&mut self, name: &str) -> Result<Vec<f64>> {
+        let content = self.bytes(name)?;
+        let place = format!("{}, array {name}", self.place);
+        let (header, data) = header::read(&content, &place)?;
+        if header.shape.contains(&0) && header.shape.len() == 1 {
+            return Ok(Vec::new());
+        }
+        let &[count] = &header.shape[..] else {
+            return Err(Error::invalid(place, "an array of one dimension", format!("{}", header.shape.len())));
+        };
+        let grid = Grid::new(&header, data, [count, 1], "numbers", &place)?;
+        Ok((0..grid.rows).map(|row| grid.at(row, 0)).collect())
+    }
+
+    /// The format's name, a text of bytes or of UTF-32.
+    fn format(&mut self) -> Result<String> {
+        let content = self.bytes("format")?;
+        let text: Vec<u8> = content.into_iter().filter(u8::is_ascii_lowercase).collect();
+        Ok(String::from_utf8_lossy(&text[text.len().saturating_sub(3)..]).into_owned())
+    }
+
+    /// The line (row of CSR, column of CSC) and the place in the line of every entry, of so many lines and entries.
+    fn compressed(&mut self, lines: usize, entries: usize) -> Result<[Vec<f64>; 2]> {
+        let [ends, places] = [self.numbers("indptr")?, self.numbers("indices")?];
+        let rises = ends.windows(2).all(|pair| pair[0] <= pair[1]);
+        let is_whole = ends.len() == lines + 1 && ends[0] == 0.0 && ends[lines] == entries as f64 && rises;
+        if !is_whole {
+            let expected = format!("{} rising numbers from 0 to {entries}", lines + 1);
+            let found = format!("{} of them, up to {}", ends.len(), ends.last().copied().unwrap_or_default());
+            return Err(Error::invalid(format!("{}, array indptr", self.place), expected, found)
+                .with_hint("write it by scipy.sparse.save_npz"));
+        }
+        let mut line_of = Vec::with_capacity(entries);
+        for (line, pair) in ends.windows(2).enumerate() {
+            line_of.extend(std::iter::repeat_n(line as f64, (pair[1] - pair[0]) as usize));
+        }
+        Ok([line_of, places])
+    }
+}
