@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::decode::{check, is_picture, known_extensions};
 use super::pictures::{Part, PictureSet, Pictures};
-use super::solution;
+use super::solution::{self, Solved};
 use crate::data::checks::keep_good;
 use crate::data::division::{self, Lists, part_of};
 use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes};
@@ -212,7 +212,7 @@ fn roles(names: &[(Split, String)]) -> String {
 }
 
 /// The pictures of a part that has no folders of classes, by ImageNet's list of them.
-fn unsorted(folder: &Path, part: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<Error>)> {
+fn unsorted(folder: &Path, part: &Path) -> Result<Solved> {
     let place = part.display().to_string();
     let pictures: Vec<PathBuf> = entries(part)?.into_iter().filter(|path| is_picture(path)).collect();
     if pictures.is_empty() {

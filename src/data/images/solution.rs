@@ -15,6 +15,9 @@ const CLASSES: &str = "LOC_synset_mapping.txt";
 /// Folders above the pictures' in which the lists are looked for: `ILSVRC/Data/CLS-LOC`.
 const ABOVE: usize = 3;
 
+/// Classes and files, and errors of what is not there.
+pub(super) type Solved = (Vec<(String, PathBuf)>, Vec<Error>);
+
 /// The list of classes of the pictures in a folder.
 pub(super) fn find(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().take(ABOVE + 1).map(|above| above.join(NAME)).find(|path| reading::is_there(path))
@@ -24,11 +27,7 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// A list that can't be read, a picture that it does not name, a class that the list of classes has not.
-pub(super) fn classes(
-    list: &Path,
-    folder: &Path,
-    pictures: Vec<PathBuf>,
-) -> Result<(Vec<(String, PathBuf)>, Vec<Error>)> {
+pub(super) fn classes(list: &Path, folder: &Path, pictures: Vec<PathBuf>) -> Result<Solved> {
     let text = reading::text(list, reading::LIST)?;
     let known = known_classes(&list.with_file_name(CLASSES))?;
     let mut by_name: BTreeMap<String, PathBuf> = pictures.into_iter().map(|path| (name_of(&path), path)).collect();
