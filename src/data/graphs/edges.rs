@@ -1,6 +1,6 @@
 //! The edges of graphs: a row per edge with its source and target, or PyG's two rows of all sources and all targets.
 
-use super::headings::{Heading, ends, id_rank, is_index};
+use super::headings::{Heading, ends, is_index, is_no_end};
 use super::nodes::require_one_graph;
 use super::numbering::Numbering;
 use super::tables::{Checked, Row, Table};
@@ -109,7 +109,7 @@ fn find_ends(table: &Table, nodes: &Numbering, counts_columns: bool) -> Result<E
         ));
     }
     let found = ends(&names);
-    let is_left = |column: &usize| !is_index(&names[*column]) && id_rank(&names[*column]).is_none();
+    let is_left = |column: &usize| !is_no_end(&names[*column]);
     let others: Vec<usize> = (0..names.len()).filter(|column| !found.contains(&Some(*column))).collect();
     let numbered: Vec<usize> = others.iter().copied().filter(is_left).collect();
     let mut free = if numbered.len() + found.iter().flatten().count() < 2 { others } else { numbered }.into_iter();

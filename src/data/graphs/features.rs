@@ -5,7 +5,11 @@ use super::headings::Heading;
 use super::nodes::Matrix;
 use super::sparse;
 use super::tables::{Checked, Table};
+use crate::data::scan::show_names;
 use crate::error::{Error, Result};
+
+/// Columns of a header that are told.
+const MOST_TOLD: usize = 3;
 
 /// Features as a file has them.
 #[derive(Debug)]
@@ -41,9 +45,14 @@ impl Features {
             _ => (None, false),
         };
         let mut beside = Beside::of(table, names.as_deref(), Values::Numbers).map_err(|error| vec![error])?;
+        if let Some(names) = names.as_ref().filter(|_| counts_columns) {
+            let names = show_names(names.iter().take(MOST_TOLD).map(|name| &**name));
+            beside
+                .told
+                .push(format!("{}: the first line, {names}, counts the columns and is a header", table.path.display()));
+        }
         let (mut columns, mut values, mut is_first) = (0, Vec::new(), true);
-        let mut counts = true;
-        let mut rows = 0;
+        let (mut counts, mut rows) = (true, 0);
         table.read(|row| {
             if std::mem::take(&mut is_first) {
                 columns = row.len();

@@ -50,6 +50,26 @@ const ENDS: [[&str; 2]; 17] = [
     ["citing", "cited"],
 ];
 
+/// Names of columns of edges that are no ends.
+const NO_ENDS: [&str; 16] = [
+    "edgeid",
+    "edgeids",
+    "edge",
+    "eid",
+    "linkid",
+    "link",
+    "weight",
+    "weights",
+    "w",
+    "value",
+    "type",
+    "relation",
+    "time",
+    "timestamp",
+    "year",
+    "label",
+];
+
 /// What may stand before or after a name of an end: `source_id`, `from_node`.
 const OF_ENDS: [&str; 9] = ["nodeid", "nodeidx", "node", "vertex", "index", "idx", "name", "id", "paper"];
 
@@ -161,6 +181,11 @@ pub(super) fn is_label(name: &str) -> bool {
 /// True for the name of a column that says which split a node is in.
 pub(super) fn is_split_column(name: &str) -> bool {
     SPLIT_COLUMNS.contains(&&*plain(name))
+}
+
+/// True for the name of a column of edges that is no end.
+pub(super) fn is_no_end(name: &str) -> bool {
+    id_rank(name).is_some() || NO_ENDS.contains(&&*plain(name))
 }
 
 /// The columns of source and target by their names: those of the same pair, the better known first.

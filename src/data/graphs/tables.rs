@@ -4,6 +4,7 @@
 //! with `#` are passed over. What a first line is, says `headings.rs`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
@@ -53,7 +54,7 @@ impl Problems {
 pub(super) enum Blanks {
     /// Columns.
     Columns,
-    /// Columns where every line begins with a number, else words of one name.
+    /// Columns where every line has as many words and begins with a number or a word of its own, else words of one name.
     NumberedNames,
 }
 
@@ -288,8 +289,10 @@ pub(super) fn missing(folder: &Path, file: &str) -> Error {
 /// The letter between columns, by the first line; blanks where there is none.
 fn delimiter(text: &[u8], blanks: Blanks) -> u8 {
     let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
-    let lines = text.split(is_end).map(<[u8]>::trim_ascii);
-    let mut lines = lines.filter(|line| !line.starts_with(b"#") && !line.is_empty()).peekable();
+    let lines = text.split(is_end);
+    let is_row = |line: &&[u8]| !line.starts_with(b"#") && !line.trim_ascii().is_empty();
+    let mut lines = lines.filter(is_row).peekable();
+    // A tab before the first name stands after an empty one.
     let first = lines.peek().copied().unwrap_or_default();
     let is_between = |letter: &u8| {
         let ends_otherwise = |cell: &[u8]| matches!(cell.trim_ascii().last(), Some(b',' | b';'));
@@ -299,17 +302,22 @@ fn delimiter(text: &[u8], blanks: Blanks) -> u8 {
         return letter;
     }
     let words = |line: &[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count();
-    let begins_with_number = |line: &[u8]| {
-        let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        number(word).is_some_and(f64::is_finite)
-    };
+    let first_word =
+        |line: &[u8]| line.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default().to_owned();
     let are_columns = blanks == Blanks::Columns || {
-        let (count, others) = (words(first), lines.clone().skip(1));
-        count > 1
-            && lines.count() > 1
-            && others.into_iter().all(|line| words(line) == count && begins_with_number(line))
+        let (count, others) = (words(first), lines.skip(1));
+        let (mut seen, mut same, mut numbers) = (HashSet::new(), count > 1, true);
+        let mut rows = 0;
+        for line in others {
+            rows += 1;
+            same &= words(line) == count;
+            let word = first_word(line);
+            numbers &= number(&word).is_some_and(f64::is_finite);
+            seen.insert(word);
+        }
+        same && rows > 0 && (numbers || rows > 1 && seen.len() == rows)
     };
-    if are_columns && first.contains(&b' ') { b' ' } else { b',' }
+    if are_columns && first.trim_ascii().contains(&b' ') { b' ' } else { b',' }
 }
 
 /// Blank lines and comments before a record, which the reader counts to it.

@@ -35,12 +35,13 @@ fn tables_are_read_in_every_spelling() {
 }
 
 #[test]
-fn names_with_blanks_are_one_cell_unless_every_line_begins_with_a_number() {
+fn names_with_blanks_are_one_cell_unless_every_line_begins_with_a_node() {
     let cells = |text: &str| {
         let table = Table::of(Path::new("labels.csv"), text.into(), Blanks::NumberedNames);
         (table.width().unwrap(), table.start(9).unwrap().concat().join("|"))
     };
-    assert_eq!(cells("New York\nSan Jose\n"), (1, "New York|San Jose".to_owned()));
+    assert_eq!(cells("New York\nSan Jose\nNew York\nSan Jose\n").0, 1);
+    assert_eq!(cells("ann chess\nbea choir\ncem chess\n").0, 2);
     assert_eq!(cells("node label\n0 chess\n1 choir\n"), (2, "node|label|0|chess|1|choir".to_owned()));
     assert_eq!(cells("a\n\"\"\n\nb\n"), (1, "a||b".to_owned()), "an empty name is a row where it is quoted");
 }
