@@ -264,6 +264,17 @@ fn a_dark_cloud_is_as_dark_beside_bright_ones_and_in_a_run_that_knows_the_range(
 }
 
 #[test]
+fn integers_up_to_1_alone_are_dark_and_shares_up_to_1_are_not() {
+    let table = |number| ("csv", format!("x,y,z,r,g,b\n{}", rows(&grey(1), number, ",")).into_bytes());
+    let found = |file| red(&loaded(&[file], config()).unwrap().0[0]) as f32;
+    assert_eq!(found(table(Integer(4))), 1.0 / 255.0);
+    let shares = String::from_utf8(table(Integer(4)).1).unwrap().replace(",1,1,1\n", ",1.0,1.0,1.0\n");
+    assert_eq!(found(("csv", shares.into_bytes())), 1.0);
+    let array = ("ply", [ply(&grey(1), Integer(4), "binary_little_endian"), binary(&grey(1), Integer(4))].concat());
+    assert_eq!(found(array), 1.0 / 255.0);
+}
+
+#[test]
 fn a_run_keeps_the_range_that_it_decided_and_none_where_types_say_it() {
     let files = files(&grey(200));
     let range = |file: &File, config| loaded(std::slice::from_ref(file), config).unwrap().1;

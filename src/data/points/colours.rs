@@ -109,6 +109,8 @@ pub(in crate::data) struct Noticed {
     numbered: usize,
     /// Colours whose type does not say their range.
     open: Span,
+    /// Files whose open colours are integers.
+    wholes: usize,
     /// Files whose open colours are fractions of at most 1.
     fractions: usize,
     /// Colours of 16 bits.
@@ -122,11 +124,14 @@ impl Noticed {
             let columns = raw.columns.iter().filter(move |(name, _)| is_colour(name) && raw.scale(name) == wanted);
             columns.flat_map(|(_, values)| values)
         };
-        let (open, words) = (Span::of(colours(None)), Span::of(colours(Some(Scale::Word))));
+        let words = Span::of(colours(Some(Scale::Word)));
+        let (integers, open) = (Span::of(colours(Some(Scale::Whole))), Span::of(colours(None)));
+        let wholes = usize::from(integers.files > 0 && open.files == 0);
+        let open = Span { files: open.files.max(integers.files), ..open.join(integers) };
         let are_fractions = (0.0..=SLACK).contains(&open.greatest) && colours(None).any(|value| value.fract() != 0.0);
         let [with_dropped, trailing, numbered, fractions] =
             [dropped > 0, raw.trailing > 0, raw.is_numbered, are_fractions].map(usize::from);
-        Self { dropped, with_dropped, trailing, numbered, open, fractions, words }
+        Self { dropped, with_dropped, trailing, numbered, open, wholes, fractions, words }
     }
 
     /// The sum over the files of a set.
@@ -137,6 +142,7 @@ impl Noticed {
             trailing: sum.trailing + file.trailing,
             numbered: sum.numbered + file.numbered,
             open: sum.open.join(file.open),
+            wholes: sum.wholes + file.wholes,
             fractions: sum.fractions + file.fractions,
             words: sum.words.join(file.words),
         })
@@ -151,7 +157,9 @@ impl Noticed {
             return Ok(configured);
         }
         let ranges = [ColorRange::Unit, ColorRange::Byte, ColorRange::Word];
-        let range = ranges.into_iter().find(|range| self.open.greatest <= range.greatest() * SLACK);
+        // Integers up to 1 are nearly black: nobody writes shares so.
+        let mut ranges = ranges.into_iter().skip(usize::from(self.wholes == self.open.files));
+        let range = ranges.find(|range| self.open.greatest <= range.greatest() * SLACK);
         range.ok_or_else(|| {
             let found = format!("{} to {}", self.open.least, self.open.greatest);
             Error::invalid(format!("{origin}: colours"), "numbers from 0 to 1, 255 or 65535", found)
@@ -253,7 +261,7 @@ impl Undivided {
     pub fn of(raw: &Raw, features: &Features) -> Self {
         let channel = |(channel, name): (usize, &str)| match raw.scale(name) {
             Some(Scale::Unit | Scale::Byte) => None,
-            scale => (is_colour(name) && raw.has(name)).then_some((channel, scale.is_some())),
+            scale => (is_colour(name) && raw.has(name)).then_some((channel, scale == Some(Scale::Word))),
         };
         Self(features.columns().into_iter().enumerate().filter_map(channel).collect())
     }
@@ -297,6 +305,10 @@ mod tests {
         assert_eq!(settled(&[&[0.0, 0.5], &[1.0]]), ColorRange::Unit);
         assert_eq!(settled(&[&[0.0, 1.0], &[2.0]]), ColorRange::Byte, "the dark file follows the bright one");
         assert_eq!(settled(&[&[255.5]]), ColorRange::Byte);
+        let integers =
+            |other| noticed(&[(&[0.0, 1.0], Some(Scale::Whole)), other]).settle(ColorRange::Auto, "a").unwrap();
+        assert_eq!(integers((&[1.0], Some(Scale::Whole))), ColorRange::Byte, "integers are no shares");
+        assert_eq!(integers((&[0.5], None)), ColorRange::Unit);
         assert_eq!(settled(&[&[3.0], &[256.5]]), ColorRange::Word);
         assert_eq!(settled(&[&[f64::NAN, 0.25]]), ColorRange::Unit);
         assert_eq!(settled(&[]), ColorRange::Auto);

@@ -9,6 +9,7 @@ use super::cloud::{Cloud, Reading, Store};
 use super::labels::{Class, IGNORED};
 use super::*;
 use crate::data::points::augmentation::Normalization;
+use crate::data::points::colours::ColorRange;
 use crate::data::points::format::Raw;
 use crate::data::points::intake::Intake;
 
@@ -163,4 +164,28 @@ fn whole_groups_of_training_clouds_are_held_out() {
     let with_validation = parts().into_iter().chain([part(Split::Validation, 60)]).collect();
     let config = DataConfig { validation: 0.3, ..DataConfig::default() };
     assert_eq!(divide(with_validation, &config, 1).map(|clouds| clouds.len()), [20, 1, 1], "the set's own part");
+}
+
+#[test]
+fn labels_go_with_the_points_that_stay_and_colours_follow_the_set() {
+    let features = Features::parse(&["red".to_owned()]).unwrap();
+    let intake = Intake::new(&[], 0.5).unwrap();
+    let reading = Reading { features, normalization: Normalization::None, block: 1.0, intake };
+    let cut = |red: [f64; 4]| {
+        let columns =
+            [("x", [0.0, f64::NAN, 2.5, 0.5]), ("y", [0.0; 4]), ("z", [1.0, 2.0, f64::INFINITY, 4.0]), ("red", red)];
+        let columns = columns.map(|(name, values)| (name.to_owned(), values.to_vec())).into();
+        reading.cut(Raw { columns, ..Raw::default() }, &[5, 6, 7, 8], "a").unwrap()
+    };
+    let (mut dark, mut bright) = (cut([1.0, 0.0, 0.0, 0.5]), cut([255.0, 0.0, 51.0, 51.0]));
+    assert_eq!((dark.rows.as_slice(), dark.clouds[0].classes()), (&[0, 3][..], &[5, 8][..]));
+    let mut files = [dark.clouds.as_mut_slice(), bright.clouds.as_mut_slice()];
+    let divided = cloud::divide_colours(&mut files, ColorRange::Auto, &reading.features, "a").unwrap();
+    assert_eq!(
+        (divided.0, &bright.clouds[0].store.values[..]),
+        (ColorRange::Byte, &[0.0, 0.0, 1.0, 1.0, 0.5, 0.0, 4.0, 0.2][..])
+    );
+    assert_eq!(dark.clouds[0].store.values[3], 1.0 / 255.0);
+    let told = divided.1.told(ColorRange::Byte).join("\n");
+    assert!(told.contains("4 points of 2 files have numbers that are not finite"), "{told}");
 }

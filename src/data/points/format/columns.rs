@@ -78,6 +78,8 @@ pub(super) enum Number {
     Byte,
     /// Unsigned, of 16 bits: a colour goes from 0 to 65535.
     Word,
+    /// Another integer, or written as one: a colour goes further than to 1.
+    Whole,
     /// Of 32 bits with a fraction, which may be four bytes in disguise.
     Single,
     /// Another one, or unknown: the range of the set says what a colour means.
@@ -91,7 +93,7 @@ impl Number {
         match bytes {
             1 => Self::Byte,
             2 => Self::Word,
-            _ => Self::Other,
+            _ => Self::Whole,
         }
     }
 
@@ -100,6 +102,7 @@ impl Number {
         match (element.kind, element.size) {
             (b'u', size) => Self::unsigned(size),
             (b'f', 4) => Self::Single,
+            (b'i', _) => Self::Whole,
             _ => Self::Other,
         }
     }
@@ -122,6 +125,14 @@ impl Column {
     /// The column that files without names have at a position.
     pub(super) fn numbered(position: usize) -> Self {
         Self::new(["x", "y", "z"].get(position).map_or_else(|| position.to_string(), ToString::to_string))
+    }
+
+    /// Adds a value as a text writes it: a column stays one of integers until one is written otherwise.
+    pub(super) fn push(&mut self, value: f64, word: &[u8]) {
+        if self.number == Number::Whole && !word.iter().all(u8::is_ascii_digit) {
+            self.number = Number::Other;
+        }
+        self.values.push(value);
     }
 
     /// The column itself, or the three of a colour that it holds as 0xAARRGGBB.
@@ -166,7 +177,8 @@ pub(super) fn finish(columns: Vec<Column>, triangles: Vec<[u64; 3]>, place: &str
         let scale = match number {
             Number::Byte => Some(Scale::Byte),
             Number::Word => Some(Scale::Word),
-            Number::Single | Number::Other => None,
+            Number::Whole if is_colour(&name) => Some(Scale::Whole),
+            Number::Whole | Number::Single | Number::Other => None,
         };
         raw.scales.extend(scale.map(|scale| (name.clone(), scale)));
         raw.columns.push((name, values));

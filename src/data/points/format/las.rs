@@ -6,7 +6,7 @@
 //! refused, because the crate `laz` (0.13) does so by every chunk of theirs.
 
 use super::Raw;
-use super::columns::{self, Column};
+use super::columns::{self, Column, Number};
 use crate::data::scan::{cut, show};
 use crate::error::{Error, Result};
 
@@ -79,7 +79,7 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     if let Some(at) = colours {
         columns.extend([("red", word(at)), ("green", word(at + 2)), ("blue", word(at + 4))]);
     }
-    let column = |(name, values): (&str, Vec<f64>)| Column { values, ..Column::new(name) };
+    let column = |(name, values): (&str, Vec<f64>)| Column { values, number: Number::Whole, ..Column::new(name) };
     columns::finish(columns.into_iter().map(column).collect(), Vec::new(), place)
 }
 
@@ -106,6 +106,7 @@ fn f64_at(bytes: &[u8], start: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Scale;
     use super::*;
 
     /// A file of so many equal points of 70 bytes at (1.5, -2, 3), intensity 300, class 5, colours 257, 514 and 771.
@@ -153,7 +154,8 @@ mod tests {
                 let count = if FORMATS[usize::from(kind)].1.is_some() { 8 } else { 5 };
                 let expected = expected[..count].iter().map(|(name, value)| ((*name).to_owned(), vec![*value; 2]));
                 assert_eq!(raw.columns, expected.collect::<Vec<_>>(), "format {kind}");
-                assert!(raw.scales.is_empty(), "the set says the range of the colours");
+                let by_the_set = |(_, scale): &(String, Scale)| *scale == Scale::Whole;
+                assert!(raw.scales.iter().all(by_the_set), "the set says the range of the colours");
             }
         }
     }

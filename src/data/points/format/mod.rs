@@ -49,6 +49,8 @@ pub(in crate::data) enum Scale {
     Unit,
     /// 0 to 255: of 8 bits each, not divided yet.
     Byte,
+    /// As the set says, but not 0 to 1: of other integers, and of texts that write all values as such.
+    Whole,
     /// 0 to 65535, or to 255 where larger types than needed were chosen: of 16 bits each.
     Word,
 }

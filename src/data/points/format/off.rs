@@ -8,7 +8,7 @@
 //! written, holds coordinates as f32, and allocates for every line; ModelNet40 is 10 GB of such lines.
 
 use super::Raw;
-use super::columns::{self, Column};
+use super::columns::{self, Column, Number};
 use crate::data::scan::{Line, Lines, cut, fan, number, show, whole};
 use crate::error::{Error, Result};
 
@@ -93,7 +93,10 @@ fn read_vertices(lines: &mut Lines<'_>, layout: Layout, count: u64, place: &str)
         None => (0..3).map(Column::numbered).collect(),
     };
     let capacity = (lines.remaining() / SHORTEST_VERTEX + 1).min(usize::try_from(count).unwrap_or(usize::MAX));
-    columns.iter_mut().for_each(|column| column.values.reserve_exact(capacity));
+    for column in &mut columns {
+        column.number = Number::Whole;
+        column.values.reserve_exact(capacity);
+    }
     for vertex in 0..count {
         let line = lines.next().ok_or_else(|| cut(place, count, "vertices", vertex))?;
         read_vertex(line, &mut columns, place)?;
@@ -132,7 +135,7 @@ fn read_vertex(line: Line<'_>, columns: &mut [Column], place: &str) -> Result<()
         })?;
         let value =
             number(word).ok_or_else(|| line.invalid(place, format!("a number for {}", column.name), show(word)))?;
-        column.values.push(value);
+        column.push(value, word);
     }
     match words.next() {
         Some(_) => Err(line.invalid(place, format!("{width} numbers"), format!("{} values", line.words().count()))),

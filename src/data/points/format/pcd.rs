@@ -208,7 +208,8 @@ fn columns_of(field: &FieldDef) -> Vec<Column> {
         ValueKind::U8 => Number::Byte,
         ValueKind::U16 => Number::Word,
         ValueKind::F32 => Number::Single,
-        _ => Number::Other,
+        ValueKind::F64 => Number::Other,
+        _ => Number::Whole,
     };
     let column = |name: String| Column { number, ..Column::new(name) };
     match field.count {

@@ -10,7 +10,7 @@
 //! comments.
 
 use super::Raw;
-use super::columns::{self, Column};
+use super::columns::{self, Column, Number};
 use crate::data::scan::{Line, Lines, cut, number, show, whole};
 use crate::error::{Error, Result};
 
@@ -121,6 +121,7 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
             (table.names(values.len()).map_or_else(numbered, named), false)
         }
     };
+    columns.iter_mut().for_each(|column| column.number = Number::Whole);
     let mut numbered = (!is_header).then(|| Numbered::new(&values));
     if numbered.is_some() {
         push_point(first, separator, &mut columns, place)?;
@@ -247,10 +248,10 @@ fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], 
         let expected = format!("{} values, as in the line before", columns.len());
         return Err(line.invalid(place, expected, values.len().to_string()));
     }
-    for (column, value) in columns.iter_mut().zip(&values) {
-        let wrong = || line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(value));
-        let value = separator.number(value).ok_or_else(wrong)?;
-        column.values.push(value);
+    for (column, word) in columns.iter_mut().zip(&values) {
+        let wrong = || line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(word));
+        let value = separator.number(word).ok_or_else(wrong)?;
+        column.push(value, word);
     }
     Ok(values)
 }
