@@ -344,7 +344,9 @@ fn unlabelled_nodes_are_in_no_split_and_never_scored() {
     let info = run_json(folder.path(), "data info . --json --set data.graphs.unlabelled=?");
     assert_eq!(info["splits"], serde_json::json!({ "train": 2, "validation": 1, "test": 1, "none": 2 }));
     assert_eq!(info["classes"].as_array().unwrap().len(), 3);
-    ["train.txt", "valid.txt", "test.txt"].iter().for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+    ["train.txt", "valid.txt", "test.txt"]
+        .iter()
+        .for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
     let info = run_json(folder.path(), "data info . --json --set data.graphs.unlabelled=? --set data.test_share=0.5");
     assert_eq!(info["splits"]["none"], 2, "{info}");
 }

@@ -96,12 +96,17 @@ fn find_ends(table: &Table, nodes: &Numbering, counts_columns: bool) -> Result<E
             told.push(format!("{place}: columns beyond the first two, source and target, are not read"));
         }
         if first == ["0", "1"] {
-            told.push(format!("{place}: the first line, 0 and 1, is read as an edge; a header would be source, target"));
+            told.push(format!(
+                "{place}: the first line, 0 and 1, is read as an edge; a header would be source, target"
+            ));
         }
         return Ok(Ends { columns: [0, 1], has_header: false, told });
     };
     if !by_names {
-        told.push(format!("{place}: the first line, {}, is taken for a header", show_names(names.iter().map(|name| &**name))));
+        told.push(format!(
+            "{place}: the first line, {}, is taken for a header",
+            show_names(names.iter().map(|name| &**name))
+        ));
     }
     let found = ends(&names);
     let is_left = |column: &usize| !is_no_end(&names[*column]);
@@ -118,7 +123,8 @@ fn find_ends(table: &Table, nodes: &Numbering, counts_columns: bool) -> Result<E
         (0..names.len()).filter(|column| ![source, target].contains(column)).map(|column| &*names[column]).collect();
     let name = |column: usize| if by_names { show(names[column].as_bytes()) } else { format!("column {column}") };
     if !others.is_empty() {
-        let index = if others.iter().any(|name| is_index(name)) { " (one has no name, as the index of pandas)" } else { "" };
+        let index =
+            if others.iter().any(|name| is_index(name)) { " (one has no name, as the index of pandas)" } else { "" };
         let others = show_names(others.into_iter().filter(|name| !name.is_empty()));
         let others = if others.is_empty() { String::new() } else { format!(": {others}") };
         told.push(format!(
@@ -185,9 +191,8 @@ fn two_lines(table: &Table) -> Result<Option<[Vec<String>; 2]>> {
         return Ok(None);
     }
     let mut rows = table.start(4)?;
-    let is_counting = |row: &Vec<String>, from: usize| {
-        row[from..].iter().enumerate().all(|(place, cell)| cell.parse() == Ok(place))
-    };
+    let is_counting =
+        |row: &Vec<String>, from: usize| row[from..].iter().enumerate().all(|(place, cell)| cell.parse() == Ok(place));
     if rows.len() == 3 && (rows[0][0].is_empty() && is_counting(&rows[0], 1) || is_counting(&rows[0], 0)) {
         let has_index = rows[0][0].is_empty();
         rows.remove(0);

@@ -47,7 +47,9 @@ impl Features {
         let mut beside = Beside::of(table, names.as_deref(), Values::Numbers).map_err(|error| vec![error])?;
         if let Some(names) = names.as_ref().filter(|_| counts_columns) {
             let names = show_names(names.iter().take(MOST_TOLD).map(|name| &**name));
-            beside.told.push(format!("{}: the first line, {names}, counts the columns and is a header", table.path.display()));
+            beside
+                .told
+                .push(format!("{}: the first line, {names}, counts the columns and is a header", table.path.display()));
         }
         let (mut columns, mut values, mut is_first) = (0, Vec::new(), true);
         let (mut counts, mut rows) = (true, 0);
@@ -163,7 +165,10 @@ mod tests {
     #[test]
     fn other_tables_tell_whether_a_first_line_is_a_header() {
         let of = |others| doubtful(&table("0,1\n1,2\n5,6\n"), others).unwrap();
-        assert_eq!([Some(3), Some(2), Some(7), None].map(of), [Doubtful::Row, Doubtful::Header, Doubtful::Row, Doubtful::Row]);
+        assert_eq!(
+            [Some(3), Some(2), Some(7), None].map(of),
+            [Doubtful::Row, Doubtful::Header, Doubtful::Row, Doubtful::Row]
+        );
         assert_eq!(doubtful(&table("0,1\n0.5,2\n0.25,6\n"), None).unwrap(), Doubtful::Header);
         assert_eq!(doubtful(&table("0,1\n0.5,2\n0.25,6\n"), Some(3)).unwrap(), Doubtful::Row);
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::beside::{Beside, SplitColumn, Values};
 use super::config::GraphDataConfig;
 use super::content;
-use super::edges::{Edges, read_edges, too_few};
 use super::counted::Counted;
+use super::edges::{Edges, read_edges, too_few};
 use super::features::{Doubtful, Features, doubtful};
 use super::headings::Heading;
 use super::labels::{self, Labelled, Labels};
@@ -114,15 +114,11 @@ struct Files {
 }
 
 impl Files {
-    fn find(
-        folder: &Path,
-        layout: Layout,
-        labelled: bool,
-        problems: &mut Problems,
-        of_labels: &mut Problems,
-    ) -> Self {
+    fn find(folder: &Path, layout: Layout, labelled: bool, problems: &mut Problems, of_labels: &mut Problems) -> Self {
         if layout == Layout::Content {
-            let Some([content, cites]) = problems.keep_one(layout::content_files(folder)) else { return Self::default() };
+            let Some([content, cites]) = problems.keep_one(layout::content_files(folder)) else {
+                return Self::default();
+            };
             return Self { features: Some(content), edges: Some(cites), ..Self::default() };
         }
         let labels = match labelled {
@@ -165,16 +161,16 @@ impl Files {
             problems.0.append(&mut of_labels.0);
             return None;
         };
+        let exchanged =
+            labels.as_ref().and_then(|labels| exchanged(&features.matrix, labels, self.features.as_deref()));
+        if let Some(error) = exchanged {
+            problems.0.push(error);
+            return None;
+        }
         let nodes = features.matrix.rows();
         let graphs = self.graphs.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
         let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
-        let labelled = labels.and_then(|table| {
-            if let Some(error) = exchanged(&features.matrix, &table, self.features.as_deref()) {
-                problems.0.push(error);
-                return None;
-            }
-            of_labels.keep(Labelled::read(&table, nodes, unlabelled))
-        });
+        let labelled = labels.and_then(|table| of_labels.keep(Labelled::read(&table, nodes, unlabelled)));
         Some(Tables { features, labelled, graphs })
     }
 
@@ -186,7 +182,8 @@ impl Files {
             None => None,
         };
         let found = doubtful(features, others)?;
-        let Some((labels, edges)) = labels.zip(self.edges.as_ref()).filter(|_| others.is_none() && first.len() == 2) else {
+        let Some((labels, edges)) = labels.zip(self.edges.as_ref()).filter(|_| others.is_none() && first.len() == 2)
+        else {
             return Ok(found);
         };
         let counts = |table: &Table| Heading::of(table).map(|heading| matches!(heading, Heading::PerhapsCounts(_)));
@@ -206,10 +203,13 @@ impl Files {
     }
 }
 
-/// The error of features whose columns are as many as the labels have rows.
+/// The error of features that have more columns than rows, and as many as the labels have rows.
 fn exchanged(features: &Matrix, labels: &Table, path: Option<&Path>) -> Option<Error> {
-    let rows = labels::rows(labels).ok().flatten().unwrap_or_else(|| labels.rows());
-    let is_so = features.rows() != rows && features.columns == rows && rows > 1;
+    let all = labels.rows();
+    let clear = labels::rows(labels).ok().flatten();
+    let may_be = |rows: usize| clear.map_or(rows == all || rows + 1 == all, |clear| rows == clear);
+    let rows = features.columns;
+    let is_so = features.rows() < rows && may_be(rows);
     let place = path.map_or(String::new(), |path| path.display().to_string());
     let (found, expected) = ([features.rows(), features.columns], [rows, features.rows()]);
     is_so.then(|| transposed(place, expected, found))
@@ -258,9 +258,10 @@ impl Tables {
                 (None, Some(_)) => {
                     let place = beside.ids.as_ref().map_or(String::new(), |ids| ids.place.clone());
                     let expected = format!("nodes in order, or a column of their numbers in {what} too");
-                    Err(vec![Error::invalid(place, expected, "nodes in another order").with_hint(
-                        "sort the rows by node, or give the other table the same column",
-                    )])
+                    Err(vec![
+                        Error::invalid(place, expected, "nodes in another order")
+                            .with_hint("sort the rows by node, or give the other table the same column"),
+                    ])
                 }
             }
         };

@@ -10,8 +10,23 @@ use crate::error::Result;
 
 /// Names of a column with the names or numbers of the nodes, the surest first.
 const IDS: [&str; 17] = [
-    "nodeid", "node", "nodeids", "nodes", "nodename", "nodeidx", "nodeindex", "vertexid", "vertex", "id", "ids",
-    "name", "index", "idx", "level0", "unnamed0", "",
+    "nodeid",
+    "node",
+    "nodeids",
+    "nodes",
+    "nodename",
+    "nodeidx",
+    "nodeindex",
+    "vertexid",
+    "vertex",
+    "id",
+    "ids",
+    "name",
+    "index",
+    "idx",
+    "level0",
+    "unnamed0",
+    "",
 ];
 
 /// Names of the columns of links: sources and targets, in pairs.
@@ -37,8 +52,22 @@ const ENDS: [[&str; 2]; 17] = [
 
 /// Names of columns of edges that are no ends.
 const NO_ENDS: [&str; 16] = [
-    "edgeid", "edgeids", "edge", "eid", "linkid", "link", "weight", "weights", "w", "value", "type", "relation", "time",
-    "timestamp", "year", "label",
+    "edgeid",
+    "edgeids",
+    "edge",
+    "eid",
+    "linkid",
+    "link",
+    "weight",
+    "weights",
+    "w",
+    "value",
+    "type",
+    "relation",
+    "time",
+    "timestamp",
+    "year",
+    "label",
 ];
 
 /// What may stand before or after a name of an end: `source_id`, `from_node`.

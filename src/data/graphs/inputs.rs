@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Graphs;
+use super::folder::{self, Wanted};
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
 use super::ppi;
-use super::folder::{self, Wanted};
 use super::set::{first, graph_name, pickled};
 use super::tables::Checked;
 use crate::data::config::DataConfig;
@@ -97,7 +97,8 @@ fn read_folder(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Ve
 }
 
 fn nodes(graph: &Graph) -> impl Iterator<Item = InputFile> {
-    let name = |node: usize| graph.called.as_ref().map_or_else(|| graph.nodes[node].to_string(), |names| names[node].clone());
+    let name =
+        |node: usize| graph.called.as_ref().map_or_else(|| graph.nodes[node].to_string(), |names| names[node].clone());
     let file = move |node: usize| InputFile { name: format!("{}, node {}", graph.name, name(node)), error: None };
     (0..graph.size()).map(file)
 }

@@ -161,7 +161,8 @@ fn chosen(table: &Table, names: Option<&[String]>, beside: &Beside) -> Result<Op
     }
     let is_flag = |cell: &String| ["", "0", "1", "0.0", "1.0", "-1", "nan"].contains(&&**cell);
     let rows = table.start(50)?;
-    let all = rows[1..].iter().all(|row| (0..columns.len()).all(|place| row.get(columns.at(place)).is_some_and(is_flag)));
+    let all =
+        rows[1..].iter().all(|row| (0..columns.len()).all(|place| row.get(columns.at(place)).is_some_and(is_flag)));
     Ok((!all).then_some(label))
 }
 
@@ -174,7 +175,12 @@ impl Cells<'_> {
     }
 
     /// Adds the labels of a row; true where it says that the node has none.
-    fn several(&self, row: &Row<'_>, columns: impl Iterator<Item = usize> + Clone, values: &mut Vec<f32>) -> Result<bool> {
+    fn several(
+        &self,
+        row: &Row<'_>,
+        columns: impl Iterator<Item = usize> + Clone,
+        values: &mut Vec<f32>,
+    ) -> Result<bool> {
         if columns.clone().all(|column| self.is_lacking(&row.text(column))) {
             values.extend(columns.map(|_| 0.0));
             return Ok(true);
@@ -211,9 +217,8 @@ impl Cells<'_> {
             let mut names: Vec<String> = has_class().map(|(text, _)| text.clone()).collect();
             names.sort_unstable();
             names.dedup();
-            let position = |(text, _): &(String, u64)| {
-                names.binary_search(text).expect("every name is among them") as i64
-            };
+            let position =
+                |(text, _): &(String, u64)| names.binary_search(text).expect("every name is among them") as i64;
             let positions: Vec<i64> = has_class().map(position).collect();
             (names, positions)
         };
@@ -221,7 +226,9 @@ impl Cells<'_> {
         let mut next = || positions.next().expect("a position for each that has a class");
         let labels = lacking.iter().map(|lacking| if *lacking { IGNORED } else { next() }).collect();
         let place = self.table.path.display();
-        if self.unlabelled.is_none() && names.len() > 2 && names.last().is_some_and(|name| *name == LIKELY_NONE.to_string())
+        if self.unlabelled.is_none()
+            && names.len() > 2
+            && names.last().is_some_and(|name| *name == LIKELY_NONE.to_string())
             && names.len() < LIKELY_NONE as usize
         {
             beside.told.push(format!(
@@ -290,8 +297,10 @@ fn is_header(texts: &[(String, u64)], nodes: usize) -> bool {
     let Some(((first, _), others)) = texts.split_first() else { return false };
     let is_one_more = others.len() == nodes && (number(first).is_none() || first == "0");
     let is_usual = is_label(first);
-    let among_numbers =
-        number(first).is_none() && !first.is_empty() && !others.is_empty() && others.iter().all(|(text, _)| number(text).is_some());
+    let among_numbers = number(first).is_none()
+        && !first.is_empty()
+        && !others.is_empty()
+        && others.iter().all(|(text, _)| number(text).is_some());
     is_one_more || among_numbers || is_usual && others.iter().all(|(text, _)| text != first)
 }
 
@@ -308,7 +317,9 @@ mod tests {
     }
 
     fn classes(text: &str, nodes: usize) -> (Vec<String>, Vec<i64>) {
-        let Labelled { names, labels: Labels::Classes(labels), .. } = read(text, nodes).unwrap() else { panic!("{text}") };
+        let Labelled { names, labels: Labels::Classes(labels), .. } = read(text, nodes).unwrap() else {
+            panic!("{text}")
+        };
         (names, labels)
     }
 

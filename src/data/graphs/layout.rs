@@ -53,7 +53,8 @@ const NOT_READ: [&str; 12] =
     ["npz", "pt", "pth", "pkl", "pickle", "json", "parquet", "feather", "mat", "h5", "hdf5", "xlsx"];
 
 /// What a table of splits may be called.
-const OF_SPLITS: [&str; 8] = ["split", "splits", "mask", "masks", "node_split", "node_splits", "partition", "partitions"];
+const OF_SPLITS: [&str; 8] =
+    ["split", "splits", "mask", "masks", "node_split", "node_splits", "partition", "partitions"];
 
 /// OGB's folder of tables.
 pub(super) const RAW: &str = "raw";
@@ -97,7 +98,8 @@ impl Layout {
         if content(&names).is_some() {
             return Some(Self::Content);
         }
-        let is_pickled = |name: &String| name.starts_with("ind.") && [".x", ".allx"].iter().any(|end| name.ends_with(end));
+        let is_pickled =
+            |name: &String| name.starts_with("ind.") && [".x", ".allx"].iter().any(|end| name.ends_with(end));
         names.iter().any(is_pickled).then_some(Self::Pickled)
     }
 
@@ -210,7 +212,8 @@ pub(super) fn lists(folder: &Path, [train, test]: [&str; 2]) -> Result<Vec<ListF
         }
         let is_table = OF_SPLITS.contains(&&*stem(&name).to_lowercase());
         if split.is_none() && !is_table {
-            if says_split(&name) && (OF_LISTS.iter().chain(&NOT_READ)).any(|extension| has_extension(&path, extension)) {
+            if says_split(&name) && (OF_LISTS.iter().chain(&NOT_READ)).any(|extension| has_extension(&path, extension))
+            {
                 return Err(not_read(&path));
             }
         } else if OF_LISTS.iter().any(|extension| has_extension(&path, extension)) || !name.contains('.') {
@@ -239,8 +242,9 @@ fn list_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
                 [only] => entries(only)?,
                 _ => {
                     let names: Vec<String> = others.iter().map(|path| file_name(path)).collect();
-                    return Err(Error::invalid(place, "one way to divide the set", names.join(", "))
-                        .with_hint("remove the folders that are not meant, or copy the lists of one beside the tables"));
+                    return Err(Error::invalid(place, "one way to divide the set", names.join(", ")).with_hint(
+                        "remove the folders that are not meant, or copy the lists of one beside the tables",
+                    ));
                 }
             };
         }
@@ -342,7 +346,10 @@ mod tests {
             let splits: Vec<Option<Split>> = found(&names).unwrap().into_iter().map(|(_, split)| split).collect();
             assert_eq!(splits, [Split::Train, Split::Validation, Split::Test].map(Some), "{names:?}");
         }
-        assert_eq!(found(&["split.csv", "notes.txt", "train.py", "README.md"]).unwrap(), [("split.csv".to_owned(), None)]);
+        assert_eq!(
+            found(&["split.csv", "notes.txt", "train.py", "README.md"]).unwrap(),
+            [("split.csv".to_owned(), None)]
+        );
         for name in ["train.pt", "cora_split_0.npz", "splits/x.npz", "masks.json", "fold.split.txt"] {
             let error = found(&[name]).unwrap_err();
             assert!(error.to_string().contains("and is not read") && error.exit_code() == 2, "{name}: {error}");

@@ -60,7 +60,9 @@ impl Lists {
         let mut lists = Self::none(nodes.nodes());
         let mut problems = Vec::new();
         for file in files {
-            problems.extend(Table::open(&file.path, Blanks::Columns).and_then(|table| lists.add(&table, file.split, nodes)).err());
+            problems.extend(
+                Table::open(&file.path, Blanks::Columns).and_then(|table| lists.add(&table, file.split, nodes)).err(),
+            );
         }
         for column in columns {
             problems.extend(lists.add_column(column).err());
@@ -106,8 +108,12 @@ impl Lists {
         let is_mask = listed.is_mask(nodes.nodes());
         if listed.is_boolean && !is_mask && listed.nodes.is_none() {
             let expected = format!("a mask with a row for each of {} nodes", nodes.nodes());
-            return Err(Error::invalid(table.path.display().to_string(), expected, format!("{} rows", listed.values.len()))
-                .with_hint("a mask has a row per node; a list names its nodes, one per row"));
+            return Err(Error::invalid(
+                table.path.display().to_string(),
+                expected,
+                format!("{} rows", listed.values.len()),
+            )
+            .with_hint("a mask has a row per node; a list names its nodes, one per row"));
         }
         if is_mask || listed.nodes.is_some() {
             self.told.push(format!("{}: read as a mask, a row per node", table.path.display()));
@@ -205,7 +211,8 @@ impl Lists {
         let first = start.first().cloned().unwrap_or_default();
         let is_row = |cells: &[String]| cells.iter().any(|cell| word(cell).is_some_and(|split| split.is_some()));
         let has_header = first.len() > 1 && !is_row(&first)
-            || first.iter().any(|name| split_of(name).is_some()) && start.get(1).is_some_and(|row| row.iter().any(|cell| mask(cell).is_some()))
+            || first.iter().any(|name| split_of(name).is_some())
+                && start.get(1).is_some_and(|row| row.iter().any(|cell| mask(cell).is_some()))
             || first.first().is_some_and(|name| is_split_column(name));
         let (names, rows) = (first, table.rows() - usize::from(has_header));
         let id = if names.len() > 1 && has_header {
@@ -215,7 +222,9 @@ impl Lists {
         };
         let masks: Vec<(usize, Split)> =
             names.iter().enumerate().filter_map(|(column, name)| Some((column, split_of(name)?))).collect();
-        let of_words: Vec<usize> = (0..names.len()).filter(|column| id.is_none_or(|(_, id)| id != *column) && !is_index(&names[*column])).collect();
+        let of_words: Vec<usize> = (0..names.len())
+            .filter(|column| id.is_none_or(|(_, id)| id != *column) && !is_index(&names[*column]))
+            .collect();
         let unclear = || {
             let found = show_names(names.iter().map(|name| &**name));
             Error::invalid(place.clone(), "a column with train, valid or test for each node", found)
@@ -275,7 +284,8 @@ impl Listed {
         let has_digit = |cell: &&str| cell.contains(|letter: char| letter.is_ascii_digit());
         let is_word = |cell: &&str| mask(cell).is_some() || nodes.has_names() && nodes.find(cell).is_some();
         let begins_empty = first.len() > 1 && first[0].is_empty();
-        let has_header = !first.is_empty() && (begins_empty || !first.iter().any(|cell| has_digit(cell) || is_word(cell)));
+        let has_header =
+            !first.is_empty() && (begins_empty || !first.iter().any(|cell| has_digit(cell) || is_word(cell)));
         let mut columns: Vec<usize> = (0..first.len().max(1)).collect();
         let (mut column_of_nodes, mut is_mask) = (None, false);
         if has_header && first.len() > 1 {
@@ -297,12 +307,8 @@ impl Listed {
             is_mask = first.get(only).is_some_and(|name| name.to_lowercase().contains("mask"));
         }
         let is_boolean = table.shape()?.is_some() && table.grid()?.is_boolean() || is_mask && column_of_nodes.is_none();
-        let mut listed = Self {
-            values: Vec::new(),
-            nodes: column_of_nodes.map(|_| Vec::new()),
-            is_boolean,
-            has_header,
-        };
+        let mut listed =
+            Self { values: Vec::new(), nodes: column_of_nodes.map(|_| Vec::new()), is_boolean, has_header };
         let mut is_first = has_header;
         let is_array = table.shape()?.is_some();
         let read = table.read(|row| {

@@ -102,8 +102,9 @@ impl Ids {
             }
             if positions.insert(name.clone(), row).is_some() {
                 let found = format!("{} twice", show(name.as_bytes()));
-                return Err(Error::invalid(place(), "a name or number of its own for every node", found)
-                    .with_hint("a row is a node; if the column is something else, give it another name in the header"));
+                return Err(Error::invalid(place(), "a name or number of its own for every node", found).with_hint(
+                    "a row is a node; if the column is something else, give it another name in the header",
+                ));
             }
         }
         Ok(positions)
@@ -192,7 +193,10 @@ mod tests {
             assert_eq!(ids(&names).order().unwrap(), Order::Names);
         }
         let message = |names: &[&str]| ids(names).order().unwrap_err().to_string();
-        assert_eq!(message(&["1", "1.0"]), "a.csv, column id: expected a name or number of its own for every node, found 1 twice");
+        assert_eq!(
+            message(&["1", "1.0"]),
+            "a.csv, column id: expected a name or number of its own for every node, found 1 twice"
+        );
         assert!(message(&["a", ""]).ends_with("expected the name of a node in every row, found none in row 1"));
     }
 

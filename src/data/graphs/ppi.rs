@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::config::GraphDataConfig;
-use super::labels::{Labelled, Labels};
 use super::features::{Doubtful, Features};
 use super::folder::read_graph_numbers;
+use super::labels::{Labelled, Labels};
 use super::nodes::{Graph, Nodes, require_one_graph};
 use super::set::{GraphSet, count, graph_name, with_training_share};
 use super::tables::{Blanks, Checked, Problems, Table, missing, node_hint};

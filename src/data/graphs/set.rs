@@ -86,11 +86,15 @@ fn open_tables(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Gr
 /// The error of files that are not read.
 pub(super) fn pickled(folder: &Path) -> Error {
     let expected = "edges, features and labels as tables";
-    Error::invalid(folder.display().to_string(), expected, "Planetoid's files as Python pickled them, ind.NAME.x and others")
-        .with_hint(
-            "write them as edges.csv, features.npy, labels.csv, train.txt, valid.txt and test.txt: PyTorch Geometric's \
+    Error::invalid(
+        folder.display().to_string(),
+        expected,
+        "Planetoid's files as Python pickled them, ind.NAME.x and others",
+    )
+    .with_hint(
+        "write them as edges.csv, features.npy, labels.csv, train.txt, valid.txt and test.txt: PyTorch Geometric's \
              Planetoid reads them (edge_index, x, y, train_mask, val_mask, test_mask)",
-        )
+    )
 }
 
 /// The error with the general hint where it has none of its own.

@@ -37,7 +37,11 @@ pub(super) fn read(table: &Table) -> Result<Matrix> {
     let values = archive.numbers("data")?;
     let [rows, columns] = [rows, columns].map(|count| if count >= 1.0 { count as u64 } else { 0 });
     let most = (values.len() as u64).saturating_mul(MOST_PER_ENTRY).clamp(LEAST_CELLS, MOST_CELLS);
-    if rows == 0 || columns == 0 || columns > MOST_COLUMNS as u64 || rows.checked_mul(columns).is_none_or(|cells| cells > most) {
+    if rows == 0
+        || columns == 0
+        || columns > MOST_COLUMNS as u64
+        || rows.checked_mul(columns).is_none_or(|cells| cells > most)
+    {
         let expected = format!("a matrix of at most {most} numbers, zeros included, for its {} entries", values.len());
         return Err(invalid(&expected, format!("shape ({rows}, {columns})")));
     }

@@ -120,7 +120,11 @@ impl Spelling {
             ORDERS[self.order].map(|column| cells[column].clone()).to_vec()
         };
         let columns = ORDERS[self.order].map(|column| ["src", "dst", "weight"][column]);
-        self.write(folder, "features.csv", &self.table(&names(&["age", "posts"]), nodes.clone().map(features).collect()));
+        self.write(
+            folder,
+            "features.csv",
+            &self.table(&names(&["age", "posts"]), nodes.clone().map(features).collect()),
+        );
         self.write(folder, "labels.csv", &self.table(&names(&["club"]), nodes.clone().map(labels).collect()));
         let plainly = Self { moved: false, ..self };
         self.write(folder, "edges.csv", &plainly.table(&columns, plain.edges.iter().map(edge).collect()));
@@ -221,5 +225,9 @@ fn folders_of_ogb_and_the_first_cora_are_read_as_they_are_published() {
     assert_eq!(cora.nodes.links, [[1, 0], [0, 2]]);
     assert_eq!((cora.nodes.features.columns, cora.names.join(" ")), (3, "Genetic_Algorithms Theory".to_owned()));
     assert_eq!(cora.numbering.name(1), "p3");
-    assert!(cora.told.iter().any(|told| told.contains("1 links of papers that the other file lacks")), "{:?}", cora.told);
+    assert!(
+        cora.told.iter().any(|told| told.contains("1 links of papers that the other file lacks")),
+        "{:?}",
+        cora.told
+    );
 }
