@@ -79,9 +79,8 @@ impl Beside {
     /// # Errors
     /// A text that is no table.
     pub fn of(table: &Table, names: Option<&[String]>, values: Values) -> Result<Self> {
-        let looked_at = table.start(2)?;
-        let width = looked_at.iter().map(Vec::len).max().unwrap_or_default();
-        let rows = if width <= MOST_LOOKED_AT { table.start(LOOKED_AT)? } else { Vec::new() };
+        let width = table.width()?;
+        let rows = table.start(if width <= MOST_LOOKED_AT { LOOKED_AT } else { 2 })?;
         let rows = &rows[usize::from(names.is_some()).min(rows.len())..];
         let mut found = Self::nothing();
         let ranked = |(column, name): (usize, &String)| Some((id_rank(name)?, column));

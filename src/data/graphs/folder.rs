@@ -161,16 +161,16 @@ impl Files {
             problems.0.append(&mut of_labels.0);
             return None;
         };
+        let exchanged =
+            labels.as_ref().and_then(|labels| exchanged(&features.matrix, labels, self.features.as_deref()));
+        if let Some(error) = exchanged {
+            problems.0.push(error);
+            return None;
+        }
         let nodes = features.matrix.rows();
         let graphs = self.graphs.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
         let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
-        let labelled = labels.and_then(|table| {
-            if let Some(error) = exchanged(&features.matrix, &table, self.features.as_deref()) {
-                problems.0.push(error);
-                return None;
-            }
-            of_labels.keep(Labelled::read(&table, nodes, unlabelled))
-        });
+        let labelled = labels.and_then(|table| of_labels.keep(Labelled::read(&table, nodes, unlabelled)));
         Some(Tables { features, labelled, graphs })
     }
 
@@ -203,10 +203,13 @@ impl Files {
     }
 }
 
-/// The error of features whose columns are as many as the labels have rows.
+/// The error of features that have more columns than rows, and as many as the labels have rows.
 fn exchanged(features: &Matrix, labels: &Table, path: Option<&Path>) -> Option<Error> {
-    let rows = labels::rows(labels).ok().flatten().unwrap_or_else(|| labels.rows());
-    let is_so = features.rows() != rows && features.columns == rows && rows > 1;
+    let all = labels.rows();
+    let clear = labels::rows(labels).ok().flatten();
+    let may_be = |rows: usize| clear.map_or(rows == all || rows + 1 == all, |clear| rows == clear);
+    let rows = features.columns;
+    let is_so = features.rows() < rows && may_be(rows);
     let place = path.map_or(String::new(), |path| path.display().to_string());
     let (found, expected) = ([features.rows(), features.columns], [rows, features.rows()]);
     is_so.then(|| transposed(place, expected, found))

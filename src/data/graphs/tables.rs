@@ -349,7 +349,7 @@ impl Row<'_> {
     /// The cell as it stands there.
     pub fn text(&self, column: usize) -> Cow<'_, str> {
         match self.cells {
-            Cells::Text(record, _) => String::from_utf8_lossy(&record[column]),
+            Cells::Text(record, _) => String::from_utf8_lossy(cell(record, column)),
             Cells::Numbers(numbers) => numbers[column].to_string().into(),
         }
     }
@@ -357,8 +357,8 @@ impl Row<'_> {
     /// The number in a cell, if it is one.
     pub fn value(&self, column: usize) -> Option<f64> {
         match self.cells {
-            Cells::Text(record, b',') => number(&record[column]),
-            Cells::Text(record, _) => number(&record[column]).or_else(|| with_decimal_comma(&record[column])),
+            Cells::Text(record, b',') => number(cell(record, column)),
+            Cells::Text(record, _) => number(cell(record, column)).or_else(|| with_decimal_comma(cell(record, column))),
             Cells::Numbers(numbers) => Some(numbers[column]),
         }
     }
@@ -366,7 +366,7 @@ impl Row<'_> {
     /// The error of a cell of which something else was expected.
     pub fn invalid(&self, column: usize, expected: impl Into<String>) -> Error {
         let found = match self.cells {
-            Cells::Text(record, _) => show(&record[column]),
+            Cells::Text(record, _) => show(cell(record, column)),
             Cells::Numbers(numbers) => numbers[column].to_string(),
         };
         Error::invalid(self.place(), expected, found)
@@ -393,7 +393,7 @@ impl Row<'_> {
     /// The whole number in a cell that is not negative.
     pub fn whole(&self, column: usize) -> Option<u64> {
         if let Cells::Text(record, _) = self.cells
-            && let Some(value) = whole(&record[column])
+            && let Some(value) = whole(cell(record, column))
         {
             return Some(value);
         }
@@ -414,6 +414,11 @@ impl Row<'_> {
             error.with_hint(node_hint(found, nodes))
         })
     }
+}
+
+/// A cell, empty where the row is shorter.
+fn cell(record: &ByteRecord, column: usize) -> &[u8] {
+    record.get(column).unwrap_or_default()
 }
 
 /// A number as `0,5`, where commas are not between columns.
