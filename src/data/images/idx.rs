@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::packed::unpacked;
 use super::pictures::{Loaded, Part, PictureSet};
 use crate::data::folders::{entries, file_name};
+use crate::data::gzip::unpacked;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::reading;

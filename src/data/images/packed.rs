@@ -39,21 +39,6 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What a file of these bytes unpacks to; what gzip did not compress is itself.
-///
-/// # Errors
-/// A damaged file, one that unpacks to more than its size allows.
-pub(super) fn unpacked(content: Vec<u8>, place: &str) -> Result<Vec<u8>> {
-    if !content.starts_with(&GZIP) {
-        return Ok(content);
-    }
-    let left = most_unpacked(content.len() as u64);
-    let mut bytes = Vec::new();
-    let read = Bounded { inner: MultiGzDecoder::new(&*content), left }.read_to_end(&mut bytes);
-    read.map_err(|error| damaged(place, &error))?;
-    Ok(bytes)
-}
-
 fn damaged(place: &str, error: &io::Error) -> Error {
     Error::invalid(place, "a whole compressed file", error.to_string())
         .with_hint("the file is cut or damaged: download it again, or name the folder that it unpacks to")

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{cifar, decode, idx, packed};
+use crate::data::gzip;
 use crate::error::Result;
 
 /// Reads records of CIFAR-10, or of CIFAR-100 where `hundred` says so.
@@ -31,7 +32,7 @@ fn cifar_of(content: &[u8], is_pickled: bool, hundred: bool) -> Result<()> {
 /// # Errors
 /// What is none, is cut, or has another number of labels.
 pub fn idx(content: &[u8]) -> Result<()> {
-    let content = packed::unpacked(content.to_vec(), "pictures.gz")?;
+    let content = gzip::unpacked(content.to_vec(), "pictures.gz")?;
     let at = content.windows(4).rposition(|bytes| bytes == [0, 0, 8, 1]).unwrap_or(content.len());
     idx::parse(&content[..at], &content[at..]).map(|_| ())
 }
