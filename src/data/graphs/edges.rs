@@ -92,6 +92,7 @@ fn find_ends(table: &Table, nodes: &Numbering, counts_columns: bool) -> Result<E
     };
     let mut told = Vec::new();
     let Some(names) = names else {
+        refuse_numbered(table)?;
         if first.len() > 2 || table.shape()?.is_some_and(|[_, columns]| columns > 2) {
             told.push(format!("{place}: columns beyond the first two, source and target, are not read"));
         }
@@ -136,6 +137,34 @@ fn find_ends(table: &Table, nodes: &Numbering, counts_columns: bool) -> Result<E
         told.push(format!("{place}: links lead from {} to {}", name(source), name(target)));
     }
     Ok(Ends { columns: [source, target], has_header: true, told })
+}
+
+/// Refuses three columns of whole numbers of which the first counts the rows and the last is not always the same: rows
+/// that pandas numbered, or edges with weights.
+///
+/// # Errors
+/// Such a table.
+fn refuse_numbered(table: &Table) -> Result<()> {
+    if table.width()? != 3 {
+        return Ok(());
+    }
+    let (mut rows, mut last, mut varies) = (0_u64, None, false);
+    let read = table.read(|row| {
+        let is_so = row.len() == 3 && row.whole(0) == Some(rows) && row.whole(1).is_some() && row.whole(2).is_some();
+        varies |= last.replace(row.whole(2)).is_some_and(|before| before != row.whole(2));
+        rows += 1;
+        // Whatever it says, an error ends the reading.
+        if is_so { Ok(()) } else { Err(Error::run("no numbered rows")) }
+    });
+    if read.is_err() || rows < 3 || !varies {
+        return Ok(());
+    }
+    let found = "three, of which the first numbers the rows";
+    Err(Error::invalid(table.path.display().to_string(), "two columns, source and target, or a header", found)
+        .with_hint(
+            "name the columns in a header, source,target and whatever else there is; pandas leaves row numbers out by \
+         index=False",
+        ))
 }
 
 /// Whether a first line that counts the columns is a header: the same line follows, or its number of another column is
@@ -252,6 +281,10 @@ mod tests {
             assert_eq!(read(text, 3).unwrap(), expected, "{text}");
         }
         assert_eq!(read("", 3).unwrap(), Vec::<Link>::new());
+        assert_eq!(read("0,1,1\n1,2,1\n2,0,1\n", 3).unwrap(), expected, "weights, all of them 1");
+        let numbered = "t.csv: expected two columns, source and target, or a header, found three, of which the first \
+                        numbers the rows";
+        assert_eq!(message("0,0,1\n1,1,2\n2,2,0\n", 3), numbered);
     }
 
     #[test]

@@ -60,11 +60,14 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
     let place = if layout == Layout::Ogb { folder.join(RAW) } else { folder.to_owned() };
     let (mut problems, mut of_labels) = (Problems::default(), Problems::default());
     let mut files = Files::find(&place, layout, wanted.labelled, &mut problems, &mut of_labels);
-    let Some(tables) = files.read(layout, wanted, &mut problems, &mut of_labels) else { return Err(problems.0) };
+    let tables = files.read(layout, wanted, &mut problems, &mut of_labels);
+    if !wanted.labelled {
+        of_labels.0.clear();
+    }
+    let Some(tables) = tables else { return Err(problems.0.into_iter().chain(of_labels.0).collect()) };
     let counts_columns = tables.features.counts_columns;
     let Some(mut ordered) = problems.keep(tables.ordered()) else {
-        problems.0.extend(of_labels.0);
-        return Err(problems.0);
+        return Err(problems.0.into_iter().chain(of_labels.0).collect());
     };
     let edges = files.edges.as_ref().and_then(|path| problems.keep_one(Table::open(path, Blanks::Columns)));
     let counted = match layout {
@@ -91,7 +94,12 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
     let (Some(mut lists), true) = (lists, problems.0.is_empty()) else { return Err(problems.0) };
     let Edges { links, told } = edges.unwrap_or_default();
     let told = [ordered.told, told, std::mem::take(&mut lists.told)].concat();
-    let nodes = Nodes { features: ordered.features, graphs: ordered.graphs, links, labels: ordered.labels };
+    let nodes = Nodes {
+        features: ordered.features,
+        graphs: ordered.graphs,
+        links,
+        labels: ordered.labels.filter(|_| wanted.labelled),
+    };
     Ok(Folder {
         nodes,
         names: ordered.names,
@@ -146,30 +154,29 @@ impl Files {
         let open = |path: &PathBuf, blanks: Blanks| Table::open(path, blanks);
         let features = self.features.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
         let labels = self.labels.as_ref().and_then(|path| of_labels.keep_one(open(path, Blanks::NumberedNames)));
-        let Some(features) = features else {
-            problems.0.append(&mut of_labels.0);
-            return None;
-        };
+        let features = features?;
         let unlabelled = wanted.config.unlabelled.as_deref();
         if layout == Layout::Content {
             let (features, labelled) = problems.keep(content::read(&features, unlabelled))?;
             return Some(Tables { features, labelled: Some(labelled), graphs: None });
         }
         let doubtful = problems.keep_one(self.doubtful(&features, labels.as_ref()))?;
-        let features = problems.keep(Features::read(&features, doubtful));
-        let Some(features) = features else {
-            problems.0.append(&mut of_labels.0);
-            return None;
-        };
-        let exchanged =
-            labels.as_ref().and_then(|labels| exchanged(&features.matrix, labels, self.features.as_deref()));
-        if let Some(error) = exchanged {
+        let mut features = problems.keep(Features::read(&features, doubtful))?;
+        let to_compare = labels.as_ref().filter(|_| wanted.labelled);
+        if let Some(error) = to_compare.and_then(|labels| exchanged(&features.matrix, labels, self.features.as_deref()))
+        {
             problems.0.push(error);
             return None;
         }
         let nodes = features.matrix.rows();
         let graphs = self.graphs.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
         let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
+        if !wanted.labelled {
+            if features.beside.ids.is_none() {
+                features.beside.ids = labels.and_then(|table| labels::names_of_nodes(&table, nodes));
+            }
+            return Some(Tables { features, labelled: None, graphs });
+        }
         let labelled = labels.and_then(|table| of_labels.keep(Labelled::read(&table, nodes, unlabelled)));
         Some(Tables { features, labelled, graphs })
     }

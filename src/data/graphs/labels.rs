@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::beside::{Beside, Values};
 use super::headings::{Heading, is_label};
+use super::numbering::{Ids, Order};
 use super::tables::{Checked, Row, Table};
 use crate::batch::IGNORED;
 use crate::data::scan::{show, show_names};
@@ -131,6 +132,20 @@ pub(super) fn rows(table: &Table) -> Result<Option<usize>> {
         Heading::PerhapsCounts(_) => None,
         Heading::Row => Some(rows),
     })
+}
+
+/// The column of labels that names so many nodes, where there is one; what the labels are does not matter.
+pub(super) fn names_of_nodes(table: &Table, nodes: usize) -> Option<Ids> {
+    let names = match Heading::of(table).ok()? {
+        Heading::Names(names) | Heading::Counts(names) => Some(names),
+        Heading::PerhapsNames(names) => Some(names).filter(|_| table.rows() != nodes),
+        _ => None,
+    };
+    let mut beside = Beside::of(table, names.as_deref(), Values::Labels).ok()?;
+    let mut is_first = names.is_some();
+    let read = table.read(|row| if std::mem::take(&mut is_first) { Ok(()) } else { beside.take(row) });
+    let ids = beside.ids.filter(|ids| read.is_ok() && ids.names.len() == nodes);
+    ids.filter(|ids| ids.order().is_ok_and(|order| order == Order::Names))
 }
 
 impl Labelled {

@@ -159,10 +159,12 @@ impl Lists {
             let (before, unit) = &self.places[file as usize];
             let at = if *unit == "column" { String::new() } else { format!(", {unit} {line}") };
             let found = format!("{node}, which {before}{at}, lists too");
-            return Err(Error::invalid(table.place(row), "a node that is listed once", found).with_hint(
-                "a node is for training, for validation or for testing: splits must not overlap; a mask of 0 and 1 has a \
-                 row for every node",
-            ));
+            let hint = "a node is for training, for validation or for testing: splits must not overlap; a mask of 0 and 1 has \
+                        a row for every node";
+            let header =
+                if node == 0 { "; is a first line 0 the header that pandas wrote? Then remove it" } else { "" };
+            return Err(Error::invalid(table.place(row), "a node that is listed once", found)
+                .with_hint(format!("{hint}{header}")));
         }
         self.marks[node as usize] = Some(split);
         Ok(())

@@ -231,3 +231,23 @@ fn folders_of_ogb_and_the_first_cora_are_read_as_they_are_published() {
         cora.told
     );
 }
+
+#[test]
+fn without_labels_their_names_of_nodes_are_taken_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("edges.csv", "ann,bea\nbea,cem\n");
+    write("features.csv", "a\n0.5\n1.5\n2.5\n");
+    write("labels.csv", "who,label\nann,\nbea,-1\ncem,0.5\n");
+    write("train.txt", "nobody\n9\n");
+    let config = GraphDataConfig::default();
+    let read = |labelled| {
+        read(folder.path(), Layout::Tables, Wanted { labelled, lists: ["train.txt", "test.txt"], config: &config })
+    };
+    let found = read(false).unwrap();
+    assert_eq!((found.nodes.links, found.numbering.name(2)), (vec![[0, 1], [1, 2]], "cem".to_owned()));
+    assert!(found.nodes.labels.is_none() && read(true).is_err());
+    write("labels.csv", "\x01,\n");
+    write("edges.csv", "0,1\n1,2\n");
+    assert_eq!(read(false).unwrap().nodes.links, [[0, 1], [1, 2]]);
+}
