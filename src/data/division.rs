@@ -292,7 +292,7 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
         let number = record.position().map_or(0, |position| position.line() as usize);
         if column.is_none() {
             let at = |header: &&str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
-            let header = HEADERS.iter().find_map(|header| at(header));
+            let header = HEADERS.iter().find_map(at);
             column = Some(header.unwrap_or(0));
             if header.is_some() {
                 continue;

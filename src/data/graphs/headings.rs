@@ -193,7 +193,7 @@ pub(super) fn ends(names: &[String]) -> [Option<usize>; 2] {
     let is = |name: &str, word: &str| {
         let name = plain(name);
         let bare = |part: &&str| name.strip_suffix(part).or_else(|| name.strip_prefix(part)) == Some(word);
-        name == word || OF_ENDS.iter().any(|part| bare(part))
+        name == word || OF_ENDS.iter().any(bare)
     };
     let columns = |pair: &[&str; 2]| pair.map(|word| names.iter().position(|name| is(name, word)));
     let found: Vec<[Option<usize>; 2]> = ENDS.iter().map(columns).collect();
