@@ -51,6 +51,8 @@ pub struct FamilyDescription {
     pub making: Making,
     /// The user's own samples.
     pub own: SetName,
+    /// The sets that are published.
+    pub published: &'static [SetName],
     /// What is done with its samples.
     pub family: &'static dyn Family,
 }

@@ -40,6 +40,9 @@ pub fn find(set: SetName, named: Option<&str>) -> Result<Source> {
 pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, Source)> {
     let folder = Path::new(named);
     let all = SampleKind::all();
+    if let Some(found) = published_in(folder, kind, &all) {
+        return Ok(found);
+    }
     let kind = match kind {
         None if named == SYNTHETIC => all.first().copied(),
         None => likeliest(folder, all),
@@ -47,6 +50,14 @@ pub fn find_own(kind: Option<SampleKind>, named: &str) -> Result<(SampleKind, So
     };
     let kind = kind.ok_or_else(|| of_no_kind(folder))?;
     Ok((kind, find(kind.own, Some(named))?))
+}
+
+/// The published set that lies in a folder under its usual name.
+fn published_in(folder: &Path, kind: Option<SampleKind>, all: &[SampleKind]) -> Option<(SampleKind, Source)> {
+    let sets = all.iter().filter(|one| kind.is_none_or(|kind| kind == **one)).flat_map(|one| one.published);
+    let mut places = sets.flat_map(|set| set.folders.iter().map(|name| (*set, folder.join(name))));
+    let (set, place) = places.find(|(set, place)| place.is_dir() && set.kind.family.may_hold(place, set))?;
+    Some((set.kind, Source::Folder(place.canonicalize().ok()?)))
 }
 
 fn likeliest(folder: &Path, all: Vec<SampleKind>) -> Option<SampleKind> {

@@ -33,6 +33,7 @@ pub static FAMILY: FamilyDescription = FamilyDescription {
     mend: "mend them: runs take all nodes and links or none",
     making: synthetic_files::MAKING,
     own: &GRAPHS,
+    published: &[&PPI],
     family: &Graphs,
 };
 

@@ -35,6 +35,7 @@ pub static FAMILY: FamilyDescription = FamilyDescription {
     mend: "mend or remove them; search, train and eval go on without them by --skip-bad",
     making: synthetic_files::MAKING,
     own: &IMAGES,
+    published: &[&CIFAR10, &CIFAR100, &IMAGENET],
     family: &Pictures,
 };
 

@@ -38,6 +38,7 @@ pub static FAMILY: FamilyDescription = FamilyDescription {
     mend: "mend or remove them; search, train and eval go on without them by --skip-bad",
     making: synthetic_files::MAKING,
     own: &POINTS,
+    published: &[&MODELNET40, &MODELNET10],
     family: &Shapes,
 };
 

@@ -39,6 +39,7 @@ pub static FAMILY: FamilyDescription = FamilyDescription {
     mend: "mend or remove them; search, train and eval go on without them by --skip-bad",
     making: synthetic_files::MAKING,
     own: &SEGMENTATION,
+    published: &[&S3DIS, &SHAPENET_PART],
     family: &Scenes,
 };
 

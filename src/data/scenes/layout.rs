@@ -6,6 +6,7 @@ use super::gathered::{self, Gathered};
 use super::own::is_one;
 use super::s3dis::{FILES, ROOMS};
 use super::shapenet::CATEGORIES;
+use crate::data::folders::{entries, file_name};
 use crate::reading;
 
 /// What a folder of labelled clouds may look like, for messages.
@@ -35,7 +36,8 @@ impl Layout {
     /// The layout that `folder` has, also where some of its files are missing: that is told when they are read.
     pub(in crate::data) fn detect(folder: &Path) -> Option<Self> {
         let has = |names: &[&str]| names.iter().any(|name| reading::is_there(&folder.join(name)));
-        if has(&[ROOMS, FILES]) {
+        let has_blocks = || entries(folder).is_ok_and(|found| found.iter().any(|path| is_blocks(path)));
+        if has(&[ROOMS, FILES]) || has_blocks() {
             return Some(Self::S3dis);
         }
         if has(&[CATEGORIES]) {
@@ -54,6 +56,11 @@ impl Layout {
             Self::Clouds => "labelled clouds",
         }
     }
+}
+
+/// True for the name of a file of blocks.
+fn is_blocks(path: &Path) -> bool {
+    file_name(path).starts_with("ply_data_all_") && path.extension().is_some_and(|extension| extension == "h5")
 }
 
 /// True for a folder in a published layout, which holds nothing but labelled clouds.
@@ -77,6 +84,7 @@ mod tests {
             Layout::detect(folder.path())
         };
         assert_eq!(of(&["room_filelist.txt", "ply_data_all_0.h5"]), Some(Layout::S3dis));
+        assert_eq!(of(&["ply_data_all_0.h5"]), Some(Layout::S3dis));
         assert_eq!(of(&["synsetoffset2category.txt", "02954340/a.txt"]), Some(Layout::ShapeNetPart));
         assert_eq!(of(&["train/a.ply", "test/b.ply", "classes.txt"]), Some(Layout::Clouds));
         assert_eq!(of(&["a.ply", "classes.txt"]), Some(Layout::Clouds));

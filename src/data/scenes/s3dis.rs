@@ -19,6 +19,7 @@ use crate::data::hdf5::{self, dataset, read_labels, values, wrong_shape};
 use crate::data::points::features::{AXES, COLORS, Features, ROOM};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+use crate::reading;
 
 /// The classes, in the order of their labels.
 pub(super) const CLASSES: [&str; 13] = [
@@ -51,6 +52,12 @@ const DATASETS: &str = "datasets data and label";
 pub(super) fn open(folder: &Path, area: u8, reading: &Reading) -> Result<Opened> {
     let files = lines(&folder.join(FILES), "a file of blocks per line")?;
     let files: Vec<PathBuf> = files.iter().map(|file| folder.join(last_part(file))).collect();
+    if !reading::is_there(&folder.join(ROOMS)) {
+        let place = folder.display().to_string();
+        return Err(Error::invalid(place, format!("the list {ROOMS} beside {FILES}"), "no such file").with_hint(
+            "unpack the published archive again; its lines are the rooms of the blocks, such as Area_1_conferenceRoom_1",
+        ));
+    }
     let rooms = lines(&folder.join(ROOMS), "the room of a block per line")?;
     let read: Vec<File> = files.par_iter().map(|path| File::read(path)).collect::<Result<_>>()?;
     opened(&folder.join(ROOMS).display().to_string(), read, &rooms, area, reading)
