@@ -16,7 +16,7 @@ const MOST_TOLD: usize = 3;
 pub(super) struct Features {
     pub matrix: Matrix,
     pub beside: Beside,
-    /// The file has a header that counts its columns.
+    /// The file has a header that counts its columns from 0.
     pub counts_columns: bool,
 }
 
@@ -85,6 +85,7 @@ impl Features {
                 table.path.display()
             ));
         }
+        let counts_columns = counts_columns && names.is_some_and(|names| names[0] == "0");
         Ok(Self { matrix: Matrix { columns, values }, beside, counts_columns })
     }
 }

@@ -99,6 +99,9 @@ const SPLIT_COLUMNS: [&str; 6] = ["split", "splits", "set", "subset", "partition
 /// Columns from which on a first line that counts up from any number is a header.
 const MANY: usize = 8;
 
+/// Columns whose names are looked up to see whether a line is a header.
+const MOST_KNOWN: usize = 1 << 10;
+
 /// What the first line of a table is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heading {
@@ -135,11 +138,11 @@ impl Heading {
         if numbers.is_empty() {
             let is_known = |name: &String| is_known(name);
             let has_numbers = second.iter().any(|cell| value(cell).is_some());
-            let is_header = has_numbers || second.is_empty() || first.iter().any(is_known);
+            let is_header = has_numbers || second.is_empty() || first.iter().take(MOST_KNOWN).any(is_known);
             return Ok(if is_header { Self::Names(first) } else { Self::PerhapsNames(first) });
         }
         if numbers.len() < first.len() {
-            let knows = first.iter().any(|name| value(name).is_none() && is_known(name));
+            let knows = first.iter().take(MOST_KNOWN).any(|name| value(name).is_none() && is_known(name));
             return Ok(if rises(true) && (knows || numbers.len() > MANY) { Self::Names(first) } else { Self::Row });
         }
         Ok(match first.len() {
@@ -159,7 +162,7 @@ fn plain(name: &str) -> String {
 
 /// True for a name that is one of a column with a known meaning.
 fn is_known(name: &str) -> bool {
-    id_rank(name).is_some() || is_label(name) || split_of(name).is_some() || ends(&[name.to_owned()]) != [None; 2]
+    id_rank(name).is_some() || is_label(name) || split_of(name).is_some() || is_end(name)
 }
 
 /// True for the index that pandas writes without a name.
@@ -188,15 +191,22 @@ pub(super) fn is_no_end(name: &str) -> bool {
     id_rank(name).is_some() || NO_ENDS.contains(&&*plain(name))
 }
 
+/// A name without what may stand before or after one of an end: none, or one of several words.
+fn bare(plain: &str) -> impl Iterator<Item = &str> {
+    let without = move |part: &&'static str| plain.strip_suffix(*part).or_else(|| plain.strip_prefix(*part));
+    std::iter::once(plain).chain(OF_ENDS.iter().filter_map(without))
+}
+
+/// True for the name of a column of sources or targets.
+fn is_end(name: &str) -> bool {
+    bare(&plain(name)).any(|bare| ENDS.iter().flatten().any(|word| *word == bare))
+}
+
 /// The columns of source and target by their names: those of the same pair, the better known first.
 pub(super) fn ends(names: &[String]) -> [Option<usize>; 2] {
-    let is = |name: &str, word: &str| {
-        let name = plain(name);
-        let bare = |part: &&str| name.strip_suffix(part).or_else(|| name.strip_prefix(part)) == Some(word);
-        name == word || OF_ENDS.iter().any(bare)
-    };
-    let columns = |pair: &[&str; 2]| pair.map(|word| names.iter().position(|name| is(name, word)));
-    let found: Vec<[Option<usize>; 2]> = ENDS.iter().map(columns).collect();
+    let plain: Vec<String> = names.iter().map(|name| plain(name)).collect();
+    let column = |word: &str| plain.iter().position(|name| bare(name).any(|bare| bare == word));
+    let found: Vec<[Option<usize>; 2]> = ENDS.iter().map(|pair| pair.map(column)).collect();
     let whole = found.iter().find(|pair| matches!(pair, [Some(source), Some(target)] if source != target));
     let half = || found.iter().find(|pair| pair.iter().filter(|end| end.is_some()).count() == 1);
     whole.or_else(half).copied().unwrap_or_default()

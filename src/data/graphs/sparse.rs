@@ -155,3 +155,80 @@ impl<'a> Archive<'a> {
         Ok([line_of, places])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::super::tables::Blanks;
+    use super::*;
+
+    /// An array of one dimension.
+    fn array(kind: &str, values: &[u8], size: usize) -> Vec<u8> {
+        let count = values.len() / size;
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({count},), }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), values].concat()
+    }
+
+    fn wholes(values: &[i32]) -> Vec<u8> {
+        array("<i4", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>(), 4)
+    }
+
+    fn reals(values: &[f32]) -> Vec<u8> {
+        array("<f4", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>(), 4)
+    }
+
+    fn table(format: &str, arrays: &[(&str, Vec<u8>)]) -> Table {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let format = [b"\x93NUMPY\x01\x00\x02\x00{}", format.as_bytes()].concat();
+        for (name, bytes) in arrays.iter().map(|(name, bytes)| (*name, bytes)).chain([("format", &format)]) {
+            archive.start_file(format!("{name}.npy"), zip::write::FileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        Table::of(Path::new("features.npz"), archive.finish().unwrap().into_inner(), Blanks::Columns)
+    }
+
+    fn message(format: &str, arrays: &[(&str, Vec<u8>)]) -> String {
+        read(&table(format, arrays)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_format_of_a_matrix_is_the_same_matrix() {
+        let expected = Matrix { columns: 3, values: vec![0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 3.0] };
+        let (data, shape) = (("data", reals(&[0.5, 2.0, 3.0])), ("shape", wholes(&[3, 3])));
+        let csr = [data.clone(), shape.clone(), ("indptr", wholes(&[0, 1, 1, 3])), ("indices", wholes(&[1, 0, 2]))];
+        assert_eq!(read(&table("csr", &csr)).unwrap(), expected);
+        let coo = [data, shape.clone(), ("row", wholes(&[0, 2, 2])), ("col", wholes(&[1, 0, 2]))];
+        assert_eq!(read(&table("coo", &coo)).unwrap(), expected);
+        let data = ("data", reals(&[2.0, 0.5, 3.0]));
+        let csc = [data, shape, ("indptr", wholes(&[0, 1, 2, 3])), ("indices", wholes(&[2, 0, 2]))];
+        assert_eq!(read(&table("csc", &csc)).unwrap(), expected);
+    }
+
+    #[test]
+    fn archives_that_lie_are_refused_before_memory_is_taken() {
+        let with = |shape: &[i32], ends: &[i32], places: &[i32], data: &[f32]| {
+            let arrays = [
+                ("data", reals(data)),
+                ("shape", wholes(shape)),
+                ("indptr", wholes(ends)),
+                ("indices", wholes(places)),
+            ];
+            message("csr", &arrays)
+        };
+        assert!(with(&[1_000_000, 1_000_000], &[0, 1], &[0], &[1.0]).contains("zeros included, for its 1 entries"));
+        assert!(with(&[2, 2_000_000], &[0, 1, 1], &[0], &[1.0]).contains("found shape (2, 2000000)"));
+        assert!(with(&[2, 2], &[0, 1], &[0], &[1.0]).contains("3 rising numbers from 0 to 1"));
+        assert!(with(&[2, 2], &[0, 5, 1], &[0], &[1.0]).contains("rising"));
+        assert!(with(&[2, 2], &[0, 1, 1], &[2], &[1.0]).contains("found 1 in row 0, column 2"));
+        assert!(with(&[2, 2], &[0, 1, 1], &[], &[1.0]).contains("a row and a column of every entry"));
+        assert!(with(&[2, 2], &[0, 1, 1], &[0], &[f32::NAN]).contains("finite numbers"));
+        assert!(with(&[-1, 2], &[0, 1, 1], &[0], &[1.0]).contains("shape (0, 2)"));
+        assert!(
+            message("bsr", &[("data", reals(&[1.0])), ("shape", wholes(&[1, 1]))])
+                .contains("csr, csc or coo, found bsr")
+        );
+        assert!(message("csr", &[("arr_0", reals(&[1.0]))]).contains("an array shape, as a sparse matrix has it"));
+    }
+}
