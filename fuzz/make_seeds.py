@@ -89,10 +89,15 @@ def texts():
         "[weights]\nlr = 1e-3\n\0data.scenes.area=5")
     put("node_features/a.csv", "size,weight\n1,2\n3.5,-1e3\n# no node\n0,0\n")
     put("node_features/pandas.csv", ",0,1\n0,5,6\n1,7,8\n")
+    put("node_features/names.txt", "ann 0.5 1\nbea 2 3\ncem 4 5\n")
+    put("node_labels/columns.csv", "id,label,train_mask\na,cat,1\nb,dog,0\nc,cat,0\nd,dog,1\n")
     put("node_labels/classes.csv", "label\ncat\ndog\ncat\n\"bird, small\"\n")
     put("node_labels/several.csv", "a;b;c\n0;1;1\n1;0;0\n")
     put("node_links/a.csv", "source,target\n0,2\n2,4\n1,3\n5,5\n")
     put("node_links/b.csv", "0\t2\t0.5\n6\t4\t1\n")
+    put("node_links/pairs.csv", ",weight,dst,src\n0,0.5,2,0\n1,0.5,6,4\n")
+    put("node_links/rows.txt", "0 2 1 5\n2 4 3 5\n")
+    put("node_list/mask.csv", "0\n1\n0\n0\n1\n1\n0\n0\n")
     put("node_list/a.txt", "node\n0\n4 # why\n6\n")
     graph = {"directed": False, "nodes": [{"id": node, "x": [1]} for node in range(NODES)],
              "links": [{"source": 0, "target": 2}, {"source": 3, "target": 1}]}
@@ -113,7 +118,11 @@ def texts():
 def arrays():
     put("node_arrays/features.npy", array(numpy.arange(14, dtype="float32").reshape(7, 2)))
     put("node_arrays/labels.npy", array(numpy.arange(7, dtype="int64") % 3))
-    put("node_arrays/links.npy", array(numpy.array([[0, 2], [4, 6]], dtype="int32")))
+    put("node_arrays/links.npy", array(numpy.array([[0, 2], [4, 6], [1, 3]], dtype="int32")))
+    sparse = io.BytesIO()
+    numpy.savez(sparse, format=b"csr", shape=numpy.array([3, 4]), data=numpy.array([1.0, 2.0], dtype="float32"),
+                indptr=numpy.array([0, 1, 1, 2]), indices=numpy.array([3, 0]))
+    put("node_features/sparse.npz", sparse.getvalue())
     put("cifar/ten.bin", bytes(range(10)) * 308 + b"\0" * (2 * 3073 - 3080))
     put("cifar/hundred.bin", b"\x03\x63" + bytes(3072))
 
