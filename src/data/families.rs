@@ -1,4 +1,4 @@
-//! The families of this program; other crates add theirs by [`Registry::add`].
+//! The families of this program: a line for each.
 
 use super::family::FamilyDescription;
 use super::{graphs, images, points, scenes};
