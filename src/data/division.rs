@@ -11,17 +11,17 @@ use crate::error::{Error, Result};
 use crate::reading;
 use crate::tensor::random::{Key, Purpose};
 
-/// What parts are called, in folders and lists.
-const PARTS: [(&str, Split); 9] = [
-    ("train", Split::Train),
+/// What parts are called, in folders, lists and columns; a word stands before those that begin it.
+pub(super) const PARTS: [(&str, Split); 9] = [
     ("training", Split::Train),
-    ("val", Split::Validation),
-    ("valid", Split::Validation),
+    ("train", Split::Train),
     ("validation", Split::Validation),
+    ("valid", Split::Validation),
+    ("val", Split::Validation),
     ("dev", Split::Validation),
-    ("test", Split::Test),
     ("testing", Split::Test),
     ("tests", Split::Test),
+    ("test", Split::Test),
 ];
 
 /// The usual names of the two lists.
@@ -278,7 +278,7 @@ impl<'a> Names<'a> {
 fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
     let text = text.trim_start_matches('\u{feff}');
     if list.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("csv")) {
-        let lines = text.split(['\n', '\r']).map(str::trim).zip(line_numbers(text));
+        let lines = text.lines().map(str::trim).zip(1..);
         return Ok(lines
             .filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
             .map(|(line, number)| (number, line.to_owned()))
@@ -302,19 +302,6 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
         names.extend((!name.is_empty()).then(|| (number, name.to_owned())));
     }
     Ok(names)
-}
-
-/// The number of the line that each piece between ends of lines is in; `\r\n` is one end.
-fn line_numbers(text: &str) -> Vec<usize> {
-    let (mut number, mut numbers, mut before) = (1, vec![1], ' ');
-    for letter in text.chars() {
-        if letter == '\n' || letter == '\r' {
-            number += usize::from(!(letter == '\n' && before == '\r'));
-            numbers.push(number);
-        }
-        before = letter;
-    }
-    numbers
 }
 
 /// A name in Unicode's composed form: some systems store it decomposed.

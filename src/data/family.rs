@@ -75,6 +75,11 @@ pub struct KnownSet {
 }
 
 impl KnownSet {
+    /// The user's own samples of a kind; their sizes are an example.
+    pub const fn own(name: &'static str, kind: SampleKind, targets: Targets) -> Self {
+        Self { name, kind, folders: &[], published: "", sizes: (10, 3), targets }
+    }
+
     /// See [`Family::load`].
     ///
     /// # Errors

@@ -48,14 +48,7 @@ pub static PPI: KnownSet = KnownSet {
 };
 
 /// The user's own graphs, in any layout of graphs.
-pub static GRAPHS: KnownSet = KnownSet {
-    name: "graphs",
-    kind: SampleKind::of(&FAMILY),
-    folders: &[],
-    published: "",
-    sizes: (10, 3),
-    targets: Targets::Classes,
-};
+pub static GRAPHS: KnownSet = KnownSet::own("graphs", SampleKind::of(&FAMILY), Targets::Classes);
 
 struct Graphs;
 

@@ -4,6 +4,7 @@
 //! name is pandas' index. Names are compared by their letters and digits alone, in lower case.
 
 use super::tables::Table;
+use crate::data::division::{PARTS, part_of};
 use crate::data::scan::number;
 use crate::data::split::Split;
 use crate::error::Result;
@@ -75,19 +76,6 @@ const OF_ENDS: [&str; 9] = ["nodeid", "nodeidx", "node", "vertex", "index", "idx
 
 /// Names of a column of classes.
 const LABELS: [&str; 8] = ["label", "labels", "class", "classes", "target", "targets", "y", "category"];
-
-/// Words of each split.
-const SPLITS: [(&str, Split); 9] = [
-    ("training", Split::Train),
-    ("train", Split::Train),
-    ("validation", Split::Validation),
-    ("valid", Split::Validation),
-    ("val", Split::Validation),
-    ("dev", Split::Validation),
-    ("testing", Split::Test),
-    ("tests", Split::Test),
-    ("test", Split::Test),
-];
 
 /// Words that may stand beside one of a split, in the name of a column or of a file.
 const BESIDE_SPLITS: [&str; 13] =
@@ -216,7 +204,7 @@ pub(super) fn ends(names: &[String]) -> [Option<usize>; 2] {
 pub(super) fn split_of(name: &str) -> Option<Split> {
     let (mut rest, mut found) = (&*plain(name), None);
     while !rest.is_empty() {
-        if let Some((word, split)) = SPLITS.iter().find(|(word, _)| rest.starts_with(word)) {
+        if let Some((word, split)) = PARTS.iter().find(|(word, _)| rest.starts_with(word)) {
             if found.replace(*split).is_some() {
                 return None;
             }
@@ -231,8 +219,7 @@ pub(super) fn split_of(name: &str) -> Option<Split> {
 
 /// The split that a word in a column of splits means.
 pub(super) fn split_word(word: &str) -> Option<Split> {
-    let plain = plain(word);
-    SPLITS.iter().find(|(known, _)| *known == plain).map(|(_, split)| *split)
+    part_of(&plain(word))
 }
 
 #[cfg(test)]

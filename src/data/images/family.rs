@@ -70,14 +70,7 @@ pub static IMAGENET: KnownSet = KnownSet {
 };
 
 /// The user's own pictures, in any layout of pictures.
-pub static IMAGES: KnownSet = KnownSet {
-    name: "images",
-    kind: SampleKind::of(&FAMILY),
-    folders: &[],
-    published: "",
-    sizes: (10, 3),
-    targets: Targets::Classes,
-};
+pub static IMAGES: KnownSet = KnownSet::own("images", SampleKind::of(&FAMILY), Targets::Classes);
 
 struct Pictures;
 

@@ -64,14 +64,7 @@ pub static MODELNET10: KnownSet = KnownSet {
 };
 
 /// The user's own shapes, in any layout of shapes.
-pub static POINTS: KnownSet = KnownSet {
-    name: "points",
-    kind: SampleKind::of(&FAMILY),
-    folders: &[],
-    published: "",
-    sizes: (10, 3),
-    targets: Targets::Classes,
-};
+pub static POINTS: KnownSet = KnownSet::own("points", SampleKind::of(&FAMILY), Targets::Classes);
 
 struct Shapes;
 

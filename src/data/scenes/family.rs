@@ -68,14 +68,7 @@ pub static SHAPENET_PART: KnownSet = KnownSet {
 };
 
 /// The user's own labelled clouds.
-pub static SEGMENTATION: KnownSet = KnownSet {
-    name: "segmentation",
-    kind: SampleKind::of(&FAMILY),
-    folders: &[],
-    published: "",
-    sizes: (10, 3),
-    targets: Targets::PointClasses,
-};
+pub static SEGMENTATION: KnownSet = KnownSet::own("segmentation", SampleKind::of(&FAMILY), Targets::PointClasses);
 
 struct Scenes;
 
