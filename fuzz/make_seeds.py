@@ -67,6 +67,8 @@ def shapes():
     put("obj/faces.obj", "# cube\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0.5 0 0 1\nvn 0 0 1\nvt 0 0\nf 1/1/1 2//1 -1/1/-1\n")
     put("labelled_cloud/a.txt", "# x y z red label\n0 0 0 10 0\n1 0.5 2 200 1\n2.5 1 -1 255 -1\n3 3e1 0 0 2\n")
     put("labelled_cloud/b.txt", "4\n0 0 0 1\n1 1 1 0\n2 2 2 1\n9 9 9 3\n")
+    scan = numpy.arange(12, dtype="<f4") / 4
+    put("semantic_kitti/a.bin", scan.tobytes() + numpy.array([252 | 9 << 16, 1, 40], "<u4").tobytes())
     compressed, plain = io.BytesIO(), io.BytesIO()
     points = numpy.arange(12, dtype="float32").reshape(4, 3)
     numpy.savez_compressed(compressed, points=points, label=numpy.arange(4, dtype="uint8"))

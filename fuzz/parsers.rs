@@ -33,7 +33,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 37] = [
+pub static PARSERS: [Parser; 38] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -58,6 +58,7 @@ pub static PARSERS: [Parser; 37] = [
     }),
     ours("idx", parsers::idx),
     ours("labelled_cloud", |content| parsers::labelled_cloud("txt", content)),
+    ours("semantic_kitti", semantic_kitti),
     ours("names", names),
     ours("shapenet_lists", shapenet_lists),
     ours("shapenet_labels", parsers::shapenet_labels),
@@ -121,6 +122,12 @@ fn node_arrays(content: &[u8]) -> Result<()> {
 /// Nothing where one reader takes the content, else what the first one says.
 fn any<const COUNT: usize>(read: [Result<()>; COUNT]) -> Result<()> {
     if read.iter().any(Result::is_ok) { Ok(()) } else { read.into_iter().collect() }
+}
+
+/// Points of 16 bytes, and behind them the labels of 4.
+fn semantic_kitti(content: &[u8]) -> Result<()> {
+    let (points, labels) = content.split_at(16 * (content.len() / 20));
+    parsers::semantic_kitti(points, labels)
 }
 
 /// A text in the place of every list of names.

@@ -6,5 +6,5 @@ pub use super::graphs::parsers::{features, graph_numbers, labels, links, node_li
 pub use super::images::parsers::{archive, cifar, cifar_names, idx, pickled_cifar, picture};
 pub use super::points::parsers::{file_list, modelnet_hdf5, shape, shape_names};
 pub use super::scenes::parsers::{
-    class_list, labelled_cloud, s3dis_hdf5, shapenet_categories, shapenet_labels, shapenet_list,
+    class_list, labelled_cloud, s3dis_hdf5, semantic_kitti, shapenet_categories, shapenet_labels, shapenet_list,
 };

@@ -8,7 +8,7 @@ use crate::tensor::layers::linear;
 use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::{Factor, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// How images on a GPU lie in memory; a process has one layout.
 static CUDA_PLANES: AtomicBool = AtomicBool::new(false);
@@ -105,11 +105,15 @@ impl Convolution {
     fn convolve(&self, x: &Tensor) -> Tensor {
         let Window { kernel, stride, padding, dilation } = self.window;
         if self.groups == 1 && kernel == [1, 1] && is_fused(x) {
-            return pointwise(x, &self.weight.tensor(), stride[0]);
+            return pointwise(&every(x, stride[0]), &self.weight.tensor());
         }
         if self.groups > 1 && is_fused(x) {
             return done(depthwise(x, &self.weight.tensor(), self.steps(), false));
         }
+        // libtorch 2.11's gradient of such a convolution with a stride writes outside its memory on CPUs without AVX-512:
+        // https://github.com/uxlfoundation/oneDNN/issues/6035
+        let (x, stride) =
+            if kernel == [1, 1] && x.device() == Device::Cpu { (&every(x, stride[0]), [1, 1]) } else { (x, stride) };
         x.conv2d(&self.weight.tensor(), None::<&Tensor>, stride, padding, [dilation; 2], self.groups)
     }
 
@@ -133,10 +137,14 @@ impl Convolution {
     }
 }
 
-/// A map of the channels of every pixel, or of every other in height and width: on a CPU as a product of matrices,
-/// because pixels that lie channels-last are rows.
-fn pointwise(x: &Tensor, weight: &Tensor, stride: i64) -> Tensor {
-    let x = if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) };
+/// Every `stride`-th pixel in height and width.
+fn every(x: &Tensor, stride: i64) -> Tensor {
+    if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) }
+}
+
+/// A map of the channels of every pixel: on a CPU as a product of matrices, because pixels that lie channels-last are
+/// rows.
+fn pointwise(x: &Tensor, weight: &Tensor) -> Tensor {
     let pixels = x.permute([0, 2, 3, 1]);
     linear(&pixels, &weight.flatten(1, -1), None).permute([0, 3, 1, 2])
 }

@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::s3dis::{self, CLASSES};
+use super::semantic_kitti;
 use crate::data::division::part_of;
 use crate::data::folders::{entries, file_name, folders};
 use crate::data::points::format::columns::rename;
 use crate::data::points::format::{self, Raw};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
-use crate::reading;
 
 /// A layout.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(super) static LAYOUTS: [Gathered; 4] = [
         name: "SemanticKITTI",
         files: "sequences/<n>/velodyne/FILE.bin and sequences/<n>/labels/FILE.label",
         is_s3dis: false,
-        classes: &KITTI_CLASSES,
+        classes: &semantic_kitti::CLASSES,
         division: "sequences: 8 is for validation, 11 to 21 have no labels",
         places: |folder| {
             let mut scans = Vec::new();
@@ -93,7 +93,7 @@ pub(super) static LAYOUTS: [Gathered; 4] = [
             let sequence = scan.parent().map(parent_name).unwrap_or_default();
             Some(if sequence == "08" { Split::Validation } else { Split::Train })
         },
-        read: kitti_scan,
+        read: semantic_kitti::read,
     },
 ];
 
@@ -181,91 +181,6 @@ fn annotated_room(room: &Path) -> Result<Raw> {
     })?;
     whole.columns.push(("label".to_owned(), labels));
     Ok(whole)
-}
-
-/// The classes of SemanticKITTI.
-const KITTI_CLASSES: [&str; 19] = [
-    "car",
-    "bicycle",
-    "motorcycle",
-    "truck",
-    "other-vehicle",
-    "person",
-    "bicyclist",
-    "motorcyclist",
-    "road",
-    "parking",
-    "sidewalk",
-    "other-ground",
-    "building",
-    "fence",
-    "vegetation",
-    "trunk",
-    "terrain",
-    "pole",
-    "traffic-sign",
-];
-
-/// Its labels, those of moving things too, by the classes that they are of; all others are of none.
-const KITTI_LABELS: [(u32, usize); 30] = [
-    (10, 0),
-    (11, 1),
-    (13, 4),
-    (15, 2),
-    (16, 4),
-    (18, 3),
-    (20, 4),
-    (30, 5),
-    (31, 6),
-    (32, 7),
-    (40, 8),
-    (44, 9),
-    (48, 10),
-    (49, 11),
-    (50, 12),
-    (51, 13),
-    (60, 8),
-    (70, 14),
-    (71, 15),
-    (72, 16),
-    (80, 17),
-    (81, 18),
-    (252, 0),
-    (253, 6),
-    (254, 5),
-    (255, 7),
-    (256, 4),
-    (257, 4),
-    (258, 3),
-    (259, 4),
-];
-
-/// A scan: four numbers of 32 bits per point, and beside it a label of 32 bits, of which the lower half is the class.
-fn kitti_scan(path: &Path) -> Result<Raw> {
-    let place = |path: &Path| path.display().to_string();
-    let labels = path.with_extension("label");
-    let labels = labels.parent().and_then(Path::parent).unwrap_or(path).join("labels").join(file_name(&labels));
-    let (points, classes) = (reading::bytes(path)?, reading::bytes(&labels)?);
-    let count = points.len() / 16;
-    if points.len() % 16 != 0 || count == 0 {
-        let found = format!("{} bytes", points.len());
-        return Err(Error::invalid(place(path), "points of 16 bytes: x, y, z and remission in 32 bits each", found));
-    }
-    if classes.len() != 4 * count {
-        let found = format!("{} bytes", classes.len());
-        return Err(Error::invalid(place(&labels), format!("a label of 4 bytes for each of {count} points"), found));
-    }
-    let number = |bytes: &[u8]| f64::from(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    let column = |at: usize| points.chunks_exact(16).map(|point| number(&point[4 * at..])).collect();
-    let names = ["x", "y", "z", "remission"].into_iter().enumerate();
-    let mut columns: Vec<(String, Vec<f64>)> = names.map(|(at, name)| (name.to_owned(), column(at))).collect();
-    let class = |bytes: &[u8]| {
-        let label = u32::from(u16::from_le_bytes([bytes[0], bytes[1]]));
-        let known = KITTI_LABELS.iter().find(|(known, _)| *known == label);
-        known.map_or(f64::NAN, |(_, class)| *class as f64)
-    };
-    columns.push(("label".to_owned(), classes.chunks_exact(4).map(class).collect()));
-    Ok(Raw { columns, ..Raw::default() })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod lists;
 mod own;
 pub(super) mod parsers;
 mod s3dis;
+mod semantic_kitti;
 mod set;
 mod shapenet;
 mod survey;

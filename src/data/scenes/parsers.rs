@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::cloud::Reading;
 use super::labels::{ClassList, Labelling};
-use super::{s3dis, shapenet};
+use super::{s3dis, semantic_kitti, shapenet};
 use crate::data::hdf5;
 use crate::data::points::augmentation::Normalization;
 use crate::data::points::features::Features;
-use crate::data::points::format::Format;
+use crate::data::points::format::{Format, Raw};
 use crate::data::points::intake::Intake;
 use crate::error::Result;
 
@@ -21,15 +21,29 @@ pub fn labelled_cloud(extension: &str, content: &[u8]) -> Result<()> {
     let name = format!("cloud.{extension}");
     let format = Format::of(Path::new(&name)).expect("the caller knows the extensions");
     let raw = format.parse(content, &name)?;
-    let labelling = Labelling { column: Some("last".to_owned()), unlabelled: -1, list: None };
-    let (_, classes) = labelling.classes(&raw, &name)?;
+    cut(raw, "last", &name)
+}
+
+/// Reads a scan of SemanticKITTI and its labels, and cuts it into blocks.
+///
+/// # Errors
+/// What is no such scan, or labels of other points.
+pub fn semantic_kitti(points: &[u8], labels: &[u8]) -> Result<()> {
+    let [scan, beside] = ["a.bin", "a.label"].map(Path::new);
+    cut(semantic_kitti::parse((points, scan), (labels, beside))?, "label", "a.bin")
+}
+
+/// Takes a column's labels and cuts the cloud into blocks.
+fn cut(raw: Raw, column: &str, name: &str) -> Result<()> {
+    let labelling = Labelling { column: Some(column.to_owned()), unlabelled: -1, list: None };
+    let (_, classes) = labelling.classes(&raw, name)?;
     let reading = Reading {
         features: Features::default(),
         normalization: Normalization::Cube,
         block: 1.0,
         intake: Intake::default(),
     };
-    reading.cut(raw, &classes, &name).map(|_| ())
+    reading.cut(raw, &classes, name).map(|_| ())
 }
 
 /// Reads the names of classes, with or without numbers.

@@ -165,3 +165,20 @@ fn our_gradient_of_semi_gcn_is_the_mathematical_one() {
     assert!(distance(ours, &expected) < 1e-5, "{ours} {expected}");
     assert!(distance(&case.tensor(name), &expected) > 1.0);
 }
+
+/// libtorch has other kernels for CPUs with fewer instructions: AVX2 alone, and SSE.
+#[test]
+fn operators_agree_on_cpus_with_fewer_instructions() {
+    for (libtorch, onednn) in [("avx2", "AVX2"), ("default", "SSE41")] {
+        let mut operators = std::process::Command::new(std::env::current_exe().unwrap());
+        operators.args(["parity::operators::golden", "--nocapture"]);
+        let output = operators.env("ATEN_CPU_CAPABILITY", libtorch).env("ONEDNN_MAX_CPU_ISA", onednn).output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && printed.contains("4 passed"),
+            "{libtorch}: {}\n{printed}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
