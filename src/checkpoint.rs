@@ -222,6 +222,9 @@ impl Checkpoint {
             let tensor = from_view(&view).ok_or_else(|| wrong(format!("type {:?} of {name}", view.dtype())))?;
             tensors.insert(name, tensor);
         }
+        if seal.is_none() {
+            tensors = without_wrappers(tensors);
+        }
         let checkpoint = Self { tensors, state };
         checkpoint.require_finite().map_err(|Unfinite { tensor, found }| {
             Error::invalid(format!("{place}: {tensor}"), "finite numbers", found)
@@ -264,6 +267,20 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// What PyTorch puts before every name of a network that is trained on several GPUs, or compiled.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// The tensors by their names in the network itself.
+fn without_wrappers(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let is_common = |tensors: &BTreeMap<String, Tensor>, prefix: &str| {
+        !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(prefix))
+    };
+    while let Some(prefix) = WRAPPERS.into_iter().find(|prefix| is_common(&tensors, prefix)) {
+        tensors = tensors.into_iter().map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+    }
+    tensors
 }
 
 /// A tensor with a number that is not finite.
@@ -374,6 +391,28 @@ mod tests {
         assert_eq!(loaded.state["epoch"], 3);
         assert_eq!(loaded.tensors["a"], checkpoint().tensors["a"]);
         assert_eq!(loaded.below("b.")["c"], checkpoint().tensors["b.c"]);
+    }
+
+    #[test]
+    fn names_of_a_network_that_pytorch_wrapped_are_its_own() {
+        let names = |names: &[&str]| {
+            let tensors = names.iter().map(|name| ((*name).to_owned(), Tensor::from(0.5)));
+            without_wrappers(tensors.collect()).into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["module.a.weight", "module.b"]), ["a.weight", "b"]);
+        assert_eq!(names(&["_orig_mod.module.a", "_orig_mod.module.module.b"]), ["a", "module.b"]);
+        assert_eq!(names(&["module.a", "b"]), ["b", "module.a"]);
+        // Of a file that is not ours alone.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let bytes =
+            safetensors::serialize([("module.a", TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap())], None);
+        std::fs::write(&path, bytes.unwrap()).unwrap();
+        let mut loaded = Checkpoint::load(&path).unwrap();
+        assert_eq!(loaded.tensors.keys().collect::<Vec<_>>(), ["a"]);
+        loaded.tensors = BTreeMap::from([("module.a".to_owned(), Tensor::from(0.5))]);
+        loaded.save(&path).unwrap();
+        assert_eq!(Checkpoint::load(&path).unwrap().tensors.keys().collect::<Vec<_>>(), ["module.a"]);
     }
 
     /// Safetensors whose metadata are these.

@@ -8,6 +8,7 @@ use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
 use super::points::colours::ColorRange;
+use super::points::config::Hdf5DataConfig;
 use super::points::features::Features;
 use super::points::intake::Intake;
 use super::scenes::config::SceneDataConfig;
@@ -71,6 +72,9 @@ pub struct DataConfig {
     pub batches_ahead: usize,
     /// Size of the built-in set.
     pub synthetic: SyntheticConfig,
+    /// What HDF5 files of shapes call what they hold.
+    #[serde(skip_serializing_if = "Hdf5DataConfig::is_default")]
+    pub hdf5: Hdf5DataConfig,
     /// What is peculiar to pictures.
     #[serde(skip_serializing_if = "ImageDataConfig::is_default")]
     pub images: ImageDataConfig,
@@ -110,6 +114,7 @@ impl Default for DataConfig {
             workers: loader.workers,
             batches_ahead: loader.batches_ahead,
             synthetic: SyntheticConfig::default(),
+            hdf5: Hdf5DataConfig::default(),
             images: ImageDataConfig::default(),
             graphs: GraphDataConfig::default(),
             scenes: SceneDataConfig::default(),
@@ -138,6 +143,7 @@ impl DataConfig {
         self.intake()?;
         bounds::check("data.workers", &self.workers, &(1..=MOST_WORKERS), "threads")?;
         bounds::check("data.batches_ahead", &self.batches_ahead, &(1..=MOST_AHEAD), "batches")?;
+        self.hdf5.validate()?;
         self.images.validate()?;
         self.scenes.validate()?;
         self.synthetic.validate()
@@ -191,6 +197,7 @@ mod tests {
             ("workers = 0", "data.workers"),
             ("batches_ahead = 0", "data.batches_ahead"),
             ("[synthetic]\ntest = 9", "data.synthetic.test"),
+            ("[hdf5]\ndata = \"\"", "data.hdf5.data"),
             ("[images]\nsize = 4", "data.images.size"),
             ("[images]\nsize = 32\ncutout = 33", "data.images.cutout"),
             ("[images]\nmean = [0.5, 1.5, 0.5]", "data.images.mean"),

@@ -265,6 +265,75 @@ fn hdf5_files_of_any_type_of_numbers_are_read() {
     }
 }
 
+/// `count` clouds of 4 points of `width` numbers each, labels 0, 1, 0, ...
+fn hdf5_set(count: u64, width: u64, names: [&str; 2]) -> Vec<u8> {
+    let values: Vec<f32> = (0..count * 4 * width).map(|i| i as f32).collect();
+    let labels: Vec<i32> = (0..count as i32).map(|cloud| cloud % 2).collect();
+    hdf5(vec![
+        DatasetBuilder::typed_data(names[0], vec![count, 4, width], &values).unwrap(),
+        DatasetBuilder::typed_data(names[1], vec![count], &labels).unwrap(),
+    ])
+}
+
+#[test]
+fn files_of_scan_object_nn_are_chosen_by_name_and_their_classes_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, count| write(folder.path().join(name), &hdf5_set(count, 3, ["data", "label"]));
+    for (variant, count) in [("", 30), ("_augmentedrot_scale75", 32)] {
+        file(&format!("training_objectdataset{variant}.h5"), count);
+        file(&format!("test_objectdataset{variant}.h5"), 30);
+    }
+    let expected = ["HDF5 files of one set", "objectdataset, objectdataset_augmentedrot_scale75"];
+    assert_mentions(&refusal(folder.path()), &expected);
+    let mut config = DataConfig { points: 4, ..DataConfig::default() };
+    config.hdf5.files = Some("objectdataset_augmentedrot_scale75".to_owned());
+    // Two of the fifteen classes have clouds here.
+    let error = load_folder(folder.path(), &config).err().unwrap();
+    assert_mentions(&error, &["train split of class box", "found none"]);
+    write(folder.path().join("shape_names.txt"), b"bag\nbin\n");
+    assert_eq!(load_folder(folder.path(), &config).unwrap().train.len(), 32);
+    config.hdf5.files = Some("objectdataset_augmentedrot".to_owned());
+    let error = load_folder(folder.path(), &config).err().unwrap();
+    assert_mentions(&error, &["HDF5 files for training, such as objectdataset_augmentedrot_train*.h5", "none"]);
+}
+
+#[test]
+fn hdf5_files_for_validation_are_for_validation_and_scored_where_there_is_no_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, count| write(folder.path().join(name), &hdf5_set(count, 3, ["data", "label"]));
+    let config = DataConfig { points: 4, ..DataConfig::default() };
+    for (name, count) in [("train_1.hdf5", 2), ("train_0.hdf5", 4), ("val.hdf5", 6)] {
+        file(name, count);
+    }
+    let data = load_folder(folder.path(), &config).unwrap();
+    assert_eq!((data.train.len(), data.validation.is_none(), data.test.len()), (6, true, 6));
+    assert!(data.train.name(0).ends_with("train_0.hdf5: cloud 0"), "{}", data.train.name(0));
+    file("test.hdf5", 8);
+    file("whole.hdf5", 8);
+    let data = load_folder(folder.path(), &config).unwrap();
+    assert_eq!((data.train.len(), data.validation.unwrap().len(), data.test.len()), (6, 6, 8));
+}
+
+#[test]
+fn datasets_of_other_names_and_normals_beside_the_points_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["train", "test"] {
+        write(folder.path().join(format!("{part}.h5")), &hdf5_set(2, 6, ["xyz", "category"]));
+    }
+    let mut config = DataConfig { points: 4, features: vec!["normals".to_owned()], ..DataConfig::default() };
+    let error = load_folder(folder.path(), &config).err().unwrap();
+    assert_mentions(&error, &["expected datasets data and label", "found xyz, category"]);
+    assert!(error.hint().unwrap().contains("data.hdf5.data=NAME"));
+    (config.hdf5.data, config.hdf5.label) = ("xyz".to_owned(), "category".to_owned());
+    let data = load_folder(folder.path(), &config).unwrap();
+    let points = numbers(&evaluated(&*data.test, &[1]).points);
+    assert_eq!(points[..6], [24.0, 25.0, 26.0, 27.0, 28.0, 29.0]);
+    config.features = Vec::new();
+    let data = load_folder(folder.path(), &config).unwrap();
+    let points = numbers(&evaluated(&*data.test, &[1]).points);
+    assert_eq!(points[..6], [24.0, 25.0, 26.0, 30.0, 31.0, 32.0]);
+}
+
 #[test]
 fn cut_and_foreign_hdf5_files_are_errors() {
     let folder = hdf5_folder();

@@ -201,6 +201,30 @@ fn a_genotype_of_a_million_edges_or_a_hundred_thousand_outputs_is_refused() {
     }
 }
 
+/// A GIF that says it is 9216 pixels wide and high, of which it colours four.
+#[test]
+fn a_picture_of_a_few_bytes_and_85_million_pixels_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let gif = |side: u16| {
+        let [low, high] = side.to_le_bytes();
+        let screen = [low, high, low, high, 0x80, 0, 0, 0, 0, 0, 255, 64, 32];
+        [&b"GIF89a"[..], &screen, b",\0\0\0\0\x02\0\x02\0\0\x02\x03I\x02\x05\0;"].concat()
+    };
+    for (class, name) in [("train/a", "1"), ("train/b", "2"), ("test/a", "3"), ("test/b", "4")] {
+        let class = folder.path().join("set").join(class);
+        fs::create_dir_all(&class).unwrap();
+        fs::write(class.join(format!("{name}.gif")), gif(16)).unwrap();
+    }
+    let info = sgas(folder.path()).args(["data", "info", "set"]).output().unwrap();
+    assert!(info.status.success(), "{}", String::from_utf8_lossy(&info.stderr));
+    fs::write(folder.path().join("set/train/a/1.gif"), gif(9216)).unwrap();
+    refused(
+        folder.path(),
+        &["data", "info", "set"],
+        &["1.gif", "found more than 134 million pixels", "a byte for 4096"],
+    );
+}
+
 #[test]
 fn a_picture_of_four_hundred_million_pixels_is_refused() {
     let folder = tempfile::tempdir().unwrap();

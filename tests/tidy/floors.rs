@@ -5,7 +5,7 @@ use super::circles::Modules;
 use super::{assert_none, sources};
 
 /// From the ground up; the first entry that a path begins with is its room.
-const ROOMS: [(&str, i32); 58] = [
+const ROOMS: [(&str, i32); 59] = [
     // What files hold, and how sets are cut.
     ("data/folders.rs", 0),
     ("data/scan.rs", 0),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, i32); 58] = [
     ("data/images/jitter", 1),
     ("data/images/placement.rs", 1),
     ("data/scenes/config.rs", 1),
+    ("data/points/config.rs", 1),
     ("data/points/surface.rs", 1),
     ("data/points/augmentation.rs", 2),
     ("data/points/format", 2),

@@ -18,8 +18,14 @@ use crate::reading;
 const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"];
 
 /// The most pixels of a picture, a third more than the largest cameras take; what is beyond is told by the header, of
-/// whatever size the file is. A picture of one colour packs a thousand times smaller than its pixels.
+/// whatever size the file is.
 const MOST_PIXELS: u64 = 128 << 20;
+
+/// The most pixels of a picture whose file is next to empty: a page at 600 dots per inch, blank, has a fifth less.
+const MOST_SPARSE_PIXELS: u64 = 40 << 20;
+
+/// The most pixels per byte of a file with more of them. One colour alone packs tighter, photographs never do.
+const MOST_PER_BYTE: u64 = 4096;
 
 /// The most bytes that the pixels of a picture may take as they are stored: red, green and blue of so many.
 const MOST_BYTES: u64 = 3 * MOST_PIXELS;
@@ -43,11 +49,12 @@ pub(in crate::data) fn known_extensions() -> String {
 /// # Errors
 /// A file that can't be read or whose header is none of a picture, one that is too large.
 pub(super) fn check(path: &Path) -> Result<()> {
+    let size = std::fs::metadata(path).map_err(|error| Error::read(path, error))?.len();
     let mut outcome = Ok(());
     for most in HEADS {
         let head = reading::start(path, most)?;
         let whole = (head.len() as u64) < most;
-        outcome = decoder(&head).map(|_| ());
+        outcome = decoder(&head, size).map(|_| ());
         if outcome.is_ok() || whole {
             break;
         }
@@ -96,7 +103,7 @@ pub(super) fn describe(path: &Path) -> Result<([u32; 2], &'static str)> {
 fn upright(content: &[u8], path: &Path) -> Result<(DynamicImage, bool)> {
     let inks = jpeg_inks(content).map_err(|fault| bad(path, fault))?;
     let decode = || {
-        let mut decoder = decoder(content)?;
+        let mut decoder = decoder(content, content.len() as u64)?;
         let orientation = decoder.orientation()?;
         let mut picture = DynamicImage::from_decoder(decoder)?;
         picture.apply_orientation(orientation);
@@ -105,15 +112,16 @@ fn upright(content: &[u8], path: &Path) -> Result<(DynamicImage, bool)> {
     Ok((decode().map_err(|error| no_picture(path, &error))?, inks))
 }
 
-/// A decoder that has read the header.
-fn decoder(content: &[u8]) -> std::result::Result<impl ImageDecoder, ImageError> {
+/// A decoder that has read the header, at the start of a file of so many bytes.
+fn decoder(content: &[u8], size: u64) -> std::result::Result<impl ImageDecoder, ImageError> {
     let mut reader = ImageReader::new(Cursor::new(content)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits.clone());
     let decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+    let most = MOST_PIXELS.min(size.saturating_mul(MOST_PER_BYTE).max(MOST_SPARSE_PIXELS));
+    if u64::from(width) * u64::from(height) > most {
         return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::DimensionError)));
     }
     limits.reserve(decoder.total_bytes())?;
@@ -150,7 +158,12 @@ fn jpeg_inks(content: &[u8]) -> std::result::Result<bool, &'static str> {
 fn no_picture(path: &Path, error: &ImageError) -> Error {
     let found = match error {
         ImageError::Limits(_) => {
-            format!("more than {} million pixels, or {} MiB of them", MOST_PIXELS / 1_000_000, MOST_BYTES >> 20)
+            let [most, sparse] = [MOST_PIXELS, MOST_SPARSE_PIXELS].map(|pixels| pixels / 1_000_000);
+            format!(
+                "more than {most} million pixels, or {} MiB of them, or more than {sparse} million in a file of less than a \
+                 byte for {MOST_PER_BYTE}",
+                MOST_BYTES >> 20
+            )
         }
         other => first_line(&other.to_string()),
     };

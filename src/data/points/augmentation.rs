@@ -86,11 +86,13 @@ pub(in crate::data) fn fit_into_cube(positions: &mut [Vector]) -> bool {
     let extent = positions.iter().flat_map(centred).map(f64::abs).fold(0.0, f64::max);
     // The mean of equal numbers can miss them by a rounding error.
     let magnitude = mean.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-    if extent <= magnitude * f64::EPSILON * count.max(1.0) {
+    let scale = CUBE / extent;
+    // Of points too close together to be told apart nothing is left but infinity.
+    if extent <= magnitude * f64::EPSILON * count.max(1.0) || !scale.is_finite() {
         return false;
     }
     for position in positions {
-        *position = centred(position).map(|value| value * (CUBE / extent));
+        *position = centred(position).map(|value| value * scale);
     }
     true
 }
@@ -196,6 +198,9 @@ mod tests {
         let mut cloud = vec![[0.1, -7.3, 1e5]; 100];
         assert!(!fit_into_cube(&mut cloud));
         assert_eq!(cloud[0], [0.1, -7.3, 1e5]);
+        // Nor those that are apart by less than can be scaled up.
+        assert!(!fit_into_cube(&mut [[0.0; 3], [1e-310, 0.0, 0.0]]));
+        assert!(fit_into_cube(&mut [[0.0; 3], [1e-300, 0.0, 0.0]]));
     }
 
     #[test]

@@ -2,18 +2,17 @@
 
 use std::path::Path;
 
-use super::class_folder::is_one;
-use crate::data::folders::has_extension;
+use super::{class_folder, hdf5_set};
 
 /// What a folder of shapes may look like, for messages.
-pub(super) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or folders of classes: \
+pub(super) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or the like in HDF5, or folders of classes: \
      <class>/{train,test}/FILE, {train,test}/<class>/FILE or <class>/FILE";
 
 /// How a folder stores its shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// `ply_data_{train,test}*.h5` and `shape_names.txt`.
-    ModelNetHdf5,
+    /// HDF5 files, each of a part, and perhaps `shape_names.txt`.
+    Hdf5,
     /// Folders of classes with a file per shape.
     ClassFolders,
 }
@@ -21,9 +20,10 @@ pub(super) enum Layout {
 impl Layout {
     /// The layout that `folder` has.
     pub(super) fn detect(folder: &Path) -> Option<Self> {
-        match has_extension(folder, "h5") {
-            true => Some(Self::ModelNetHdf5),
-            false => is_one(folder).then_some(Self::ClassFolders),
+        let (has_hdf5, has_parts) = hdf5_set::is_one(folder);
+        match has_parts {
+            false if class_folder::is_one(folder) => Some(Self::ClassFolders),
+            _ => has_hdf5.then_some(Self::Hdf5),
         }
     }
 }

@@ -5,14 +5,15 @@
 pub mod augmentation;
 mod class_folder;
 pub(super) mod colours;
+pub(super) mod config;
 mod family;
 pub(super) mod features;
 pub(super) mod format;
+mod hdf5_set;
 mod inputs;
 pub(super) mod intake;
 mod item;
 mod layout;
-mod modelnet_hdf5;
 pub(super) mod parsers;
 mod set;
 pub(super) mod shape;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::augmentation::{Normalization, PointOrder};
+use super::config::Hdf5DataConfig;
 use super::format::Format;
-use super::modelnet_hdf5;
+use super::hdf5_set::{self, Wanted};
 use super::shape::{Reading, Shape};
 use crate::data::division::listed;
 use crate::data::hdf5;
@@ -30,15 +31,17 @@ pub fn shape(extension: &str, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads the clouds, normals and labels of a file of ModelNet40 in HDF5; ten classes.
+/// Reads the clouds, normals and labels of an HDF5 file as ModelNet40's are; ten classes.
 ///
 /// # Errors
 /// What is no such file.
 pub fn modelnet_hdf5(content: Vec<u8>) -> Result<()> {
     let path = Path::new("ply_data_train0.h5");
     let file = hdf5::from_bytes(content, path)?;
-    modelnet_hdf5::read_open(&file, path, Split::Train, Some(10), false)?;
-    modelnet_hdf5::read_open(&file, path, Split::Train, Some(10), true).map(|_| ())
+    let config = Hdf5DataConfig::default();
+    let wanted = Wanted { split: Split::Train, classes: Some(10), normals: false, config: &config };
+    hdf5_set::read_open(&file, path, wanted)?;
+    hdf5_set::read_open(&file, path, Wanted { normals: true, ..wanted }).map(|_| ())
 }
 
 /// Reads the names of classes, one per line.
@@ -46,7 +49,7 @@ pub fn modelnet_hdf5(content: Vec<u8>) -> Result<()> {
 /// # Errors
 /// A list without any.
 pub fn shape_names(text: &str) -> Result<()> {
-    modelnet_hdf5::names_of(text, Path::new("shape_names.txt")).map(|_| ())
+    hdf5_set::names_of(text, Path::new("shape_names.txt")).map(|_| ())
 }
 
 /// Reads a list of the files `chair/a.off`, `chair/b.off` and `sofa/a.off`.

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use super::augmentation::Normalization;
 use super::features::Features;
 use super::format::Raw;
+use super::hdf5_set::Files;
 use super::intake::Intake;
 use super::item::{Item, Loaded};
 use super::layout::{LAYOUTS, Layout};
-use super::{class_folder, modelnet_hdf5, synthetic};
+use super::{class_folder, synthetic};
 use crate::data::config::DataConfig;
 use crate::data::source::Source;
 use crate::error::{Error, Result};
@@ -61,11 +62,13 @@ impl ShapeSet {
     fn open_folder(folder: &Path, config: &DataConfig) -> Result<Self> {
         let origin = folder.display().to_string();
         match Layout::detect(folder) {
-            Some(Layout::ModelNetHdf5) => {
-                let (classes, shapes) =
-                    modelnet_hdf5::read(folder, Features::parse(&config.features)?.normals().is_some())?;
+            Some(Layout::Hdf5) => {
+                let files = Files::find(folder, &config.hdf5)?;
+                let normals = Features::parse(&config.features)?.normals().is_some();
+                let (classes, shapes) = files.read(folder, &config.hdf5, normals)?;
+                let division = format!("names of the files{}", files.note);
                 let (usual, shapes) = (Normalization::None, Shapes::InMemory(shapes));
-                Ok(Self { classes, usual, origin, layout: "HDF5", division: "names of the files".to_owned(), shapes })
+                Ok(Self { classes, usual, origin, layout: "HDF5", division, shapes })
             }
             Some(Layout::ClassFolders) => {
                 let listing = class_folder::list(folder, &config.lists())?;

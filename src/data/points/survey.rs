@@ -10,9 +10,9 @@ use super::augmentation::Normalization;
 use super::colours::Noticed;
 use super::features::{AXES, Features, NORMALS};
 use super::format::Raw;
+use super::hdf5_set::Files;
 use super::item::Item;
 use super::layout::Layout;
-use super::modelnet_hdf5;
 use super::set::{ShapeSet, Shapes};
 use super::shape::{Reading, Shape};
 use super::surface::Vector;
@@ -79,12 +79,12 @@ pub struct Column {
 
 /// Looks at every shape.
 pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
-    let hdf5 = hdf5_contents(source)?;
-    let set = ShapeSet::open(source, &with_stored_normals(config, hdf5))?;
+    let hdf5 = hdf5_files(source, config)?;
+    let set = ShapeSet::open(source, &with_stored_normals(config, hdf5.as_ref())?)?;
     let normalization = config.normalize.or(set.usual);
     let (features, intake) = (Features::parse(&config.features)?, config.intake()?);
     let reading = Reading { features, normalization, minimum_points: 0, intake };
-    let files = hdf5.map_or_else(|| extensions(&set.shapes), |contents| [("h5".to_owned(), contents.files)].into());
+    let files = hdf5.map_or_else(|| extensions(&set.shapes), |files| [("h5".to_owned(), files.count())].into());
     let looked = set.shapes.map(&reading.intake, |item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
@@ -215,22 +215,24 @@ fn look(item: Item, raw: Result<Raw>, reading: &Reading) -> (Item, Result<Facts>
     (item, facts)
 }
 
-fn hdf5_contents(source: &Source) -> Result<Option<modelnet_hdf5::Contents>> {
+fn hdf5_files(source: &Source, config: &DataConfig) -> Result<Option<Files>> {
     match source {
-        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::ModelNetHdf5) => {
-            modelnet_hdf5::contents(folder).map(Some)
+        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Hdf5) => {
+            Files::find(folder, &config.hdf5).map(Some)
         }
         _ => Ok(None),
     }
 }
 
 /// HDF5 sets are read with normals only where features name them; here they shall be told where they are stored.
-fn with_stored_normals(config: &DataConfig, hdf5: Option<modelnet_hdf5::Contents>) -> DataConfig {
+fn with_stored_normals(config: &DataConfig, hdf5: Option<&Files>) -> Result<DataConfig> {
     let mut config = config.clone();
-    if hdf5.is_some_and(|contents| contents.normals) {
+    if let Some(files) = hdf5
+        && files.have_normals(&config.hdf5)?
+    {
         config.features = vec!["normals".to_owned()];
     }
-    config
+    Ok(config)
 }
 
 fn extensions(shapes: &Shapes) -> BTreeMap<String, usize> {
