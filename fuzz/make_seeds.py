@@ -196,6 +196,7 @@ def by_hand():
     batch = b"U\x04data" + pickled_array(bytes(range(256)) * 24, (2, 3072))
     put("pickled_cifar/ten.pkl", b"\x80\x02}(" + batch + b"U\x06labels](K\x01K\x09eu.")
     put("pickled_cifar/hundred.pkl", b"\x80\x02}(" + batch + b"U\x0bfine_labels](K\x63K\x03eu.")
+    put("planetoid/whole", b"".join(struct.pack("<H", len(part)) + part for part in planetoid()))
     plain = struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes(32) + struct.pack(">4BI2B", 0, 0, 8, 1, 2, 9, 1)
     put("idx/plain", plain)
     put("idx/packed.gz", gzip.compress(plain, mtime=0))
@@ -214,6 +215,25 @@ def by_hand():
             (278, 4, 1, 4), (279, 4, 1, 16)]
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
     put("tiff/grey.tiff", b"II*\0" + struct.pack("<I", 24) + bytes(range(16)) + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+def planetoid():
+    """Three nodes of which one is for training, and nodes 5 and 3 for testing."""
+
+    def matrix(places):
+        rows = len(places)
+        parts = [(b"data", [1] * rows), (b"indices", places), (b"indptr", range(rows + 1))]
+        arrays = [b"U" + bytes([len(name)]) + name + pickled_array(bytes(values), (len(values),)) for name, values in parts]
+        return (b"\x80\x02cscipy.sparse.csr\ncsr_matrix\n)\x81}(U\x06_shapeK" + bytes([rows]) + b"K\x04\x86" + b"".join(arrays)
+                + b"ub.")
+
+    def labels(classes):
+        ones = bytes(int(of == one) for one in classes for of in (0, 1))
+        return b"\x80\x02" + pickled_array(ones, (len(classes), 2)) + b"."
+
+    graph = pickle.dumps({0: [1], 1: [0, 4], 4: [1]}, 2)
+    known, tests = matrix([0, 1, 2]), matrix([3, 0])
+    return [known, tests, labels([0, 1, 1]), labels([1, 0]), labels([0]), graph, b"5\n3\n"]
 
 
 def pickled_array(content, shape):

@@ -33,7 +33,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 38] = [
+pub static PARSERS: [Parser; 39] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -51,6 +51,7 @@ pub static PARSERS: [Parser; 38] = [
     ours("node_links", |content| parsers::links("csv", content.to_vec(), NODES)),
     ours("node_list", |content| parsers::node_list(content, NODES)),
     ours("ppi_graph", |content| parsers::ppi(content.to_vec(), NODES)),
+    ours("planetoid", parsers::planetoid),
     ours("cifar", |content| any([parsers::cifar(content, false), parsers::cifar(content, true)])),
     ours("pickle", |content| sgas::pickle::read(content, "a.pkl", &[]).map(drop)),
     ours("pickled_cifar", |content| {

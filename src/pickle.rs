@@ -139,6 +139,27 @@ impl Value {
         }
     }
 
+    /// The numbers of a list, a tuple, or an array of any shape, in the order stored.
+    pub fn numbers(&self) -> Option<Vec<f64>> {
+        match self {
+            Self::List(items) | Self::Tuple(items) => items.iter().map(Self::number).collect(),
+            Self::Array(array) => {
+                let size = array.element_size().max(1);
+                array.data.chunks_exact(size).map(|bytes| objects::number(&array.kind, bytes)?.number()).collect()
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            Self::Bool(holds) => Some(f64::from(u8::from(*holds))),
+            _ => None,
+        }
+    }
+
     /// An integer.
     pub fn integer(&self) -> Option<i64> {
         if let Self::Int(number) = self { Some(*number) } else { None }

@@ -2,7 +2,7 @@
 //! where it becomes a sample, and dropped. The fuzz targets and the test of hostile content call these; the program
 //! itself comes to the same readers through files and folders.
 
-pub use super::graphs::parsers::{features, graph_numbers, labels, links, node_list, ppi};
+pub use super::graphs::parsers::{features, graph_numbers, labels, links, node_list, planetoid, ppi};
 pub use super::images::parsers::{archive, cifar, cifar_names, idx, pickled_cifar, picture};
 pub use super::points::parsers::{file_list, modelnet_hdf5, shape, shape_names};
 pub use super::scenes::parsers::{

@@ -333,8 +333,26 @@ fn what_can_not_be_seen_is_refused_with_what_to_do() {
     }
     let folder = tempfile::tempdir().unwrap();
     write(folder.path().join("ind.cora.x"), b"\x80\x02");
-    let words = ["Planetoid's files as Python pickled them", ""];
-    refused_everywhere(folder.path(), &words);
+    refused_everywhere(folder.path(), &["expected the file ind.cora.allx, found no such file", ""]);
+}
+
+#[test]
+fn planetoids_files_are_read_with_their_split_or_the_lists_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/planetoid/whole")).unwrap();
+    let mut rest = &seed[..];
+    for part in ["allx", "tx", "ally", "ty", "y", "graph", "test.index"] {
+        let (content, behind) = rest[2..].split_at(usize::from(u16::from_le_bytes([rest[0], rest[1]])));
+        write(folder.path().join(format!("ind.cora.{part}")), content);
+        rest = behind;
+    }
+    let info = run_json(folder.path(), "data info . --json");
+    assert_eq!(info["splits"], serde_json::json!({ "train": 1, "validation": 2, "test": 2, "none": 1 }));
+    assert_eq!((&info["layout"], &info["classes"][1]["class"]), (&"Planetoid".into(), &"1".into()));
+    write(folder.path().join("train.txt"), b"0\n1\n");
+    write(folder.path().join("test.txt"), b"5\n");
+    let info = run_json(folder.path(), "data info . --json");
+    assert_eq!(info["splits"], serde_json::json!({ "train": 2, "validation": 0, "test": 1, "none": 3 }));
 }
 
 #[test]

@@ -15,7 +15,9 @@ use super::layout::{self, Kind, Layout, RAW};
 use super::lists::Lists;
 use super::nodes::{Matrix, Nodes};
 use super::numbering::{Ids, Numbering, Order};
+use super::planetoid::{self, Planetoid};
 use super::tables::{Blanks, Checked, Problems, Table, transposed};
+use crate::batch::IGNORED;
 use crate::data::folders::count_extensions;
 use crate::error::{Error, Result};
 
@@ -57,6 +59,9 @@ struct Tables {
 /// # Errors
 /// Everything that is wrong with its files.
 pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked<Folder> {
+    if layout == Layout::Pickled {
+        return of_planetoid(folder, wanted);
+    }
     let place = if layout == Layout::Ogb { folder.join(RAW) } else { folder.to_owned() };
     let (mut problems, mut of_labels) = (Problems::default(), Problems::default());
     let mut files = Files::find(&place, layout, wanted.labelled, &mut problems, &mut of_labels);
@@ -108,6 +113,36 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
         numbering: ordered.numbering,
         told,
         files: files.count(),
+    })
+}
+
+/// Reads Planetoid's files, with their published split where there are no lists beside them.
+fn of_planetoid(folder: &Path, wanted: Wanted<'_>) -> Checked<Folder> {
+    let one = |error| vec![error];
+    let Planetoid { features, classes, names, links, marks, paths } = planetoid::read(folder).map_err(one)?;
+    let numbering = Numbering::counted(classes.len());
+    let mut listed = if wanted.labelled { layout::lists(folder, wanted.lists).map_err(one)? } else { Vec::new() };
+    listed.retain(|file| !paths.contains(&file.path));
+    let lists = match &listed[..] {
+        [] => Lists::published(marks, "Planetoid's own lists"),
+        listed => Lists::read(listed, Vec::new(), &numbering)?,
+    };
+    let lacking: Vec<bool> = classes.iter().map(|class| *class == IGNORED).collect();
+    let without = lacking.iter().filter(|lacks| **lacks).count();
+    let place = folder.display();
+    let mut told = vec![format!("{place}: features, classes and links as Planetoid pickled them")];
+    if without > 0 {
+        told.push(format!("{place}: {without} nodes that test.index leaves out have no features and no class"));
+    }
+    let labels = wanted.labelled.then_some(Labels::Classes(classes));
+    Ok(Folder {
+        nodes: Nodes { features, graphs: None, links, labels },
+        names: (0..names).map(|class| class.to_string()).collect(),
+        lacking: if without > 0 { lacking } else { Vec::new() },
+        lists,
+        numbering,
+        told,
+        files: count_extensions(paths.iter().chain(listed.iter().map(|file| &file.path))),
     })
 }
 

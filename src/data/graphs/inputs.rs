@@ -10,7 +10,6 @@ use super::Graphs;
 use super::folder::{self, Wanted};
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
-use super::open::pickled;
 use super::ppi;
 use super::set::{first, graph_name};
 use super::tables::Checked;
@@ -69,7 +68,6 @@ pub(super) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNe
 fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Result<Vec<Graph>> {
     let graphs = match Layout::detect(folder) {
         Some(Layout::Ppi) => ppi::read_inputs(folder, &config.graphs),
-        Some(Layout::Pickled) => Err(vec![pickled(folder)]),
         layout => read_folder(folder, layout.unwrap_or(Layout::Tables), config),
     };
     let graphs = graphs.map_err(first)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::headings::{split_of, split_word};
 use super::lists::ListFile;
+use super::planetoid;
 use super::tables::{has_extension, missing};
 use crate::data::folders::{entries, file_name, folders};
 use crate::data::split::Split;
@@ -14,7 +15,7 @@ use crate::reading::is_there;
 pub(in crate::data) const LAYOUTS: &str = "edges.csv (source, target), features.csv, labels.csv, where there are \
      several graphs graphs.csv, and perhaps lists of nodes train.txt, valid.txt and test.txt (tables also as .npy, .txt, \
      .tsv and packed by gzip), or {train,valid,test}_{graph.json,feats.npy,labels.npy,graph_id.npy} (PPI), or OGB's \
-     raw/edge.csv.gz, or NAME.content and NAME.cites";
+     raw/edge.csv.gz, or NAME.content and NAME.cites, or Planetoid's ind.NAME.allx and others";
 
 /// A table of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +99,7 @@ impl Layout {
         if content(&names).is_some() {
             return Some(Self::Content);
         }
-        let is_pickled =
-            |name: &String| name.starts_with("ind.") && [".x", ".allx"].iter().any(|end| name.ends_with(end));
-        names.iter().any(is_pickled).then_some(Self::Pickled)
+        planetoid::is_one(&names).then_some(Self::Pickled)
     }
 
     /// True for a folder with all that a graph must have, so that it can be nothing else.

@@ -81,6 +81,14 @@ impl Lists {
         }
     }
 
+    /// A published split of all nodes, by the name that `present` gives it.
+    pub fn published(marks: Vec<Option<Split>>, name: &str) -> Self {
+        let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
+        let present = splits.filter(|split| marks.contains(&Some(*split))).map(|split| (name.to_owned(), split));
+        let (present, nodes) = (present.collect(), marks.len());
+        Self { marks, present, ..Self::none(nodes) }
+    }
+
     /// The list of the training nodes among so many with this content.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod nodes;
 mod numbering;
 mod open;
 pub(super) mod parsers;
+mod planetoid;
 mod ppi;
 mod set;
 mod sparse;

@@ -24,8 +24,7 @@ pub(super) fn open(source: &Source, config: &DataConfig, several: bool) -> Check
     };
     let opened = match Layout::detect(folder) {
         Some(Layout::Ppi) => ppi::open(folder, config),
-        Some(layout @ (Layout::Tables | Layout::Ogb | Layout::Content)) => open_tables(folder, layout, config),
-        Some(Layout::Pickled) => Err(vec![pickled(folder)]),
+        Some(layout) => open_tables(folder, layout, config),
         None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
     };
     opened.map_err(|problems| problems.into_iter().map(with_some_hint).collect())
@@ -50,20 +49,6 @@ fn open_tables(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Gr
         files,
         told,
     })
-}
-
-/// The error of files that are not read.
-pub(super) fn pickled(folder: &Path) -> Error {
-    let expected = "edges, features and labels as tables";
-    Error::invalid(
-        folder.display().to_string(),
-        expected,
-        "Planetoid's files as Python pickled them, ind.NAME.x and others",
-    )
-    .with_hint(
-        "write them as edges.csv, features.npy, labels.csv, train.txt, valid.txt and test.txt: PyTorch Geometric's \
-             Planetoid reads them (edge_index, x, y, train_mask, val_mask, test_mask)",
-    )
 }
 
 /// The error with the general hint where it has none of its own.

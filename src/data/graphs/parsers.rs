@@ -10,6 +10,7 @@ use super::labels::Labelled;
 use super::lists::Lists;
 use super::nodes::{Matrix, Nodes};
 use super::numbering::Numbering;
+use super::planetoid;
 use super::ppi::parse_links;
 use super::set::first;
 use super::tables::{Blanks, Table};
@@ -66,6 +67,21 @@ pub fn ppi(content: Vec<u8>, nodes: usize) -> Result<()> {
 /// What is no such list.
 pub fn node_list(content: &[u8], nodes: usize) -> Result<()> {
     Lists::parse(content, Path::new("train.txt"), nodes).map(|_| ())
+}
+
+/// Reads Planetoid's seven files, each behind its length in two bytes.
+///
+/// # Errors
+/// What are no such files.
+pub fn planetoid(content: &[u8]) -> Result<()> {
+    let mut rest = content;
+    let parts = std::array::from_fn(|_| {
+        let (length, behind) = rest.split_first_chunk().unwrap_or((&[0; 2], &[]));
+        let part;
+        (part, rest) = behind.split_at(behind.len().min(usize::from(u16::from_le_bytes(*length))));
+        part
+    });
+    planetoid::parse(parts, &|part| format!("part {part}")).map(|_| ())
 }
 
 fn table(name: &str, extension: &str, content: Vec<u8>) -> Table {

@@ -27,48 +27,101 @@ const MOST_CELLS: u64 = 512 << 20;
 /// far more numbers than entries.
 pub(super) fn read(table: &Table) -> Result<Matrix> {
     let place = table.path.display().to_string();
-    let invalid = |expected: &str, found: String| {
-        Error::invalid(place.clone(), expected, found).with_hint("write it by scipy.sparse.save_npz, as a CSR matrix")
-    };
     let mut archive = Archive::open(table.bytes(), &place)?;
     let shape = archive.numbers("shape")?;
     let format = archive.format()?;
-    let &[rows, columns] = &shape[..] else { return Err(invalid("a shape of rows and columns", format!("{shape:?}"))) };
+    let &[rows, columns] = &shape[..] else {
+        return Err(invalid(&place, "a shape of rows and columns", format!("{shape:?}")));
+    };
     let values = archive.numbers("data")?;
-    let [rows, columns] = [rows, columns].map(|count| if count >= 1.0 { count as u64 } else { 0 });
-    let most = (values.len() as u64).saturating_mul(MOST_PER_ENTRY).clamp(LEAST_CELLS, MOST_CELLS);
-    if rows == 0
-        || columns == 0
-        || columns > MOST_COLUMNS as u64
-        || rows.checked_mul(columns).is_none_or(|cells| cells > most)
-    {
-        let expected = format!("a matrix of at most {most} numbers, zeros included, for its {} entries", values.len());
-        return Err(invalid(&expected, format!("shape ({rows}, {columns})")));
-    }
-    let (rows, columns) = (rows as usize, columns as usize);
+    let [rows, columns] = check_size([rows, columns].map(size), values.len(), &place)?;
     let [row_of, column_of] = match &*format {
         "csr" => {
-            let [lines, others] = archive.compressed(rows, values.len())?;
-            [lines, others]
+            let [ends, places] = [archive.numbers("indptr")?, archive.numbers("indices")?];
+            [lines(&ends, rows, values.len(), &place)?, places]
         }
         "csc" => {
-            let [lines, others] = archive.compressed(columns, values.len())?;
-            [others, lines]
+            let [ends, places] = [archive.numbers("indptr")?, archive.numbers("indices")?];
+            [places, lines(&ends, columns, values.len(), &place)?]
         }
         "coo" => [archive.numbers("row")?, archive.numbers("col")?],
-        other => return Err(invalid("a matrix of format csr, csc or coo", other.to_owned())),
+        other => return Err(invalid(&place, "a matrix of format csr, csc or coo", other.to_owned())),
     };
+    fill([rows, columns], [&row_of, &column_of], &values, &place)
+}
+
+/// The arrays of a matrix in the format CSR: where each row ends, the column of every entry, and its value.
+#[derive(Debug)]
+pub(super) struct Compressed {
+    pub ends: Vec<f64>,
+    pub places: Vec<f64>,
+    pub values: Vec<f64>,
+}
+
+/// The matrix of this shape with its zeros.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn of_csr(shape: &[f64], compressed: &Compressed, place: &str) -> Result<Matrix> {
+    let &[rows, columns] = shape else {
+        return Err(invalid(place, "a shape of rows and columns", format!("{shape:?}")));
+    };
+    let Compressed { ends, places, values } = compressed;
+    let [rows, columns] = check_size([rows, columns].map(size), values.len(), place)?;
+    fill([rows, columns], [&lines(ends, rows, values.len(), place)?, places], values, place)
+}
+
+fn invalid(place: &str, expected: &str, found: String) -> Error {
+    Error::invalid(place, expected, found).with_hint("write it by scipy.sparse.save_npz, as a CSR matrix")
+}
+
+fn size(count: f64) -> usize {
+    if count >= 1.0 { count as usize } else { 0 }
+}
+
+/// Refuses a matrix of far more numbers than entries.
+///
+/// # Errors
+/// Such a shape, and one without rows or columns.
+pub(super) fn check_size([rows, columns]: [usize; 2], entries: usize, place: &str) -> Result<[usize; 2]> {
+    let most = (entries as u64).saturating_mul(MOST_PER_ENTRY).clamp(LEAST_CELLS, MOST_CELLS);
+    let cells = (rows as u64).checked_mul(columns as u64);
+    if rows == 0 || columns == 0 || columns > MOST_COLUMNS || cells.is_none_or(|cells| cells > most) {
+        let expected = format!("a matrix of at most {most} numbers, zeros included, for its {entries} entries");
+        return Err(invalid(place, &expected, format!("shape ({rows}, {columns})")));
+    }
+    Ok([rows, columns])
+}
+
+/// The line (row of CSR, column of CSC) of every entry, of so many lines and entries.
+fn lines(ends: &[f64], lines: usize, entries: usize, place: &str) -> Result<Vec<f64>> {
+    let rises = ends.windows(2).all(|pair| pair[0] <= pair[1]);
+    let is_whole = ends.len() == lines + 1 && ends[0] == 0.0 && ends[lines] == entries as f64 && rises;
+    if !is_whole {
+        let expected = format!("{} rising numbers from 0 to {entries}", lines + 1);
+        let found = format!("{} of them, up to {}", ends.len(), ends.last().copied().unwrap_or_default());
+        return Err(invalid(&format!("{place}, array indptr"), &expected, found));
+    }
+    let mut line_of = Vec::with_capacity(entries);
+    for (line, pair) in ends.windows(2).enumerate() {
+        line_of.extend(std::iter::repeat_n(line as f64, (pair[1] - pair[0]) as usize));
+    }
+    Ok(line_of)
+}
+
+/// The matrix with these entries and zeros elsewhere.
+fn fill([rows, columns]: [usize; 2], [row_of, column_of]: [&[f64]; 2], values: &[f64], place: &str) -> Result<Matrix> {
     let mut matrix = Matrix { columns, values: vec![0.0; rows * columns] };
     if row_of.len() != values.len() || column_of.len() != values.len() {
         let found = format!("{} of {}", row_of.len().min(column_of.len()), values.len());
-        return Err(invalid("a row and a column of every entry", found));
+        return Err(invalid(place, "a row and a column of every entry", found));
     }
-    for ((row, column), value) in row_of.iter().zip(&column_of).zip(&values) {
+    for ((row, column), value) in row_of.iter().zip(column_of).zip(values) {
         let is_inside = (0.0..rows as f64).contains(row) && (0.0..columns as f64).contains(column);
         let value = *value as f32;
         if !is_inside || !value.is_finite() {
             let found = format!("{value} in row {row}, column {column}");
-            return Err(invalid(&format!("finite numbers within the shape ({rows}, {columns})"), found));
+            return Err(invalid(place, &format!("finite numbers within the shape ({rows}, {columns})"), found));
         }
         // Entries that come twice are added, as SciPy does.
         matrix.values[*row as usize * columns + *column as usize] += value;
@@ -135,24 +188,6 @@ impl<'a> Archive<'a> {
         let content = self.bytes("format")?;
         let text: Vec<u8> = content.into_iter().filter(u8::is_ascii_lowercase).collect();
         Ok(String::from_utf8_lossy(&text[text.len().saturating_sub(3)..]).into_owned())
-    }
-
-    /// The line (row of CSR, column of CSC) and the place in the line of every entry, of so many lines and entries.
-    fn compressed(&mut self, lines: usize, entries: usize) -> Result<[Vec<f64>; 2]> {
-        let [ends, places] = [self.numbers("indptr")?, self.numbers("indices")?];
-        let rises = ends.windows(2).all(|pair| pair[0] <= pair[1]);
-        let is_whole = ends.len() == lines + 1 && ends[0] == 0.0 && ends[lines] == entries as f64 && rises;
-        if !is_whole {
-            let expected = format!("{} rising numbers from 0 to {entries}", lines + 1);
-            let found = format!("{} of them, up to {}", ends.len(), ends.last().copied().unwrap_or_default());
-            return Err(Error::invalid(format!("{}, array indptr", self.place), expected, found)
-                .with_hint("write it by scipy.sparse.save_npz"));
-        }
-        let mut line_of = Vec::with_capacity(entries);
-        for (line, pair) in ends.windows(2).enumerate() {
-            line_of.extend(std::iter::repeat_n(line as f64, (pair[1] - pair[0]) as usize));
-        }
-        Ok([line_of, places])
     }
 }
 
