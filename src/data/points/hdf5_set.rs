@@ -69,7 +69,7 @@ impl Files {
             }
         };
         found.retain(|(named, _)| named.set == name);
-        found.sort_by(|(one, _), (two, _)| (one.part as u8, one.number).cmp(&(two.part as u8, two.number)));
+        found.sort_by_key(|(named, _)| (named.part as u8, named.number));
         let mut parts: Vec<Option<Split>> = found.iter().map(|(named, _)| Some(named.part)).collect();
         let note = without_test(&mut parts);
         for (part, words) in [(Split::Train, "training"), (Split::Test, "testing")] {
