@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use unicode_normalization::UnicodeNormalization;
-
-use super::folders::{entries, file_name};
+use super::folders::{composed, entries, file_name};
 use super::split::{Split, hold_out};
 use crate::error::{Error, Result};
 use crate::reading;
@@ -213,7 +211,7 @@ impl<'a> Names<'a> {
             let names: HashSet<String> = [inside, bare]
                 .into_iter()
                 .flat_map(|name| [name.to_owned(), name.with_extension("")])
-                .map(as_text)
+                .map(|name| composed(&name.to_string_lossy()))
                 .collect();
             for name in names {
                 by_name.entry(name).or_default().push(index);
@@ -260,8 +258,7 @@ impl<'a> Names<'a> {
 
     /// The file of this name; none where it is not there.
     fn find(&self, line: &str, list: &Path, number: usize) -> Result<Option<usize>> {
-        let name: String = line.trim_start_matches("./").nfc().collect();
-        let Some(found) = self.by_name.get(&name) else { return Ok(None) };
+        let Some(found) = self.by_name.get(&composed(line.trim_start_matches("./"))) else { return Ok(None) };
         match found[..] {
             [index] => Ok(Some(index)),
             _ => {
@@ -302,11 +299,6 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
         names.extend((!name.is_empty()).then(|| (number, name.to_owned())));
     }
     Ok(names)
-}
-
-/// A name in Unicode's composed form: some systems store it decomposed.
-fn as_text(path: std::path::PathBuf) -> String {
-    path.to_string_lossy().nfc().collect()
 }
 
 #[cfg(test)]

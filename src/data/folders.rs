@@ -53,9 +53,14 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The name of a class's folder in Unicode's composed form: some systems store `é` as one letter and some as two.
+/// A name in Unicode's composed form: some systems store `é` as one letter and some as two.
+pub(super) fn composed(name: &str) -> String {
+    name.nfc().collect()
+}
+
+/// The name of a class's folder, composed.
 pub(super) fn class_name(path: &Path) -> String {
-    file_name(path).nfc().collect()
+    composed(&file_name(path))
 }
 
 /// How many files of which extension, in lower case.

@@ -9,6 +9,7 @@ use super::headings::{Heading, is_label};
 use super::numbering::{Ids, Order};
 use super::tables::{Checked, Row, Table};
 use crate::batch::IGNORED;
+use crate::data::folders::composed;
 use crate::data::scan::{show, show_names};
 use crate::error::{Error, Result};
 
@@ -214,6 +215,7 @@ impl Cells<'_> {
         width: usize,
         mut beside: Beside,
     ) -> Checked<Labelled> {
+        texts.iter_mut().filter(|(text, _)| !text.is_ascii()).for_each(|(text, _)| *text = composed(text));
         if !has_header && is_header(&texts, self.nodes) {
             texts.remove(0);
         }
@@ -354,6 +356,8 @@ mod tests {
             assert_eq!(classes(text, 3), names, "{text}");
         }
         assert_eq!(classes("0\n1\n0\n1\n", 3).1, [1, 0, 1], "a header as pandas writes it");
+        let (names, labels) = classes("caf\u{e9}\ntea\ncafe\u{301}\n", 3);
+        assert_eq!((names[0].as_str(), labels), ("caf\u{e9}", vec![0, 1, 0]), "letters of one or of two signs");
     }
 
     #[test]

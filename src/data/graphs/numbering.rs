@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::tables::{Checked, Row, node_hint};
+use crate::data::folders::composed;
 use crate::data::scan::{number, show, whole};
 use crate::error::{Error, Result};
 
@@ -43,13 +44,14 @@ struct Named {
     column: String,
 }
 
-/// One spelling of a name: 3.0, which pandas makes of 3 where a value is missing, is 3.
+/// One spelling of a name: 3.0, which pandas makes of 3 where a value is missing, is 3; letters are composed.
 pub(super) fn canonical(text: &str) -> String {
     let text = text.trim();
     let real = || number(text.as_bytes()).filter(|value| value.fract() == 0.0 && (0.0..=2e15).contains(value));
     match whole(text.as_bytes()).or_else(|| real().map(|value| value as u64)) {
         Some(number) => number.to_string(),
-        None => text.to_owned(),
+        None if text.is_ascii() => text.to_owned(),
+        None => composed(text),
     }
 }
 

@@ -14,7 +14,7 @@ use super::features::{AXES, NORMALS};
 use super::format::Raw;
 use super::item::{Item, Loaded};
 use crate::data::division::{part_of, without_test};
-use crate::data::folders::{entries, file_name, summary};
+use crate::data::folders::{composed, entries, file_name, summary};
 use crate::data::hdf5::{dataset, names, open, read_labels, values, wrong_shape};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
@@ -180,7 +180,7 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
 
 /// The same of a file's text.
 pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
-    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(composed).collect();
     if names.is_empty() {
         return Err(Error::invalid(path.display().to_string(), "a class name per line", "an empty file"));
     }

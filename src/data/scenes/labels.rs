@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::lists::lines_of;
 use crate::batch;
+use crate::data::folders::composed;
 use crate::data::points::format::Raw;
 use crate::data::scan::show;
 use crate::error::{Error, Result};
@@ -90,12 +91,13 @@ impl ClassList {
         if self.names.len() as i64 >= MOST_CLASSES {
             return Err(Error::invalid(self.place.clone(), format!("at most {MOST_CLASSES} classes"), "more"));
         }
-        let is_new = !self.names.iter().any(|known| known == name);
+        let name = composed(name);
+        let is_new = !self.names.contains(&name);
         if !is_new || self.numbers.insert(number, class).is_some() {
             let found = format!("'{number} {}' again", show(name.as_bytes()));
             return Err(Error::invalid(self.place.clone(), "every class once", found));
         }
-        self.names.push(name.to_owned());
+        self.names.push(name);
         Ok(())
     }
 
@@ -239,6 +241,7 @@ mod tests {
             ("1 a\nb\n", "'b' beside numbered ones"),
             ("1 a\n1 b\n", "'1 b' again"),
             ("1 a\n2 a\n", "'2 a' again"),
+            ("1 \u{e9}\n2 e\u{301}\n", "again"),
         ] {
             let message = list(text).unwrap_err().to_string();
             assert!(message.contains("classes.txt: ") && message.ends_with(word), "{message}");
