@@ -93,21 +93,30 @@ pub(super) fn parse(contents: [&[u8]; PARTS.len()], place: &dyn Fn(usize) -> Str
     let [known, tests] = [0, 1].map(|part| features(&value(part)?, &place(part)));
     let (known, tests) = (known?, tests?);
     let rows = known.rows();
-    require(&place(1), &format!("{} columns, as in {}", known.columns, PARTS[0]), tests.columns == known.columns)?;
+    let agree = |part: usize, what: &str, found: usize, expected: usize, beside: usize| match found == expected {
+        true => Ok(()),
+        false => {
+            let expected = format!("{expected} {what}, as in {}", PARTS[beside]);
+            Err(Error::invalid(place(part), expected, found.to_string()))
+        }
+    };
+    agree(1, "columns", tests.columns, known.columns, 0)?;
     let [of_known, of_tests, training] = [2, 3, 4].map(|part| one_hot(&value(part)?, &place(part)));
-    let ((mut classes, names), (of_tests, names_of_tests)) = (of_known?, of_tests?);
-    require(&place(2), &format!("{rows} rows, as in {}", PARTS[0]), classes.len() == rows)?;
-    require(&place(3), &format!("{} rows, as in {}", tests.rows(), PARTS[1]), of_tests.len() == tests.rows())?;
-    require(&place(3), &format!("{names} columns, as in {}", PARTS[2]), names_of_tests == names)?;
-    let training = training?.0.len();
-    require(&place(4), &format!("at most {rows} rows"), training <= rows)?;
+    let ((mut classes, names), (of_tests, names_of_tests), (training, _)) = (of_known?, of_tests?, training?);
+    agree(2, "rows", classes.len(), rows, 0)?;
+    agree(3, "rows", of_tests.len(), tests.rows(), 1)?;
+    agree(3, "columns", names_of_tests, names, 2)?;
+    let training = training.len();
+    if training > rows {
+        return Err(Error::invalid(place(4), format!("at most {rows} rows, as in {}", PARTS[0]), training.to_string()));
+    }
     let range = rows..rows.saturating_add(MOST_GAPS * tests.rows());
     let nodes_of_tests = test_nodes(contents[6], range, &place(6))?;
-    let expected = format!("{} nodes, as many as {} has rows", tests.rows(), PARTS[1]);
-    require(&place(6), &expected, nodes_of_tests.len() == tests.rows())?;
+    agree(6, "nodes", nodes_of_tests.len(), tests.rows(), 1)?;
     let nodes = nodes_of_tests.iter().max().map_or(rows, |last| last + 1);
     let columns = known.columns;
-    sparse::check_size([nodes, columns], known.values.len().saturating_add(tests.values.len()), &place(6))?;
+    let entries = known.values.iter().chain(&tests.values).filter(|value| **value != 0.0).count();
+    sparse::check_size([nodes, columns], entries, &place(6))?;
     let mut values = known.values;
     values.resize(nodes * columns, 0.0);
     classes.resize(nodes, IGNORED);
@@ -123,10 +132,6 @@ pub(super) fn parse(contents: [&[u8]; PARTS.len()], place: &dyn Fn(usize) -> Str
     }
     let links = links(&value(5)?, nodes, &place(5))?;
     Ok(Planetoid { features: Matrix { columns, values }, classes, names, links, marks, paths: Vec::new() })
-}
-
-fn require(place: &str, expected: &str, holds: bool) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::invalid(place, expected, "another number")) }
 }
 
 /// A CSR matrix of SciPy, with its zeros.

@@ -161,8 +161,8 @@ fn named(path: &Path) -> Option<Named> {
     let at = words.iter().rposition(|word| part_of(&word[..numbered(word)]).is_some())?;
     let word = words.remove(at);
     let (part, mut number) = word.split_at(numbered(word));
-    if let Some(last) = words.get(at..).and_then(<[&str]>::last).filter(|last| numbered(last) == 0 && !last.is_empty())
-    {
+    // The number may also be the last word.
+    if let Some(last) = words[at..].last().filter(|last| !last.is_empty() && numbered(last) == 0) {
         number = last;
         words.pop();
     }
@@ -262,7 +262,7 @@ fn checked_label(label: i64, classes: Option<usize>, name: &str) -> Result<usize
                 let expected = format!("a label from 0 to {}", MOST_CLASSES - 1);
                 return Err(Error::invalid(name, expected, label.to_string()));
             };
-            let expected = format!("a label from 0 to {} ({classes} classes in {NAMES})", classes - 1);
+            let expected = format!("a label from 0 to {} ({classes} classes have names)", classes - 1);
             Err(Error::invalid(name, expected, label.to_string()))
         }
     }

@@ -107,7 +107,7 @@ fn files_that_do_not_fit_each_other_are_told_by_name() {
         (4, labels(&[0; 4]), "y: expected at most 3 rows"),
         (5, pickle(b"}K\x06]K\x01as"), "graph: expected a dictionary of neighbours of 6 nodes, found node 6"),
         (5, pickle(b"]"), "graph: expected a dictionary of neighbours of 6 nodes, found a list of 0"),
-        (6, b"5\n".to_vec(), "test.index: expected 2 nodes, as many as tx has rows"),
+        (6, b"5\n".to_vec(), "test.index: expected 2 nodes, as in tx, found 1"),
         (6, b"5\n5\n".to_vec(), "test.index: expected every node once, found node 5 twice"),
         (6, b"5\n2\n".to_vec(), "test.index, line 2: expected the number of a node, from 3 to 34, found 2"),
         (6, b"5\n99999999999999999999\n".to_vec(), "test.index, line 2: expected the number of a node"),
