@@ -129,23 +129,20 @@ impl Value {
 
     /// The integers of a list, a tuple, or an array of any shape, in the order stored.
     pub fn integers(&self) -> Option<Vec<i64>> {
-        match self {
-            Self::List(items) | Self::Tuple(items) => items.iter().map(Self::integer).collect(),
-            Self::Array(array) => {
-                let size = array.element_size().max(1);
-                array.data.chunks_exact(size).map(|bytes| objects::number(&array.kind, bytes)?.integer()).collect()
-            }
-            _ => None,
-        }
+        self.each(Self::integer)
     }
 
     /// The numbers of a list, a tuple, or an array of any shape, in the order stored.
     pub fn numbers(&self) -> Option<Vec<f64>> {
+        self.each(Self::number)
+    }
+
+    fn each<T>(&self, of: impl Fn(&Self) -> Option<T>) -> Option<Vec<T>> {
         match self {
-            Self::List(items) | Self::Tuple(items) => items.iter().map(Self::number).collect(),
+            Self::List(items) | Self::Tuple(items) => items.iter().map(of).collect(),
             Self::Array(array) => {
                 let size = array.element_size().max(1);
-                array.data.chunks_exact(size).map(|bytes| objects::number(&array.kind, bytes)?.number()).collect()
+                array.data.chunks_exact(size).map(|bytes| of(&objects::number(&array.kind, bytes)?)).collect()
             }
             _ => None,
         }
