@@ -1,5 +1,7 @@
 //! Which files of a folder are for what, where no folder says it: lists of files, or a seeded share.
 
+mod table;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use super::split::{Split, hold_out};
 use crate::error::{Error, Result};
 use crate::reading;
 use crate::tensor::random::{Key, Purpose};
+use table::{PartsTable, find_table};
 
 /// What parts are called, in folders, lists and columns; a word stands before those that begin it.
 pub(super) const PARTS: [(&str, Split); 9] = [
@@ -33,8 +36,20 @@ const NOT_READ: [&str; 6] = ["json", "npy", "npz", "pkl", "mat", "tsv"];
 const KINDS: [&str; 9] = ["files", "file", "list", "split", "names", "ids", "set", "shapes", "images"];
 
 /// Headers of the column with the files in lists that are tables, the surest first.
-const HEADERS: [&str; 10] =
-    ["file", "files", "filename", "file_name", "path", "filepath", "file_path", "name", "image", "id"];
+const HEADERS: [&str; 12] = [
+    "file",
+    "files",
+    "filename",
+    "file_name",
+    "path",
+    "filepath",
+    "file_path",
+    "name",
+    "image",
+    "modelid",
+    "model_id",
+    "id",
+];
 
 /// Bytes that tell a list from a cloud in text.
 const START: u64 = 4096;
@@ -137,10 +152,13 @@ pub(super) fn divide(
     lists: &Lists<'_>,
 ) -> Result<(Vec<Option<Split>>, String)> {
     let found = find_lists(folder, lists)?;
-    if found.is_empty() {
-        return Ok(share(files, lists));
-    }
     let names = Names::of(folder, files);
+    if found.is_empty() {
+        return Ok(match find_table(folder, files)? {
+            Some(table) => names.divided_by(&table, lists.skip_bad)?,
+            None => share(files, lists),
+        });
+    }
     let mut parts: Vec<Option<(Split, &Path)>> = vec![None; files.len()];
     for (split, path) in &found {
         for file in names.listed(path, lists.skip_bad)? {
@@ -208,9 +226,17 @@ impl<'a> Names<'a> {
         for (index, (_, path)) in files.iter().enumerate() {
             let inside = path.strip_prefix(folder).unwrap_or(path);
             let bare = Path::new(inside.file_name().unwrap_or_default());
+            // A shape with a folder of its own is called by this too.
+            let parts: Vec<_> = inside.iter().collect();
+            let own = if let [class, item, _, ..] = parts[..] {
+                vec![Path::new(class).join(item), PathBuf::from(item)]
+            } else {
+                Vec::new()
+            };
             let names: HashSet<String> = [inside, bare]
                 .into_iter()
                 .flat_map(|name| [name.to_owned(), name.with_extension("")])
+                .chain(own)
                 .map(|name| composed(&name.to_string_lossy()))
                 .collect();
             for name in names {
@@ -226,6 +252,26 @@ impl<'a> Names<'a> {
         self.listed_in(&reading::text(list, reading::LIST)?, list, skip_missing)
     }
 
+    /// The part of every file by a table, none where it leaves one out; and how that was decided.
+    fn divided_by(&self, table: &PartsTable, skip_missing: bool) -> Result<(Vec<Option<Split>>, String)> {
+        let mut parts = vec![None; self.files.len()];
+        let mut missing = Vec::new();
+        for (number, line, split) in &table.rows {
+            match self.find(line, &table.path, *number)? {
+                Some(file) if parts[file].is_some_and(|before| before != *split) => {
+                    let place = format!("{}, line {number}", table.path.display());
+                    return Err(Error::invalid(place, "every file in one part", format!("'{line}' again, in another")));
+                }
+                Some(file) => parts[file] = Some(*split),
+                None => missing.push((*number, line.clone())),
+            }
+        }
+        let is_empty = parts.iter().all(Option::is_none);
+        Self::tell_missing(&table.path, &missing, is_empty, skip_missing)?;
+        let note = format!("split by {}{}", file_name(&table.path), without_test(&mut parts));
+        Ok((parts, note))
+    }
+
     /// The same of a list's text.
     fn listed_in(&self, text: &str, list: &Path, skip_missing: bool) -> Result<HashSet<usize>> {
         let (mut files, mut missing) = (HashSet::new(), Vec::new());
@@ -235,19 +281,25 @@ impl<'a> Names<'a> {
                 None => missing.push((number, line)),
             }
         }
+        Self::tell_missing(list, &missing, files.is_empty(), skip_missing)?;
+        Ok(files)
+    }
+
+    /// Refuses a list or table that names files which are not there, or none at all; or says which are passed over.
+    fn tell_missing(list: &Path, missing: &[(usize, String)], is_empty: bool, skip_missing: bool) -> Result<()> {
         let Some((number, line)) = missing.first() else {
-            return match files.is_empty() {
+            return match is_empty {
                 true => Err(Error::invalid(list.display().to_string(), "a file per line", "an empty list")),
-                false => Ok(files),
+                false => Ok(()),
             };
         };
         let others = match missing.len() {
             1 => String::new(),
             count => format!(" and {} more that are not there", count - 1),
         };
-        if skip_missing && !files.is_empty() {
+        if skip_missing && !is_empty {
             tracing::warn!("{}: skipped '{line}'{others}: no such file", list.display());
-            return Ok(files);
+            return Ok(());
         }
         let place = format!("{}, line {number}", list.display());
         Err(Error::invalid(place, "a file of this folder", format!("'{line}'{others}")).with_hint(
@@ -338,6 +390,38 @@ mod tests {
             Some(Split::Test) => 's',
         };
         Ok(parts.into_iter().map(letter).collect())
+    }
+
+    #[test]
+    fn a_table_says_of_every_file_what_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = FILES.map(|(class, path)| (class, folder.path().join(path)));
+        let files: Vec<(&str, &Path)> = files.iter().map(|(class, path)| (*class, path.as_path())).collect();
+        let divided = |text: &str| {
+            std::fs::write(folder.path().join("all.csv"), text).unwrap();
+            divide(folder.path(), &files, &LISTS)
+        };
+        let (parts, note) =
+            divided("\u{feff}id,modelId,split\r\n0,ant/1,train\n1,2,val\n2,bee/1,Train\n3,b3,test\n").unwrap();
+        let [train, valid, test] = [Split::Train, Split::Validation, Split::Test].map(Some);
+        assert_eq!((parts, &*note), (vec![train, valid, train, test, None], "split by all.csv"));
+        let (parts, note) = divided("file,split\nant/1,train\nbee/1,train\nant/2,dev\n").unwrap();
+        assert!(parts[1] == test && note.contains("scored as test"), "{parts:?}, {note}");
+        for (text, words) in [
+            ("file,split\nant/1,7\n", "all.csv, line 2: expected a part: train, valid or test, found 7"),
+            ("file,split\nant/1,train\nant/9,test\n", "all.csv, line 3: expected a file of this folder, found 'ant/9'"),
+            ("file,split\nant/1,train\nant/1,test\n", "all.csv, line 3: expected every file in one part"),
+            ("number,split\n1,train\n", "all.csv: expected a column with the files"),
+            ("file,split\n", "all.csv: expected a file per line, found an empty list"),
+        ] {
+            let message = divided(text).unwrap_err().to_string();
+            assert!(message.contains(words), "'{words}' is not in: {message}");
+        }
+        // A list wins, and a table without parts says nothing.
+        std::fs::write(folder.path().join("test.txt"), "ant/1\nbee/1\n").unwrap();
+        assert!(divided("number,split\n1,train\n").unwrap().1.starts_with("split by test.txt"));
+        std::fs::remove_file(folder.path().join("test.txt")).unwrap();
+        assert!(!divided("file,colour\nant/1,red\n").unwrap().1.contains("all.csv"));
     }
 
     #[test]

@@ -301,6 +301,27 @@ fn info_tells_every_file_that_a_run_would_refuse() {
 }
 
 #[test]
+fn shapes_with_a_folder_each_are_read_with_the_table_of_their_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, shapes) in [("02691156", ["10aa", "11bb", "12cc"]), ("03001627", ["20aa", "21bb", "22cc"])] {
+        for shape in shapes {
+            let models = format!("core/{class}/{shape}/models");
+            write(folder.path(), &format!("{models}/model_normalized.off"), &off([0, 1, 2]));
+            write(folder.path(), &format!("{models}/model_normalized.json"), "{}");
+        }
+    }
+    let info = run_json(folder.path(), "data info core --json");
+    assert_eq!(info["layout"], "<class>/<shape>/FILE");
+    let rows = ["10aa,train", "11bb,val", "12cc,test", "20aa,train", "21bb,val", "22cc,test"];
+    let rows: Vec<String> = rows.iter().enumerate().map(|(row, rest)| format!("{row},x,{rest}")).collect();
+    write(folder.path(), "core/all.csv", &format!("id,synsetId,modelId,split\n{}\n", rows.join("\n")));
+    let info = run_json(folder.path(), "data info core --json");
+    let class = json!({ "class": "02691156", "train": 1, "validation": 1, "test": 1, "bad": 0 });
+    assert_eq!(info["classes"][0], class, "{info}");
+    assert!(info.to_string().contains("split by all.csv"), "{info}");
+}
+
+#[test]
 fn princetons_folders_are_found_and_read_as_they_come() {
     let folder = tempfile::tempdir().unwrap();
     for (part, file) in [("train", "chair_0001"), ("test", "chair_0890")] {

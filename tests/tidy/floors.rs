@@ -16,7 +16,7 @@ const ROOMS: [(&str, i32); 59] = [
     // Sections of the configuration, and what all families share.
     ("data/checks.rs", 1),
     ("data/numpy", 1),
-    ("data/division.rs", 1),
+    ("data/division", 1),
     ("data/synthesis.rs", 1),
     ("data/graphs/config.rs", 1),
     ("data/images/jitter", 1),

@@ -1,8 +1,8 @@
 //! Folders of classes with a file per shape, of any known format and mixed as they like; classes and files in
 //! alphabetical order.
 //!
-//! Three layouts: `<class>/{train,test}/FILE`, `{train,test}/<class>/FILE`, and `<class>/FILE`, where lists of
-//! files say which are for testing, or else a share of every class is held out.
+//! Layouts: `<class>/{train,test}/FILE`, `{train,test}/<class>/FILE`, and `<class>/FILE` or `<class>/<shape>/FILE`, where
+//! lists of files say which are for testing, or else a share of every class is held out.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,9 @@ fn layout(folder: &Path, found: &[Found]) -> &'static str {
     match found.iter().any(|file| file.split.is_some()) {
         true if !parts(folder).is_empty() => "{train,test}/<class>/FILE",
         true => "<class>/{train,test}/FILE",
+        false if found.iter().all(|file| file.path.parent().and_then(Path::parent) != Some(folder)) => {
+            "<class>/<shape>/FILE"
+        }
         false => "<class>/FILE",
     }
 }
@@ -117,6 +120,9 @@ fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
         if found.len() == start {
             add_files(class, &name, None, tell, &mut found)?;
         }
+        if found.len() == start {
+            add_own_folders(class, &name, &mut found)?;
+        }
     }
     let part = |split: Option<Split>| split.map_or(0, |split| split as u8);
     found.sort_by(|one, two| (&one.class, &one.path, part(one.split)).cmp(&(&two.class, &two.path, part(two.split))));
@@ -130,6 +136,25 @@ fn add_files(folder: &Path, class: &str, split: Option<Split>, tell: bool, found
         tracing::warn!("{}: ignored {}: known formats are {}", folder.display(), summary(&others), known_extensions());
     }
     found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, split }));
+    Ok(())
+}
+
+/// The shapes of a class that have a folder each, as ShapeNetCore's: `<shape>/FILE` or `<shape>/models/FILE`.
+fn add_own_folders(class: &Path, name: &str, found: &mut Vec<Found>) -> Result<()> {
+    for shape in folders(class)? {
+        let models = shape.join("models");
+        let files = entries(if models.is_dir() { &models } else { &shape })?;
+        let files: Vec<PathBuf> = files.into_iter().filter(|path| Format::of(path).is_some()).collect();
+        match &files[..] {
+            [] => {}
+            [file] => found.push(Found { class: name.to_owned(), path: file.clone(), split: None }),
+            several => {
+                let place = shape.display().to_string();
+                return Err(Error::invalid(place, "one file, as the folder is one shape's", summary(several))
+                    .with_hint("put files of several shapes into the folder of their class"));
+            }
+        }
+    }
     Ok(())
 }
 

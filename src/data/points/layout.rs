@@ -6,7 +6,7 @@ use super::{class_folder, hdf5_set};
 
 /// What a folder of shapes may look like, for messages.
 pub(super) const LAYOUTS: &str = "ply_data_train*.h5, ply_data_test*.h5 and shape_names.txt, or the like in HDF5, or folders of classes: \
-     <class>/{train,test}/FILE, {train,test}/<class>/FILE or <class>/FILE";
+     <class>/{train,test}/FILE, {train,test}/<class>/FILE, <class>/FILE or, one file each, <class>/<shape>/FILE";
 
 /// How a folder stores its shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
