@@ -134,8 +134,13 @@ fn semantic_kitti(content: &[u8]) -> Result<()> {
 /// A text in the place of every list of names.
 fn names(content: &[u8]) -> Result<()> {
     let text = text(content)?;
-    let read =
-        [parsers::shape_names(text), parsers::cifar_names(text), parsers::class_list(text), parsers::file_list(text)];
+    let read = [
+        parsers::shape_names(text),
+        parsers::cifar_names(text),
+        parsers::class_list(text),
+        parsers::file_list(text),
+        parsers::parts_table(text),
+    ];
     any(read)
 }
 

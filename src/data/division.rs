@@ -196,6 +196,14 @@ pub(super) fn listed(folder: &Path, files: &[(&str, &Path)], text: &str, list: &
     Names::of(folder, files).listed_in(text, list, false)
 }
 
+/// The parts of the files by a table with this text.
+///
+/// # Errors
+/// As [`divide`].
+pub(super) fn by_table(folder: &Path, files: &[(&str, &Path)], text: &str, table: &Path) -> Result<Vec<Option<Split>>> {
+    Ok(Names::of(folder, files).divided_by(&table::parse(text, table)?, false)?.0)
+}
+
 /// A share of every class, the same in every run: the set's split is not the run's seed's business.
 fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<Split>>, String) {
     let mut labels: HashMap<&str, usize> = HashMap::new();

@@ -50,8 +50,12 @@ fn is_called(cell: &str, names: &[&str]) -> bool {
 }
 
 fn read_table(path: &Path) -> Result<PartsTable> {
+    parse(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The same of a table's text.
+pub(super) fn parse(text: &str, path: &Path) -> Result<PartsTable> {
     let place = path.display().to_string();
-    let text = reading::text(path, reading::LIST)?;
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let broken = |error: csv::Error| Error::invalid(place.clone(), "a table", error.to_string());

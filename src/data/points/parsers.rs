@@ -7,7 +7,7 @@ use super::config::Hdf5DataConfig;
 use super::format::Format;
 use super::hdf5_set::{self, Wanted};
 use super::shape::{Reading, Shape};
-use crate::data::division::listed;
+use crate::data::division::{by_table, listed};
 use crate::data::hdf5;
 use crate::data::split::Split;
 use crate::error::Result;
@@ -57,7 +57,18 @@ pub fn shape_names(text: &str) -> Result<()> {
 /// # Errors
 /// A list that names others, or none.
 pub fn file_list(text: &str) -> Result<()> {
+    listed(Path::new(""), &files(), text, Path::new("train.txt")).map(|_| ())
+}
+
+/// Reads a table of the same files and their parts.
+///
+/// # Errors
+/// A table without these columns, or of other files.
+pub fn parts_table(text: &str) -> Result<()> {
+    by_table(Path::new(""), &files(), text, Path::new("all.csv")).map(|_| ())
+}
+
+fn files() -> [(&'static str, &'static Path); 3] {
     let files = [("chair", "chair/a.off"), ("chair", "chair/b.off"), ("sofa", "sofa/a.off")];
-    let files = files.map(|(class, path)| (class, Path::new(path)));
-    listed(Path::new(""), &files, text, Path::new("train.txt")).map(|_| ())
+    files.map(|(class, path)| (class, Path::new(path)))
 }
