@@ -87,9 +87,9 @@ impl Files {
         Ok(Self { name, files, note })
     }
 
-    /// How many.
-    pub fn count(&self) -> usize {
-        self.files.len()
+    /// Where they lie.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().map(|(_, path)| path)
     }
 
     /// Whether every file has normals; no cloud is read.

@@ -84,7 +84,7 @@ pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize
     let normalization = config.normalize.or(set.usual);
     let (features, intake) = (Features::parse(&config.features)?, config.intake()?);
     let reading = Reading { features, normalization, minimum_points: 0, intake };
-    let files = hdf5.map_or_else(|| extensions(&set.shapes), |files| [("h5".to_owned(), files.count())].into());
+    let files = hdf5.map_or_else(|| extensions(&set.shapes), |files| count_extensions(files.paths()));
     let looked = set.shapes.map(&reading.intake, |item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
