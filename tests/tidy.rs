@@ -281,6 +281,18 @@ fn users_files_are_read_in_one_place() {
 }
 
 #[test]
+fn the_same_error_comes_at_every_run() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        let code: String = source.code_lines().map(|(_, line)| line.trim()).collect::<Vec<_>>().join(" ");
+        let statements = code.split(';').filter(|statement| statement.contains("par_"));
+        let collects = statements.filter(|statement| statement.contains("collect::<Result<"));
+        offences.extend(collects.map(|statement| format!("{}: {}", source.path, statement.trim())));
+    }
+    assert_none(&offences, "parallel readers go through `data::checks::each`, which gives the first error in order");
+}
+
+#[test]
 fn the_reader_of_imports_sees_all_forms() {
     assert_eq!(imported_modules("use crate::error::Result;"), ["error"]);
     assert_eq!(imported_modules("use crate::{error::{Error, Result}, topology};"), ["error", "topology"]);

@@ -1,10 +1,25 @@
 //! What every set is checked for when its samples were read: bad ones, and classes that have none.
 
+use rayon::prelude::*;
+
 use super::split::Split;
 use crate::error::{Error, Result};
 
 /// Bad files that are told one by one; of more only the number.
 const TOLD: usize = 10;
+
+/// What `read` makes of each item, side by side.
+///
+/// # Errors
+/// The first in the order of the items, whichever thread ends first: a parallel `collect::<Result<_>>` would give
+/// another one at each run.
+pub(super) fn each<I, T: Send>(items: I, read: impl Fn(I::Item) -> Result<T> + Sync + Send) -> Result<Vec<T>>
+where
+    I: IntoParallelIterator<Iter: IndexedParallelIterator>,
+{
+    let read: Vec<Result<T>> = items.into_par_iter().map(read).collect();
+    read.into_iter().collect()
+}
 
 /// The good samples and the number of bad ones; of these the first is an error unless they may be skipped.
 pub(super) fn keep_good<T>(read: Vec<Result<T>>, skip_bad: bool) -> Result<(Vec<T>, usize)> {
@@ -52,4 +67,37 @@ pub(super) fn check_classes(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_the_first_in_order_not_in_time() {
+        let last_failed = AtomicBool::new(false);
+        let read = |item: &usize| -> Result<usize> {
+            let start = Instant::now();
+            match item {
+                // Fails after the last one, which another thread reads.
+                1 => {
+                    while !last_failed.load(Ordering::SeqCst) && start.elapsed() < Duration::from_secs(20) {
+                        thread::yield_now();
+                    }
+                }
+                7 => last_failed.store(true, Ordering::SeqCst),
+                good => return Ok(*good),
+            }
+            Err(Error::run(format!("item {item}")))
+        };
+        let items: Vec<usize> = (0..8).collect();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        assert_eq!(pool.install(|| each(&items, read)).unwrap_err().to_string(), "item 1");
+        assert!(last_failed.load(Ordering::SeqCst));
+        assert_eq!(each(&items[2..7], read).unwrap(), [2, 3, 4, 5, 6]);
+    }
 }

@@ -6,13 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use hdf5_reader::Hdf5File;
-use rayon::prelude::*;
 
 use super::augmentation::CHANNELS;
 use super::config::Hdf5DataConfig;
 use super::features::{AXES, NORMALS};
 use super::format::Raw;
 use super::item::{Item, Loaded};
+use crate::data::checks::each;
 use crate::data::division::{part_of, without_test};
 use crate::data::folders::{composed, entries, file_name, summary};
 use crate::data::hdf5::{dataset, names, open, read_labels, values, wrong_shape};
@@ -121,8 +121,7 @@ impl Files {
         let read = |(split, path): &(Split, PathBuf)| {
             read_open(&open(path)?, path, Wanted { split: *split, classes, normals, config })
         };
-        let clouds: Vec<Loaded> = self.files.par_iter().map(read).collect::<Result<_>>()?;
-        let clouds: Loaded = clouds.into_iter().flatten().collect();
+        let clouds: Loaded = each(&self.files, read)?.into_iter().flatten().collect();
         let names = names.unwrap_or_else(|| {
             let count = clouds.iter().map(|(item, _)| item.label + 1).max().unwrap_or(0);
             tracing::warn!(

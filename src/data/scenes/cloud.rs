@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::labels::{Class, IGNORED};
+use crate::data::checks::each;
 use crate::data::points::augmentation::{CHANNELS, Normalization, fit_into_cube};
 use crate::data::points::colours::{ColorRange, Noticed, Undivided};
 use crate::data::points::features::{AXES, Features, ROOM};
@@ -115,8 +114,7 @@ impl Reading {
         }
         let blocks = blocks([&columns[0], &columns[1]], self.block);
         let is_whole = blocks.len() == 1;
-        let parts: Vec<Vec<f32>> =
-            blocks.par_iter().map(|rows| self.block(&columns, rows, is_whole, place)).collect::<Result<_>>()?;
+        let parts = each(&blocks, |rows| self.block(&columns, rows, is_whole, place))?;
         let mut rows: Vec<u32> = blocks.concat();
         if let Some(kept) = kept {
             rows.iter_mut().for_each(|row| *row = kept[*row as usize]);

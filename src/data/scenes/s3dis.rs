@@ -15,6 +15,7 @@ use super::cloud::{Cloud, Reading, Store};
 use super::item::{Item, Opened};
 use super::labels::Class;
 use super::lists::{last_part, lines};
+use crate::data::checks::each;
 use crate::data::hdf5::{self, dataset, read_labels, values, wrong_shape};
 use crate::data::points::features::{AXES, COLORS, Features, ROOM};
 use crate::data::split::Split;
@@ -59,7 +60,7 @@ pub(super) fn open(folder: &Path, area: u8, reading: &Reading) -> Result<Opened>
         ));
     }
     let rooms = lines(&folder.join(ROOMS), "the room of a block per line")?;
-    let read: Vec<File> = files.par_iter().map(|path| File::read(path)).collect::<Result<_>>()?;
+    let read = each(&files, |path| File::read(path))?;
     opened(&folder.join(ROOMS).display().to_string(), read, &rooms, area, reading)
 }
 
