@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::batch::PointBatch;
     use crate::dist::{Share, threads};
-    use crate::model::{Architecture, NetworkSpec, ResGcnConfig, network};
+    use crate::model::{Architecture, HandDesigned, NetworkSpec, ResGcnConfig, network};
     use tch::{Device, Kind};
 
     /// Two clouds of 8 points with 9 columns, others for every rank.
@@ -266,7 +266,7 @@ mod tests {
         let resgcn =
             ResGcnConfig { blocks: 1, channels: 4, k: 3, stochastic: 0.0, fusion: 4, prediction: [4, 4], dropout: 0.0 };
         let spec = NetworkSpec { resgcn, in_channels: 9, ..NetworkSpec::default() };
-        let model = network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
+        let model = network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 1, Device::Cpu);
         let flat = model.weights().parameters.flat().shallow_clone();
         // The same in every process, whatever other tests draw from libtorch's generator.
         no_grad(|| flat.shallow_clone().copy_(&Tensor::arange(flat.numel() as i64, (Kind::Float, Device::Cpu)).cos()));

@@ -222,7 +222,7 @@ pub(super) fn advice(run: &impl RunConfig, batch: Option<usize>) -> String {
     let samples = tasks::find(run.common().task).expect("a resolved run has a known task").set.kind.smaller;
     let channels = match run.network_kind() {
         NetworkKind::Cells(_) => "model.channels",
-        NetworkKind::ResGcn => "resgcn.channels",
+        NetworkKind::HandDesigned(network) => network.width(&run.network(1, 1)).1,
     };
     format!(
         "take {batch}, {samples}fewer channels (--set {channels}=...), or --amp, which stores features in half the bytes"
@@ -294,10 +294,9 @@ fn is_small(data: &StepData<'_>, run: &impl RunConfig, room: Room) -> Result<boo
         Some(rows) => samples.saturating_mul(rows),
         None => data.size(run.batch())?,
     };
-    let resgcn = run.resgcn();
     let width = match run.network_kind() {
         NetworkKind::Cells(_) => common.model.channels.unsigned_abs() * common.model.cells as u64,
-        NetworkKind::ResGcn => resgcn.channels.unsigned_abs() * resgcn.blocks as u64,
+        NetworkKind::HandDesigned(network) => network.width(&run.network(1, 1)).0,
     };
     let units = rows.saturating_mul(width);
     Ok(units < SMALL && units * UNIT_BYTES < room.free)

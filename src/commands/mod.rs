@@ -37,8 +37,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EvalOptions, GlobalOptions, ModelName, PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    TrainedOptions, Verbosity, ZooOptions,
+    EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions,
+    Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;

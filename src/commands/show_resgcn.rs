@@ -3,7 +3,7 @@
 use super::{ShowOptions, grouped, print};
 use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::error::{Error, Result};
-use crate::model::{self, Architecture, NetworkKind};
+use crate::model::{self, Architecture, HandDesigned, NetworkKind};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -28,7 +28,7 @@ pub(super) fn is_meant(typed: &str) -> bool {
 /// A task with cells, or a drawing, of which there is none.
 pub(super) fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
     if let Some(task) = &options.task
-        && tasks::find(task)?.network != NetworkKind::ResGcn
+        && tasks::find(task)?.network != NetworkKind::HandDesigned(HandDesigned::ResGcn)
     {
         let expected = "a task of labelled clouds, such as s3dis";
         return Err(Error::invalid("--task", expected, format!("'{task}', whose network is made of cells")));
@@ -37,7 +37,8 @@ pub(super) fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage("--svg draws cells, and a ResGCN has none").with_hint("leave --svg out"));
     }
     let run: TrainRun = config::embedded_run("s3dis")?;
-    let parameters = model::parameter_count(&Architecture::ResGcn, &run.network(CLASSES, CHANNELS));
+    let parameters =
+        model::parameter_count(&Architecture::HandDesigned(HandDesigned::ResGcn), &run.network(CLASSES, CHANNELS));
     let text = if options.json { format!("{:#}\n", as_json(&run, parameters)) } else { as_text(&run, parameters) };
     print(out, &text)
 }

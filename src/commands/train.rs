@@ -5,12 +5,12 @@ use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
-use super::{GlobalOptions, ModelName, RunOptions, TrainOptions, dataset, device, percent, print};
+use super::{GlobalOptions, RunOptions, TrainOptions, dataset, device, percent, print};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::model::{self, Architecture, NetworkKind};
+use crate::model::{self, Architecture, HandDesigned, NetworkKind};
 use crate::panics;
 use crate::report::{EpochReport, Event, Observer, log};
 use crate::step::{self, StepBatch};
@@ -55,8 +55,10 @@ fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Resu
     let cell = named_cell(options, going_on)?;
     let fallback = match (&cell, options.model) {
         (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
-        (None, Some(ModelName::ResGcn)) => Some(tasks::of_network(NetworkKind::ResGcn).name),
-        (None, None) if options.area.is_some() => Some(tasks::of_network(NetworkKind::ResGcn).name),
+        (None, Some(model)) => Some(tasks::of_network(NetworkKind::HandDesigned(model)).name),
+        (None, None) if options.area.is_some() => {
+            Some(tasks::of_network(NetworkKind::HandDesigned(HandDesigned::ResGcn)).name)
+        }
         (None, None) => None,
     };
     let RunOptions { task, config, .. } = &options.run;
@@ -69,19 +71,27 @@ fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Resu
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
             Architecture::Cell(Box::new(cell.genotype))
         }
-        (None, Some(ModelName::ResGcn)) => {
-            run.set_network(NetworkKind::ResGcn, "--model resgcn")?;
-            Architecture::ResGcn
+        (None, Some(model)) => {
+            run.set_network(NetworkKind::HandDesigned(model), &format!("--model {}", model.name()))?;
+            Architecture::HandDesigned(model)
         }
-        (None, None) if run.network_kind() == NetworkKind::ResGcn => Architecture::ResGcn,
-        (None, None) => return Err(which_cell()),
+        (None, None) if options.baseline => {
+            let baseline = tasks::find(&run.task)?.baseline();
+            run.set_network(NetworkKind::HandDesigned(baseline), "--baseline")?;
+            Architecture::HandDesigned(baseline)
+        }
+        (None, None) => match run.network_kind() {
+            NetworkKind::HandDesigned(network) => Architecture::HandDesigned(network),
+            NetworkKind::Cells(_) => return Err(which_cell()),
+        },
     };
     Ok((run, architecture))
 }
 
 fn which_cell() -> Error {
     Error::usage("which cell? train needs --genotype").with_hint(
-        "a file, a published name, or the folder of a run; tasks of labelled clouds need none: --model resgcn --task s3dis",
+        "a file, a published name, or the folder of a run; or a hand-designed network: --task NAME --baseline, \
+         --task s3dis --model resgcn",
     )
 }
 
@@ -89,7 +99,7 @@ fn which_cell() -> Error {
 fn named_cell(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<Option<NamedCell>> {
     match (options.genotype.as_deref(), going_on) {
         (Some(typed), _) => cell::load(typed, options.run.task.as_deref()).map(Some),
-        (None, Some(GoingOn { begun, folder, .. })) if begun.run.network_kind() != NetworkKind::ResGcn => {
+        (None, Some(GoingOn { begun, folder, .. })) if matches!(begun.run.network_kind(), NetworkKind::Cells(_)) => {
             cell::load(&folder.genotype().display().to_string(), None).map(Some)
         }
         (None, _) => Ok(None),

@@ -188,7 +188,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
     let run = options.resolve(Some(&folder.config()), data)?;
     let architecture = match run.network_kind() {
         NetworkKind::Cells(_) => Architecture::Cell(Box::new(Genotype::load(folder.genotype())?)),
-        NetworkKind::ResGcn => Architecture::ResGcn,
+        NetworkKind::HandDesigned(network) => Architecture::HandDesigned(network),
     };
     Ok(Place { run, architecture, weights, folder: Some(folder) })
 }
@@ -206,7 +206,7 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
             Architecture::Cell(Box::new(cell.genotype))
         }
-        (None, NetworkKind::ResGcn) => Architecture::ResGcn,
+        (None, NetworkKind::HandDesigned(network)) => Architecture::HandDesigned(network),
         (None, NetworkKind::Cells(_)) => {
             return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
         }

@@ -19,6 +19,7 @@ use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::reading;
 use crate::search::SearchConfig;
+use crate::space::graph::GraphConfig;
 use crate::space::image::ImageConfig;
 use crate::space::point::PointConfig;
 use crate::step::OnNan;
@@ -59,6 +60,8 @@ pub struct SearchRun {
     pub point: PointConfig,
     /// `[image]`
     pub image: ImageConfig,
+    /// `[graph]`
+    pub graph: GraphConfig,
     /// `[search]`
     pub search: SearchConfig,
     /// `[decision]`
@@ -78,7 +81,7 @@ pub struct TrainRun {
     /// What is descended: `cross_entropy`, `binary_cross_entropy`, or one that was registered; absent: the task's own loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveName>,
-    /// The kind of network: `resgcn`, or the space of a cell; absent: the task's own.
+    /// The kind of network: a hand-designed one, such as `resgcn`, or the space of a cell; absent: the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkKind>,
     /// Seed of everything random.
@@ -97,6 +100,8 @@ pub struct TrainRun {
     pub point: PointConfig,
     /// `[image]`
     pub image: ImageConfig,
+    /// `[graph]`
+    pub graph: GraphConfig,
     /// `[resgcn]`
     pub resgcn: ResGcnConfig,
     /// `[train]`
@@ -129,11 +134,15 @@ impl TrainRun {
 fn require_network(task: KnownTask, network: NetworkKind, place: &str) -> Result<()> {
     match network {
         NetworkKind::Cells(space) => task.require_space(space, place),
-        NetworkKind::ResGcn if task.set.kind.labels_points => Ok(()),
-        NetworkKind::ResGcn => {
-            let found = format!("{}, whose network is made of cells", task.name);
-            Err(Error::invalid(place, "a task of labelled clouds, such as s3dis", found)
-                .with_hint("name the cell with --genotype instead of --model"))
+        NetworkKind::HandDesigned(network) => {
+            let kind = task.set.kind;
+            if network.takes() == kind.batch && network.labels_points() == kind.labels_points {
+                return Ok(());
+            }
+            let fitting = tasks::of_network(NetworkKind::HandDesigned(network)).name;
+            let found = format!("{}, which reads {}", task.name, kind.plural);
+            Err(Error::invalid(place, format!("a task for {}, such as {fitting}", network.name()), found)
+                .with_hint(format!("the usual network for {} is {}: --baseline", kind.plural, task.baseline().name())))
         }
     }
 }
@@ -158,6 +167,8 @@ pub struct Common<'a> {
     pub point: &'a PointConfig,
     /// `[image]`
     pub image: &'a ImageConfig,
+    /// `[graph]`
+    pub graph: &'a GraphConfig,
 }
 
 /// What both kinds of run have in common, and what the layers need to know of them.
@@ -193,7 +204,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let Common { task, checkpoint, data, model, point, image, network, .. } = self.common();
+        let Common { task, checkpoint, data, model, point, image, graph, network, .. } = self.common();
         let known = tasks::find(task)?;
         let set = known.set;
         if let Some(network) = network {
@@ -204,6 +215,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         model.validate()?;
         point.validate()?;
         image.validate()?;
+        graph.validate()?;
         if self.network_kind() == NetworkKind::Cells(SpaceName::IMAGE) {
             image.check_side(data.images.size)?;
         }
@@ -234,11 +246,11 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let Common { model, point, image, task, .. } = self.common();
-        let (model, point, image) = (model.clone(), point.clone(), image.clone());
+        let Common { model, point, image, graph, task, .. } = self.common();
+        let (model, point, image, graph) = (model.clone(), point.clone(), image.clone(), graph.clone());
         let task = tasks::find(task).expect("a resolved run has a known task");
         let per_point = task.set.kind.labels_points;
-        NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels, per_point }
+        NetworkSpec { model, point, image, graph, resgcn: self.resgcn(), classes, in_channels, per_point }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
@@ -246,7 +258,8 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         let Common { model, point, .. } = self.common();
         match self.network_kind() {
             NetworkKind::Cells(_) => point.minimum_points(model.cells),
-            NetworkKind::ResGcn => self.resgcn().minimum_points(),
+            // Classes and channels play no part.
+            NetworkKind::HandDesigned(network) => network.minimum_points(&self.network(1, 1)),
         }
     }
 
@@ -261,9 +274,9 @@ impl RunConfig for SearchRun {
     const NETWORK_KEY: &'static str = "space";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let Self { task, seed, on_nan, checkpoint, data, model, point, image, graph, .. } = self;
         let (network, seed, on_nan) = (self.space.map(NetworkKind::Cells), *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -291,9 +304,9 @@ impl RunConfig for TrainRun {
     const NETWORK_KEY: &'static str = "network";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, graph, .. } = self;
         let (network, seed, on_nan) = (*network, *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph }
     }
 
     fn usual_network(task: KnownTask) -> NetworkKind {

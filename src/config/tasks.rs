@@ -3,7 +3,7 @@
 use crate::data::{SampleKind, SetName, graphs, images, points, scenes};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
-use crate::model::NetworkKind;
+use crate::model::{HandDesigned, NetworkKind};
 use crate::nearest;
 
 /// A task of this version.
@@ -26,6 +26,11 @@ pub struct KnownTask {
 }
 
 impl KnownTask {
+    /// The usual hand-designed network for its data.
+    pub fn baseline(&self) -> HandDesigned {
+        HandDesigned::usual(self.set.kind.batch, self.set.kind.labels_points)
+    }
+
     /// Refuses cells of a space whose networks take other data, or can't say what this task asks for.
     ///
     /// # Errors
@@ -86,7 +91,7 @@ const fn task(name: &'static str, space: SpaceName, set: SetName) -> KnownTask {
 }
 
 const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
-    KnownTask { network: NetworkKind::ResGcn, ..task(name, SpaceName::POINT, set) }
+    KnownTask { network: NetworkKind::HandDesigned(HandDesigned::ResGcn), ..task(name, SpaceName::POINT, set) }
 }
 
 /// Every task, those of a kind of network together; of each the first is the one where none is named.
@@ -129,7 +134,10 @@ pub fn of_network(network: NetworkKind) -> KnownTask {
     let own = TASKS.into_iter().find(|known| known.network == network);
     let fitting = |known: &KnownTask| match network {
         NetworkKind::Cells(space) => known.set.kind.batch == space.takes(),
-        NetworkKind::ResGcn => false,
+        NetworkKind::HandDesigned(network) => {
+            let kind = known.set.kind;
+            kind.batch == network.takes() && kind.labels_points == network.labels_points()
+        }
     };
     own.or_else(|| TASKS.into_iter().find(fitting)).expect("every kind of network has a task")
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::{HeldOut, ImageAugmentation};
+use crate::model::HandDesigned;
 use crate::optim::{OptimizerKind, Schedule};
 
 fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
@@ -92,7 +93,10 @@ fn published_values_of_the_trainings_on_images() {
 #[test]
 fn published_values_of_the_training_on_labelled_clouds() {
     let run: TrainRun = resolve_with(&Sources { task: Some("s3dis"), ..Sources::default() }, variables(&[])).unwrap();
-    assert_eq!((run.network_kind(), &run.resgcn), (NetworkKind::ResGcn, &ResGcnConfig::default()));
+    assert_eq!(
+        (run.network_kind(), &run.resgcn),
+        (NetworkKind::HandDesigned(HandDesigned::ResGcn), &ResGcnConfig::default())
+    );
     assert_eq!((run.resgcn.blocks, run.resgcn.channels, run.resgcn.k, run.resgcn.stochastic), (28, 64, 16, 0.2));
     assert_eq!((run.train.epochs, run.train.batch, run.train.drop_path), (101, 16, 0.0));
     let weights = &run.weights;
@@ -114,7 +118,7 @@ fn labelled_clouds_are_searched_in_the_point_space_and_trained_as_cells_where_on
     again.add_text("config.toml", &train.to_toml()).unwrap();
     let again: TrainRun = again.read().unwrap();
     assert_eq!(again.network_kind(), NetworkKind::Cells(SpaceName::POINT));
-    train.set_network(NetworkKind::ResGcn, "--model").unwrap();
+    train.set_network(NetworkKind::HandDesigned(HandDesigned::ResGcn), "--model").unwrap();
     assert!(!train.to_toml().contains("network ="), "the task's own is not written");
 }
 

@@ -3,8 +3,10 @@
 //! The loops, checkpoints and evaluation see the two object-safe traits of this file and nothing generic.
 
 mod alphas;
+mod baseline;
 mod config;
 mod derived;
+mod hand_designed;
 mod network;
 mod resgcn;
 mod spaces;
@@ -13,6 +15,7 @@ mod supernet;
 pub use alphas::{Alphas, Mask, MixtureRule, Softmax};
 pub use config::ModelConfig;
 pub use derived::Derived;
+pub use hand_designed::HandDesigned;
 pub use resgcn::{ResGcn, ResGcnConfig};
 pub use spaces::register;
 pub use supernet::Supernet;
@@ -22,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Wrapping};
 use crate::space::Output;
+use crate::space::graph::GraphConfig;
 use crate::space::image::{self, ImageConfig};
 use crate::space::point::PointConfig;
 use crate::tensor::multiply_adds;
@@ -39,19 +43,16 @@ use tch::{Device, Kind, Tensor, no_grad};
 pub enum NetworkKind {
     /// Stacked cells of a space, which a search finds.
     Cells(SpaceName),
-    /// ResGCN, whose architecture is given: scores for every point of a cloud.
-    ResGcn,
+    /// A network whose architecture is given.
+    HandDesigned(HandDesigned),
 }
 
-/// What configurations call ResGCN.
-const RESGCN: &str = "resgcn";
-
 impl NetworkKind {
-    /// The name in configurations: the space's, or `resgcn`.
+    /// The name in configurations: the space's, or that of a hand-designed network, such as `resgcn`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cells(space) => space.name(),
-            Self::ResGcn => RESGCN,
+            Self::HandDesigned(network) => network.name(),
         }
     }
 }
@@ -64,9 +65,10 @@ impl Serialize for NetworkKind {
 
 impl<'de> Deserialize<'de> for NetworkKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            RESGCN => Ok(Self::ResGcn),
-            name => name.parse().map(Self::Cells).map_err(serde::de::Error::custom),
+        let name = String::deserialize(deserializer)?;
+        match HandDesigned::named(&name) {
+            Some(network) => Ok(Self::HandDesigned(network)),
+            None => name.parse().map(Self::Cells).map_err(serde::de::Error::custom),
         }
     }
 }
@@ -76,8 +78,8 @@ impl<'de> Deserialize<'de> for NetworkKind {
 pub enum Architecture {
     /// A derived cell.
     Cell(Box<Genotype>),
-    /// ResGCN.
-    ResGcn,
+    /// None: the network is given.
+    HandDesigned(HandDesigned),
 }
 
 impl Architecture {
@@ -85,7 +87,7 @@ impl Architecture {
     pub fn kind(&self) -> NetworkKind {
         match self {
             Self::Cell(genotype) => NetworkKind::Cells(genotype.space),
-            Self::ResGcn => NetworkKind::ResGcn,
+            Self::HandDesigned(network) => NetworkKind::HandDesigned(*network),
         }
     }
 
@@ -93,7 +95,7 @@ impl Architecture {
     pub fn genotype(&self) -> Option<&Genotype> {
         match self {
             Self::Cell(genotype) => Some(genotype),
-            Self::ResGcn => None,
+            Self::HandDesigned(_) => None,
         }
     }
 }
@@ -181,6 +183,8 @@ pub struct NetworkSpec {
     pub point: PointConfig,
     /// What only image networks have.
     pub image: ImageConfig,
+    /// What only graph networks have.
+    pub graph: GraphConfig,
     /// What only a ResGCN has.
     pub resgcn: ResGcnConfig,
     /// Classes or labels of the task.
@@ -198,6 +202,7 @@ impl Default for NetworkSpec {
             model: ModelConfig::default(),
             point: PointConfig::default(),
             image: ImageConfig::default(),
+            graph: GraphConfig::default(),
             resgcn: ResGcnConfig::default(),
             classes: 2,
             in_channels: 3,
@@ -233,9 +238,9 @@ pub fn wrapped_supernet(
 pub fn network(architecture: &Architecture, spec: &NetworkSpec, seed: u64, device: Device) -> Box<dyn Model> {
     match architecture {
         Architecture::Cell(genotype) => derived(genotype, spec, seed, device),
-        Architecture::ResGcn => {
+        Architecture::HandDesigned(hand_designed) => {
             Key::new(seed, Purpose::Weights).seed_torch();
-            Box::new(ResGcn::new(&spec.resgcn, spec.in_channels, spec.classes as i64, device))
+            hand_designed.network(spec, device)
         }
     }
 }
@@ -287,7 +292,7 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
 pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
     let bias = match kind {
         NetworkKind::Cells(space) => spaces::of(space).output_bias(),
-        NetworkKind::ResGcn => resgcn::OUTPUT_BIAS,
+        NetworkKind::HandDesigned(network) => network.output_bias(),
     };
     weights.get(bias).map(Tensor::numel).ok_or_else(|| {
         Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
@@ -300,7 +305,7 @@ pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin
 pub fn input_channels(kind: NetworkKind, weights: &BTreeMap<String, Tensor>) -> Option<i64> {
     let (weight, per_channel) = match kind {
         NetworkKind::Cells(space) => (spaces::of(space).input_weight()?, 1),
-        NetworkKind::ResGcn => (resgcn::INPUT_WEIGHT, 2),
+        NetworkKind::HandDesigned(network) => network.input_weight()?,
     };
     weights.get(weight)?.size().get(1).map(|columns| columns / per_channel)
 }

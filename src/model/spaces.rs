@@ -62,7 +62,7 @@ fn point(spec: &NetworkSpec, _: Stage) -> PointSpace {
 }
 
 fn graph(spec: &NetworkSpec, _: Stage) -> GraphSpace {
-    GraphSpace { classes: spec.classes as i64, in_channels: spec.in_channels }
+    GraphSpace { config: spec.graph.clone(), classes: spec.classes as i64, in_channels: spec.in_channels }
 }
 
 impl<S: Space + 'static> Builder for Entry<S> {

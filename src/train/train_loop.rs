@@ -246,7 +246,7 @@ impl Learning for Training<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Architecture, NetworkSpec, ResGcnConfig, network};
+    use crate::model::{Architecture, HandDesigned, NetworkSpec, ResGcnConfig, network};
     use tch::Tensor;
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
             processes: Processes::alone(),
             on_nan: OnNan::Stop,
         };
-        let model = || network(&Architecture::ResGcn, &spec, 1, Device::Cpu);
+        let model = || network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 1, Device::Cpu);
         let mut one = model();
         let mut training = Training::new(&settings, &mut *one);
         for value in [f32::INFINITY, 1.0, 1.0] {

@@ -4,6 +4,7 @@
 //! those of `it` would draw in between.
 
 mod amp;
+mod baselines;
 mod growth;
 mod images;
 mod memory;

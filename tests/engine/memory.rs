@@ -9,7 +9,7 @@ use sgas::decision::DecisionConfig;
 use sgas::error::Result;
 use sgas::genotype::SpaceName;
 use sgas::memory::{Need, Trial};
-use sgas::model::{self, Architecture, NetworkSpec, ResGcnConfig};
+use sgas::model::{self, Architecture, HandDesigned, NetworkSpec, ResGcnConfig};
 use sgas::search::{Search, StrategyName};
 use sgas::step::{StepBatch, try_step};
 use sgas::task::Task;
@@ -105,7 +105,7 @@ fn trials_foretell_what_a_step_of_resgcn_takes() {
     let spec = NetworkSpec { resgcn, in_channels: 9, ..NetworkSpec::default() };
     let settings = train_settings(Task::Segment { classes: 2 });
     let step = |batch: &StepBatch| {
-        let mut model = model::network(&Architecture::ResGcn, &spec, 1, device());
+        let mut model = model::network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 1, device());
         try_step(&mut Training::new(&settings, &mut *model), batch)
     };
     let batch = |count: i64| {

@@ -2,7 +2,7 @@
 
 use super::{assert_equal, turn};
 use sgas::batch::{Batch, PointBatch};
-use sgas::model::{self, Architecture, Model, NetworkSpec, ResGcnConfig};
+use sgas::model::{self, Architecture, HandDesigned, Model, NetworkSpec, ResGcnConfig};
 use sgas::ops::Mode;
 use sgas::optim::{OptimizerKind, WeightConfig};
 use sgas::step::{LossConfig, WeightStep};
@@ -17,7 +17,7 @@ const TASK: Task = Task::Segment { classes: 4 };
 
 fn network(resgcn: ResGcnConfig) -> Box<dyn Model> {
     let spec = NetworkSpec { resgcn, classes: 4, in_channels: 5, ..NetworkSpec::default() };
-    model::network(&Architecture::ResGcn, &spec, 1, Device::Cpu)
+    model::network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 1, Device::Cpu)
 }
 
 fn small() -> ResGcnConfig {
@@ -37,7 +37,7 @@ fn batch(clouds: i64, points: i64) -> Batch {
 fn resgcn_28_has_as_many_weights_as_published() {
     let _turn = turn();
     let spec = NetworkSpec { classes: 13, in_channels: 9, ..NetworkSpec::default() };
-    assert_eq!(model::parameter_count(&Architecture::ResGcn, &spec), 3_644_301);
+    assert_eq!(model::parameter_count(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec), 3_644_301);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn plan_of(run: &impl RunConfig, batch: usize) {
     assert!(plan.batch_count(1000, 2) <= 1000);
     let spec = run.network(40, 9);
     let architecture = match run.network_kind() {
-        NetworkKind::ResGcn => Architecture::ResGcn,
+        NetworkKind::HandDesigned(network) => Architecture::HandDesigned(network),
         NetworkKind::Cells(space) => {
             let cell = zoo::cells().iter().find(|cell| cell.space() == space).expect("every space has published cells");
             Architecture::Cell(Box::new(cell.genotype.clone()))

@@ -75,7 +75,7 @@ fn networks_and_tasks_must_fit_each_other() {
         (&["search", "--task", "points", "--space", "mesh"], &["--space: ", "expected image, point or graph", "mesh"]),
         (
             &["train", "--model", "resgcn", "--task", "ppi"],
-            &["--model resgcn: expected a task of labelled clouds", "ppi"],
+            &["--model resgcn: expected a task for resgcn, such as s3dis", "ppi"],
         ),
         (
             &["train", "--genotype", "Cri2_PPI_Best", "--task", "s3dis"],

@@ -69,7 +69,8 @@ fn fault(words: &[&str]) -> Option<String> {
         Command::Search(options) if !options.run.resume => options.resolve(None).map(drop),
         Command::Train(options) if !options.run.resume => options.resolve(Some("modelnet40"), None).and_then(|run| {
             match (options.genotype.as_deref(), run.network_kind()) {
-                (None, NetworkKind::ResGcn) => Ok(()),
+                (None, NetworkKind::HandDesigned(_)) => Ok(()),
+                (None, _) if options.baseline || options.model.is_some() => Ok(()),
                 (cell, _) => is_a_cell(cell.unwrap_or_default()),
             }
         }),

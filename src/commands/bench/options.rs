@@ -1,8 +1,9 @@
 //! What `sgas bench` takes.
 
 use super::Arithmetic;
-use crate::commands::options::count;
-use crate::commands::{AmpChoice, BatchChoice, ModelName, RunOptions};
+use crate::commands::options::{count, hand_designed};
+use crate::commands::{AmpChoice, BatchChoice, RunOptions};
+use crate::model::HandDesigned;
 use crate::tensor::convolution::Layout;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
@@ -31,9 +32,9 @@ pub struct BenchOptions {
     /// The cell to train: a file, a published name or a run folder [default: a published one of the task's space]
     #[arg(long, value_name = "FILE|NAME|RUN")]
     pub genotype: Option<String>,
-    /// The network of labelled clouds instead of a cell's
-    #[arg(long, conflicts_with = "genotype")]
-    pub model: Option<ModelName>,
+    /// A hand-designed network instead of a cell's
+    #[arg(long, value_name = "NAME", value_parser = hand_designed(), conflicts_with = "genotype")]
+    pub model: Option<HandDesigned>,
     /// Time every built-in search and training
     #[arg(long, conflicts_with_all = ["task", "search", "genotype", "model", "config"])]
     pub all: bool,

@@ -2,7 +2,7 @@
 
 use super::measure::Measurement;
 use super::{Arithmetic, BenchOptions};
-use crate::commands::{DeviceChoice, GlobalOptions, ModelName};
+use crate::commands::{DeviceChoice, GlobalOptions};
 use std::process::{Command, Stdio};
 use tch::Device;
 
@@ -36,7 +36,7 @@ fn words(options: &BenchOptions, arithmetic: Arithmetic) -> Vec<String> {
     add("config", options.config.clone());
     add("batch", options.batch.map(|batch| batch.to_string()));
     add("genotype", options.genotype.clone());
-    add("model", options.model.map(|ModelName::ResGcn| "resgcn".to_owned()));
+    add("model", options.model.map(|model| model.name().to_owned()));
     add("warmup", Some(options.warmup.to_string()));
     add("repeats", Some(options.repeats.to_string()));
     for assignment in &options.set {

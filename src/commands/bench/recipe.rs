@@ -3,12 +3,12 @@
 use super::samples::Samples;
 use super::workload::Workload;
 use crate::batch::BatchKind;
-use crate::commands::{ModelName, SearchOptions, TrainOptions, cell, dataset};
+use crate::commands::{SearchOptions, TrainOptions, cell, dataset};
 use crate::config::{RunConfig, SearchRun, TrainRun, embedded, tasks};
 use crate::data::{SetName, scenes};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
-use crate::model::{self, Architecture, NetworkKind};
+use crate::model::{self, Architecture, HandDesigned, NetworkKind};
 use crate::ops::Mode;
 use crate::search::AlphaBatch;
 use crate::search::bilevel::Bilevel;
@@ -65,19 +65,27 @@ impl Recipe {
             options.genotype.as_deref().map(|typed| cell::load(typed, options.run.task.as_deref())).transpose()?;
         let fallback = match (&cell, options.model) {
             (Some(cell), _) => Some(cell.network()),
-            (None, Some(ModelName::ResGcn)) => Some(NetworkKind::ResGcn),
+            (None, Some(model)) => Some(NetworkKind::HandDesigned(model)),
             (None, None) => None,
         };
         let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), None)?;
         match (&cell, options.model) {
             (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
-            (None, Some(ModelName::ResGcn)) => run.set_network(NetworkKind::ResGcn, "--model resgcn")?,
+            (None, Some(model)) => {
+                run.set_network(NetworkKind::HandDesigned(model), &format!("--model {}", model.name()))?;
+            }
             (None, None) => {}
         }
         check_samples(&run)?;
         let (architecture, name) = match (cell, run.network_kind()) {
             (Some(cell), _) => (Architecture::Cell(Box::new(cell.genotype)), cell.name),
-            (None, NetworkKind::ResGcn) => (Architecture::ResGcn, format!("ResGCN-{}", run.resgcn.blocks)),
+            (None, NetworkKind::HandDesigned(network)) => {
+                let name = match network {
+                    HandDesigned::ResGcn => format!("ResGCN-{}", run.resgcn.blocks),
+                    other => other.name().to_owned(),
+                };
+                (Architecture::HandDesigned(network), name)
+            }
             (None, NetworkKind::Cells(space)) => {
                 let cell = cell::load(published_cell(space)?, None)?;
                 (Architecture::Cell(Box::new(cell.genotype)), cell.name)

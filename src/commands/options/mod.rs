@@ -5,9 +5,10 @@ mod parse;
 mod trained;
 
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
-pub use parse::{count, known, whole_number};
+pub use parse::{count, hand_designed, known, whole_number};
 pub use trained::{EvalOptions, PredictOptions, TrainedOptions};
 
+use crate::model::HandDesigned;
 use crate::search::StrategyName;
 use crate::task::ObjectiveName;
 use clap::{ArgAction, Args, ValueEnum};
@@ -202,14 +203,6 @@ pub struct SearchOptions {
     pub force: bool,
 }
 
-/// A network that is not made of cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModelName {
-    /// ResGCN-28, or of the depth and width in [resgcn]
-    #[value(name = "resgcn")]
-    ResGcn,
-}
-
 /// What `sgas train` takes.
 #[derive(Debug, Clone, PartialEq, Default, Args)]
 #[command(after_help = "\
@@ -217,6 +210,7 @@ Examples:
   sgas train --genotype cell.json --amp
   sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small
   sgas train --task s3dis --model resgcn --amp
+  sgas train --task graphs --data DIR --baseline
 
 Leaves a run folder: the weights (last, and best on validation where
 data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
@@ -230,9 +224,12 @@ pub struct TrainOptions {
     /// The area of S3DIS to test on, or all six in turn, a training each [default: the configuration's, 5]
     #[arg(long, value_name = "1..6|all", value_parser = parse::area)]
     pub area: Option<AreaChoice>,
-    /// The network of labelled clouds instead of a cell's
-    #[arg(long, conflicts_with = "genotype")]
-    pub model: Option<ModelName>,
+    /// A hand-designed network instead of a cell's
+    #[arg(long, value_name = "NAME", value_parser = parse::hand_designed(), conflicts_with = "genotype")]
+    pub model: Option<HandDesigned>,
+    /// The usual hand-designed network for the task's data, under the same recipe: what a search was worth
+    #[arg(long, conflicts_with_all = ["genotype", "model"])]
+    pub baseline: bool,
     /// What every run takes.
     #[command(flatten)]
     pub run: RunOptions,

@@ -1,6 +1,7 @@
 //! Words of the command line that are no plain numbers or texts.
 
 use super::{AreaChoice, BatchChoice, DeviceChoice};
+use crate::model::HandDesigned;
 use crate::registry::{Choice, Registered};
 use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use std::ffi::OsStr;
@@ -11,6 +12,12 @@ const GREATEST: u64 = i64::MAX as u64;
 
 /// More GPUs than any machine has.
 const GREATEST_DEVICE: usize = 1023;
+
+/// The hand-designed networks by their names.
+pub fn hand_designed() -> impl TypedValueParser<Value = HandDesigned> {
+    let names = PossibleValuesParser::new(HandDesigned::ALL.map(HandDesigned::name));
+    names.map(|name| HandDesigned::named(&name).expect("one of the names above"))
+}
 
 /// Every whole number that a configuration can hold.
 pub fn whole_number() -> RangedU64ValueParser<u64> {

@@ -36,6 +36,17 @@ pub enum Duplicates {
     Stored,
 }
 
+/// What the numbers of a node become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureScale {
+    /// As stored.
+    #[default]
+    Stored,
+    /// Divided by the sum of their absolute values, as is usual for bags of words; a node of zeros keeps them.
+    UnitSum,
+}
+
 /// `[data.graphs]`: the links that the network gets, and which nodes have no label. The defaults are the published ones (docs/method.md, "Recipes of
 /// the search").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,6 +58,8 @@ pub struct GraphDataConfig {
     pub self_loops: SelfLoops,
     /// What becomes of links that come more than once.
     pub duplicates: Duplicates,
+    /// What the numbers of a node become.
+    pub features: FeatureScale,
     /// The label of nodes that have none, such as `-1` or `nan`, which stands for empty cells too; they are in no split.
     /// Absent, or a text that is no label: every node has one.
     #[serde(deserialize_with = "text_or_number", skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::config::GraphDataConfig;
+use super::config::{FeatureScale, GraphDataConfig};
 use super::labels::Labels;
 use super::links::{StoredLinks, prepare};
 use crate::error::{Error, Result};
@@ -53,6 +53,19 @@ impl Matrix {
     /// Rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns.max(1)
+    }
+
+    /// The same numbers on this scale.
+    fn scaled(mut self, scale: FeatureScale) -> Self {
+        if scale == FeatureScale::UnitSum {
+            for row in self.values.chunks_exact_mut(self.columns.max(1)) {
+                let sum: f64 = row.iter().map(|value| f64::from(value.abs())).sum();
+                if sum > 0.0 {
+                    row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
+                }
+            }
+        }
+        self
     }
 
     /// These rows in this order.
@@ -155,6 +168,7 @@ impl Graph {
             return Err(Error::invalid(name, "a graph of less than 2^31 nodes and links", found));
         }
         let links = Adjacency::new(nodes.len(), &links);
+        let features = features.scaled(config.features);
         Ok(Self { name, links, nodes, called: None, features, labels, stored: counts, shared: Mutex::new(None) })
     }
 
@@ -195,5 +209,13 @@ mod tests {
         assert_eq!((graphs[1].links.links(), graphs[2].stored.self_loops), (0, 1));
         let several = Labels::Several((0..6).map(|value| value as f32).collect());
         assert_eq!(several.of(&[2, 0], 3), Labels::Several(vec![4.0, 5.0, 0.0, 1.0]));
+    }
+
+    #[test]
+    fn features_may_be_brought_to_a_sum_of_one() {
+        let features = Matrix { columns: 3, values: vec![1.0, 0.0, 3.0, 0.0, 0.0, 0.0, -1.0, 1.0, 2.0] };
+        assert_eq!(features.clone().scaled(FeatureScale::Stored), features);
+        let scaled = features.scaled(FeatureScale::UnitSum);
+        assert_eq!(scaled.values, [0.25, 0.0, 0.75, 0.0, 0.0, 0.0, -0.25, 0.25, 0.5]);
     }
 }

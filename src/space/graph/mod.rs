@@ -1,10 +1,14 @@
 //! The graph space (docs/method.md, "Networks"): a stem of one linear map, cells along the links of the batch, and a
 //! linear classifier of every node.
 
+mod config;
+
+pub use config::GraphConfig;
+
 use crate::batch::Batch;
 use crate::genotype::SpaceName;
 use crate::ops::graph::operation;
-use crate::ops::{Mode, Operation, RowBlock};
+use crate::ops::{Mode, Operation, RowBlock, State};
 use crate::space::{CellContext, CellPlan, Head, Output, Space, Stem, stacked_on_stem};
 use crate::tensor::layers::{Activation, Block, Linear};
 use crate::tensor::links::Links;
@@ -15,9 +19,11 @@ use tch::Tensor;
 /// Channels of the stem per channel of a node.
 const STEM_MULTIPLIER: i64 = 3;
 
-/// The graph space for one number of classes or labels.
+/// The graph space of these dropouts for one number of classes or labels.
 #[derive(Debug, Clone)]
 pub struct GraphSpace {
+    /// `[graph]`
+    pub config: GraphConfig,
     /// Classes or labels of the task.
     pub classes: i64,
     /// Numbers per node.
@@ -36,7 +42,10 @@ impl Space for GraphSpace {
 
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
         let path = root.sub("stem").sub(0);
-        Box::new(GraphStem(Block::matrix(&path, self.in_channels, STEM_MULTIPLIER * channels, Activation::None)))
+        Box::new(GraphStem {
+            block: Block::matrix(&path, self.in_channels, STEM_MULTIPLIER * channels, Activation::None),
+            dropout: self.config.feature_dropout,
+        })
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
@@ -44,7 +53,11 @@ impl Space for GraphSpace {
     }
 
     fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Links>> {
-        Box::new(RowBlock(Block::matrix(path, plan.inputs[input], plan.channels, Activation::Relu)))
+        let block = RowBlock(Block::matrix(path, plan.inputs[input], plan.channels, Activation::Relu));
+        match self.config.dropout {
+            0.0 => Box::new(block),
+            dropout => Box::new(Dropped { block, dropout }),
+        }
     }
 
     fn operation(&self, path: &Path, primitive: &str, plan: &CellPlan, _: usize) -> Option<Box<dyn Operation<Links>>> {
@@ -61,30 +74,57 @@ impl Space for GraphSpace {
 
     fn head(&self, root: &Path, _: i64, plan: &[CellPlan]) -> Box<dyn Head> {
         let last = plan.last().expect("a network has a cell");
-        Box::new(GraphHead(Linear::matrix(&root.sub("classifier"), last.outputs + 1, self.classes, true)))
+        Box::new(GraphHead {
+            classifier: Linear::matrix(&root.sub("classifier"), last.outputs + 1, self.classes, true),
+            dropout: self.config.dropout,
+        })
     }
 }
 
-struct GraphStem(Block);
+/// x with dropout, where there is any.
+pub fn dropped(x: &Tensor, dropout: f64, mode: Mode) -> Tensor {
+    if dropout > 0.0 { x.dropout(dropout, mode.is_training()) } else { x.shallow_clone() }
+}
+
+struct GraphStem {
+    block: Block,
+    dropout: f64,
+}
 
 impl Stem for GraphStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let rows = self.0.forward(&batch.graphs().features, mode.is_training());
+        let rows = self.block.forward(&dropped(&batch.graphs().features, self.dropout, mode), mode.is_training());
         vec![rows.shallow_clone(), rows]
     }
 }
 
+/// A block of features with dropout.
+struct Dropped {
+    block: RowBlock,
+    dropout: f64,
+}
+
+impl Operation<Links> for Dropped {
+    fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        self.block.forward(&State::new(dropped(&state.features, self.dropout, mode)), links, mode)
+    }
+}
+
 /// The mean of a node's features joined to them, then one linear map; of the nodes that count alone.
-struct GraphHead(Linear);
+struct GraphHead {
+    classifier: Linear,
+    dropout: f64,
+}
 
 impl Head for GraphHead {
-    fn forward(&self, outputs: &[Tensor], batch: &Batch, _: Mode) -> Output {
+    fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output {
         let last = outputs.last().expect("a network has a cell");
         let rows = match &batch.graphs().scored {
             Some(scored) => last.index_select(0, scored),
             None => last.shallow_clone(),
         };
         let mean = rows.mean_dim([1_i64].as_slice(), true, None);
-        Output { logits: self.0.forward(&Tensor::cat(&[mean, rows], 1)), auxiliary: None }
+        let rows = dropped(&Tensor::cat(&[mean, rows], 1), self.dropout, mode);
+        Output { logits: self.classifier.forward(&rows), auxiliary: None }
     }
 }

@@ -8,6 +8,7 @@ mod stem;
 
 pub use config::{ImageConfig, ImageStem};
 pub use head::OUTPUT_WEIGHT;
+pub use stem::{CifarStem, ImagenetStem};
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;

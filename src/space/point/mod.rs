@@ -5,6 +5,7 @@ mod config;
 mod head;
 
 pub use config::PointConfig;
+pub use head::{CloudHead, OUTPUT_BIAS};
 
 use crate::batch::Batch;
 use crate::genotype::SpaceName;

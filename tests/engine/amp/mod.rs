@@ -9,7 +9,9 @@ mod types;
 use super::turn;
 use sgas::batch::{Batch, BatchKind, GraphBatch, ImageBatch, PointBatch};
 use sgas::genotype::{SpaceName, zoo};
-use sgas::model::{self, Architecture, Model, ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig, SearchModel};
+use sgas::model::{
+    self, Architecture, HandDesigned, Model, ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig, SearchModel,
+};
 use sgas::space::point::PointConfig;
 use sgas::task::Task;
 use sgas::tensor::adjacency::{Adjacency, Link};
@@ -74,7 +76,12 @@ fn graphs() -> Case {
 
 fn resgcn() -> Case {
     let task = Task::Segment { classes: CLASSES as usize };
-    Case { kind: NetworkKind::ResGcn, task, architecture: Architecture::ResGcn, rate: 0.02 }
+    Case {
+        kind: NetworkKind::HandDesigned(HandDesigned::ResGcn),
+        task,
+        architecture: Architecture::HandDesigned(HandDesigned::ResGcn),
+        rate: 0.02,
+    }
 }
 
 fn cases() -> [Case; 4] {
@@ -86,7 +93,7 @@ impl Case {
     fn space(&self) -> Option<SpaceName> {
         match self.kind {
             NetworkKind::Cells(space) => Some(space),
-            NetworkKind::ResGcn => None,
+            NetworkKind::HandDesigned(_) => None,
         }
     }
 

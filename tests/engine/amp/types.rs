@@ -119,8 +119,8 @@ pub(super) fn train(case: &Case, precision: Precision) -> Vec<Arrival> {
 }
 
 fn assert_listed(what: &str, case: &Case, kernels: bool, arrivals: &[Arrival]) {
-    let on_clouds =
-        matches!(case.kind, NetworkKind::ResGcn) || case.space().is_some_and(|space| space.to_string() == "point");
+    let on_clouds = matches!(case.kind, NetworkKind::HandDesigned(_))
+        || case.space().is_some_and(|space| space.to_string() == "point");
     let offences = offences(arrivals, on_clouds);
     assert!(offences.is_empty(), "{what}:\n  {}", offences.join("\n  "));
     let seen = |role, backward| assert!(calls(arrivals, role, backward) > 0, "{what}: no {role:?} was seen");

@@ -6,8 +6,8 @@ use sgas::batch::{Batch, BatchKind, GraphBatch, ImageBatch, PointBatch};
 use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{
-    Architecture, Derived, Learn, Model, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, Supernet, derived,
-    network, supernet,
+    Architecture, Derived, HandDesigned, Learn, Model, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, Supernet,
+    derived, network, supernet,
 };
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
@@ -265,7 +265,7 @@ fn run_resgcn(case: &Case) -> Results {
     let classes = case.int("num_classes");
     let in_channels = case.int("in_channels");
     let spec = NetworkSpec { resgcn, classes: classes as usize, in_channels, ..NetworkSpec::default() };
-    let mut model = network(&Architecture::ResGcn, &spec, 0, case.device);
+    let mut model = network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 0, case.device);
     model.weights_mut().load(&case.weights(), &case.name).unwrap();
     case.convert(model.weights());
     let points = case.tensor("input:x").squeeze_dim(-1).transpose(1, 2).contiguous();

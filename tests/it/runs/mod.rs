@@ -1,6 +1,7 @@
 //! Whole runs of the program on tiny synthetic data: what they leave, whether they repeat, whether they go on.
 
 mod areas;
+mod baselines;
 mod beside;
 mod extend;
 mod faults;

@@ -1,0 +1,176 @@
+//! Baselines on graphs: two layers of graph convolutions (Kipf and Welling 2017), or of graph attention (Veličković et
+//! al. 2018). Weights are called as in PyTorch Geometric's examples.
+
+use crate::batch::Batch;
+use crate::model::{Model, NetworkSpec};
+use crate::ops::Mode;
+use crate::space::Output;
+use crate::space::graph::{GraphConfig, dropped};
+use crate::tensor::init::Init;
+use crate::tensor::layers::{LEAKY_SLOPE, Linear, columns};
+use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::parameters::{Factor, Path, Store, Weights};
+use crate::tensor::precision::at_least_single;
+use crate::tensor::watch;
+use tch::{Device, Tensor};
+
+/// The name of the last layer's bias.
+pub const OUTPUT_BIAS: &str = "conv2.bias";
+/// The name of the first layer's weight.
+pub const INPUT_WEIGHT: &str = "conv1.lin.weight";
+
+/// Heads of the hidden layer of graph attention, at most.
+const HEADS: i64 = 8;
+
+/// The scores of the nodes that count.
+fn scored(logits: Tensor, batch: &Batch) -> Output {
+    watch::look(|| "conv2".to_owned(), &logits);
+    let logits = match &batch.graphs().scored {
+        Some(scored) => logits.index_select(0, scored),
+        None => logits,
+    };
+    Output { logits, auxiliary: None }
+}
+
+/// y_i = b + Σ over j of V x_j / sqrt(d_i d_j), the node itself included once; d counts the links into a node.
+struct Convolution {
+    map: Linear,
+    bias: Tensor,
+}
+
+impl Convolution {
+    fn new(path: &Path, inputs: i64, outputs: i64) -> Self {
+        Self {
+            map: Linear::glorot(&path.sub("lin"), inputs, outputs),
+            bias: path.weight("bias", &[outputs], Init::Zeros),
+        }
+    }
+
+    /// (N, C_in) → (N, C_out)
+    fn forward(&self, x: &Tensor, links: &Links) -> Tensor {
+        let sums = links.aggregates(&self.map.forward(x), &[Aggregate::NormalizedSum]);
+        sums.into_iter().flatten().next().expect("what was asked for") + &self.bias
+    }
+}
+
+/// Convolution → ReLU → convolution, with `graph.feature_dropout` before the first and `graph.dropout` before the second.
+pub struct Gcn {
+    layers: [Convolution; 2],
+    config: GraphConfig,
+    weights: Weights,
+}
+
+impl Gcn {
+    /// With `model.channels` hidden channels.
+    pub fn new(spec: &NetworkSpec, device: Device) -> Self {
+        let store = Store::new(device);
+        let root = store.root();
+        let (hidden, classes) = (spec.model.channels, spec.classes as i64);
+        let layers = [
+            Convolution::new(&root.sub("conv1"), spec.in_channels, hidden),
+            Convolution::new(&root.sub("conv2"), hidden, classes),
+        ];
+        let (parameters, buffers) = store.finish();
+        Self { layers, config: spec.graph.clone(), weights: Weights { parameters, buffers } }
+    }
+}
+
+impl Model for Gcn {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
+        let graph = batch.graphs();
+        let [first, second] = &self.layers;
+        let x = dropped(&graph.features, self.config.feature_dropout, mode);
+        let x = first.forward(&x, &graph.links).relu();
+        watch::look(|| "conv1".to_owned(), &x);
+        scored(second.forward(&dropped(&x, self.config.dropout, mode), &graph.links), batch)
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}
+
+/// Heads side by side, each y_i = Σ over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the
+/// node itself included once; and b.
+struct Attention {
+    map: Linear,
+    target: Factor,
+    source: Factor,
+    bias: Tensor,
+    heads: i64,
+}
+
+impl Attention {
+    fn new(path: &Path, inputs: i64, heads: i64, channels: i64) -> Self {
+        let vector = |name| path.factor(name, &[1, heads, channels], Init::glorot(heads, channels));
+        Self {
+            source: vector("att_src"),
+            target: vector("att_dst"),
+            map: Linear::glorot(&path.sub("lin"), inputs, heads * channels),
+            bias: path.weight("bias", &[heads * channels], Init::Zeros),
+            heads,
+        }
+    }
+
+    /// (N, C_in) → (N, heads · channels)
+    fn forward(&self, x: &Tensor, links: &Links) -> Tensor {
+        let mapped = self.map.forward(x).chunk(self.heads, 1);
+        let head = |(head, hidden): (usize, &Tensor)| {
+            let hidden = hidden.contiguous();
+            let vector = |factor: &Factor| factor.tensor().select(1, head as i64);
+            let vectors = Tensor::cat(&[vector(&self.target), vector(&self.source)], 0);
+            // Exponents need fp32.
+            let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
+            let [target, source] = columns(&scores);
+            links.attention(&hidden, &target, &source, LEAKY_SLOPE)
+        };
+        Tensor::cat(&mapped.iter().enumerate().map(head).collect::<Vec<_>>(), 1) + &self.bias
+    }
+}
+
+/// Attention → ELU → attention of one head, with `graph.feature_dropout` before the first and `graph.dropout` before the
+/// second; the published dropout of attention weights is left out.
+pub struct Gat {
+    layers: [Attention; 2],
+    config: GraphConfig,
+    weights: Weights,
+}
+
+impl Gat {
+    /// With eight heads of `model.channels` / 8 channels; of fewer than eight channels as many heads.
+    pub fn new(spec: &NetworkSpec, device: Device) -> Self {
+        let store = Store::new(device);
+        let root = store.root();
+        let heads = HEADS.min(spec.model.channels);
+        let channels = spec.model.channels / heads;
+        let layers = [
+            Attention::new(&root.sub("conv1"), spec.in_channels, heads, channels),
+            Attention::new(&root.sub("conv2"), heads * channels, 1, spec.classes as i64),
+        ];
+        let (parameters, buffers) = store.finish();
+        Self { layers, config: spec.graph.clone(), weights: Weights { parameters, buffers } }
+    }
+}
+
+impl Model for Gat {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
+        let graph = batch.graphs();
+        let [first, second] = &self.layers;
+        let x = dropped(&graph.features, self.config.feature_dropout, mode);
+        let x = first.forward(&x, &graph.links).elu();
+        watch::look(|| "conv1".to_owned(), &x);
+        scored(second.forward(&dropped(&x, self.config.dropout, mode), &graph.links), batch)
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}
