@@ -10,6 +10,9 @@ use std::ops::RangeInclusive;
 /// Epochs: at a second each, a million take eleven days.
 pub const EPOCHS: RangeInclusive<usize> = 1..=1_000_000;
 
+/// Steps of a whole run.
+pub const STEPS: RangeInclusive<usize> = 1..=10_000_000;
+
 /// Epochs of a part of a run that may be left out.
 pub const SOME_EPOCHS: RangeInclusive<usize> = 0..=1_000_000;
 

@@ -103,13 +103,15 @@ pub struct EpochPlan {
     pub share: Share,
     /// Steps from which on the samples that are left have another order, one after the other.
     pub reorders: Vec<usize>,
+    /// How often an epoch goes through the samples, at least 1; each time in another order, with draws of its own.
+    pub passes: usize,
 }
 
 impl EpochPlan {
     /// In training: shuffled, augmented, with the short last batch as asked.
     pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
         let (first_step, share, reorders) = (0, Share::WHOLE, Vec::new());
-        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step, share, reorders }
+        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step, share, reorders, passes: 1 }
     }
 
     /// In evaluation: every sample once, in stored order, the same at every pass.
@@ -135,6 +137,12 @@ impl EpochPlan {
         Self { reorders, ..self }
     }
 
+    /// The same with so many passes through the samples.
+    #[must_use]
+    pub fn repeated(self, passes: usize) -> Self {
+        Self { passes, ..self }
+    }
+
     /// The number of batches that `samples` samples give in a whole pass, to all processes together; `smallest` is
     /// [`Samples::smallest_training_batch`].
     pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
@@ -145,26 +153,35 @@ impl EpochPlan {
     }
 
     fn jobs(&self, samples: usize, smallest: usize) -> Vec<Job> {
+        let jobs: Vec<Job> = (0..self.passes).flat_map(|pass| self.pass(pass, samples, smallest)).collect();
+        let steps = self.first_step..self.share.steps(jobs.len(), self.training);
+        steps.map(|step| jobs[self.share.turn(step)].clone()).collect()
+    }
+
+    /// The batches of one pass for all processes.
+    fn pass(&self, pass: usize, samples: usize, smallest: usize) -> Vec<Job> {
+        let count = self.batch_count(samples, smallest);
+        // Passes count like epochs, so that each has streams of its own.
+        let epoch = self.key.epoch * self.passes as u64 + pass as u64;
         let mut order: Vec<usize> = (0..samples).collect();
         if self.shuffle {
-            let key = Key { purpose: Purpose::Order, ..self.key.at(self.key.epoch, 0) };
+            let key = Key { purpose: Purpose::Order, ..self.key.at(epoch, 0) };
             order.shuffle(&mut key.generator());
         }
         for (number, step) in (1..).zip(&self.reorders) {
-            let key = Key { purpose: Purpose::Reorder, ..self.key.at(self.key.epoch, number) };
-            let done = (step * self.share.world * self.batch_size).min(samples);
-            order[done..].shuffle(&mut key.generator());
+            let key = Key { purpose: Purpose::Reorder, ..self.key.at(epoch, number) };
+            let batches = (step * self.share.world).saturating_sub(pass * count);
+            order[(batches * self.batch_size).min(samples)..].shuffle(&mut key.generator());
         }
-        let access = Access { training: self.training, key: self.access_key() };
-        let batches: Vec<&[usize]> = order.chunks(self.batch_size).take(self.batch_count(samples, smallest)).collect();
-        let steps = self.first_step..self.share.steps(batches.len(), self.training);
-        steps.map(|step| Job { indices: batches[self.share.turn(step)].to_vec(), access }).collect()
+        let access = Access { training: self.training, key: self.access_key(epoch) };
+        let batches = order.chunks(self.batch_size).take(count);
+        batches.map(|batch| Job { indices: batch.to_vec(), access }).collect()
     }
 
     /// Evaluation draws the same at every epoch.
-    fn access_key(&self) -> Key {
+    fn access_key(&self, epoch: u64) -> Key {
         if self.training {
-            Key { purpose: Purpose::Augmentation, ..self.key }
+            Key { purpose: Purpose::Augmentation, epoch, ..self.key }
         } else {
             Key::new(self.key.seed, Purpose::Evaluation)
         }
@@ -199,6 +216,11 @@ impl Loader {
     /// The batches that the plan leaves of one pass, in order.
     pub fn epoch(&self, plan: &EpochPlan) -> Batches {
         self.start(plan.jobs(self.samples.len(), self.samples.smallest_training_batch()))
+    }
+
+    /// How many batches [`Self::epoch`] gives.
+    pub fn steps(&self, plan: &EpochPlan) -> usize {
+        plan.jobs(self.samples.len(), self.samples.smallest_training_batch()).len()
     }
 
     /// A fresh random batch for each of these steps of the key's epoch: the data of the alphas' steps. Within a batch
@@ -346,9 +368,38 @@ mod tests {
 
     #[test]
     fn evaluation_draws_the_same_at_every_epoch() {
-        let key = |epoch| EpochPlan::evaluation(Key::new(3, Purpose::Order).at(epoch, 0), 4).access_key();
+        let key = |epoch| EpochPlan::evaluation(Key::new(3, Purpose::Order).at(epoch, 0), 4).access_key(epoch);
         let first = |key: Key| key.generator().next_u64();
         assert_eq!(first(key(0)), first(key(7)));
+    }
+
+    #[test]
+    fn an_epoch_of_several_passes_holds_every_sample_as_often() {
+        let of_epoch =
+            |epoch| EpochPlan::training(Key::new(3, Purpose::Order).at(epoch, 0), 4, false).repeated(3).jobs(19, 2);
+        let jobs = [of_epoch(0), of_epoch(1)].concat();
+        assert_eq!(jobs.len(), 6 * 5);
+        let passes: Vec<Vec<usize>> =
+            jobs.chunks(5).map(|pass| pass.iter().flat_map(|job| job.indices.clone()).collect()).collect();
+        for (number, pass) in passes.iter().enumerate() {
+            let mut sorted = pass.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..19).collect::<Vec<_>>());
+            assert!(passes[..number].iter().all(|other| other != pass), "each has an order of its own");
+        }
+        let mut draws: Vec<u64> = jobs.chunks(5).map(|pass| pass[0].access.key.generator().next_u64()).collect();
+        draws.sort_unstable();
+        draws.dedup();
+        assert_eq!(draws.len(), 6, "and draws of its own");
+        // What is left after some steps, also in another order, is the tail of the whole.
+        let whole = plan(4, false, true).repeated(2);
+        let indices = |plan: EpochPlan| indices(&plan);
+        for step in [0, 3, 5, 7, 10] {
+            assert_eq!(indices(whole.clone().from_step(step)), indices(whole.clone())[step..]);
+            let reordered = indices(whole.clone().reordered(vec![step]));
+            assert_eq!(reordered[..step], indices(whole.clone())[..step]);
+            assert_eq!(indices(whole.clone().reordered(vec![step]).from_step(step)), reordered[step..]);
+        }
     }
 
     fn indices(plan: &EpochPlan) -> Vec<Vec<usize>> {

@@ -66,6 +66,10 @@ pub struct SearchConfig {
     pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
     pub epochs: Option<usize>,
+    /// Steps of the weights in all, at least: where the epochs have fewer, each goes through the training samples several
+    /// times. Absent: once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Samples per batch before the first decision.
     pub batch: usize,
     /// Samples by which batches grow after every deciding epoch.
@@ -82,6 +86,7 @@ impl Default for SearchConfig {
             strategy: StrategyName::SGAS,
             order: AlphaOrder::First,
             epochs: None,
+            steps: None,
             batch: 28,
             batch_growth: 4,
             alpha_data: AlphaData::Validation,
@@ -96,6 +101,9 @@ impl SearchConfig {
     pub fn validate(&self) -> Result<()> {
         if let Some(epochs) = &self.epochs {
             bounds::check("search.epochs", epochs, &bounds::EPOCHS, "epochs")?;
+        }
+        if let Some(steps) = &self.steps {
+            bounds::check("search.steps", steps, &bounds::STEPS, "steps")?;
         }
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }

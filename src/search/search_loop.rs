@@ -32,6 +32,9 @@ use crate::topology::{CellKind, Edge};
 use std::collections::BTreeMap;
 use tch::Device;
 
+/// The least distance that alphas must be able to go: then the shares of two primitives can differ by a fifth.
+const LEAST_DISTANCE: f64 = 0.1;
+
 /// What the weights and what the alphas learn from.
 pub struct SearchData {
     /// The weights' samples.
@@ -143,6 +146,34 @@ impl<'a> Search<'a> {
     /// The epochs in all.
     fn epochs(&self) -> usize {
         self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
+    }
+
+    /// How often an epoch goes through the training samples.
+    fn passes(&self, data: &SearchData) -> usize {
+        self.settings.search.steps.map_or(1, |steps| steps.div_ceil(self.steps_of(data, 1)))
+    }
+
+    /// The steps of a search whose epochs go so often through the training samples, as far as is known before batches
+    /// grow.
+    fn steps_of(&self, data: &SearchData, passes: usize) -> usize {
+        let SearchSettings { search, processes, .. } = self.settings;
+        let plan = EpochPlan::training(self.key(0), search.batch, false).shared(processes.share()).repeated(passes);
+        self.epochs() * data.train.steps(&plan).max(1)
+    }
+
+    /// Warns where no alpha can move far enough to matter: a step of Adam is about the learning rate at most.
+    fn warn_of_few_steps(&self, data: &SearchData) {
+        let steps = self.steps_of(data, self.passes(data));
+        let rate = self.settings.alphas.learning_rate;
+        let distance = steps as f64 * rate;
+        if distance < LEAST_DISTANCE {
+            let enough = (LEAST_DISTANCE / rate).ceil();
+            tracing::warn!(
+                "the search takes {steps} steps, in which no alpha moves further than about {distance:.2} at \
+                 alphas.learning_rate = {rate}: decisions rest on little more than the initial draw. Take more steps: \
+                 --set search.steps={enough}"
+            );
+        }
     }
 
     /// Epochs before this one in which an edge was fixed.
@@ -365,6 +396,9 @@ impl Learning for Search<'_> {
     }
 
     fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
+        if let Some(data) = data {
+            self.warn_of_few_steps(data);
+        }
         let (at, terms) = (Cursor::default(), self.terms(0));
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);
         let Answered { decisions, .. } = self.ask(at, terms.batch_size, data, observer, ask)?;
@@ -398,7 +432,7 @@ impl Learning for Search<'_> {
         let reorders = self.position.reorders(at.epoch);
         let times = reorders.len();
         let plan = EpochPlan::training(key, terms.batch_size, false).shared(share).from_step(at.step);
-        let plan = plan.reordered(reorders);
+        let plan = plan.reordered(reorders).repeated(self.passes(data));
         let weights = data.train.epoch(&plan);
         let size = match self.settings.search.alpha_batch {
             AlphaBatch::Random => terms.batch_size,

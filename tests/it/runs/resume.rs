@@ -276,3 +276,42 @@ fn a_refused_resume_leaves_the_run_as_it_was() {
         assert!((results(&run), logs()) == before, "{command}: the refused run changed");
     }
 }
+
+/// Each pass has an order of its own, also where it goes on in the middle of an epoch.
+#[test]
+fn a_killed_search_of_several_passes_an_epoch_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    // 11 epochs of 5 batches, twice.
+    let settings = "--set search.steps=110 --set search.epochs=11 --set checkpoint.steps=3";
+    output(&mut search(folder.path(), &format!("{settings} --out whole")));
+    let [whole, cut] = ["whole", "cut"].map(|run| folder.path().join(run));
+    let losses = |run: &Path| -> Vec<f64> { epochs(run).iter().map(|epoch| epoch.train.loss).collect() };
+    // Fewer steps than there are anyway change nothing.
+    for (steps, name) in [("", "once"), ("--set search.steps=20", "fewer")] {
+        output(&mut search(folder.path(), &format!("--set search.epochs=11 --out {name} {steps}")));
+    }
+    let [once, fewer] = ["once", "fewer"].map(|run| losses(&folder.path().join(run)));
+    assert_eq!(once, fewer);
+    assert!(losses(&whole).iter().zip(&once).all(|(twice, once)| twice != once));
+    kill_at(&search(folder.path(), &format!("{settings} --out cut")), Stop::Logged(Name::Epoch, 3));
+    go_on(folder.path(), "search", "cut");
+    assert_equal_runs(&whole, &cut);
+}
+
+/// Twenty steps move nothing; the warning names the key that gives more.
+#[test]
+fn a_search_of_few_steps_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |more: &str| {
+        let settings = "--set search.epochs=1 --set decision.warmup=0";
+        let mut command = search(folder.path(), &format!("{settings} {more}"));
+        String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap()
+    };
+    let few = said("--out few");
+    assert!(few.contains("steps, in which no alpha moves further than about 0.00 at alphas.learning_rate"), "{few}");
+    assert!(few.contains("--set search.steps=334"), "{few}");
+    let enough = said("--out enough --set search.steps=334");
+    assert!(!enough.contains("no alpha moves"), "{enough}");
+    let faster = said("--out faster --set alphas.learning_rate=0.1");
+    assert!(!faster.contains("no alpha moves"), "{faster}");
+}
