@@ -1,5 +1,9 @@
 //! What cells of a space are known to score: published tables and surrogates. Nothing is trained here.
 
+pub mod nas_bench_201;
+pub mod nb301;
+mod onnx;
+
 use crate::error::Result;
 use crate::genotype::{Genotype, SpaceName};
 

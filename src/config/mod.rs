@@ -19,7 +19,7 @@ use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::reading;
 use crate::search::SearchConfig;
-use crate::space::image::ImageConfig;
+use crate::space::image::{ImageConfig, nas_bench_201};
 use crate::space::point::PointConfig;
 use crate::step::OnNan;
 use crate::task::ObjectiveName;
@@ -204,8 +204,12 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         model.validate()?;
         point.validate()?;
         image.validate()?;
-        if self.network_kind() == NetworkKind::Cells(SpaceName::IMAGE) {
-            image.check_side(data.images.size)?;
+        match self.network_kind() {
+            NetworkKind::Cells(space) if space == SpaceName::IMAGE => image.check_side(data.images.size)?,
+            NetworkKind::Cells(space) if space == SpaceName::NAS_BENCH_201 => {
+                nas_bench_201::check(model.cells, data.images.size)?;
+            }
+            NetworkKind::Cells(_) | NetworkKind::ResGcn => {}
         }
         let smallest = set.kind.smallest_training_batch;
         if self.batch() < smallest {
@@ -349,6 +353,8 @@ pub struct Sources<'a> {
     pub task: Option<&'a str>,
     /// `section.key=value`, in the order typed.
     pub set: &'a [String],
+    /// The space of the cells, where one is named: for it a task may have a configuration of its own.
+    pub space: Option<&'a str>,
     /// What other flags set; over everything else.
     pub flags: &'a [Flag],
 }
@@ -431,7 +437,7 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
             tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
-            embedded(task)
+            embedded(&sources.space.map_or(task.to_owned(), |space| embedded::of_space::<R>(task, space)))
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
             .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),

@@ -5,7 +5,7 @@ use crate::genotype::{Genotype, SpaceDescription, SpaceName};
 use crate::model::{Derived, Model, NetworkSpec, SearchModel, Supernet};
 use crate::ops::Wrapping;
 use crate::space::graph::GraphSpace;
-use crate::space::image::ImageSpace;
+use crate::space::image::{ImageSpace, NasBench201Space};
 use crate::space::point::PointSpace;
 use crate::space::{Space, Stage};
 use std::rc::Rc;
@@ -43,8 +43,9 @@ struct Entry<S> {
     make: fn(&NetworkSpec, Stage) -> S,
 }
 
-static BUILT_IN: [&dyn Builder; 3] = [
+static BUILT_IN: [&dyn Builder; 4] = [
     &Entry { space: SpaceName::IMAGE, make: image },
+    &Entry { space: SpaceName::NAS_BENCH_201, make: nas_bench_201 },
     &Entry { space: SpaceName::POINT, make: point },
     &Entry { space: SpaceName::GRAPH, make: graph },
 ];
@@ -54,6 +55,10 @@ static REGISTERED: RwLock<Vec<&'static dyn Builder>> = RwLock::new(Vec::new());
 
 fn image(spec: &NetworkSpec, stage: Stage) -> ImageSpace {
     ImageSpace { config: spec.image.clone(), classes: spec.classes as i64, stage }
+}
+
+fn nas_bench_201(spec: &NetworkSpec, stage: Stage) -> NasBench201Space {
+    NasBench201Space { classes: spec.classes as i64, stage }
 }
 
 fn point(spec: &NetworkSpec, _: Stage) -> PointSpace {
