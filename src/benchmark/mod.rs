@@ -1,5 +1,9 @@
 //! What cells of a space are known to score: published tables and surrogates. Nothing is trained here.
 
+mod nas_bench_graph;
+
+pub use nas_bench_graph::NasBenchGraph;
+
 use crate::error::Result;
 use crate::genotype::{Genotype, SpaceName};
 

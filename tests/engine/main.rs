@@ -7,6 +7,7 @@ mod amp;
 mod growth;
 mod images;
 mod memory;
+mod nas_bench_graph;
 mod network;
 mod optimizers;
 mod parameters;
