@@ -1,8 +1,11 @@
 //! What cells of a space are known to score: published tables and surrogates. Nothing is trained here.
 
 pub mod nas_bench_201;
+mod nas_bench_graph;
 pub mod nb301;
 mod onnx;
+
+pub use nas_bench_graph::NasBenchGraph;
 
 use crate::error::Result;
 use crate::genotype::{Genotype, SpaceName};

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Five primitives on each of six edges.
-const CELLS: usize = 15_625;
+pub const CELLS: usize = 15_625;
 
 /// The column of the cells.
 const CELL: &str = "cell";
@@ -125,8 +125,6 @@ impl Benchmark for NasBench201 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::env;
-    use std::path::PathBuf;
 
     const HEADING: &str = "cell,cifar10_test_200,cifar100_test_200,imagenet16_test_200,cifar10_test_12,cifar10_val_12,\
                            cifar100_test_12,cifar100_val_12,imagenet_test_12,imagenet_val_12";
@@ -179,19 +177,5 @@ mod tests {
             let error = read(&text, rows).unwrap_err();
             assert!(error.to_string().contains(words) && error.exit_code() == 2, "{error}");
         }
-    }
-
-    /// The real file, where it is: all cells of the space, and the optimum on CIFAR-10 that the paper states.
-    #[test]
-    fn the_published_table_holds_every_cell() {
-        let file = env::var_os("SGAS_TEST_DATA").map(|root| PathBuf::from(root).join("nasbench201/nasbench201.csv"));
-        let Some(file) = file.filter(|file| file.is_file()) else {
-            return eprintln!("skipped: no nasbench201/nasbench201.csv in SGAS_TEST_DATA");
-        };
-        let table = NasBench201::open(&file).unwrap();
-        assert_eq!(table.cells(), CELLS);
-        let cifar10 = table.rows.iter().map(|(_, accuracies)| accuracies[0]);
-        let best = cifar10.fold(0.0, f64::max);
-        assert_eq!(format!("{:.2}", 100.0 * best), "94.37");
     }
 }

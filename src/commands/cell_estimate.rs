@@ -4,7 +4,7 @@ use super::cell::{self, NamedCell};
 use super::{EstimateOptions, percent, print};
 use crate::benchmark::nas_bench_201::NasBench201;
 use crate::benchmark::nb301::{self, Nb301};
-use crate::benchmark::{Benchmark, Quantity, Score};
+use crate::benchmark::{Benchmark, NasBenchGraph, Quantity, Score};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use serde_json::{Map, Value, json};
@@ -44,12 +44,15 @@ fn open(space: SpaceName, options: &EstimateOptions) -> Result<Box<dyn Benchmark
     if space == SpaceName::NAS_BENCH_201 {
         return Ok(Box::new(NasBench201::open(&options.table)?));
     }
+    if space == SpaceName::NAS_BENCH_GRAPH {
+        return Ok(Box::new(NasBenchGraph::load(&options.table)?));
+    }
     if space == SpaceName::IMAGE {
         let beside = || options.table.with_file_name(ENCODING);
         return Ok(Box::new(Nb301::open(&options.table, &options.encoding.clone().unwrap_or_else(beside))?));
     }
     Err(Error::usage(format!("no benchmark is known for cells of the {space} space"))
-        .with_hint("cells of the nas-bench-201 and image spaces have one"))
+        .with_hint("cells of the nas-bench-201, nas-bench-graph and image spaces have one"))
 }
 
 /// What is said of an estimate beside it; nothing of what was measured.

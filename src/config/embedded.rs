@@ -80,6 +80,8 @@ embedded! {
     "train/modelnet40"
     "train/modelnet40-cpu"
     "train/modelnet40-small"
+    "train/nas-bench-graph-citeseer"
+    "train/nas-bench-graph-cora"
     "train/points"
     "train/ppi"
     "train/ppi-cpu"

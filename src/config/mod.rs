@@ -20,6 +20,7 @@ use crate::optim::{AlphaConfig, WeightConfig};
 use crate::reading;
 use crate::search::SearchConfig;
 use crate::space::image::{ImageConfig, nas_bench_201};
+use crate::space::nas_bench_graph::NasBenchGraphConfig;
 use crate::space::point::PointConfig;
 use crate::step::OnNan;
 use crate::task::ObjectiveName;
@@ -59,6 +60,8 @@ pub struct SearchRun {
     pub point: PointConfig,
     /// `[image]`
     pub image: ImageConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// `[search]`
     pub search: SearchConfig,
     /// `[decision]`
@@ -97,6 +100,8 @@ pub struct TrainRun {
     pub point: PointConfig,
     /// `[image]`
     pub image: ImageConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// `[resgcn]`
     pub resgcn: ResGcnConfig,
     /// `[train]`
@@ -158,6 +163,8 @@ pub struct Common<'a> {
     pub point: &'a PointConfig,
     /// `[image]`
     pub image: &'a ImageConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: &'a NasBenchGraphConfig,
 }
 
 /// What both kinds of run have in common, and what the layers need to know of them.
@@ -193,7 +200,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let Common { task, checkpoint, data, model, point, image, network, .. } = self.common();
+        let Common { task, checkpoint, data, model, point, image, nas_bench_graph, network, .. } = self.common();
         let known = tasks::find(task)?;
         let set = known.set;
         if let Some(network) = network {
@@ -204,10 +211,14 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         model.validate()?;
         point.validate()?;
         image.validate()?;
+        nas_bench_graph.validate()?;
         match self.network_kind() {
             NetworkKind::Cells(space) if space == SpaceName::IMAGE => image.check_side(data.images.size)?,
             NetworkKind::Cells(space) if space == SpaceName::NAS_BENCH_201 => {
                 nas_bench_201::check(model.cells, data.images.size)?;
+            }
+            NetworkKind::Cells(space) if space == SpaceName::NAS_BENCH_GRAPH => {
+                nas_bench_graph.check_width(model.channels)?;
             }
             NetworkKind::Cells(_) | NetworkKind::ResGcn => {}
         }
@@ -238,11 +249,12 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let Common { model, point, image, task, .. } = self.common();
+        let Common { model, point, image, nas_bench_graph, task, .. } = self.common();
         let (model, point, image) = (model.clone(), point.clone(), image.clone());
+        let nas_bench_graph = nas_bench_graph.clone();
         let task = tasks::find(task).expect("a resolved run has a known task");
         let per_point = task.set.kind.labels_points;
-        NetworkSpec { model, point, image, resgcn: self.resgcn(), classes, in_channels, per_point }
+        NetworkSpec { model, point, image, nas_bench_graph, resgcn: self.resgcn(), classes, in_channels, per_point }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
@@ -265,9 +277,9 @@ impl RunConfig for SearchRun {
     const NETWORK_KEY: &'static str = "space";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let Self { task, seed, on_nan, checkpoint, data, model, point, image, nas_bench_graph, .. } = self;
         let (network, seed, on_nan) = (self.space.map(NetworkKind::Cells), *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, nas_bench_graph }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -295,9 +307,9 @@ impl RunConfig for TrainRun {
     const NETWORK_KEY: &'static str = "network";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, .. } = self;
+        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, nas_bench_graph, .. } = self;
         let (network, seed, on_nan) = (*network, *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, nas_bench_graph }
     }
 
     fn usual_network(task: KnownTask) -> NetworkKind {

@@ -109,10 +109,13 @@ fn other_text_is_no_genotype() {
     }
     assert_eq!(
         refused("{}").to_string(),
-        "cell.json: space: expected image, point, graph or nas-bench-201, found no such key"
+        "cell.json: space: expected image, point, graph, nas-bench-201 or nas-bench-graph, found no such key"
     );
     let error = refused(&POINT.replace("\"point\"", "\"mesh\""));
-    assert_eq!(error.to_string(), "cell.json: space: expected image, point, graph or nas-bench-201, found \"mesh\"");
+    assert_eq!(
+        error.to_string(),
+        "cell.json: space: expected image, point, graph, nas-bench-201 or nas-bench-graph, found \"mesh\""
+    );
 }
 
 #[test]

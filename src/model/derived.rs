@@ -21,6 +21,7 @@ impl<S: Space> Derived<S> {
     /// A fresh network, its weights drawn from libtorch's generator.
     pub fn new(space: S, config: &ModelConfig, genotype: &Genotype, device: Device) -> Self {
         let store = Store::new(device);
+        let space = space.of_cell(genotype);
         let output = |kind| JoinedStates { states: cell(genotype, kind).concat.clone(), leaves_alone: false };
         let network = Network::new(space, &store.root(), config, output, |space, path, plan| {
             fixed_nodes(space, path, plan, cell(genotype, plan.kind))

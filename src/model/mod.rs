@@ -23,6 +23,7 @@ use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Wrapping};
 use crate::space::Output;
 use crate::space::image::{self, ImageConfig};
+use crate::space::nas_bench_graph::NasBenchGraphConfig;
 use crate::space::point::PointConfig;
 use crate::tensor::multiply_adds;
 use crate::tensor::parameters::{Kept, Weights};
@@ -181,6 +182,8 @@ pub struct NetworkSpec {
     pub point: PointConfig,
     /// What only image networks have.
     pub image: ImageConfig,
+    /// What only networks of NAS-Bench-Graph have.
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// What only a ResGCN has.
     pub resgcn: ResGcnConfig,
     /// Classes or labels of the task.
@@ -198,6 +201,7 @@ impl Default for NetworkSpec {
             model: ModelConfig::default(),
             point: PointConfig::default(),
             image: ImageConfig::default(),
+            nas_bench_graph: NasBenchGraphConfig::default(),
             resgcn: ResGcnConfig::default(),
             classes: 2,
             in_channels: 3,

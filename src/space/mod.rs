@@ -2,10 +2,11 @@
 
 pub mod graph;
 pub mod image;
+pub mod nas_bench_graph;
 pub mod point;
 
 use crate::batch::Batch;
-use crate::genotype::SpaceName;
+use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Operation};
 use crate::tensor::parameters::Path;
 use crate::topology::{CellKind, Edge, Topology};
@@ -91,6 +92,15 @@ pub trait Space {
 
     /// The name in genotypes.
     fn name(&self) -> SpaceName;
+
+    /// The same for the network of a derived cell, where the cell decides more than its edges: the widths of its states.
+    #[must_use]
+    fn of_cell(self, _genotype: &Genotype) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 
     /// Stem of a network whose first cell has `channels` channels, at the root of the names.
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem>;

@@ -74,7 +74,7 @@ fn networks_and_tasks_must_fit_each_other() {
         ),
         (
             &["search", "--task", "points", "--space", "mesh"],
-            &["--space: ", "expected image, point, graph or nas-bench-201", "mesh"],
+            &["--space: ", "expected image, point, graph, nas-bench-201 or nas-bench-graph", "mesh"],
         ),
         (
             &["train", "--model", "resgcn", "--task", "ppi"],

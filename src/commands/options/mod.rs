@@ -278,7 +278,8 @@ Examples:
   sgas estimate cell.json --table nasbench201.csv
   sgas estimate Cri1_CIFAR_Best Cri2_CIFAR_Best --table nb301-surrogate.onnx --json
 
-Cells of the nas-bench-201 space are looked up in the table of NAS-Bench-201.
+Cells of the nas-bench-201 and nas-bench-graph spaces are looked up in the
+tables of these benchmarks.
 Cells of the image space are estimated by the surrogate of NAS-Bench-301.")]
 pub struct EstimateOptions {
     /// Cells of one space: genotype files, published names, run folders, or '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'
