@@ -1,9 +1,8 @@
 //! A network in ONNX's format, as far as the surrogate of NAS-Bench-301 needs it: fourteen operators on a few small
 //! tensors.
 //!
-//! `prost` reads the messages, of which those fields stand here that are used. Crates that run any ONNX network
-//! (`tract-onnx`, `candle-onnx`) bring some seventy further crates and as much compilation as half of this program, for
-//! matrix products that libtorch makes as well.
+//! `prost` reads the messages, of which those fields stand here that are used. `tract-onnx` runs this network too, but
+//! brings over a hundred crates for the matrix products that libtorch makes (`benches/results/nb301-surrogate.md`).
 
 use crate::error::{Error, Result};
 use prost::Message;
