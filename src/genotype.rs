@@ -1,9 +1,11 @@
 //! A found cell as a file: which primitives, from which states, into which node (docs/method.md, "The cell").
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
-//! says what is wrong with it, `published` reads what the published code prints, `space` knows the spaces by name, [`zoo`] holds the published
+//! says what is wrong with it, `published` reads what the published code prints, `arch_string` the cells of NAS-Bench-201,
+//! `space` knows the spaces by name, [`zoo`] holds the published
 //! cells. Nothing here knows what a primitive computes.
 
+mod arch_string;
 mod json;
 mod published;
 mod space;
@@ -20,6 +22,7 @@ use crate::files::write_atomically;
 use crate::reading;
 use crate::topology::{CellKind, Topology};
 
+pub use arch_string::is_arch_string;
 pub use space::{SpaceDescription, SpaceName};
 
 /// One kind of cell: the edges into every node and the states that make its output.

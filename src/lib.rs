@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod batch;
+pub mod benchmark;
 pub mod bounds;
 pub mod cell;
 pub mod checkpoint;

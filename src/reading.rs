@@ -32,6 +32,9 @@ pub const EVENTS: Limit = Limit { bytes: 4 << 30, what: "the events of a run" };
 /// A list of names: the 1.3 million files of ImageNet take 60 MiB.
 pub const LIST: Limit = Limit { bytes: 256 << 20, what: "a list of names" };
 
+/// A published table of cells, or a surrogate of one: 2.5 MiB with 15,625 cells, or half a million weights.
+pub const BENCHMARK: Limit = Limit { bytes: 256 << 20, what: "a benchmark" };
+
 /// Times that compression may shrink a file. Measured points and colours shrink to a half or a third; deflate makes of
 /// equal bytes a thousandth.
 const GREATEST_RATIO: u64 = 100;
@@ -82,6 +85,18 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut file = open(path)?;
     expecting_to_run_out(|| file.read_to_end(&mut content)).map_err(|error| Error::read(path, error))?;
+    Ok(content)
+}
+
+/// The same of a file of at most as many bytes as `limit`.
+///
+/// # Errors
+/// As [`bytes`]; a file of more.
+pub fn limited_bytes(path: &Path, limit: Limit) -> Result<Vec<u8>> {
+    let content = start(path, limit.bytes + 1)?;
+    if content.len() as u64 > limit.bytes {
+        return Err(too_long(&path.display().to_string(), content.len() as u64, limit));
+    }
     Ok(content)
 }
 

@@ -196,6 +196,11 @@ impl Topology {
         }
     }
 
+    /// Whether a node keeps all its edges.
+    pub fn keeps_all(self) -> bool {
+        self.keeps == Keeps::All
+    }
+
     /// How many edges a node keeps, for messages: `two edges for every node`.
     pub fn kept_in_words(self) -> String {
         match self.keeps {

@@ -1,9 +1,10 @@
-//! The cell that a user names: a genotype file, a published name, or a run folder.
+//! The cell that a user names: a genotype file, a published name, a run folder, or a cell of NAS-Bench-201 as its authors
+//! write it.
 
 use super::run_folder::RunFolder;
 use crate::config::tasks;
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, SpaceName, zoo};
+use crate::genotype::{Genotype, SpaceName, is_arch_string, zoo};
 use crate::model::NetworkKind;
 use std::path::Path;
 
@@ -36,6 +37,9 @@ impl NamedCell {
 /// A folder without a run or genotype, a genotype that is wrong, a name that nobody published (with the nearest); a task
 /// that nobody knows.
 pub fn load(typed: &str, task: Option<&str>) -> Result<NamedCell> {
+    if is_arch_string(typed) {
+        return from_arch_string(typed);
+    }
     let path = Path::new(typed);
     if path.is_dir() {
         return from_run(&RunFolder::open(path)?);
@@ -62,6 +66,12 @@ fn from_file(path: &Path, asked: Option<SpaceName>) -> Result<NamedCell> {
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let task = genotype.task.clone();
     Ok(NamedCell { name, origin: path.display().to_string(), genotype, task, published: None })
+}
+
+fn from_arch_string(typed: &str) -> Result<NamedCell> {
+    let origin = "the cell".to_owned();
+    let genotype = Genotype::from_text(typed, &origin, None)?;
+    Ok(NamedCell { name: typed.to_owned(), origin, genotype, task: None, published: None })
 }
 
 fn from_zoo(name: &str) -> Result<NamedCell> {

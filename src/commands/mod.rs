@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod cell;
+mod cell_estimate;
 pub mod data_info;
 pub mod data_synth;
 pub mod dataset;
@@ -37,8 +38,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions,
-    Verbosity, ZooOptions,
+    EstimateOptions, EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
+    TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -62,6 +63,8 @@ pub enum Command {
     Predict(PredictOptions),
     /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
+    /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
+    Estimate(EstimateOptions),
     /// List the published cells with their published scores and parameters
     Zoo(ZooOptions),
     /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
@@ -89,6 +92,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
         }
         Command::Show(options) => show::run(options, out),
+        Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
@@ -104,7 +108,9 @@ impl Command {
             Self::Search(_) | Self::Train(_) | Self::Bench(_) => Some(USUAL_HINT),
             Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
-            Self::Data(DataCommand::Synth(_)) | Self::Show(_) | Self::Zoo(_) | Self::Doctor(_) => None,
+            Self::Data(DataCommand::Synth(_)) | Self::Show(_) | Self::Estimate(_) | Self::Zoo(_) | Self::Doctor(_) => {
+                None
+            }
         }
     }
 }

@@ -32,12 +32,18 @@ impl RunOptions {
         Ok(flags)
     }
 
-    fn resolve<R: RunConfig>(&self, task: Option<&str>, mut more: Vec<Flag>, begun: Option<&Begun<R>>) -> Result<R> {
+    fn resolve<R: RunConfig>(
+        &self,
+        task: Option<&str>,
+        space: Option<&str>,
+        mut more: Vec<Flag>,
+        begun: Option<&Begun<R>>,
+    ) -> Result<R> {
         let mut flags = self.flags(R::COMMAND)?;
         flags.append(&mut more);
         let text = begun.map(|Begun { origin, run }| (origin.as_str(), run.to_toml()));
         let begun = text.as_ref().map(|(origin, text)| (*origin, text.as_str()));
-        config::resolve(&Sources { begun, config: self.config.as_deref(), task, set: &self.set, flags: &flags })
+        config::resolve(&Sources { begun, config: self.config.as_deref(), task, space, set: &self.set, flags: &flags })
     }
 }
 
@@ -68,24 +74,29 @@ impl SearchOptions {
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }
-        self.run.resolve(self.run.task.as_deref(), flags, begun)
+        self.run.resolve(self.run.task.as_deref(), self.space.as_deref(), flags, begun)
     }
 }
 
 impl TrainOptions {
     /// The training that these options ask for, or ask to go on with; `fallback` is the task where neither a flag nor a
-    /// file names one, if anything else does.
+    /// file names one, if anything else does, and `space` that of the cell.
     ///
     /// # Errors
     /// See [`config::resolve`].
-    pub fn resolve(&self, fallback: Option<&str>, begun: Option<&Begun<TrainRun>>) -> Result<TrainRun> {
+    pub fn resolve(
+        &self,
+        fallback: Option<&str>,
+        space: Option<&str>,
+        begun: Option<&Begun<TrainRun>>,
+    ) -> Result<TrainRun> {
         let named = self.run.config.is_some() || begun.is_some();
         let task = self.run.task.as_deref().or(if named { None } else { fallback });
         let area = match self.area {
             Some(AreaChoice::One(area)) => Some(Flag::new("--area", "data.scenes.area", i64::from(area))),
             Some(AreaChoice::All) | None => None,
         };
-        let run: TrainRun = self.run.resolve(task, area.into_iter().collect(), begun)?;
+        let run: TrainRun = self.run.resolve(task, space, area.into_iter().collect(), begun)?;
         if self.area.is_some() && tasks::find(&run.task)?.set != &S3DIS {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
@@ -113,7 +124,7 @@ impl TrainedOptions {
         let text = text.transpose()?;
         let begun = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
         let config = config.filter(|_| begun.is_none());
-        config::resolve(&Sources { begun, config, task, set, flags: &flags })
+        config::resolve(&Sources { begun, config, task, space: None, set, flags: &flags })
     }
 }
 

@@ -48,7 +48,7 @@ fn sizes(cell: &NamedCell, task: Option<&str>) -> Result<Vec<Counted>> {
         Some(task) => tasks::find(task)?,
         None => tasks::of_space(cell.genotype.space),
     };
-    task.published.iter().map(|size| count(&cell.genotype, size)).collect()
+    task.sizes(cell.genotype.space).iter().map(|size| count(&cell.genotype, size)).collect()
 }
 
 fn count(genotype: &Genotype, size: &tasks::PublishedSize) -> Result<Counted> {
@@ -57,9 +57,9 @@ fn count(genotype: &Genotype, size: &tasks::PublishedSize) -> Result<Counted> {
     let parameters = u64::try_from(model::parameter_count(&Architecture::Cell(Box::new(genotype.clone())), &spec))
         .expect("counts fit");
     // Nobody published those of points and graphs, and our networks need fewer: they map rows before gathering them.
-    let is_image = genotype.space == SpaceName::IMAGE;
+    let is_counted = [SpaceName::IMAGE, SpaceName::NAS_BENCH_201].contains(&genotype.space);
     let multiply_adds =
-        is_image.then(|| model::multiply_adds(genotype, &spec, run.data.images.size as i64)).transpose()?;
+        is_counted.then(|| model::multiply_adds(genotype, &spec, run.data.images.size as i64)).transpose()?;
     Ok(Counted { name: size.name, parameters, multiply_adds })
 }
 
@@ -101,6 +101,7 @@ fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[Output]) -> Value {
         "space": cell.genotype.space,
         "task": cell.task,
         "genotype": cell.genotype,
+        "arch_string": cell.genotype.arch_string(),
         "parameters": parameters,
         "multiply_adds": multiply_adds(|count| count.all),
         "multiply_adds_as_published": multiply_adds(|count| count.as_published),
@@ -112,6 +113,9 @@ fn as_json(cell: &NamedCell, sizes: &[Counted], drawings: &[Output]) -> Value {
 fn as_text(cell: &NamedCell, sizes: &[Counted]) -> String {
     let mut text = format!("{} ({} space)\n", cell.name, cell.genotype.space);
     text += &cells_text(&cell.genotype);
+    if let Some(cell) = cell.genotype.arch_string() {
+        text += &format!("as NAS-Bench-201 writes it: {cell}\n\n");
+    }
     text += &sizes_text(sizes);
     for (name, value) in cell.published.map(published_scores).unwrap_or_default() {
         text += &format!("published {name}: {value}\n");

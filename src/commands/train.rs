@@ -61,11 +61,12 @@ fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Resu
         }
         (None, None) => None,
     };
+    let space = cell.as_ref().map(|cell| cell.genotype.space.name());
     let RunOptions { task, config, .. } = &options.run;
     if fallback.is_none() && task.is_none() && config.is_none() && going_on.is_none() {
         return Err(which_cell());
     }
-    let mut run = options.resolve(fallback, going_on.map(|going_on| &going_on.begun))?;
+    let mut run = options.resolve(fallback, space, going_on.map(|going_on| &going_on.begun))?;
     let architecture = match (cell, options.model) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;

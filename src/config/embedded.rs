@@ -1,5 +1,6 @@
 //! The configurations that are compiled in, so that the program works from any folder.
 
+use super::RunConfig;
 use crate::error::{Error, Result};
 use crate::nearest;
 
@@ -15,6 +16,8 @@ macro_rules! embedded {
 embedded! {
     "search/cifar10"
     "search/cifar10-cpu"
+    "search/cifar10-nas-bench-201"
+    "search/cifar10-nas-bench-201-cpu"
     "search/cifar100"
     "search/cifar100-cpu"
     "search/graphs"
@@ -36,6 +39,7 @@ embedded! {
     "search/shapenetpart"
     "search/shapenetpart-cpu"
     "smoke/search-cifar10"
+    "smoke/search-cifar10-nas-bench-201"
     "smoke/search-cifar100"
     "smoke/search-graphs"
     "smoke/search-imagenet"
@@ -48,6 +52,7 @@ embedded! {
     "smoke/search-segmentation"
     "smoke/search-shapenetpart"
     "smoke/train-cifar10"
+    "smoke/train-cifar10-nas-bench-201"
     "smoke/train-cifar100"
     "smoke/train-graphs"
     "smoke/train-imagenet"
@@ -61,6 +66,8 @@ embedded! {
     "smoke/train-shapenetpart"
     "train/cifar10"
     "train/cifar10-cpu"
+    "train/cifar10-nas-bench-201"
+    "train/cifar10-nas-bench-201-cpu"
     "train/cifar100"
     "train/cifar100-cpu"
     "train/graphs"
@@ -73,6 +80,8 @@ embedded! {
     "train/modelnet40"
     "train/modelnet40-cpu"
     "train/modelnet40-small"
+    "train/nas-bench-graph-citeseer"
+    "train/nas-bench-graph-cora"
     "train/points"
     "train/ppi"
     "train/ppi-cpu"
@@ -99,6 +108,12 @@ pub fn find(command: &str, typed: &str) -> Result<(String, &'static str)> {
     let candidates = [format!("{command}/{typed}"), typed.to_owned()];
     let found = candidates.into_iter().find_map(|name| named(&name).map(|text| (name, text)));
     found.ok_or_else(|| unknown(command, typed))
+}
+
+/// The configuration of a task for cells of a space: TASK-SPACE where there is one, else the task's own.
+pub fn of_space<R: RunConfig>(task: &str, space: &str) -> String {
+    let own = format!("{task}-{space}");
+    if named(&format!("{}/{own}", R::COMMAND)).is_some() { own } else { task.to_owned() }
 }
 
 /// The names that `--config` of `command` takes.

@@ -20,7 +20,8 @@ use crate::optim::{AlphaConfig, WeightConfig};
 use crate::reading;
 use crate::search::SearchConfig;
 use crate::space::graph::GraphConfig;
-use crate::space::image::ImageConfig;
+use crate::space::image::{ImageConfig, nas_bench_201};
+use crate::space::nas_bench_graph::NasBenchGraphConfig;
 use crate::space::point::PointConfig;
 use crate::step::OnNan;
 use crate::task::ObjectiveName;
@@ -62,6 +63,8 @@ pub struct SearchRun {
     pub image: ImageConfig,
     /// `[graph]`
     pub graph: GraphConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// `[search]`
     pub search: SearchConfig,
     /// `[decision]`
@@ -102,6 +105,8 @@ pub struct TrainRun {
     pub image: ImageConfig,
     /// `[graph]`
     pub graph: GraphConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// `[resgcn]`
     pub resgcn: ResGcnConfig,
     /// `[train]`
@@ -169,6 +174,8 @@ pub struct Common<'a> {
     pub image: &'a ImageConfig,
     /// `[graph]`
     pub graph: &'a GraphConfig,
+    /// `[nas_bench_graph]`
+    pub nas_bench_graph: &'a NasBenchGraphConfig,
 }
 
 /// What both kinds of run have in common, and what the layers need to know of them.
@@ -204,7 +211,7 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
     /// # Errors
     /// The first value outside its range, with its key.
     fn validate(&self) -> Result<()> {
-        let Common { task, checkpoint, data, model, point, image, graph, network, .. } = self.common();
+        let Common { task, checkpoint, data, model, point, image, graph, nas_bench_graph, network, .. } = self.common();
         let known = tasks::find(task)?;
         let set = known.set;
         if let Some(network) = network {
@@ -216,8 +223,16 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
         point.validate()?;
         image.validate()?;
         graph.validate()?;
-        if self.network_kind() == NetworkKind::Cells(SpaceName::IMAGE) {
-            image.check_side(data.images.size)?;
+        nas_bench_graph.validate()?;
+        match self.network_kind() {
+            NetworkKind::Cells(space) if space == SpaceName::IMAGE => image.check_side(data.images.size)?,
+            NetworkKind::Cells(space) if space == SpaceName::NAS_BENCH_201 => {
+                nas_bench_201::check(model.cells, data.images.size)?;
+            }
+            NetworkKind::Cells(space) if space == SpaceName::NAS_BENCH_GRAPH => {
+                nas_bench_graph.check_width(model.channels)?;
+            }
+            NetworkKind::Cells(_) | NetworkKind::HandDesigned(_) => {}
         }
         let smallest = set.kind.smallest_training_batch;
         if self.batch() < smallest {
@@ -246,11 +261,12 @@ pub trait RunConfig: Default + Serialize + DeserializeOwned {
 
     /// The sizes of the network for so many classes, and channels of an input point or pixel.
     fn network(&self, classes: usize, in_channels: i64) -> NetworkSpec {
-        let Common { model, point, image, graph, task, .. } = self.common();
+        let Common { model, point, image, graph, nas_bench_graph, task, .. } = self.common();
         let (model, point, image, graph) = (model.clone(), point.clone(), image.clone(), graph.clone());
+        let (nas_bench_graph, resgcn) = (nas_bench_graph.clone(), self.resgcn());
         let task = tasks::find(task).expect("a resolved run has a known task");
         let per_point = task.set.kind.labels_points;
-        NetworkSpec { model, point, image, graph, resgcn: self.resgcn(), classes, in_channels, per_point }
+        NetworkSpec { model, point, image, graph, nas_bench_graph, resgcn, classes, in_channels, per_point }
     }
 
     /// The fewest points of a cloud that the network takes (k · dilation).
@@ -274,9 +290,9 @@ impl RunConfig for SearchRun {
     const NETWORK_KEY: &'static str = "space";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, seed, on_nan, checkpoint, data, model, point, image, graph, .. } = self;
+        let Self { task, seed, on_nan, checkpoint, data, model, point, image, graph, nas_bench_graph, .. } = self;
         let (network, seed, on_nan) = (self.space.map(NetworkKind::Cells), *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph, nas_bench_graph }
     }
 
     fn data_mut(&mut self) -> &mut DataConfig {
@@ -304,9 +320,10 @@ impl RunConfig for TrainRun {
     const NETWORK_KEY: &'static str = "network";
 
     fn common(&self) -> Common<'_> {
-        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, graph, .. } = self;
+        let Self { task, network, seed, on_nan, checkpoint, data, model, point, image, graph, nas_bench_graph, .. } =
+            self;
         let (network, seed, on_nan) = (*network, *seed, *on_nan);
-        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph }
+        Common { task, network, seed, on_nan, checkpoint, data, model, point, image, graph, nas_bench_graph }
     }
 
     fn usual_network(task: KnownTask) -> NetworkKind {
@@ -362,6 +379,8 @@ pub struct Sources<'a> {
     pub task: Option<&'a str>,
     /// `section.key=value`, in the order typed.
     pub set: &'a [String],
+    /// The space of the cells, where one is named: for it a task may have a configuration of its own.
+    pub space: Option<&'a str>,
     /// What other flags set; over everything else.
     pub flags: &'a [Flag],
 }
@@ -444,7 +463,7 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
             tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
-            embedded(task)
+            embedded(&sources.space.map_or(task.to_owned(), |space| embedded::of_space::<R>(task, space)))
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
             .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),

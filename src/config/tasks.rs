@@ -31,6 +31,11 @@ impl KnownTask {
         HandDesigned::usual(self.set.kind.batch, self.set.kind.labels_points)
     }
 
+    /// The sizes in which cells of a space are counted for it.
+    pub fn sizes(&self, space: SpaceName) -> &'static [PublishedSize] {
+        if space == SpaceName::NAS_BENCH_201 { &NAS_BENCH_201_SIZES } else { self.published }
+    }
+
     /// Refuses cells of a space whose networks take other data, or can't say what this task asks for.
     ///
     /// # Errors
@@ -81,6 +86,13 @@ static CIFAR100_SIZES: [PublishedSize; 1] = [size("cifar100_C36_L20", "cifar100"
 
 /// A cell in the recipe for S3DIS.
 static S3DIS_SIZES: [PublishedSize; 1] = [size("s3dis", "s3dis", 13, 9)];
+
+/// The networks of NAS-Bench-201 (arXiv 2001.00326); that of ImageNet16-120 has as many classes.
+static NAS_BENCH_201_SIZES: [PublishedSize; 3] = [
+    size("cifar10_C16_N5", "cifar10-nas-bench-201", 10, 3),
+    size("cifar100_C16_N5", "cifar10-nas-bench-201", 100, 3),
+    size("imagenet16_C16_N5", "cifar10-nas-bench-201", 120, 3),
+];
 
 /// The networks of the paper on PPI.
 static PPI_SIZES: [PublishedSize; 2] =

@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{CellGenotype, Genotype, SpaceName, published};
+use super::{CellGenotype, Genotype, SpaceName, arch_string, published};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::reading;
@@ -27,6 +27,9 @@ impl Genotype {
     /// Text that holds no valid cell.
     pub fn from_text(text: &str, origin: &str, asked: Option<SpaceName>) -> Result<Self> {
         reading::check_length(origin, text, reading::GENOTYPE)?;
+        if arch_string::is_arch_string(text) {
+            return Self::from_object(arch_string::of_arch_string(text, origin)?, origin);
+        }
         let mut object = match published::is_python(text) {
             true => published::of_python(text, origin)?,
             false => serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?,
@@ -179,6 +182,7 @@ fn take_cell(object: &mut Map<String, Value>, space: SpaceName, kind: CellKind, 
             check_edge(space, topology, &format!("{place}[{index}] (node {node})"), node, value)
         })
         .collect::<Result<_>>()?;
+    check_sources(topology, &edges, &place)?;
     let concat = take_concat(object, kind, topology, &edges, origin)?;
     Ok(CellGenotype { topology, edges, concat })
 }
@@ -234,6 +238,22 @@ fn check_edge(space: SpaceName, topology: Topology, place: &str, node: usize, va
         return Err(Error::invalid(place, expected, format!("state {source}")).with_hint(hint));
     }
     Ok((primitive, source))
+}
+
+/// Where a node keeps all its edges, no state is read twice by it.
+fn check_sources(topology: Topology, edges: &[(String, usize)], place: &str) -> Result<()> {
+    let nodes: Vec<(usize, usize)> = topology.nodes_of_kept().zip(edges.iter().map(|(_, source)| *source)).collect();
+    for of_node in nodes.chunk_by(|one, next| one.0 == next.0) {
+        let node = of_node[0].0;
+        let all = topology.sources(node);
+        let mut sources: Vec<usize> = of_node.iter().map(|(_, source)| *source).collect();
+        sources.sort_unstable();
+        if topology.keeps_all() && sources != all {
+            let place = format!("{place} (node {node})");
+            return Err(Error::invalid(place, format!("one edge from each of {all:?}"), format!("from {sources:?}")));
+        }
+    }
+    Ok(())
 }
 
 fn unknown_primitive(space: SpaceName, place: &str, primitive: &str) -> Error {

@@ -1,12 +1,12 @@
 //! Search spaces by name: their primitives in the order of the alpha tables, and the shape of their cells.
 //!
-//! The three spaces of this program stand here. Others are made known by [`SpaceName::register`].
+//! The spaces of this program stand here. Others are made known by [`SpaceName::register`].
 
 use crate::batch::BatchKind;
 use crate::error::{Error, Result};
-use crate::ops::{graph, image, names, point};
+use crate::ops::{graph, image, names, nas_bench_graph, point};
 use crate::registry::{Choice, Registered, Registry};
-use crate::topology::{CellKind, Topology};
+use crate::topology::{CellKind, CellOutput, Keeps, NoneRule, Topology};
 
 /// What genotypes, decisions and drawings need to know of a space.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl Registered for SpaceDescription {
     const WHAT: &'static str = "space";
 
     fn registry() -> &'static Registry<Self> {
-        static SPACES: Registry<SpaceDescription> = Registry::new(&[&IMAGE, &POINT, &GRAPH]);
+        static SPACES: Registry<SpaceDescription> =
+            Registry::new(&[&IMAGE, &POINT, &GRAPH, &NAS_BENCH_201, &NAS_BENCH_GRAPH]);
         &SPACES
     }
 
@@ -82,6 +83,36 @@ static GRAPH: SpaceDescription = SpaceDescription {
     kinds: &[CellKind::Normal],
 };
 
+static NAS_BENCH_201: SpaceDescription = SpaceDescription {
+    name: "nas-bench-201",
+    aliases: &["nasbench201"],
+    takes: BatchKind::Images,
+    labels_points: false,
+    primitives: &names(&image::nas_bench_201::PRIMITIVES),
+    retrained: &[],
+    topology: Topology::new(3)
+        .with_inputs(1)
+        .keeping(Keeps::All)
+        .with_none(NoneRule::Choosable)
+        .putting_out(CellOutput::LastNode),
+    kinds: &[CellKind::Normal],
+};
+
+static NAS_BENCH_GRAPH: SpaceDescription = SpaceDescription {
+    name: "nas-bench-graph",
+    aliases: &[],
+    takes: BatchKind::Graphs,
+    labels_points: false,
+    primitives: &names(&nas_bench_graph::PRIMITIVES),
+    retrained: &[],
+    topology: Topology::new(4)
+        .with_inputs(1)
+        .keeping(Keeps::Edges(1))
+        .with_none(NoneRule::Absent)
+        .putting_out(CellOutput::Leaves),
+    kinds: &[CellKind::Normal],
+};
+
 impl SpaceName {
     /// Convolutions and pools on images.
     pub const IMAGE: Self = Self::of(&IMAGE);
@@ -89,6 +120,10 @@ impl SpaceName {
     pub const POINT: Self = Self::of(&POINT);
     /// Operators on the nodes of given graphs.
     pub const GRAPH: Self = Self::of(&GRAPH);
+    /// The cells of NAS-Bench-201: six edges, of which each may be `none`.
+    pub const NAS_BENCH_201: Self = Self::of(&NAS_BENCH_201);
+    /// The cells of NAS-Bench-Graph, whose scores are known.
+    pub const NAS_BENCH_GRAPH: Self = Self::of(&NAS_BENCH_GRAPH);
 
     /// Makes a space known by its name.
     ///
@@ -156,7 +191,7 @@ mod tests {
         let error = "pont".parse::<SpaceName>().unwrap_err();
         assert_eq!(
             (error.to_string().as_str(), error.exit_code()),
-            ("space: expected image, point or graph, found pont", 2)
+            ("space: expected image, point, graph, nas-bench-201 or nas-bench-graph, found pont", 2)
         );
         assert_eq!(error.hint(), Some("did you mean point?"));
     }
@@ -200,6 +235,6 @@ mod tests {
         for (wrong, words) in [(&TAKEN, "a name that no other has"), (&SHORT, "two primitives to choose from")] {
             assert!(SpaceName::register(wrong).unwrap_err().to_string().contains(words));
         }
-        assert_eq!(SpaceName::all().len(), 3);
+        assert_eq!(SpaceName::all().len(), 5);
     }
 }

@@ -21,6 +21,7 @@ impl<S: Space> Derived<S> {
     /// A fresh network, its weights drawn from libtorch's generator.
     pub fn new(space: S, config: &ModelConfig, genotype: &Genotype, device: Device) -> Self {
         let store = Store::new(device);
+        let space = space.of_cell(genotype);
         let output = |kind| JoinedStates { states: cell(genotype, kind).concat.clone(), leaves_alone: false };
         let network = Network::new(space, &store.root(), config, output, |space, path, plan| {
             fixed_nodes(space, path, plan, cell(genotype, plan.kind))
@@ -43,7 +44,7 @@ fn fixed_nodes<S: Space>(
 ) -> Vec<Vec<CellEdge<S::Context>>> {
     let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..genotype.topology.steps()).map(|_| Vec::new()).collect();
     for (index, (node, primitive, source)) in genotype.edges_with_nodes().enumerate() {
-        let operation = space.operation(&path.sub("_ops").sub(index), primitive, plan, source);
+        let operation = space.operation(&path.sub(space.derived_edge_name(index)), primitive, plan, source);
         nodes[node].push(CellEdge { source, content: operation.map_or(Content::Pruned, Content::Fixed) });
     }
     nodes

@@ -27,6 +27,7 @@ use crate::ops::{Mode, Wrapping};
 use crate::space::Output;
 use crate::space::graph::GraphConfig;
 use crate::space::image::{self, ImageConfig};
+use crate::space::nas_bench_graph::NasBenchGraphConfig;
 use crate::space::point::PointConfig;
 use crate::tensor::multiply_adds;
 use crate::tensor::parameters::{Kept, Weights};
@@ -185,6 +186,8 @@ pub struct NetworkSpec {
     pub image: ImageConfig,
     /// What only graph networks have.
     pub graph: GraphConfig,
+    /// What only networks of NAS-Bench-Graph have.
+    pub nas_bench_graph: NasBenchGraphConfig,
     /// What only a ResGCN has.
     pub resgcn: ResGcnConfig,
     /// Classes or labels of the task.
@@ -203,6 +206,7 @@ impl Default for NetworkSpec {
             point: PointConfig::default(),
             image: ImageConfig::default(),
             graph: GraphConfig::default(),
+            nas_bench_graph: NasBenchGraphConfig::default(),
             resgcn: ResGcnConfig::default(),
             classes: 2,
             in_channels: 3,
@@ -273,12 +277,17 @@ pub struct MultiplyAdds {
 /// # Errors
 /// A cell of another space.
 pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Result<MultiplyAdds> {
-    genotype.require_space(SpaceName::IMAGE, "multiply-adds")?;
+    let stem = if genotype.space == SpaceName::NAS_BENCH_201 {
+        image::ImageStem::Cifar
+    } else {
+        genotype.require_space(SpaceName::IMAGE, "multiply-adds")?;
+        spec.image.stem
+    };
     let model = derived(genotype, spec, 0, Device::Cpu);
     let images = Tensor::f_zeros([1, 3, side, side], (Kind::Float, Device::Cpu))?;
     let batch = Batch::Images(ImageBatch { images, labels: Tensor::f_zeros([1], (Kind::Int64, Device::Cpu))? });
     let all = multiply_adds::during(|| no_grad(|| drop(model.forward(&batch, Mode::Evaluation))));
-    let (first, stride) = spec.image.stem.first_convolution();
+    let (first, stride) = stem.first_convolution();
     let pixels = (side / stride) * (side / stride);
     let weights = |wanted: &str| model.weights().iter().find(|(name, _)| *name == wanted).map_or(0, |(_, w)| w.numel());
     let ends = weights(first) as u64 * pixels.unsigned_abs() + weights(image::OUTPUT_WEIGHT) as u64;

@@ -38,7 +38,7 @@ impl<S: Space> Network<S> {
                 let path = root.sub("cells").sub(plan.position);
                 let inputs = 0..plan.inputs.len();
                 let preprocess =
-                    inputs.map(|input| space.preprocess(&path.sub(format!("preprocess{input}")), &plan, input));
+                    inputs.map(|input| space.preprocess(&root.sub(space.preprocess_name(&plan, input)), &plan, input));
                 let cell = Cell::new(preprocess.collect(), nodes(&space, &path, &plan), output(plan.kind));
                 (plan, cell)
             })

@@ -5,7 +5,8 @@ use crate::genotype::{Genotype, SpaceDescription, SpaceName};
 use crate::model::{Derived, Model, NetworkSpec, SearchModel, Supernet};
 use crate::ops::Wrapping;
 use crate::space::graph::GraphSpace;
-use crate::space::image::ImageSpace;
+use crate::space::image::{ImageSpace, NasBench201Space};
+use crate::space::nas_bench_graph::NasBenchGraphSpace;
 use crate::space::point::PointSpace;
 use crate::space::{Space, Stage};
 use std::rc::Rc;
@@ -43,10 +44,12 @@ struct Entry<S> {
     make: fn(&NetworkSpec, Stage) -> S,
 }
 
-static BUILT_IN: [&dyn Builder; 3] = [
+static BUILT_IN: [&dyn Builder; 5] = [
     &Entry { space: SpaceName::IMAGE, make: image },
+    &Entry { space: SpaceName::NAS_BENCH_201, make: nas_bench_201 },
     &Entry { space: SpaceName::POINT, make: point },
     &Entry { space: SpaceName::GRAPH, make: graph },
+    &Entry { space: SpaceName::NAS_BENCH_GRAPH, make: nas_bench_graph },
 ];
 
 /// Those of other crates.
@@ -56,6 +59,10 @@ fn image(spec: &NetworkSpec, stage: Stage) -> ImageSpace {
     ImageSpace { config: spec.image.clone(), classes: spec.classes as i64, stage }
 }
 
+fn nas_bench_201(spec: &NetworkSpec, stage: Stage) -> NasBench201Space {
+    NasBench201Space { classes: spec.classes as i64, stage }
+}
+
 fn point(spec: &NetworkSpec, _: Stage) -> PointSpace {
     let NetworkSpec { in_channels, per_point, .. } = *spec;
     PointSpace { config: spec.point.clone(), classes: spec.classes as i64, in_channels, per_point }
@@ -63,6 +70,10 @@ fn point(spec: &NetworkSpec, _: Stage) -> PointSpace {
 
 fn graph(spec: &NetworkSpec, _: Stage) -> GraphSpace {
     GraphSpace { config: spec.graph.clone(), classes: spec.classes as i64, in_channels: spec.in_channels }
+}
+
+fn nas_bench_graph(spec: &NetworkSpec, stage: Stage) -> NasBenchGraphSpace {
+    NasBenchGraphSpace::new(spec.nas_bench_graph.clone(), spec.classes as i64, spec.in_channels, stage)
 }
 
 impl<S: Space + 'static> Builder for Entry<S> {

@@ -49,7 +49,8 @@ impl<S: Space> Supernet<S> {
 
     /// Drops weights of an edge: of all its primitives that `stays` does not keep.
     fn shrink(&mut self, edge: usize, cells: &[usize], stays: impl Fn(usize) -> bool) -> Kept {
-        let edges: Vec<String> = cells.iter().map(|cell| format!("cells.{cell}._ops.{edge}._ops.")).collect();
+        let edge = self.network.space().mixed_edge_name(self.topology.edge(edge));
+        let edges: Vec<String> = cells.iter().map(|cell| format!("cells.{cell}.{edge}.")).collect();
         let primitive = |name: &str| {
             let rest = edges.iter().find_map(|edge| name.strip_prefix(edge.as_str()))?;
             rest.split('.').next()?.parse().ok()
@@ -70,7 +71,7 @@ fn mixed_nodes<S: Space>(
     let topology = space.name().topology();
     let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..topology.steps()).map(|_| Vec::new()).collect();
     for edge in topology.edges() {
-        let path = path.sub("_ops").sub(edge.index).sub("_ops");
+        let path = path.sub(space.mixed_edge_name(edge));
         let primitives = space.name().primitives().iter().enumerate();
         let operations = primitives.map(|(index, primitive)| {
             let operation = space.operation(&path.sub(index), primitive, plan, edge.source)?;

@@ -3,6 +3,7 @@
 mod block;
 pub mod graph;
 pub mod image;
+pub mod nas_bench_graph;
 pub mod point;
 mod primitive;
 mod skip;
@@ -62,6 +63,8 @@ pub enum Shared {
     MaximumPool,
     /// Mean over the 3×3 pixels around each.
     MeanPool,
+    /// The state without its zeros, as a sparse matrix.
+    Sparse,
     /// What the sources of a node's links have.
     Linked(Aggregate),
 }

@@ -2,13 +2,14 @@
 
 pub mod graph;
 pub mod image;
+pub mod nas_bench_graph;
 pub mod point;
 
 use crate::batch::Batch;
-use crate::genotype::SpaceName;
+use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Operation};
 use crate::tensor::parameters::Path;
-use crate::topology::{CellKind, Topology};
+use crate::topology::{CellKind, Edge, Topology};
 use std::ops::Deref;
 use tch::Tensor;
 
@@ -92,6 +93,15 @@ pub trait Space {
     /// The name in genotypes.
     fn name(&self) -> SpaceName;
 
+    /// The same for the network of a derived cell, where the cell decides more than its edges: the widths of its states.
+    #[must_use]
+    fn of_cell(self, _genotype: &Genotype) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
     /// Stem of a network whose first cell has `channels` channels, at the root of the names.
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem>;
 
@@ -100,6 +110,21 @@ pub trait Space {
 
     /// The operation that brings input `input` of a cell to its channels.
     fn preprocess(&self, path: &Path, plan: &CellPlan, input: usize) -> Box<dyn Operation<Self::Context>>;
+
+    /// Where the weights of that operation lie, from the root of the names.
+    fn preprocess_name(&self, plan: &CellPlan, input: usize) -> String {
+        format!("cells.{}.preprocess{input}", plan.position)
+    }
+
+    /// Where the primitives of a supernet's edge lie in a cell, below which each has its number.
+    fn mixed_edge_name(&self, edge: Edge) -> String {
+        format!("_ops.{}._ops", edge.index)
+    }
+
+    /// Where the primitive of a derived cell's edge lies in the cell; edges are numbered in the genotype's order.
+    fn derived_edge_name(&self, index: usize) -> String {
+        format!("_ops.{index}")
+    }
 
     /// A primitive on an edge from state `source`; absent for `none`.
     fn operation(

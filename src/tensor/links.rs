@@ -122,6 +122,16 @@ impl Links {
         self.lists.links()
     }
 
+    /// How many links lead into every node, as they are stored, fp32 (N, 1).
+    pub fn count_into(&self) -> Tensor {
+        self.lists.count_into().unsqueeze(1)
+    }
+
+    /// How many links lead from every node to itself, fp32 (N, 1).
+    pub fn count_loops(&self) -> Tensor {
+        self.lists.count_loops().unsqueeze(1)
+    }
+
     /// The wanted aggregates of `x` (N, C), in the order of [`Aggregate::ALL`]: in one pass over the links where there
     /// is a kernel.
     pub fn aggregates(&self, x: &Tensor, wanted: &[Aggregate]) -> [Option<Tensor>; 4] {

@@ -17,4 +17,5 @@ pub mod neighbours;
 pub mod parameters;
 pub mod precision;
 pub mod random;
+pub mod sparse;
 pub mod watch;

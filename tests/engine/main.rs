@@ -8,6 +8,8 @@ mod baselines;
 mod growth;
 mod images;
 mod memory;
+mod nas_bench_201;
+mod nas_bench_graph;
 mod network;
 mod optimizers;
 mod parameters;

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary because linking libtorch is slow.
 
 mod bench;
+mod benchmarks;
 mod bounds;
 mod bridge;
 mod cli;

@@ -38,6 +38,10 @@ fn published_cell(space: SpaceName) -> Result<&'static str> {
     let cells = [
         (SpaceName::POINT, "Cri2_ModelNet_Best"),
         (SpaceName::IMAGE, "Cri1_CIFAR_Best"),
+        (
+            SpaceName::NAS_BENCH_201,
+            "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+        ),
         (SpaceName::GRAPH, "Cri2_PPI_Best"),
     ];
     let found = cells.into_iter().find(|(known, _)| *known == space).map(|(_, cell)| cell);
@@ -63,12 +67,13 @@ impl Recipe {
     pub fn train(options: &TrainOptions) -> Result<Self> {
         let cell =
             options.genotype.as_deref().map(|typed| cell::load(typed, options.run.task.as_deref())).transpose()?;
+        let space = cell.as_ref().map(|cell| cell.genotype.space.name());
         let fallback = match (&cell, options.model) {
             (Some(cell), _) => Some(cell.network()),
             (None, Some(model)) => Some(NetworkKind::HandDesigned(model)),
             (None, None) => None,
         };
-        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), None)?;
+        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), space, None)?;
         match (&cell, options.model) {
             (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
             (None, Some(model)) => {

@@ -268,6 +268,31 @@ pub struct ShowOptions {
     pub json: bool,
 }
 
+/// What `sgas estimate` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "\
+Examples:
+  sgas estimate cell.json --table nasbench201.csv
+  sgas estimate Cri1_CIFAR_Best Cri2_CIFAR_Best --table nb301-surrogate.onnx --json
+
+Cells of the nas-bench-201 and nas-bench-graph spaces are looked up in the
+tables of these benchmarks.
+Cells of the image space are estimated by the surrogate of NAS-Bench-301.")]
+pub struct EstimateOptions {
+    /// Cells of one space: genotype files, published names, run folders, or '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'
+    #[arg(value_name = "CELL", required = true)]
+    pub cells: Vec<String>,
+    /// The published table or surrogate
+    #[arg(long, value_name = "FILE")]
+    pub table: PathBuf,
+    /// The encoding of a surrogate's inputs [default: nb301-encoding.json beside it]
+    #[arg(long, value_name = "FILE")]
+    pub encoding: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `sgas zoo` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 #[command(after_help = "Example:\n  sgas zoo --json")]

@@ -1,6 +1,7 @@
 //! Primitives on images (Liu, Simonyan and Yang 2019, "DARTS"; docs/method.md, "Primitives"). Features are (B, C, H,
 //! W), channels-last; operations read nothing besides them, so the context is `()`.
 
+pub mod nas_bench_201;
 mod pool;
 mod preprocess;
 mod reduce;

@@ -49,7 +49,7 @@ impl Head for ImageHead {
 }
 
 /// (B, C, H, W) → (B, C).
-fn mean_over_pixels(x: &Tensor) -> Tensor {
+pub(super) fn mean_over_pixels(x: &Tensor) -> Tensor {
     x.mean_dim([2_i64, 3].as_slice(), false, None)
 }
 

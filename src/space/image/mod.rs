@@ -4,10 +4,12 @@
 
 mod config;
 mod head;
+pub mod nas_bench_201;
 mod stem;
 
 pub use config::{ImageConfig, ImageStem};
 pub use head::OUTPUT_WEIGHT;
+pub use nas_bench_201::NasBench201Space;
 pub use stem::{CifarStem, ImagenetStem};
 
 use crate::batch::Batch;

@@ -12,12 +12,17 @@ use tch::Tensor;
 const COLOURS: i64 = 3;
 
 /// 3×3 convolution → batch norm.
-struct Block {
+pub(super) struct Block {
     convolution: Convolution,
     norm: BatchNorm,
 }
 
 impl Block {
+    /// Of three colours, which keeps the resolution, at `path` (`0`, `1`).
+    pub(super) fn colours(path: &Path, outputs: i64) -> Self {
+        Self::new(path, 0, COLOURS, outputs, 1)
+    }
+
     /// At `path` (`first`, `first + 1`).
     fn new(path: &Path, first: usize, inputs: i64, outputs: i64, stride: i64) -> Self {
         let window = Window::square(3, stride, 1);
@@ -27,7 +32,8 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+    /// (B, C, H, W) to as many pixels over its stride.
+    pub(super) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         self.norm.forward(&self.convolution.forward(x), mode.is_training())
     }
 }
@@ -38,7 +44,7 @@ pub struct CifarStem(Block);
 impl CifarStem {
     /// At `root` (`stem.0`, `stem.1`).
     pub fn new(root: &Path, outputs: i64) -> Self {
-        Self(Block::new(&root.sub("stem"), 0, COLOURS, outputs, 1))
+        Self(Block::colours(&root.sub("stem"), outputs))
     }
 }
 

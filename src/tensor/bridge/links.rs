@@ -126,6 +126,17 @@ impl LinkLists {
         &self.tensors[6]
     }
 
+    /// Links into every node, fp32 (N).
+    pub fn count_into(&self) -> Tensor {
+        let (bounds, nodes) = (&self.tensors[0], self.nodes());
+        (bounds.narrow(0, 1, nodes) - bounds.narrow(0, 0, nodes)).to_kind(Kind::Float)
+    }
+
+    /// Links from every node to itself, fp32 (N).
+    pub fn count_loops(&self) -> Tensor {
+        &self.tensors[5] + 1.0
+    }
+
     fn pointers(&self) -> [*const C_tensor; 7] {
         self.tensors.each_ref().map(|tensor| tensor.as_ptr())
     }

@@ -87,7 +87,7 @@ fn what_does_not_fit_is_told() {
     };
     wrong("search --space toy --task cifar10", "space: expected a cell of the image space, found one of the toy space");
     wrong("search --space toy --task s3dis", "space: expected a cell of the point space, found one of the toy space");
-    wrong("search --space tod --task points", "expected image, point, graph or toy");
+    wrong("search --space tod --task points", "expected image, point, graph, nas-bench-201, nas-bench-graph or toy");
     let labels = "train --genotype Cri2_PPI_1 --config smoke/train-ppi --data synthetic --objective focal --out run";
     wrong(labels, "objective: expected one for this data: binary_cross_entropy, found focal");
     assert!(!folder.path().join("run").exists() || !folder.path().join("run/run.json").exists());

@@ -9,6 +9,7 @@ mod graphs;
 mod honest;
 mod images;
 mod kills;
+mod nas_bench_201;
 mod not_finite;
 mod old;
 mod predict;
