@@ -107,9 +107,12 @@ fn other_text_is_no_genotype() {
     for text in ["[]", "3", "genotype", "{\"space\": }", "{} {}"] {
         assert!(refused(text).to_string().contains("expected a JSON object"), "{text}");
     }
-    assert_eq!(refused("{}").to_string(), "cell.json: space: expected image, point or graph, found no such key");
+    assert_eq!(
+        refused("{}").to_string(),
+        "cell.json: space: expected image, point, graph or nas-bench-graph, found no such key"
+    );
     let error = refused(&POINT.replace("\"point\"", "\"mesh\""));
-    assert_eq!(error.to_string(), "cell.json: space: expected image, point or graph, found \"mesh\"");
+    assert_eq!(error.to_string(), "cell.json: space: expected image, point, graph or nas-bench-graph, found \"mesh\"");
 }
 
 #[test]

@@ -72,7 +72,10 @@ fn networks_and_tasks_must_fit_each_other() {
             &["search", "--task", "points", "--space", "image"],
             &["space: expected a cell of the point space, found one of the image space", "points reads shapes"],
         ),
-        (&["search", "--task", "points", "--space", "mesh"], &["--space: ", "expected image, point or graph", "mesh"]),
+        (
+            &["search", "--task", "points", "--space", "mesh"],
+            &["--space: ", "expected image, point, graph or nas-bench-graph", "mesh"],
+        ),
         (
             &["train", "--model", "resgcn", "--task", "ppi"],
             &["--model resgcn: expected a task of labelled clouds", "ppi"],
