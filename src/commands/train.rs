@@ -92,7 +92,7 @@ fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Resu
 fn which_cell() -> Error {
     Error::usage("which cell? train needs --genotype").with_hint(
         "a file, a published name, or the folder of a run; or a hand-designed network: --task NAME --baseline, \
-         --task s3dis --model resgcn",
+         --model resgcn --task s3dis",
     )
 }
 

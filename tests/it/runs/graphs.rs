@@ -65,3 +65,19 @@ fn several_labels_are_scored_and_predicted() {
     }
     assert_eq!(rows.len(), 400);
 }
+
+#[test]
+fn cells_of_nas_bench_graph_are_searched_trained_and_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = "--data synthetic";
+    run(folder.path(), &format!("search --config smoke/search-graphs --space nas-bench-graph --out found {of}"));
+    let text = std::fs::read_to_string(folder.path().join("found/genotype.json")).unwrap();
+    assert!(text.contains("\"space\": \"nas-bench-graph\""), "{text}");
+    // With raw features in the cell, and with a layer before it.
+    for layers in [0, 1] {
+        let set = format!("--set nas_bench_graph.layers_before={layers} --set train.epochs=2");
+        run(folder.path(), &format!("train --config smoke/train-graphs --genotype found --out t{layers} {set} {of}"));
+        let printed = run(folder.path(), &format!("eval --run t{layers}"));
+        assert!(printed.contains("overall accuracy"), "{printed}");
+    }
+}
