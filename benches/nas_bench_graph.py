@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains cells of NAS-Bench-Graph's table by its protocol and compares their test accuracies with the table's.
 
-    benches/nas_bench_graph.py TABLE.csv SET DATA OUT.csv [--cells 20] [--seed 1] [--sgas target/debug/sgas] [--set KEY=VALUE ...]
+    benches/nas_bench_graph.py TABLE.csv SET DATA OUT.csv [--cells 20] [--first 0] [--seed 1] [--sgas target/debug/sgas] [--set KEY=VALUE ...]
 
 SET is cora or citeseer, DATA its folder. The cells are rows of the table drawn by the seed; OUT.csv gets a line after each.
 """
@@ -44,6 +44,7 @@ def main():
     parser.add_argument("data")
     parser.add_argument("out")
     parser.add_argument("--cells", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="leave out so many of the drawn cells")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sgas", default="target/debug/sgas")
     parser.add_argument("--set", dest="changes", action="append", default=[])
@@ -54,7 +55,7 @@ def main():
     with open(args.out, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["inputs", "operations", "table", "ours"])
-        for row in random.Random(args.seed).sample(rows, args.cells):
+        for row in random.Random(args.seed).sample(rows, args.cells)[args.first:]:
             with tempfile.TemporaryDirectory() as folder:
                 cell, trained = Path(folder) / "cell.json", Path(folder) / "run"
                 cell.write_text(json.dumps(genotype(row)))

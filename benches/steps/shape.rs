@@ -11,6 +11,7 @@ use sgas::error::{Error, Result};
 use sgas::genotype::SpaceName;
 use sgas::model::{ModelConfig, NetworkSpec, ResGcnConfig};
 use sgas::space::image::ImageConfig;
+use sgas::space::nas_bench_graph::NasBenchGraphConfig;
 use sgas::space::point::PointConfig;
 
 /// Position, colour, position in the room.
@@ -98,6 +99,7 @@ impl Shape {
             point,
             image: ImageConfig { auxiliary, ..ImageConfig::default() },
             resgcn,
+            nas_bench_graph: NasBenchGraphConfig::default(),
             classes: self.classes,
             in_channels: match self.samples {
                 Samples::Graph { features, .. } => features,

@@ -63,8 +63,6 @@ pub enum Shared {
     MaximumPool,
     /// Mean over the 3×3 pixels around each.
     MeanPool,
-    /// The state without its zeros, as a sparse matrix.
-    Sparse,
     /// What the sources of a node's links have.
     Linked(Aggregate),
 }

@@ -12,6 +12,9 @@ thread_local! {
 
 /// Whether all numbers are finite; waits for the device.
 pub fn is_finite(tensor: &Tensor) -> bool {
+    if tensor.is_sparse() {
+        return is_finite(&tensor.internal_values());
+    }
     !tensor.is_floating_point() || bool::try_from(tensor.isfinite().all()).expect("one boolean")
 }
 

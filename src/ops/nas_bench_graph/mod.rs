@@ -15,7 +15,7 @@ mod rows;
 mod sage;
 mod sum;
 
-use crate::ops::{Mode, Operation, Primitive, Shared, State, build};
+use crate::ops::{Mode, Operation, Primitive, State, build};
 use crate::tensor::init::Init;
 use crate::tensor::layers::BatchNorm;
 use crate::tensor::links::{Aggregate, Links};
@@ -86,9 +86,9 @@ impl<O: Operator> Operation<Links> for Reader<O> {
         let rows = match &self.norm {
             Some(norm) => {
                 let active = norm.forward(&state.features, training).relu();
-                Rows::dense(if training { active.dropout(self.dropout, true) } else { active })
+                Rows::new(if training { active.dropout(self.dropout, true) } else { active })
             }
-            None => Rows::raw(state),
+            None => Rows::new(state.features.shallow_clone()),
         };
         self.operator.forward(&rows, links)
     }
@@ -128,7 +128,7 @@ fn normalized_sum(x: &Tensor, links: &Links, loops: Loops) -> Tensor {
     let scaled = wide * &root;
     let mut sum = neighbour_sum(&scaled, links);
     if let Some(own) = own {
-        sum = sum - &scaled * own.to_kind(scaled.kind());
+        sum -= &scaled * own.to_kind(scaled.kind());
     }
     (sum * root).to_kind(x.kind())
 }

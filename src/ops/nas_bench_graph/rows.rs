@@ -1,41 +1,32 @@
 //! What operators read, and those that read no links: `fc` and `skip`.
 
-use super::{Operator, Shared, State};
+use super::Operator;
 use crate::tensor::layers::Linear;
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
 use crate::tensor::sparse;
 use tch::Tensor;
 
-/// Rows (N, C). A matrix that is nearly all zeros, as words of documents are, is also kept without them.
-pub struct Rows {
-    dense: Tensor,
-    sparse: Option<Tensor>,
-}
+/// Rows (N, C); raw features may be a sparse matrix.
+pub struct Rows(Tensor);
 
 impl Rows {
     /// Rows as they are.
-    pub fn dense(dense: Tensor) -> Self {
-        Self { dense, sparse: None }
-    }
-
-    /// The raw features; what all operations on them share is computed once.
-    pub fn raw(state: &State) -> Self {
-        let sparse = sparse::is_worth_it(&state.features).then(|| state.shared(Shared::Sparse, sparse::without_zeros));
-        Self { dense: state.features.shallow_clone(), sparse }
+    pub fn new(rows: Tensor) -> Self {
+        Self(rows)
     }
 
     /// The map of the rows, (N, C_out).
     pub fn map(&self, linear: &Linear) -> Tensor {
-        match &self.sparse {
-            Some(sparse) => sparse::linear(sparse, &linear.weight(), linear.bias().as_ref()),
-            None => linear.forward(&self.dense),
+        if self.0.is_sparse() {
+            return sparse::linear(&self.0, &linear.weight(), linear.bias().as_ref());
         }
+        linear.forward(&self.0)
     }
 
     /// The rows themselves.
     pub fn whole(&self) -> Tensor {
-        self.dense.shallow_clone()
+        self.0.shallow_clone()
     }
 }
 

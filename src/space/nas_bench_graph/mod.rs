@@ -14,6 +14,7 @@ use crate::space::{CellContext, CellPlan, Head, Output, Space, Stage, Stem, stac
 use crate::tensor::layers::Linear;
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
+use crate::tensor::sparse;
 use crate::topology::CellKind;
 use tch::Tensor;
 
@@ -74,7 +75,7 @@ impl Space for NasBenchGraphSpace {
 
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
         let map = self.narrowed.then(|| Linear::matrix(&root.sub("stem"), self.in_channels, channels, true));
-        Box::new(NarrowedFeatures { dropout: self.config.dropout, map })
+        Box::new(NarrowedFeatures { dropout: self.config.dropout, map, mapped_by_all: self.raw_outputs == 0 })
     }
 
     fn plan(&self, channels: i64, cells: usize, states: &dyn Fn(CellKind) -> usize) -> Vec<CellPlan> {
@@ -129,18 +130,27 @@ impl Space for NasBenchGraphSpace {
     }
 }
 
-/// The features after dropout, or a linear map of them.
+/// The features after dropout, or a linear map of them. Features that are nearly all zeros go on as a sparse matrix where
+/// operators alone read them.
 struct NarrowedFeatures {
     dropout: f64,
     map: Option<Linear>,
+    mapped_by_all: bool,
 }
 
 impl Stem for NarrowedFeatures {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let features = batch.graphs().features.dropout(self.dropout, mode.is_training());
+        let (features, training) = (&batch.graphs().features, mode.is_training());
+        // Drop path would multiply what a `skip` hands on.
+        let may_be_sparse = self.map.is_some() || self.mapped_by_all && mode.drop_path() == 0.0;
+        let read = if may_be_sparse && sparse::is_worth_it(features) {
+            sparse::dropout(&sparse::without_zeros(features), self.dropout, training)
+        } else {
+            features.dropout(self.dropout, training)
+        };
         vec![match &self.map {
-            Some(map) => Rows::raw(&State::new(features)).map(map),
-            None => features,
+            Some(map) => Rows::new(read).map(map),
+            None => read,
         }]
     }
 }
