@@ -18,8 +18,8 @@ fn every_embedded_configuration_is_whole_and_valid() {
         };
         let (task, network) = task.unwrap_or_else(|error| panic!("{name}: {error}"));
         // By its task, or by a network that is not the task's own.
-        let subject = network.map_or(task.as_str(), NetworkKind::name);
-        assert!(name.contains(subject), "{name} is for {subject}");
+        let subject = network.map_or_else(|| task.clone(), |network| network.name().to_owned());
+        assert!(name.contains(&subject), "{name} is for {subject}");
         for word in ["Command:", "Hardware:", "Time:", "Expected:", "Source:"] {
             assert!(text.starts_with("# ") && text.contains(word), "{name} does not say {word}");
         }
