@@ -54,6 +54,11 @@ pub fn load(typed: &str, task: Option<&str>) -> Result<NamedCell> {
 fn from_run(run: &RunFolder) -> Result<NamedCell> {
     let path = run.genotype();
     if !path.is_file() {
+        if run.about()?.command == "train" {
+            let message =
+                format!("{}: this run trains a hand-designed network, which has no cell", run.path().display());
+            return Err(Error::usage(message).with_hint("sgas eval and sgas predict take the run with --run"));
+        }
         let message = format!("{}: this run has no genotype yet", run.path().display());
         return Err(Error::usage(message).with_hint("a search writes it when it is done: go on with --resume"));
     }

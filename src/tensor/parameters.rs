@@ -362,8 +362,8 @@ impl Weights {
     }
 
     fn check(&self, values: &BTreeMap<String, Tensor>, origin: &str) -> Result<()> {
-        const HINT: &str =
-            "these are the weights of another network: give the genotype and sizes they were trained with";
+        const HINT: &str = "these are the weights of another network: give the genotype and sizes they were trained with, and \
+             samples of as many numbers";
         let mut known = std::collections::BTreeSet::new();
         for (name, tensor) in self.iter() {
             known.insert(name);

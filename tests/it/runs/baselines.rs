@@ -33,6 +33,8 @@ fn a_baseline_is_trained_resumed_evaluated_and_used_like_a_cell() {
 
         let text = output(sgas(path).args(["eval", "--run", "whole", "--json"]));
         assert!(text.contains("\"accuracy\""), "{text}");
+        let text = failure(sgas(path).args(["show", "whole"]), 2);
+        assert!(text.contains("whole: this run trains a hand-designed network, which has no cell"), "{text}");
     }
 }
 
