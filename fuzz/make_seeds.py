@@ -244,5 +244,32 @@ def pickled_array(content, shape):
             + struct.pack("<I", len(content)) + content + b"tb")
 
 
-for make in [shapes, texts, arrays, sets, pictures, checkpoints, by_hand]:
+def benchmarks():
+    """Tables of three cells whose scores are made up, and a network of one node."""
+    sets = ["cifar10_test_200", "cifar100_test_200", "imagenet16_test_200", "cifar10_test_12", "cifar10_val_12",
+            "cifar100_test_12", "cifar100_val_12", "imagenet_test_12", "imagenet_val_12"]
+    cells = [f"|{one}~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|none~1|avg_pool_3x3~2|"
+             for one in ("none", "nor_conv_3x3", "skip_connect")]
+    rows = [",".join([cell] + ["12.5"] * len(sets)) for cell in cells]
+    put("arch_table/three.csv", "\n".join([",".join(["cell"] + sets)] + rows) + "\n")
+    put("genotype/arch.txt", cells[1] + "\n")
+    columns = ["cora_valid", "cora_test", "cora_latency_s", "cora_params_M"]
+    rows = ["0 0 0 0,gat gcn fc skip", "0 1 1 2,gin cheb sage arma", "0 1 2 3,graph graph gcn gcn"]
+    lines = [",".join(["inputs", "operations"] + columns)] + [row + ",0.5,0.25,0.01,1.5" for row in rows]
+    put("graph_cell_table/three.csv", "\n".join(lines) + "\n")
+    names = [f"{part}_{kind}_{number}" for kind in ("normal", "reduce")
+             for part, numbers in (("edge", range(14)), ("inputs_node", range(3, 6))) for number in numbers]
+    prefix = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
+    put("surrogate_encoding/all.json", json.dumps({prefix + name: {"#na#": 0, "none": 1} for name in names}))
+
+    def field(number, content):
+        return bytes([number << 3 | 2]) + bytes([len(content)]) + content
+
+    weight = bytes([1 << 3, 2, 1 << 3, 2, 2 << 3, 1]) + field(8, b"w") + field(9, struct.pack("<4f", 1, 2, 3, 4))
+    node = field(1, b"x_cont") + field(1, b"w") + field(2, b"y") + field(4, b"Add")
+    graph = field(1, node) + field(5, weight) + b"".join(field(11, field(1, name)) for name in (b"x_cat", b"x_cont"))
+    put("onnx/add.onnx", field(7, graph + field(12, field(1, b"y"))))
+
+
+for make in [shapes, texts, arrays, sets, pictures, checkpoints, by_hand, benchmarks]:
     make()

@@ -3,6 +3,10 @@
 
 use std::path::Path;
 
+use sgas::benchmark::NasBenchGraph;
+use sgas::benchmark::nas_bench_201::NasBench201;
+use sgas::benchmark::nb301::read_encoding;
+use sgas::benchmark::onnx::Graph;
 use sgas::checkpoint::Checkpoint;
 use sgas::commands::run_folder::RunFolder;
 use sgas::config::{SearchRun, TrainRun};
@@ -33,7 +37,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 39] = [
+pub static PARSERS: [Parser; 43] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -44,6 +48,9 @@ pub static PARSERS: [Parser; 39] = [
     ours("genotype", |content| {
         Genotype::from_text(text(content)?, "genotype", None).map(|genotype| drop(genotype.to_json()))
     }),
+    ours("arch_table", |content| NasBench201::parse(text(content)?, "table.csv", 3).map(drop)),
+    ours("graph_cell_table", |content| NasBenchGraph::parse(text(content)?, "table.csv").map(drop)),
+    ours("surrogate_encoding", |content| read_encoding(text(content)?, "encoding.json").map(drop)),
     ours("config", config),
     ours("node_features", |content| parsers::features("csv", content.to_vec())),
     ours("node_arrays", node_arrays),
@@ -67,6 +74,7 @@ pub static PARSERS: [Parser; 39] = [
         in_file("run.json", content, |path| RunFolder::open(folder_of(path))?.about().map(drop))
     }),
     ours("events", events),
+    through("prost", "onnx", |content| Graph::of_bytes(content, "surrogate.onnx").map(drop)),
     through("pcd-rs", "pcd", |content| parsers::shape("pcd", content)),
     through("zip", "npz", |content| any([parsers::labelled_cloud("npz", content), parsers::shape("npz", content)])),
     through("hdf5-reader", "modelnet_hdf5", |content| parsers::modelnet_hdf5(content.to_vec())),

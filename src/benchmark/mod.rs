@@ -3,7 +3,7 @@
 pub mod nas_bench_201;
 mod nas_bench_graph;
 pub mod nb301;
-mod onnx;
+pub mod onnx;
 
 pub use nas_bench_graph::NasBenchGraph;
 

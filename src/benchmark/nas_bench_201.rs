@@ -44,10 +44,14 @@ impl NasBench201 {
     /// A file that can't be read or is no such table: another heading, a cell that is none or stands twice, an accuracy
     /// that is none, another number of rows; each with its line.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of_text(&reading::text(path, reading::BENCHMARK)?, &path.display().to_string(), CELLS)
+        Self::parse(&reading::text(path, reading::BENCHMARK)?, &path.display().to_string(), CELLS)
     }
 
-    fn of_text(text: &str, origin: &str, expected: usize) -> Result<Self> {
+    /// The same of a text that errors call `origin`, with so many cells.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn parse(text: &str, origin: &str, expected: usize) -> Result<Self> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let broken = |error: csv::Error| Error::invalid(origin, "a table of comma-separated values", error.to_string());
         let headings: Vec<String> = reader.headers().map_err(broken)?.iter().map(str::to_owned).collect();
@@ -132,7 +136,7 @@ mod tests {
     const VALUES: &str = "10,20.5,30,40,50,60,70,80,100";
 
     fn read(text: &str, rows: usize) -> Result<NasBench201> {
-        NasBench201::of_text(text, "table.csv", rows)
+        NasBench201::parse(text, "table.csv", rows)
     }
 
     #[test]

@@ -154,8 +154,11 @@ fn values(genotype: &Genotype) -> Result<BTreeMap<String, String>> {
     Ok(values)
 }
 
-/// Every input in the order of the file, which is that of the surrogate's numbers.
-fn read_encoding(text: &str, place: &str) -> Result<Vec<(String, BTreeMap<String, i64>)>> {
+/// Every input in the order of the file, which is that of the surrogate's numbers, each with the numbers of its values.
+///
+/// # Errors
+/// Another text than the published encoding, as far as its names go.
+pub fn read_encoding(text: &str, place: &str) -> Result<Vec<(String, BTreeMap<String, i64>)>> {
     let expected = "the encoding of NAS-Bench-301: an object of 34 inputs, each with its values and their numbers";
     let broken = |found: String| Error::invalid(place, expected, found);
     let object: serde_json::Map<String, serde_json::Value> =
