@@ -11,7 +11,6 @@ use sgas::error::{Error, Result};
 use sgas::genotype::SpaceName;
 use sgas::model::{ModelConfig, NetworkSpec, ResGcnConfig};
 use sgas::space::image::ImageConfig;
-use sgas::space::nas_bench_graph::NasBenchGraphConfig;
 use sgas::space::point::PointConfig;
 
 /// Position, colour, position in the room.
@@ -99,14 +98,13 @@ impl Shape {
             point,
             image: ImageConfig { auxiliary, ..ImageConfig::default() },
             resgcn,
-            nas_bench_graph: NasBenchGraphConfig::default(),
             classes: self.classes,
             in_channels: match self.samples {
                 Samples::Graph { features, .. } => features,
                 Samples::ResGcn { .. } => S3DIS_CHANNELS,
                 Samples::Point { .. } | Samples::Image { .. } => 3,
             },
-            per_point: false,
+            ..NetworkSpec::default()
         }
     }
 }

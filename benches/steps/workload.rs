@@ -4,7 +4,7 @@ use sgas::commands::bench::samples::Samples as BatchSamples;
 use sgas::commands::bench::workload::Workload;
 use sgas::error::Result;
 use sgas::genotype::zoo;
-use sgas::model::{Architecture, network, supernet};
+use sgas::model::{Architecture, HandDesigned, network, supernet};
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, OptimizerKind, WeightConfig};
 use sgas::search::bilevel::Bilevel;
@@ -37,7 +37,7 @@ pub fn workload(shape: &Shape, precision: Precision, device: Device) -> Result<W
             let weights = training_weights(shape.samples);
             let architecture = match cell {
                 Some(cell) => Architecture::Cell(Box::new(zoo::find(cell)?.genotype.clone())),
-                None => Architecture::ResGcn,
+                None => Architecture::HandDesigned(HandDesigned::ResGcn),
             };
             let model = network(&architecture, &shape.network(), SEED, device);
             let loss = LossConfig { auxiliary_weight: *auxiliary_weight, ..LossConfig::default() };
