@@ -41,6 +41,13 @@ pub struct GraphBatch {
     pub sizes: Vec<usize>,
 }
 
+impl GraphBatch {
+    /// The rows of the nodes that loss and scores look at: (N, C) → (S, C).
+    pub fn of_scored(&self, rows: &Tensor) -> Tensor {
+        self.scored.as_ref().map_or_else(|| rows.shallow_clone(), |scored| rows.index_select(0, scored))
+    }
+}
+
 /// What a batch holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchKind {

@@ -1,5 +1,5 @@
 //! The table of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326): what each of its 15,625 cells scores after 200 and
-//! after 12 epochs, as a CSV of one row per cell in the order of no index, accuracies in per cent.
+//! after 12 epochs, as a CSV of one row per cell in any order, accuracies in per cent.
 
 use super::{Benchmark, Quantity, Score};
 use crate::error::{Error, Result};

@@ -89,8 +89,8 @@ impl HandDesigned {
         let classes = spec.classes as i64;
         match self {
             Self::ResGcn => Box::new(ResGcn::new(&spec.resgcn, spec.in_channels, classes, device)),
-            Self::Gcn => Box::new(graph::Gcn::new(spec, device)),
-            Self::Gat => Box::new(graph::Gat::new(spec, device)),
+            Self::Gcn => Box::new(graph::gcn(spec, device)),
+            Self::Gat => Box::new(graph::gat(spec, device)),
             Self::Dgcnn => Box::new(point::Dgcnn::new(spec, device)),
             Self::ResNet => Box::new(image::ResNet::new(spec, device)),
         }

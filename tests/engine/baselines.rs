@@ -48,8 +48,7 @@ fn weight(model: &dyn Model, wanted: &str) -> Tensor {
 /// Biases start at 0, which would hide one that is missing.
 fn with_random_biases(model: &dyn Model) {
     Key::new(5, Purpose::Synthetic).seed_torch();
-    for (name, tensor) in model.weights().iter().filter(|(name, _)| name.ends_with(".bias")) {
-        assert!(!name.is_empty());
+    for (_, tensor) in model.weights().iter().filter(|(name, _)| name.ends_with(".bias")) {
         no_grad(|| drop(tensor.shallow_clone().uniform_(-1.0, 1.0)));
     }
 }

@@ -22,14 +22,52 @@ pub const INPUT_WEIGHT: &str = "conv1.lin.weight";
 /// Heads of the hidden layer of graph attention, at most.
 const HEADS: i64 = 8;
 
-/// The scores of the nodes that count.
-fn scored(logits: Tensor, batch: &Batch) -> Output {
-    watch::look(|| "conv2".to_owned(), &logits);
-    let logits = match &batch.graphs().scored {
-        Some(scored) => logits.index_select(0, scored),
-        None => logits,
-    };
-    Output { logits, auxiliary: None }
+/// A layer along the links: (N, C_in) → (N, C_out).
+trait Layer {
+    fn forward(&self, x: &Tensor, links: &Links) -> Tensor;
+}
+
+/// Two layers with an activation between; `graph.feature_dropout` stands before the first, `graph.dropout` before the
+/// second.
+struct TwoLayers<L> {
+    layers: [L; 2],
+    activation: fn(&Tensor) -> Tensor,
+    config: GraphConfig,
+    weights: Weights,
+}
+
+impl<L: Layer> Model for TwoLayers<L> {
+    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
+        let graph = batch.graphs();
+        let [first, second] = &self.layers;
+        let x = dropped(&graph.features, self.config.feature_dropout, mode);
+        let x = (self.activation)(&first.forward(&x, &graph.links));
+        watch::look(|| "conv1".to_owned(), &x);
+        let logits = second.forward(&dropped(&x, self.config.dropout, mode), &graph.links);
+        watch::look(|| "conv2".to_owned(), &logits);
+        Output { logits: graph.of_scored(&logits), auxiliary: None }
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}
+
+/// A network of the two layers that `make` makes at the root of the names.
+fn two_layers<L>(
+    spec: &NetworkSpec,
+    device: Device,
+    activation: fn(&Tensor) -> Tensor,
+    make: impl FnOnce(&Path) -> [L; 2],
+) -> TwoLayers<L> {
+    let store = Store::new(device);
+    let layers = make(&store.root());
+    let (parameters, buffers) = store.finish();
+    TwoLayers { layers, activation, config: spec.graph.clone(), weights: Weights { parameters, buffers } }
 }
 
 /// y_i = b + Σ over j of V x_j / sqrt(d_i d_j), the node itself included once; d counts the links into a node.
@@ -45,53 +83,22 @@ impl Convolution {
             bias: path.weight("bias", &[outputs], Init::Zeros),
         }
     }
+}
 
-    /// (N, C_in) → (N, C_out)
+impl Layer for Convolution {
     fn forward(&self, x: &Tensor, links: &Links) -> Tensor {
         let sums = links.aggregates(&self.map.forward(x), &[Aggregate::NormalizedSum]);
         sums.into_iter().flatten().next().expect("what was asked for") + &self.bias
     }
 }
 
-/// Convolution → ReLU → convolution, with `graph.feature_dropout` before the first and `graph.dropout` before the second.
-pub struct Gcn {
-    layers: [Convolution; 2],
-    config: GraphConfig,
-    weights: Weights,
-}
-
-impl Gcn {
-    /// With `model.channels` hidden channels.
-    pub fn new(spec: &NetworkSpec, device: Device) -> Self {
-        let store = Store::new(device);
-        let root = store.root();
-        let (hidden, classes) = (spec.model.channels, spec.classes as i64);
-        let layers = [
-            Convolution::new(&root.sub("conv1"), spec.in_channels, hidden),
-            Convolution::new(&root.sub("conv2"), hidden, classes),
-        ];
-        let (parameters, buffers) = store.finish();
-        Self { layers, config: spec.graph.clone(), weights: Weights { parameters, buffers } }
-    }
-}
-
-impl Model for Gcn {
-    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
-        let graph = batch.graphs();
-        let [first, second] = &self.layers;
-        let x = dropped(&graph.features, self.config.feature_dropout, mode);
-        let x = first.forward(&x, &graph.links).relu();
-        watch::look(|| "conv1".to_owned(), &x);
-        scored(second.forward(&dropped(&x, self.config.dropout, mode), &graph.links), batch)
-    }
-
-    fn weights(&self) -> &Weights {
-        &self.weights
-    }
-
-    fn weights_mut(&mut self) -> &mut Weights {
-        &mut self.weights
-    }
+/// Graph convolutions with ReLU between and `model.channels` hidden channels.
+pub fn gcn(spec: &NetworkSpec, device: Device) -> impl Model + 'static {
+    let (hidden, classes) = (spec.model.channels, spec.classes as i64);
+    two_layers(spec, device, Tensor::relu, |root| {
+        let first = Convolution::new(&root.sub("conv1"), spec.in_channels, hidden);
+        [first, Convolution::new(&root.sub("conv2"), hidden, classes)]
+    })
 }
 
 /// Heads side by side, each y_i = Σ over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the
@@ -115,7 +122,9 @@ impl Attention {
             heads,
         }
     }
+}
 
+impl Layer for Attention {
     /// (N, C_in) → (N, heads · channels)
     fn forward(&self, x: &Tensor, links: &Links) -> Tensor {
         let mapped = self.map.forward(x).chunk(self.heads, 1);
@@ -132,45 +141,13 @@ impl Attention {
     }
 }
 
-/// Attention → ELU → attention of one head, with `graph.feature_dropout` before the first and `graph.dropout` before the
-/// second; the published dropout of attention weights is left out.
-pub struct Gat {
-    layers: [Attention; 2],
-    config: GraphConfig,
-    weights: Weights,
-}
-
-impl Gat {
-    /// With eight heads of `model.channels` / 8 channels; of fewer than eight channels as many heads.
-    pub fn new(spec: &NetworkSpec, device: Device) -> Self {
-        let store = Store::new(device);
-        let root = store.root();
-        let heads = HEADS.min(spec.model.channels);
-        let channels = spec.model.channels / heads;
-        let layers = [
-            Attention::new(&root.sub("conv1"), spec.in_channels, heads, channels),
-            Attention::new(&root.sub("conv2"), heads * channels, 1, spec.classes as i64),
-        ];
-        let (parameters, buffers) = store.finish();
-        Self { layers, config: spec.graph.clone(), weights: Weights { parameters, buffers } }
-    }
-}
-
-impl Model for Gat {
-    fn forward(&self, batch: &Batch, mode: Mode) -> Output {
-        let graph = batch.graphs();
-        let [first, second] = &self.layers;
-        let x = dropped(&graph.features, self.config.feature_dropout, mode);
-        let x = first.forward(&x, &graph.links).elu();
-        watch::look(|| "conv1".to_owned(), &x);
-        scored(second.forward(&dropped(&x, self.config.dropout, mode), &graph.links), batch)
-    }
-
-    fn weights(&self) -> &Weights {
-        &self.weights
-    }
-
-    fn weights_mut(&mut self) -> &mut Weights {
-        &mut self.weights
-    }
+/// Graph attention with ELU between: eight heads of `model.channels` / 8 channels (of fewer than eight channels as many
+/// heads), then one. The published dropout of attention weights is left out.
+pub fn gat(spec: &NetworkSpec, device: Device) -> impl Model + 'static {
+    let heads = HEADS.min(spec.model.channels);
+    let channels = spec.model.channels / heads;
+    two_layers(spec, device, Tensor::elu, |root| {
+        let first = Attention::new(&root.sub("conv1"), spec.in_channels, heads, channels);
+        [first, Attention::new(&root.sub("conv2"), heads * channels, 1, spec.classes as i64)]
+    })
 }

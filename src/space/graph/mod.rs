@@ -119,10 +119,7 @@ struct GraphHead {
 impl Head for GraphHead {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output {
         let last = outputs.last().expect("a network has a cell");
-        let rows = match &batch.graphs().scored {
-            Some(scored) => last.index_select(0, scored),
-            None => last.shallow_clone(),
-        };
+        let rows = batch.graphs().of_scored(last);
         let mean = rows.mean_dim([1_i64].as_slice(), true, None);
         let rows = dropped(&Tensor::cat(&[mean, rows], 1), self.dropout, mode);
         Output { logits: self.classifier.forward(&rows), auxiliary: None }

@@ -173,10 +173,7 @@ struct LeafHead {
 impl Head for LeafHead {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, _: Mode) -> Output {
         let leaves = outputs.last().expect("a network has a cell");
-        let rows = match &batch.graphs().scored {
-            Some(scored) => leaves.index_select(0, scored),
-            None => leaves.shallow_clone(),
-        };
+        let rows = batch.graphs().of_scored(leaves);
         let active = rows.relu();
         let hidden = self.hidden.as_ref().map_or_else(|| active.shallow_clone(), |hidden| hidden.forward(&active));
         Output { logits: self.classifier.forward(&hidden), auxiliary: None }
