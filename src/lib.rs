@@ -34,6 +34,7 @@ pub mod report;
 pub mod restart;
 pub mod search;
 pub mod space;
+pub mod statistics;
 pub mod step;
 pub mod task;
 pub mod tensor;

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use std::path::Path;
 
 /// The encoding of the surrogate's inputs, beside it where no other is named.
 const ENCODING: &str = "nb301-encoding.json";
@@ -24,7 +25,7 @@ pub fn run(options: &EstimateOptions, out: &mut dyn Write) -> Result<()> {
     for cell in &cells {
         cell.genotype.require_space(space, &cell.origin)?;
     }
-    let benchmark = open(space, options)?;
+    let benchmark = open(space, &options.table, options.encoding.as_deref())?;
     let scores = cells.iter().map(|cell| {
         benchmark
             .scores(&cell.genotype)
@@ -39,17 +40,20 @@ pub fn run(options: &EstimateOptions, out: &mut dyn Write) -> Result<()> {
     print(out, &text)
 }
 
-/// What reads the file for cells of this space.
-fn open(space: SpaceName, options: &EstimateOptions) -> Result<Box<dyn Benchmark>> {
+/// What reads the table, or the surrogate with its encoding, for cells of this space.
+///
+/// # Errors
+/// A space that no benchmark is known for; a file of something else.
+pub(super) fn open(space: SpaceName, table: &Path, encoding: Option<&Path>) -> Result<Box<dyn Benchmark>> {
     if space == SpaceName::NAS_BENCH_201 {
-        return Ok(Box::new(NasBench201::open(&options.table)?));
+        return Ok(Box::new(NasBench201::open(table)?));
     }
     if space == SpaceName::NAS_BENCH_GRAPH {
-        return Ok(Box::new(NasBenchGraph::load(&options.table)?));
+        return Ok(Box::new(NasBenchGraph::load(table)?));
     }
     if space == SpaceName::IMAGE {
-        let beside = || options.table.with_file_name(ENCODING);
-        return Ok(Box::new(Nb301::open(&options.table, &options.encoding.clone().unwrap_or_else(beside))?));
+        let encoding = encoding.map_or_else(|| table.with_file_name(ENCODING), Path::to_owned);
+        return Ok(Box::new(Nb301::open(table, &encoding)?));
     }
     Err(Error::usage(format!("no benchmark is known for cells of the {space} space"))
         .with_hint("cells of the nas-bench-201, nas-bench-graph and image spaces have one"))

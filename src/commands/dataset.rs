@@ -1,7 +1,7 @@
 //! Which data set a task reads.
 
-use crate::config::{RunConfig, tasks};
-use crate::data::{self, DataIdentity, Dataset, EpochPlan, LoadNeeds, Loaded, SampleKind, Source, Targets};
+use crate::config::{RunConfig, embedded, tasks};
+use crate::data::{self, DataIdentity, Dataset, EpochPlan, LoadNeeds, Loaded, SampleKind, Source, Targets, Variant};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::panics;
@@ -24,6 +24,27 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     let Loaded { dataset, config } = loaded.map_err(|error| error.with_memory_hint(|| smaller_data(set.kind)))?;
     *run.data_mut() = config;
     Ok(dataset)
+}
+
+/// The same for a run that is to begin: where another variant of the task's recipe suits the data, the run becomes what
+/// `by_variant` gives for it. A configuration that the user names stays.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_by_variant<R: RunConfig>(
+    run: &mut R,
+    device: Device,
+    by_variant: impl FnOnce(&str) -> Result<R>,
+) -> Result<Dataset> {
+    let dataset = open(run, device)?;
+    let task = run.common().task;
+    let named = |variant: &Variant| embedded::special::<R>(task, variant.name);
+    let Some((variant, name)) = dataset.variant.as_ref().and_then(|variant| Some((variant, named(variant)?))) else {
+        return Ok(dataset);
+    };
+    tracing::info!("recipe {name}: {}; --config {task} takes the usual one", variant.why);
+    *run = by_variant(variant.name)?;
+    open(run, device)
 }
 
 /// What to do about data that does not fit into memory.

@@ -24,6 +24,7 @@ pub mod outputs;
 pub mod predict;
 mod predict_points;
 pub mod predictions;
+pub mod regret;
 pub mod resolve;
 pub mod run_folder;
 pub mod scores;
@@ -38,8 +39,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EstimateOptions, EvalOptions, GlobalOptions, PredictOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions,
-    TrainedOptions, Verbosity, ZooOptions,
+    EstimateOptions, EvalOptions, GlobalOptions, PredictOptions, RegretOptions, RunOptions, SearchOptions, ShowOptions,
+    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -65,6 +66,8 @@ pub enum Command {
     Show(ShowOptions),
     /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
     Estimate(EstimateOptions),
+    /// Hold what searches found against a published table, and against random search at the same cost
+    Regret(RegretOptions),
     /// List the published cells with their published scores and parameters
     Zoo(ZooOptions),
     /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
@@ -93,6 +96,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         }
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
+        Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
@@ -108,9 +112,12 @@ impl Command {
             Self::Search(_) | Self::Train(_) | Self::Bench(_) => Some(USUAL_HINT),
             Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
-            Self::Data(DataCommand::Synth(_)) | Self::Show(_) | Self::Estimate(_) | Self::Zoo(_) | Self::Doctor(_) => {
-                None
-            }
+            Self::Data(DataCommand::Synth(_))
+            | Self::Show(_)
+            | Self::Estimate(_)
+            | Self::Regret(_)
+            | Self::Zoo(_)
+            | Self::Doctor(_) => None,
         }
     }
 }

@@ -38,12 +38,14 @@ impl RunOptions {
         space: Option<&str>,
         mut more: Vec<Flag>,
         begun: Option<&Begun<R>>,
+        variant: Option<&str>,
     ) -> Result<R> {
         let mut flags = self.flags(R::COMMAND)?;
         flags.append(&mut more);
         let text = begun.map(|Begun { origin, run }| (origin.as_str(), run.to_toml()));
         let begun = text.as_ref().map(|(origin, text)| (*origin, text.as_str()));
-        config::resolve(&Sources { begun, config: self.config.as_deref(), task, space, set: &self.set, flags: &flags })
+        let config = self.config.as_deref();
+        config::resolve(&Sources { begun, config, task, space, variant, set: &self.set, flags: &flags })
     }
 }
 
@@ -56,11 +58,11 @@ pub struct Begun<R> {
 }
 
 impl SearchOptions {
-    /// The search that these options ask for, or ask to go on with.
+    /// The search that these options ask for, or ask to go on with, by a variant of its recipe where one is named.
     ///
     /// # Errors
     /// See [`config::resolve`].
-    pub fn resolve(&self, begun: Option<&Begun<SearchRun>>) -> Result<SearchRun> {
+    pub fn resolve(&self, begun: Option<&Begun<SearchRun>>, variant: Option<&str>) -> Result<SearchRun> {
         let mut flags = Vec::new();
         if let Some(criterion) = self.criterion {
             flags.push(Flag::new("--criterion", "decision.criterion", criterion));
@@ -74,13 +76,13 @@ impl SearchOptions {
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }
-        self.run.resolve(self.run.task.as_deref(), self.space.as_deref(), flags, begun)
+        self.run.resolve(self.run.task.as_deref(), self.space.as_deref(), flags, begun, variant)
     }
 }
 
 impl TrainOptions {
     /// The training that these options ask for, or ask to go on with; `fallback` is the task where neither a flag nor a
-    /// file names one, if anything else does, and `space` that of the cell.
+    /// file names one, if anything else does, `space` that of the cell, `variant` that of its recipe where one is named.
     ///
     /// # Errors
     /// See [`config::resolve`].
@@ -89,6 +91,7 @@ impl TrainOptions {
         fallback: Option<&str>,
         space: Option<&str>,
         begun: Option<&Begun<TrainRun>>,
+        variant: Option<&str>,
     ) -> Result<TrainRun> {
         let named = self.run.config.is_some() || begun.is_some();
         let task = self.run.task.as_deref().or(if named { None } else { fallback });
@@ -96,7 +99,7 @@ impl TrainOptions {
             Some(AreaChoice::One(area)) => Some(Flag::new("--area", "data.scenes.area", i64::from(area))),
             Some(AreaChoice::All) | None => None,
         };
-        let run: TrainRun = self.run.resolve(task, space, area.into_iter().collect(), begun)?;
+        let run: TrainRun = self.run.resolve(task, space, area.into_iter().collect(), begun, variant)?;
         if self.area.is_some() && tasks::find(&run.task)?.set != &S3DIS {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
@@ -124,7 +127,7 @@ impl TrainedOptions {
         let text = text.transpose()?;
         let begun = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
         let config = config.filter(|_| begun.is_none());
-        config::resolve(&Sources { begun, config, task, space: None, set, flags: &flags })
+        config::resolve(&Sources { begun, config, task, space: None, variant: None, set, flags: &flags })
     }
 }
 

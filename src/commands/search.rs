@@ -34,7 +34,7 @@ use tch::Device;
 /// Options, data or a run folder that won't do; a search that fails, or that a signal stopped.
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let typed = if options.run.resume { None } else { Some(options.resolve(None)?) };
+    let typed = if options.run.resume { None } else { Some(options.resolve(None, None)?) };
     let saved = options.save_place()?;
     let device = device::prepare(global)?;
     set_cuda_layout(Layout::SEARCH);
@@ -44,9 +44,9 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         run.search.epochs = run.search.epochs.filter(|_| run.search.strategy.trains);
         Ok(run)
     };
-    let going_on = session::find(&options.run, || options.resolve(None).and_then(settled))?;
+    let going_on = session::find(&options.run, |variant| options.resolve(None, variant).and_then(settled))?;
     let begun_with = going_on.as_ref().map(|going_on| &going_on.begun);
-    let mut run = settled(typed.map_or_else(|| options.resolve(begun_with), Ok)?)?;
+    let mut run = settled(typed.map_or_else(|| options.resolve(begun_with, None), Ok)?)?;
     if let Some(going_on) = &going_on {
         going_on.check(&run, None, &options.run.resume_anyway)?;
         if going_on.is_finished(&run) {
@@ -57,7 +57,9 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         }
     }
     let saved = saved.map_or_else(|| begun_place(going_on.as_ref(), options), |place| Ok(Some(place)))?;
-    let dataset = load_data(&mut run, device)?;
+    let by_variant = |variant: &str| options.resolve(None, Some(variant)).and_then(settled);
+    let fixed = going_on.is_some() || options.run.config.is_some();
+    let dataset = load_data(&mut run, device, (!fixed).then_some(by_variant))?;
     if let Some(dataset) = &dataset {
         run.search.batch = batch(&run, dataset, device, options, going_on.is_some())?;
     }
@@ -85,11 +87,18 @@ fn finish(
 }
 
 /// The data of a search that trains; a random search needs none.
-fn load_data(run: &mut SearchRun, device: Device) -> Result<Option<Dataset>> {
+fn load_data(
+    run: &mut SearchRun,
+    device: Device,
+    by_variant: Option<impl FnOnce(&str) -> Result<SearchRun>>,
+) -> Result<Option<Dataset>> {
     if !run.search.strategy.trains {
         return Ok(None);
     }
-    let dataset = dataset::open(run, device)?;
+    let dataset = match by_variant {
+        Some(by_variant) => dataset::open_by_variant(run, device, by_variant)?,
+        None => dataset::open(run, device)?,
+    };
     check_alpha_data(run, &dataset)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))

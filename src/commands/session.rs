@@ -12,7 +12,7 @@ use super::signals::{self, Signals};
 use super::{BatchChoice, GlobalOptions, RunOptions, logging};
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::config::{self, RunConfig};
-use crate::data::DataIdentity;
+use crate::data::{DataIdentity, VARIANTS};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::memory;
@@ -41,13 +41,17 @@ pub struct GoingOn<R> {
 /// not what it began with.
 pub fn find<R: RunConfig + Clone>(
     options: &RunOptions,
-    typed: impl FnOnce() -> Result<R>,
+    typed: impl Fn(Option<&str>) -> Result<R>,
 ) -> Result<Option<GoingOn<R>>> {
     let folder = match &options.out {
         _ if !options.resume => return check_free(options).map(|()| None),
         Some(path) if RunFolder::holds_run(path) => Some(RunFolder::begun(path, R::COMMAND)?),
         Some(_) => None,
-        None => newest_alike(&typed()?, options.batch == Some(BatchChoice::Auto)),
+        None => {
+            let variants = VARIANTS.iter().map(|variant| typed(Some(variant)));
+            let typed = std::iter::once(typed(None)).chain(variants).collect::<Result<Vec<R>>>()?;
+            newest_alike(&typed, options.batch == Some(BatchChoice::Auto))
+        }
     };
     let Some(folder) = folder else {
         let place = options.out.as_ref().map_or_else(
@@ -85,22 +89,26 @@ fn check_free(options: &RunOptions) -> Result<()> {
     options.out.as_deref().map_or(Ok(()), RunFolder::check_free)
 }
 
-/// The newest run of this configuration, whatever its batch where that was chosen for it; one that is finished only where
+/// The newest run of one of these configurations, whatever its batch where that was chosen for it; one that is finished only where
 /// no other is.
-fn newest_alike<R: RunConfig>(typed: &R, any_batch: bool) -> Option<RunFolder> {
-    let typed = identity::configuration(typed);
-    let is_alike = |run: &RunFolder| {
-        let Ok(kept) = config::read::<R>(&run.config()) else { return false };
+fn newest_alike<R: RunConfig>(typed: &[R], any_batch: bool) -> Option<RunFolder> {
+    let is_alike = |kept: &serde_json::Value, typed: &serde_json::Value| {
         let source = typed.pointer("/data/source").and_then(serde_json::Value::as_str);
         let batch = format!("{}.batch", R::COMMAND);
         let is_filled = |key: &str| {
             FILLED.contains(&key) && !(key == "data.source" && source.is_some()) || any_batch && key == batch
         };
-        let differences = identity::differences(&identity::configuration(&kept), &typed);
+        let differences = identity::differences(kept, typed);
         differences.iter().all(|difference| is_filled(&difference.key))
     };
+    let typed: Vec<serde_json::Value> = typed.iter().map(identity::configuration).collect();
+    let is_wanted = |run: &RunFolder| {
+        let Ok(kept) = config::read::<R>(&run.config()) else { return false };
+        let kept = identity::configuration(&kept);
+        typed.iter().any(|typed| is_alike(&kept, typed))
+    };
     let mut alike: Vec<RunFolder> =
-        run_folder::all(&run_folder::root(), R::COMMAND).into_iter().filter(is_alike).collect();
+        run_folder::all(&run_folder::root(), R::COMMAND).into_iter().filter(is_wanted).collect();
     // Stable: the newest stay first.
     alike.sort_by_key(RunFolder::is_finished);
     alike.into_iter().next()

@@ -26,14 +26,15 @@ use tch::Device;
 /// Options, a genotype, data or a run folder that won't do; a training that fails, or that a signal stopped.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let typed = if options.run.resume { None } else { Some(resolve(options, None)?) };
+    let typed = if options.run.resume { None } else { Some(resolve(options, None, None)?) };
     let device = device::prepare(global)?;
     let settled = |(mut run, architecture): (TrainRun, Architecture)| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
         Ok((run, architecture))
     };
-    let going_on = session::find(&options.run, || resolve(options, None).and_then(settled).map(|(run, _)| run))?;
-    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref()), Ok)?)?;
+    let going_on =
+        session::find(&options.run, |variant| resolve(options, None, variant).and_then(settled).map(|(run, _)| run))?;
+    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref(), None), Ok)?)?;
     if let Some(going_on) = &going_on {
         going_on.check(&run, architecture.genotype(), &options.run.resume_anyway)?;
         if going_on.is_finished(&run) {
@@ -41,7 +42,12 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
             return print(out, &summary(&run, &going_on.folder)?);
         }
     }
-    let dataset = dataset::open(&mut run, device)?;
+    let dataset = if going_on.is_some() || options.run.config.is_some() {
+        dataset::open(&mut run, device)?
+    } else {
+        let by_variant = |variant: &str| resolve(options, None, Some(variant)).and_then(settled).map(|(run, _)| run);
+        dataset::open_by_variant(&mut run, device, by_variant)?
+    };
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     run.train.batch = batch(&run, &architecture, &dataset, device, options, going_on.is_some())?;
     let trained = || train(&run, &architecture, &dataset, device, options, global, going_on, begun);
@@ -51,7 +57,11 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
 
 /// The training that is asked for, and of which network: of a cell, or of one that the task or `--model` names; of a run
 /// that goes on, its own, where no other is named.
-fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<(TrainRun, Architecture)> {
+fn resolve(
+    options: &TrainOptions,
+    going_on: Option<&GoingOn<TrainRun>>,
+    variant: Option<&str>,
+) -> Result<(TrainRun, Architecture)> {
     let cell = named_cell(options, going_on)?;
     let fallback = match (&cell, options.model) {
         (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
@@ -66,7 +76,7 @@ fn resolve(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Resu
     if fallback.is_none() && task.is_none() && config.is_none() && going_on.is_none() {
         return Err(which_cell());
     }
-    let mut run = options.resolve(fallback, space, going_on.map(|going_on| &going_on.begun))?;
+    let mut run = options.resolve(fallback, space, going_on.map(|going_on| &going_on.begun), variant)?;
     let architecture = match (cell, options.model) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;

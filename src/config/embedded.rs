@@ -21,6 +21,7 @@ embedded! {
     "search/cifar100"
     "search/cifar100-cpu"
     "search/graphs"
+    "search/graphs-few-labels"
     "search/imagenet"
     "search/imagenet-cpu"
     "search/images"
@@ -71,6 +72,7 @@ embedded! {
     "train/cifar100"
     "train/cifar100-cpu"
     "train/graphs"
+    "train/graphs-few-labels"
     "train/imagenet"
     "train/imagenet-cpu"
     "train/imagenet-paper"
@@ -110,10 +112,11 @@ pub fn find(command: &str, typed: &str) -> Result<(String, &'static str)> {
     found.ok_or_else(|| unknown(command, typed))
 }
 
-/// The configuration of a task for cells of a space: TASK-SPACE where there is one, else the task's own.
-pub fn of_space<R: RunConfig>(task: &str, space: &str) -> String {
-    let own = format!("{task}-{space}");
-    if named(&format!("{}/{own}", R::COMMAND)).is_some() { own } else { task.to_owned() }
+/// What a task's own configuration for something special, cells of a space or a variant, is called: TASK-SPECIAL, where
+/// there is one.
+pub fn special<R: RunConfig>(task: &str, special: &str) -> Option<String> {
+    let own = format!("{task}-{special}");
+    named(&format!("{}/{own}", R::COMMAND)).map(|_| own)
 }
 
 /// The names that `--config` of `command` takes.

@@ -49,6 +49,8 @@ pub struct Sources<'a> {
     pub set: &'a [String],
     /// The space of the cells, where one is named: for it a task may have a configuration of its own.
     pub space: Option<&'a str>,
+    /// The variant of the task's own configuration that suits the data, where it has one.
+    pub variant: Option<&'a str>,
     /// What other flags set; over everything else.
     pub flags: &'a [Flag],
 }
@@ -131,7 +133,8 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
             tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
-            embedded(&sources.space.map_or(task.to_owned(), |space| embedded::of_space::<R>(task, space)))
+            let of = |part: Option<&str>| part.and_then(|part| embedded::special::<R>(task, part));
+            embedded(&of(sources.space).or_else(|| of(sources.variant)).unwrap_or_else(|| task.to_owned()))
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
             .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),

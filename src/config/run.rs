@@ -10,6 +10,7 @@ use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
+use crate::search::strategy::StrategyName;
 use crate::space::graph::GraphConfig;
 use crate::space::image::{ImageConfig, nas_bench_201};
 use crate::space::nas_bench_graph::NasBenchGraphConfig;
@@ -104,6 +105,15 @@ pub struct TrainRun {
 }
 
 impl SearchRun {
+    /// How it chooses edges, in short, to tell it from others: the strategy, of SGAS with its criterion.
+    pub fn method(&self) -> String {
+        let name = self.search.strategy.name();
+        if self.search.strategy == StrategyName::SGAS {
+            return format!("{name}, criterion {}", self.decision.criterion);
+        }
+        name.to_owned()
+    }
+
     /// The space that is searched; panics for a task that [`RunConfig::validate`] refuses.
     pub fn space(&self) -> SpaceName {
         self.space.unwrap_or_else(|| tasks::find(&self.task).expect("a resolved run has a known task").space)

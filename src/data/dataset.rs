@@ -35,6 +35,21 @@ impl Targets {
     }
 }
 
+/// What recipes for graphs with few labels are called.
+pub const FEW_LABELS: &str = "few-labels";
+
+/// The names of all variants of recipes.
+pub const VARIANTS: [&str; 1] = [FEW_LABELS];
+
+/// A recipe that suits a set better than the usual one of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// What configurations of it are called, after the task and a hyphen.
+    pub name: &'static str,
+    /// What it follows from, in words.
+    pub why: String,
+}
+
 /// A set with its splits, as commands see it.
 pub struct Dataset {
     /// What weights are trained on.
@@ -53,6 +68,8 @@ pub struct Dataset {
     pub channels: i64,
     /// Where the samples come from, and what was done to them, in words.
     pub origin: String,
+    /// The recipe that suits it better than the usual one, where there is one.
+    pub variant: Option<Variant>,
 }
 
 impl Dataset {

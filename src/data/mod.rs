@@ -31,7 +31,7 @@ pub mod synthesis;
 mod synthetic;
 
 pub use config::DataConfig;
-pub use dataset::{Dataset, Targets};
+pub use dataset::{Dataset, Targets, VARIANTS, Variant};
 pub use family::{Family, FamilyDescription, KnownSet, LoadNeeds, Loaded, SampleKind, SetName};
 pub use find::{find, find_own};
 pub use graphs::config::GraphDataConfig;

@@ -20,7 +20,7 @@ pub struct Derived<S: Space> {
 impl<S: Space> Derived<S> {
     /// A fresh network, its weights drawn from libtorch's generator.
     pub fn new(space: S, config: &ModelConfig, genotype: &Genotype, device: Device) -> Self {
-        let store = Store::new(device);
+        let store = Store::new(device).with_norms(space.norms());
         let space = space.of_cell(genotype);
         let output = |kind| JoinedStates { states: cell(genotype, kind).concat.clone(), leaves_alone: false };
         let network = Network::new(space, &store.root(), config, output, |space, path, plan| {

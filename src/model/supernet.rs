@@ -34,7 +34,7 @@ impl<S: Space> Supernet<S> {
         let name = space.name();
         let topology = name.topology();
         Key::new(seed, Purpose::Weights).seed_torch();
-        let store = Store::new(device);
+        let store = Store::new(device).with_norms(space.norms());
         let network = Network::new(
             space,
             &store.root(),

@@ -8,7 +8,7 @@ pub mod point;
 use crate::batch::Batch;
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Operation};
-use crate::tensor::parameters::Path;
+use crate::tensor::parameters::{Norms, Path};
 use crate::topology::{CellKind, Edge, Topology};
 use std::ops::Deref;
 use tch::Tensor;
@@ -100,6 +100,11 @@ pub trait Space {
         Self: Sized,
     {
         self
+    }
+
+    /// By what the norms of its networks normalise.
+    fn norms(&self) -> Norms {
+        Norms::Batch
     }
 
     /// Stem of a network whose first cell has `channels` channels, at the root of the names.

@@ -11,7 +11,8 @@ use crate::tensor::bridge::{self, composed, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
-use crate::tensor::parameters::{Factor, Path};
+use crate::tensor::parameters::{Factor, Norms, Path};
+use crate::tensor::sparse;
 use tch::{Device, Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.
@@ -21,9 +22,10 @@ const SMALLEST_LENGTH: f64 = 1e-12;
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
-/// x·Wᵀ + b: (..., C_in) and (C_out, C_in) → (..., C_out).
+/// x·Wᵀ + b: (..., C_in) and (C_out, C_in) → (..., C_out); rows may be a sparse matrix.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     match bias {
+        bias if x.is_sparse() => sparse::linear(x, weight, bias),
         None if is_fused(x) => done(bridge::linear::linear(x, weight)),
         bias => x.linear(weight, bias),
     }
@@ -185,6 +187,8 @@ pub struct BatchNorm {
     affine: Option<[Tensor; 2]>,
     running_mean: Tensor,
     running_var: Tensor,
+    /// By the batch it never normalises, and its running statistics stay 0 and 1.
+    fixed: bool,
 }
 
 impl BatchNorm {
@@ -202,6 +206,7 @@ impl BatchNorm {
             affine: affine.then(parameters),
             running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
             running_var: path.buffer("running_var", Tensor::ones([channels], options)),
+            fixed: path.norms() == Norms::None,
         }
     }
 
@@ -218,13 +223,13 @@ impl BatchNorm {
             bias,
             running_mean: &self.running_mean,
             running_var: &self.running_var,
-            training,
+            training: training && !self.fixed,
             momentum: MOMENTUM,
             epsilon: EPSILON,
         }
     }
 
-    /// Normalises by the batch in training, by the running statistics otherwise.
+    /// Normalises by the batch in training, by the running statistics otherwise; a fixed one by nothing.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
         if x.dim() == 4 && is_fused(x) {
             return done(norm_mix(None, &[(x, Some(self.in_bridge(training)))]));
@@ -235,7 +240,7 @@ impl BatchNorm {
             bias,
             Some(&self.running_mean),
             Some(&self.running_var),
-            training,
+            training && !self.fixed,
             MOMENTUM,
             EPSILON,
             false,

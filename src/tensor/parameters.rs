@@ -16,6 +16,7 @@ use crate::tensor::bridge::composed;
 use crate::tensor::bridge::operators::share_version;
 use crate::tensor::fused::done;
 use crate::tensor::init::Init;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,6 +29,18 @@ const ALIGNMENT: i64 = 16;
 pub struct Store {
     content: Rc<RefCell<Content>>,
     device: Device,
+    norms: Norms,
+}
+
+/// By what the norms of a network normalise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norms {
+    /// By the statistics of the batch, and in evaluation by their running means.
+    #[default]
+    Batch,
+    /// By nothing: scale and shift alone are left of them.
+    None,
 }
 
 /// A trained tensor that only products read.
@@ -63,6 +76,7 @@ struct Content {
 pub struct Path {
     content: Rc<RefCell<Content>>,
     device: Device,
+    norms: Norms,
     prefix: String,
 }
 
@@ -76,12 +90,19 @@ struct Leaf {
 impl Store {
     /// An empty store for a network on `device`.
     pub fn new(device: Device) -> Self {
-        Self { content: Rc::default(), device }
+        Self { content: Rc::default(), device, norms: Norms::default() }
+    }
+
+    /// The same for a network of such norms.
+    #[must_use]
+    pub fn with_norms(self, norms: Norms) -> Self {
+        Self { norms, ..self }
     }
 
     /// The root of the names.
     pub fn root(&self) -> Path {
-        Path { content: Rc::clone(&self.content), device: self.device, prefix: String::new() }
+        let Self { content, device, norms } = self;
+        Path { content: Rc::clone(content), device: *device, norms: *norms, prefix: String::new() }
     }
 
     /// Lays all weights into one flat tensor; the layers' own tensors become views of it.
@@ -97,7 +118,7 @@ impl Path {
     #[must_use]
     pub fn sub(&self, name: impl std::fmt::Display) -> Self {
         let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
-        Self { content: Rc::clone(&self.content), device: self.device, prefix }
+        Self { prefix, ..self.clone() }
     }
 
     /// A trained tensor of this shape; the caller keeps the returned leaf.
@@ -128,6 +149,11 @@ impl Path {
     /// Where the tensors live.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// By what norms normalise.
+    pub fn norms(&self) -> Norms {
+        self.norms
     }
 }
 

@@ -27,9 +27,20 @@ pub fn without_zeros(rows: &Tensor) -> Tensor {
     rows.to_sparse_sparse_dim(2)
 }
 
+/// Dropout of rows (R, C) for products alone: as a sparse matrix where that is worth it.
+pub fn dropped_for_products(rows: &Tensor, probability: f64, training: bool) -> Tensor {
+    if is_worth_it(rows) {
+        dropout(&without_zeros(rows), probability, training)
+    } else if probability > 0.0 {
+        rows.dropout(probability, training)
+    } else {
+        rows.shallow_clone()
+    }
+}
+
 /// Dropout of sparse rows: of what is not zero, since a zero stays one.
 pub fn dropout(rows: &Tensor, probability: f64, training: bool) -> Tensor {
-    if !training {
+    if !training || probability == 0.0 {
         return rows.shallow_clone();
     }
     let values = rows.internal_values().dropout(probability, true);

@@ -20,9 +20,17 @@ pub struct TrainConfig {
     pub auxiliary_weight: f64,
     /// Share of every target that is spread evenly over all classes; scores of other splits do not know it.
     pub label_smoothing: f64,
+    /// Decay of an exponential average of the weights, which is scored and kept in their place; 0 for none.
+    #[serde(skip_serializing_if = "is_absent")]
+    pub average: f64,
     /// Score the test split after every epoch too: the reference's protocol, which picks its best epoch there.
     /// Such a score is reported under that name only.
     pub test_every_epoch: bool,
+}
+
+/// A run without an average says nothing of it.
+fn is_absent(decay: &f64) -> bool {
+    *decay == 0.0
 }
 
 impl Default for TrainConfig {
@@ -34,6 +42,7 @@ impl Default for TrainConfig {
             drop_path: 0.2,
             auxiliary_weight: 0.4,
             label_smoothing: 0.0,
+            average: 0.0,
             test_every_epoch: false,
         }
     }
@@ -44,7 +53,12 @@ impl TrainConfig {
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
         bounds::check("train.epochs", &self.epochs, &bounds::EPOCHS, "epochs")?;
-        for (key, value) in [("train.drop_path", self.drop_path), ("train.label_smoothing", self.label_smoothing)] {
+        let shares = [
+            ("train.drop_path", self.drop_path),
+            ("train.label_smoothing", self.label_smoothing),
+            ("train.average", self.average),
+        ];
+        for (key, value) in shares {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::invalid(key, "a number from 0 to less than 1", value.to_string()));
             }

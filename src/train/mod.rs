@@ -1,5 +1,6 @@
 //! Retraining of a derived cell, one for every space.
 
+mod average;
 mod best;
 mod config;
 mod train_loop;

@@ -20,6 +20,7 @@ use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::train::TrainConfig;
+use crate::train::average::Average;
 use crate::train::best::Best;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ pub struct Training<'a> {
     step: WeightStep,
     position: Position,
     best: Best,
+    average: Option<Average>,
 }
 
 impl<'a> Training<'a> {
@@ -84,7 +86,9 @@ impl<'a> Training<'a> {
         let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         step.processes = settings.processes.clone();
         step.on_nan = settings.on_nan;
-        Self { settings, model, step, position: Position::default(), best: Best::default() }
+        let TrainConfig { average, .. } = settings.train;
+        let average = (average > 0.0).then(|| Average::new(average, &model.weights().parameters));
+        Self { settings, model, step, position: Position::default(), best: Best::default(), average }
     }
 
     /// Brings a training that has not begun to the state of a checkpoint.
@@ -97,6 +101,8 @@ impl<'a> Training<'a> {
         let position = Position::kept_in(checkpoint, self.settings.task, origin)?;
         self.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
         checkpoint.copy_into(&self.step.optimizer.state(), "optimizer.", origin)?;
+        let average = self.average.iter().flat_map(Average::state).collect::<Vec<_>>();
+        checkpoint.copy_into(&average, "average.", origin)?;
         self.step.optimizer.set_steps(counters.optimizer_steps);
         self.step.scaler = Scaler::from_state(&counters.scaler, self.settings.device);
         self.position = position;
@@ -110,6 +116,19 @@ impl<'a> Training<'a> {
     /// A loss that is not a number, data that can't be read, results that can't be written.
     pub fn run(&mut self, data: &TrainData, observer: &mut dyn Observer, keeper: &mut dyn Keeper) -> Result<Ended> {
         step::run(self, Some(data), observer, keeper)
+    }
+
+    /// What `act` does with the network of the averaged weights, where there is an average.
+    fn averaged<T>(&mut self, act: impl FnOnce(&Self) -> T) -> T {
+        let exchange = |training: &mut Self| {
+            if let Some(average) = &mut training.average {
+                average.exchange(&training.model.weights().parameters);
+            }
+        };
+        exchange(self);
+        let done = act(self);
+        exchange(self);
+        done
     }
 
     fn evaluate(
@@ -186,7 +205,11 @@ impl Learning for Training<'_> {
 
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
         self.key_of_step(at).seed_torch();
-        self.step.run(self.model, self.settings.task, batch, self.mode(at.epoch), terms.learning_rate)
+        let outcome = self.step.run(self.model, self.settings.task, batch, self.mode(at.epoch), terms.learning_rate)?;
+        if let Some(average) = &mut self.average {
+            average.follow(&self.model.weights().parameters, self.step.optimizer.steps());
+        }
+        Ok(outcome)
     }
 
     fn after_steps(
@@ -198,16 +221,19 @@ impl Learning for Training<'_> {
         _: &mut dyn Observer,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>> {
-        let mut after = AfterSteps::default();
-        let passes = [("validation", &data.validation, &mut after.validation), ("test", &data.test, &mut after.test)];
-        for (name, data, scores) in passes {
-            let Some(data) = data else { continue };
-            *scores = timed(&mut phases.validation, || self.evaluate(epoch, name, data, goes_on))?;
-            if scores.is_none() {
-                return Ok(None);
+        self.averaged(|training| {
+            let mut after = AfterSteps::default();
+            let passes =
+                [("validation", &data.validation, &mut after.validation), ("test", &data.test, &mut after.test)];
+            for (name, data, scores) in passes {
+                let Some(data) = data else { continue };
+                *scores = timed(&mut phases.validation, || training.evaluate(epoch, name, data, goes_on))?;
+                if scores.is_none() {
+                    return Ok(None);
+                }
             }
-        }
-        Ok(Some(after))
+            Ok(Some(after))
+        })
     }
 
     fn probe(&self, batch: &Batch) -> Result<f64> {
@@ -219,13 +245,16 @@ impl Learning for Training<'_> {
         self.step.culprit(self.model, self.settings.task, batch, self.mode(at.epoch))
     }
 
-    /// The last ones, and the best ones where validation chose them.
+    /// The last ones, and the best ones where validation chose them; averaged where there is an average.
     fn keep_weights(&mut self, report: &EpochReport, keeper: &mut dyn Keeper) -> Result<()> {
         let score = report.validation.as_ref().map(|metrics| metrics.score);
-        if score.is_some_and(|score| self.best.is_beaten_by(score)) {
-            keeper.keep_weights(WhichWeights::Best, self.model.weights())?;
-        }
-        keeper.keep_weights(WhichWeights::Last, self.model.weights())
+        let is_best = score.is_some_and(|score| self.best.is_beaten_by(score));
+        self.averaged(|training| {
+            if is_best {
+                keeper.keep_weights(WhichWeights::Best, training.model.weights())?;
+            }
+            keeper.keep_weights(WhichWeights::Last, training.model.weights())
+        })
     }
 
     fn save(&self) -> Checkpoint {
@@ -238,6 +267,7 @@ impl Learning for Training<'_> {
         let mut checkpoint = Checkpoint { tensors: BTreeMap::new(), state };
         checkpoint.add("weights.", self.model.weights().iter());
         checkpoint.add("optimizer.", self.step.optimizer.state());
+        checkpoint.add("average.", self.average.iter().flat_map(|average| average.state()));
         self.position.keep_in(&mut checkpoint);
         checkpoint
     }

@@ -10,6 +10,7 @@ use sgas::space::image::{ImageConfig, ImageStem};
 use sgas::space::point::PointConfig;
 use sgas::tensor::adjacency::{Adjacency, Link};
 use sgas::tensor::links::Links;
+use sgas::tensor::parameters::Norms;
 use sgas::tensor::random::{Key, Purpose};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -17,6 +18,17 @@ const NODES: i64 = 7;
 
 /// Links of a small graph in one direction; node 6 has none.
 const LINKS: [Link; 8] = [[0, 1], [1, 0], [1, 2], [3, 2], [4, 2], [2, 4], [5, 0], [0, 5]];
+
+/// A cell of all kinds of primitives that norms stand in.
+const CELL: &str = r#"{"space": "graph", "normal": [["semi_gcn", 0], ["gat", 1], ["edge_conv", 0], ["sage", 2],
+    ["mr_conv", 2], ["gin", 3]], "normal_concat": [1, 2, 3, 4]}"#;
+
+/// Whose scores are looked at.
+#[derive(Clone, Copy)]
+enum Network<'a> {
+    HandDesigned(HandDesigned),
+    Cell(&'a Genotype),
+}
 
 fn network(which: HandDesigned, spec: &NetworkSpec) -> Box<dyn Model> {
     model::network(&Architecture::HandDesigned(which), spec, 1, Device::Cpu)
@@ -87,6 +99,53 @@ fn gcn_is_two_normalized_sums_as_dense_matrices_have_them() {
 }
 
 #[test]
+fn propagated_scores_are_personalized_pagerank_of_dense_matrices() {
+    let _turn = turn();
+    let graph = GraphConfig { propagation: 3, teleport: 0.2, ..GraphConfig::default() };
+    let batch = graph_batch(&[0, 2, 6]);
+    let scores = |which: Network<'_>, graph: &GraphConfig, batch: &Batch| {
+        let spec = NetworkSpec { graph: graph.clone(), ..graph_spec() };
+        let architecture = match which {
+            Network::HandDesigned(which) => Architecture::HandDesigned(which),
+            Network::Cell(cell) => Architecture::Cell(Box::new(cell.clone())),
+        };
+        model::network(&architecture, &spec, 1, Device::Cpu).forward(batch, Mode::Evaluation).logits
+    };
+    let cell = Genotype::from_json(CELL, "a cell").unwrap();
+    let dense = adjacency_with_itself();
+    let degrees = dense.sum_dim_intlist([1_i64].as_slice(), true, Kind::Double).pow_tensor_scalar(-0.5);
+    let normalized = &degrees * dense * degrees.transpose(0, 1);
+    for which in [Network::HandDesigned(HandDesigned::Gcn), Network::Cell(&cell)] {
+        let all: Vec<i64> = (0..NODES).collect();
+        let own = scores(which, &GraphConfig::default(), &graph_batch(&all)).to_kind(Kind::Double);
+        let mut expected = own.shallow_clone();
+        for _ in 0..3 {
+            expected = normalized.matmul(&expected) * 0.8 + &own * 0.2;
+        }
+        let found = scores(which, &graph, &batch);
+        assert_close(&found, &expected.index_select(0, &Tensor::from_slice(&[0_i64, 2, 6])));
+    }
+}
+
+#[test]
+fn norms_of_nothing_keep_their_statistics_and_compute_the_same_in_training() {
+    let _turn = turn();
+    let cell = Genotype::from_json(CELL, "a cell").unwrap();
+    let graph = GraphConfig { norm: Norms::None, ..GraphConfig::default() };
+    let spec = NetworkSpec { graph, ..graph_spec() };
+    let model = model::network(&Architecture::Cell(Box::new(cell)), &spec, 1, Device::Cpu);
+    let batch = graph_batch(&[0, 2, 6]);
+    let before = model.weights().buffers.copies();
+    let training = model.forward(&batch, Mode::TRAINING).logits;
+    assert!(before.len() > 10);
+    for (before, (name, after)) in before.iter().zip(model.weights().buffers.iter()) {
+        assert!(before.equal(after), "{name}");
+    }
+    let evaluation = model.forward(&batch, Mode::Evaluation).logits;
+    assert!((training - evaluation).abs().max().double_value(&[]) < 1e-6);
+}
+
+#[test]
 fn gat_is_a_softmax_over_the_links_as_dense_matrices_have_it() {
     let _turn = turn();
     let model = network(HandDesigned::Gat, &graph_spec());
@@ -114,7 +173,8 @@ fn gat_is_a_softmax_over_the_links_as_dense_matrices_have_it() {
 fn dropout_of_graphs_is_where_the_keys_say() {
     let _turn = turn();
     let outputs = |feature_dropout, dropout, mode| {
-        let spec = NetworkSpec { graph: GraphConfig { feature_dropout, dropout }, ..graph_spec() };
+        let spec =
+            NetworkSpec { graph: GraphConfig { feature_dropout, dropout, ..GraphConfig::default() }, ..graph_spec() };
         let cell = r#"{"space": "graph", "normal": [["gin", 0], ["semi_gcn", 1], ["sage", 0], ["gat", 2], ["edge_conv", 3],
             ["skip_connect", 1]], "normal_concat": [1, 2, 3, 4]}"#;
         let cell = Architecture::Cell(Box::new(Genotype::from_json(cell, "cell").unwrap()));

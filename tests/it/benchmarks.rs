@@ -139,3 +139,32 @@ fn the_space_of_a_cell_decides_what_reads_the_table() {
     assert!(text.contains("cora") && text.contains("(nas-bench-graph space)"), "{text}");
     refused(folder.path(), &format!("estimate {CELL} --table {}", table.display()), &["the table of NAS-Bench-201"]);
 }
+
+#[test]
+fn what_searches_found_is_held_against_the_table() {
+    let Some(table) = real("nasbench201/nasbench201.csv") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 1..=3 {
+        let line = format!(
+            "search --task cifar10 --space nas-bench-201 --strategy random --seed {seed} --out f{seed} --device cpu"
+        );
+        printed(sgas(folder.path()).args(line.split(' ')));
+    }
+    let regret = |more: &[&str]| {
+        printed(sgas(folder.path()).args(["regret", "f1", "f2", "f3", "--table"]).arg(&table).args(more))
+    };
+    let json: serde_json::Value = serde_json::from_str(&regret(&["--on", "cifar10", "--json"])).unwrap();
+    assert_eq!(json["table"]["cells"], 15_625);
+    let method = &json["methods"][0];
+    assert_eq!((&method["method"], &method["test"]["n"]), (&"random".into(), &3.into()));
+    let known = estimate(folder.path(), &["f2"], &table);
+    let best = json["table"]["best_test"].as_f64().unwrap();
+    let test = best - method["regrets"][1].as_f64().unwrap();
+    assert!(known.contains(&format!("{test:.2} %")), "{test} in {known}");
+    let text = regret(&["--on", "cifar10"]);
+    assert!(text.contains("cifar10: 15625 cells") && text.contains("random"), "{text}");
+    let line = format!("regret f1 --table {}", table.display());
+    refused(folder.path(), &line, &["--on: expected one of cifar10", "found nothing"]);
+    refused(folder.path(), "regret f1 f9 --table t.csv", &["f9 is not the folder of a run"]);
+    refused(folder.path(), "regret f1 --training f2 --table t.csv", &["f2 is a run of `sgas search`"]);
+}

@@ -144,7 +144,7 @@ fn every_number_of_a_flag_is_taken_or_refused_by_its_name() {
                 let text = format!("{line} {flag}{separator}{extreme}");
                 let refusal = match typed(&text) {
                     Err(error) => error,
-                    Ok(Command::Search(options)) => match options.resolve(None) {
+                    Ok(Command::Search(options)) => match options.resolve(None, None) {
                         Err(error) => {
                             assert_eq!(error.exit_code(), 2, "{text}: {error}");
                             error.to_string()

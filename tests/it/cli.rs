@@ -48,9 +48,20 @@ fn json(arguments: &[&str]) -> Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    for command in
-        ["search", "train", "eval", "predict", "show", "estimate", "zoo", "data", "bench", "doctor", "completions"]
-    {
+    for command in [
+        "search",
+        "train",
+        "eval",
+        "predict",
+        "show",
+        "estimate",
+        "regret",
+        "zoo",
+        "data",
+        "bench",
+        "doctor",
+        "completions",
+    ] {
         sgas(folder.path()).args([command, "--help"]).assert().success().stdout(contains(format!("  sgas {command} ")));
     }
     for command in ["info", "synth"] {

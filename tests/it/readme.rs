@@ -66,16 +66,14 @@ fn fault(words: &[&str]) -> Option<String> {
         Err(answer) => return Some(answer.to_string()),
     };
     let resolved = match &command {
-        Command::Search(options) if !options.run.resume => options.resolve(None).map(drop),
-        Command::Train(options) if !options.run.resume => {
-            options.resolve(Some("modelnet40"), None, None).and_then(|run| {
-                match (options.genotype.as_deref(), run.network_kind()) {
-                    (None, NetworkKind::HandDesigned(_)) => Ok(()),
-                    (None, _) if options.baseline || options.model.is_some() => Ok(()),
-                    (cell, _) => is_a_cell(cell.unwrap_or_default()),
-                }
-            })
-        }
+        Command::Search(options) if !options.run.resume => options.resolve(None, None).map(drop),
+        Command::Train(options) if !options.run.resume => options
+            .resolve(Some("modelnet40"), None, None, None)
+            .and_then(|run| match (options.genotype.as_deref(), run.network_kind()) {
+                (None, NetworkKind::HandDesigned(_)) => Ok(()),
+                (None, _) if options.baseline || options.model.is_some() => Ok(()),
+                (cell, _) => is_a_cell(cell.unwrap_or_default()),
+            }),
         Command::Eval(EvalOptions { trained, .. }) | Command::Predict(PredictOptions { trained, .. })
             if trained.weights.is_some() =>
         {

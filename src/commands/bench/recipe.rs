@@ -59,7 +59,7 @@ impl Recipe {
     /// # Errors
     /// See [`SearchOptions::resolve`]; fewer points of a cloud than the network takes.
     pub fn search(options: &SearchOptions) -> Result<Self> {
-        let run = options.resolve(None)?;
+        let run = options.resolve(None, None)?;
         check_samples(&run)?;
         Ok(Self::Search(Box::new(run)))
     }
@@ -78,7 +78,7 @@ impl Recipe {
             (None, Some(model)) => Some(NetworkKind::HandDesigned(model)),
             (None, None) => None,
         };
-        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), space, None)?;
+        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), space, None, None)?;
         match (&cell, options.model) {
             (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
             (None, Some(model)) => {

@@ -293,6 +293,38 @@ pub struct EstimateOptions {
     pub json: bool,
 }
 
+/// What `sgas regret` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "\
+Example:
+  for seed in 1 2 3; do
+    sgas search --task graphs --space nas-bench-graph --data cora --seed $seed --out found/$seed
+  done
+  sgas regret found/* --table nas-bench-graph.csv --on cora --training trained
+
+Random search chooses the best of as many cells by the table's validation as
+trainings fit into the time of a search.")]
+pub struct RegretOptions {
+    /// Run folders of finished searches in one space
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The published table
+    #[arg(long, value_name = "FILE")]
+    pub table: PathBuf,
+    /// The data set of the table, where it has several
+    #[arg(long, value_name = "SET")]
+    pub on: Option<String>,
+    /// The set of the table by whose validation random search chooses [default: the same]
+    #[arg(long, value_name = "SET")]
+    pub chosen_by: Option<String>,
+    /// A finished training of one cell of the space, whose time says what random search may train; may be repeated
+    #[arg(long, value_name = "RUN", action = ArgAction::Append)]
+    pub training: Vec<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `sgas zoo` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 #[command(after_help = "Example:\n  sgas zoo --json")]

@@ -11,6 +11,7 @@ mod division;
 mod edges;
 mod family;
 mod features;
+mod few_labels;
 mod folder;
 mod headings;
 mod inputs;
@@ -211,6 +212,7 @@ fn load(source: &Source, config: &DataConfig, several: bool) -> Result<Dataset> 
     let set = open::open(source, config, several).map_err(first)?;
     set.told.iter().for_each(|told| tracing::info!("{told}"));
     let channels = set.channels() as i64;
+    let variant = few_labels::variant(&set.graphs, &set.marks);
     let graphs = Arc::new(set.graphs);
     let part = |split: Split| Graphs::of_split(&graphs, &set.marks, split);
     let [train, validation, test] = [Split::Train, Split::Validation, Split::Test].map(part);
@@ -226,5 +228,6 @@ fn load(source: &Source, config: &DataConfig, several: bool) -> Result<Dataset> 
         unit: "nodes",
         channels,
         origin: set.origin,
+        variant,
     })
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::few_labels;
 use super::labels::Labels;
 use super::links::StoredLinks;
 use super::nodes::Graph;
@@ -9,6 +10,7 @@ use super::open;
 use super::set::GraphSet;
 use super::tables::Checked;
 use crate::data::config::DataConfig;
+use crate::data::dataset::Variant;
 use crate::data::graphs::division::Marks;
 use crate::data::graphs::layout::Layout;
 use crate::data::source::Source;
@@ -38,6 +40,9 @@ struct GraphContent {
     pub multi_label: bool,
     /// Nodes that are scored in each split.
     pub splits: SplitCounts,
+    /// The recipe that suits it better than the usual one, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 impl GraphContent {
@@ -61,6 +66,7 @@ impl GraphContent {
         lines.push(("features", format!("{} per node", self.features)));
         lines.push(("labels", labels.to_owned()));
         lines.push(("scored", format!("{train} training, {validation} validation, {test} test nodes; {none} never")));
+        lines.extend(self.recipe.iter().map(|recipe| ("recipe", recipe.clone())));
         lines
     }
 }
@@ -141,6 +147,7 @@ fn content(set: &GraphSet) -> GraphContent {
         features: set.channels(),
         multi_label: set.multi_label,
         splits,
+        recipe: few_labels::variant(graphs, &set.marks).map(|Variant { name, why }| format!("{name}: {why}")),
     }
 }
 

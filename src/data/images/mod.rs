@@ -239,6 +239,7 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         unit: "samples",
         channels: CHANNELS,
         origin: set.origin,
+        variant: None,
     })
 }
 

@@ -232,5 +232,6 @@ fn divide(
         unit: "samples",
         channels: features.channels() as i64,
         origin,
+        variant: None,
     }
 }

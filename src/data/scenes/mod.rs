@@ -214,6 +214,7 @@ fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds
         unit: "points",
         channels: reading.features.channels() as i64,
         origin,
+        variant: None,
     };
     Ok(Loaded { dataset, config })
 }

@@ -5,12 +5,13 @@ use crate::batch::Batch;
 use crate::model::{Model, NetworkSpec};
 use crate::ops::Mode;
 use crate::space::Output;
-use crate::space::graph::{GraphConfig, dropped};
+use crate::space::graph::{GraphConfig, dropped, scored};
 use crate::tensor::init::Init;
 use crate::tensor::layers::{LEAKY_SLOPE, Linear, columns};
 use crate::tensor::links::{Aggregate, Links};
 use crate::tensor::parameters::{Factor, Path, Store, Weights};
 use crate::tensor::precision::at_least_single;
+use crate::tensor::sparse;
 use crate::tensor::watch;
 use tch::{Device, Tensor};
 
@@ -40,12 +41,13 @@ impl<L: Layer> Model for TwoLayers<L> {
     fn forward(&self, batch: &Batch, mode: Mode) -> Output {
         let graph = batch.graphs();
         let [first, second] = &self.layers;
-        let x = dropped(&graph.features, self.config.feature_dropout, mode);
+        let x = sparse::dropped_for_products(&graph.features, self.config.feature_dropout, mode.is_training());
         let x = (self.activation)(&first.forward(&x, &graph.links));
         watch::look(|| "conv1".to_owned(), &x);
         let logits = second.forward(&dropped(&x, self.config.dropout, mode), &graph.links);
         watch::look(|| "conv2".to_owned(), &logits);
-        Output { logits: graph.of_scored(&logits), auxiliary: None }
+        let logits = scored(&logits, graph, &self.config, Tensor::shallow_clone);
+        Output { logits, auxiliary: None }
     }
 
     fn weights(&self) -> &Weights {

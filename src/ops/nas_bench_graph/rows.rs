@@ -4,7 +4,6 @@ use super::Operator;
 use crate::tensor::layers::Linear;
 use crate::tensor::links::Links;
 use crate::tensor::parameters::Path;
-use crate::tensor::sparse;
 use tch::Tensor;
 
 /// Rows (N, C); raw features may be a sparse matrix.
@@ -18,9 +17,6 @@ impl Rows {
 
     /// The map of the rows, (N, C_out).
     pub fn map(&self, linear: &Linear) -> Tensor {
-        if self.0.is_sparse() {
-            return sparse::linear(&self.0, &linear.weight(), linear.bias().as_ref());
-        }
         linear.forward(&self.0)
     }
 

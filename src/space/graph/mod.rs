@@ -5,14 +5,15 @@ mod config;
 
 pub use config::GraphConfig;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, GraphBatch};
 use crate::genotype::SpaceName;
 use crate::ops::graph::operation;
 use crate::ops::{Mode, Operation, RowBlock, State};
 use crate::space::{CellContext, CellPlan, Head, Output, Space, Stem, stacked_on_stem};
 use crate::tensor::layers::{Activation, Block, Linear};
-use crate::tensor::links::Links;
-use crate::tensor::parameters::Path;
+use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::parameters::{Norms, Path};
+use crate::tensor::sparse;
 use crate::topology::CellKind;
 use tch::Tensor;
 
@@ -38,6 +39,10 @@ impl Space for GraphSpace {
 
     fn name(&self) -> SpaceName {
         SpaceName::GRAPH
+    }
+
+    fn norms(&self) -> Norms {
+        self.config.norm
     }
 
     fn stem(&self, root: &Path, channels: i64) -> Box<dyn Stem> {
@@ -76,7 +81,7 @@ impl Space for GraphSpace {
         let last = plan.last().expect("a network has a cell");
         Box::new(GraphHead {
             classifier: Linear::matrix(&root.sub("classifier"), last.outputs + 1, self.classes, true),
-            dropout: self.config.dropout,
+            config: self.config.clone(),
         })
     }
 }
@@ -93,7 +98,9 @@ struct GraphStem {
 
 impl Stem for GraphStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let rows = self.block.forward(&dropped(&batch.graphs().features, self.dropout, mode), mode.is_training());
+        let training = mode.is_training();
+        let read = sparse::dropped_for_products(&batch.graphs().features, self.dropout, training);
+        let rows = self.block.forward(&read, training);
         vec![rows.shallow_clone(), rows]
     }
 }
@@ -113,15 +120,37 @@ impl Operation<Links> for Dropped {
 /// The mean of a node's features joined to them, then one linear map; of the nodes that count alone.
 struct GraphHead {
     classifier: Linear,
-    dropout: f64,
+    config: GraphConfig,
 }
 
 impl Head for GraphHead {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output {
         let last = outputs.last().expect("a network has a cell");
-        let rows = batch.graphs().of_scored(last);
-        let mean = rows.mean_dim([1_i64].as_slice(), true, None);
-        let rows = dropped(&Tensor::cat(&[mean, rows], 1), self.dropout, mode);
-        Output { logits: self.classifier.forward(&rows), auxiliary: None }
+        let classify = |rows: &Tensor| {
+            let mean = rows.mean_dim([1_i64].as_slice(), true, None);
+            self.classifier.forward(&dropped(&Tensor::cat(&[mean, rows.shallow_clone()], 1), self.config.dropout, mode))
+        };
+        Output { logits: scored(last, batch.graphs(), &self.config, classify), auxiliary: None }
     }
+}
+
+/// The scores of the nodes that count: what `classify` makes of rows of features, propagated as the configuration says
+/// by personalised PageRank, Z ← (1 − t) Â Z + t H (Gasteiger et al. 2019, arXiv 1810.05997).
+pub fn scored(
+    features: &Tensor,
+    graphs: &GraphBatch,
+    config: &GraphConfig,
+    classify: impl FnOnce(&Tensor) -> Tensor,
+) -> Tensor {
+    if config.propagation == 0 {
+        return classify(&graphs.of_scored(features));
+    }
+    let own = classify(features);
+    let mut scores = own.shallow_clone();
+    for _ in 0..config.propagation {
+        let sums = graphs.links.aggregates(&scores, &[Aggregate::NormalizedSum]);
+        let neighbours = sums.into_iter().flatten().next().expect("what was asked for");
+        scores = neighbours * (1.0 - config.teleport) + &own * config.teleport;
+    }
+    graphs.of_scored(&scores)
 }

@@ -143,8 +143,8 @@ impl Stem for NarrowedFeatures {
         let (features, training) = (&batch.graphs().features, mode.is_training());
         // Drop path would multiply what a `skip` hands on.
         let may_be_sparse = self.map.is_some() || self.mapped_by_all && mode.drop_path() == 0.0;
-        let read = if may_be_sparse && sparse::is_worth_it(features) {
-            sparse::dropout(&sparse::without_zeros(features), self.dropout, training)
+        let read = if may_be_sparse {
+            sparse::dropped_for_products(features, self.dropout, training)
         } else {
             features.dropout(self.dropout, training)
         };

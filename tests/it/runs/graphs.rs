@@ -66,6 +66,44 @@ fn several_labels_are_scored_and_predicted() {
     assert_eq!(rows.len(), 400);
 }
 
+/// A graph of which few nodes train and whose links join equal classes, as files.
+fn of_few_labels(folder: &Path) {
+    run(folder, "data synth g --kind graphs --train 200 --test 100");
+    let nodes = lines(&folder.join("g/labels.csv")).len() - 1;
+    let list = |from: usize, to: usize| (from..to).map(|node| format!("{node}\n")).collect::<String>();
+    for (name, from, to) in [("train", 0, nodes / 8), ("valid", nodes / 8, nodes / 2), ("test", nodes / 2, nodes)] {
+        std::fs::write(folder.join(format!("g/{name}.txt")), list(from, to)).unwrap();
+    }
+    // The recipe is for numbers that count something.
+    let features = lines(&folder.join("g/features.csv"));
+    let positive = features.iter().map(|line| line.replace('-', "") + "\n").collect::<String>();
+    std::fs::write(folder.join("g/features.csv"), positive).unwrap();
+}
+
+#[test]
+fn few_labels_take_their_own_recipe_unless_another_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    of_few_labels(folder.path());
+    let short = "--set search.epochs=1 --set search.steps=1 --set decision.warmup=0 --set graph.teleport=0.25";
+    let search = |more: &str| run(folder.path(), &format!("search --task graphs --data g {short} {more}"));
+    search("--out found");
+    let config = |run: &str| std::fs::read_to_string(folder.path().join(run).join("config.toml")).unwrap();
+    let found = config("found");
+    for line in ["norm = \"none\"", "propagation = 10", "teleport = 0.25", "features = \"unit_sum\""] {
+        assert!(found.contains(line), "{line} in {found}");
+    }
+    search("--out usual --config graphs");
+    assert!(config("usual").contains("norm = \"batch\"") && config("usual").contains("propagation = 0"));
+    // The same command finds the run that it began.
+    search("");
+    search("--resume");
+    assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 1);
+    run(folder.path(), "train --genotype found --task graphs --data g --out trained --set train.epochs=2");
+    assert!(config("trained").contains("norm = \"none\""));
+    let score = run(folder.path(), "eval --run trained --json");
+    assert!(serde_json::from_str::<Value>(&score).unwrap()["overall_accuracy"].is_number());
+}
+
 #[test]
 fn cells_of_nas_bench_graph_are_searched_trained_and_evaluated() {
     let folder = tempfile::tempdir().unwrap();

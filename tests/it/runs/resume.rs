@@ -145,21 +145,21 @@ fn a_killed_search_goes_on_to_the_bit() {
 /// Both kinds of cell are decided, and drop path draws per picture.
 #[test]
 fn killed_runs_on_pictures_go_on_to_the_bit() {
-    killed_runs_go_on_to_the_bit("images");
+    killed_runs_go_on_to_the_bit("images", "");
 }
 
-/// Drop path draws per node.
+/// Drop path draws per node, and an average of the weights is what is scored.
 #[test]
 fn killed_runs_on_graphs_go_on_to_the_bit() {
-    killed_runs_go_on_to_the_bit("graphs");
+    killed_runs_go_on_to_the_bit("graphs", "--set train.average=0.9");
 }
 
-fn killed_runs_go_on_to_the_bit(task: &str) {
+fn killed_runs_go_on_to_the_bit(task: &str, training: &str) {
     let folder = tempfile::tempdir().unwrap();
     output(&mut smoke(folder.path(), "search", task, "--out found"));
-    let settings = "--genotype found --set train.drop_path=0.4 --set train.epochs=6";
+    let settings = &format!("--genotype found --set train.drop_path=0.4 --set train.epochs=6 {training}");
     output(&mut smoke(folder.path(), "train", task, &format!("{settings} --out trained")));
-    for (command, whole, more) in [("search", "found", ""), ("train", "trained", settings)] {
+    for (command, whole, more) in [("search", "found", ""), ("train", "trained", settings.as_str())] {
         let (name, run) = (format!("cut-{command}"), folder.path().join(format!("cut-{command}")));
         kill_at(&smoke(folder.path(), command, task, &format!("{more} --out {name}")), Stop::Logged(Name::Epoch, 2));
         go_on(folder.path(), command, &name);
