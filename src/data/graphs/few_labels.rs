@@ -12,13 +12,12 @@ const FEW: f64 = 0.2;
 /// The smallest share of links between nodes of one class by which links tell classes.
 const TELLING: f64 = 0.5;
 
-/// The recipe for such sets, where this is one: nodes of one class each, of whose numbers none is negative; at most a
-/// fifth of them for training; and of the links whose ends both train or choose, at least half join nodes of one class.
-/// Labels of test nodes are not looked at.
+/// The recipe for such sets, where this is one: nodes of one class each; at most a fifth of them for training; and of the
+/// links whose ends both train or choose, at least half join nodes of one class. Labels of test nodes are not looked at.
 pub(super) fn variant(graphs: &[Graph], marks: &Marks) -> Option<Variant> {
     let count = |split| marks.iter().flatten().filter(|mark| **mark == Some(split)).count();
     let (nodes, train) = (marks.iter().map(Vec::len).sum::<usize>(), count(Split::Train));
-    if train as f64 > FEW * nodes as f64 || graphs.iter().any(|graph| graph.features.values.iter().any(|x| *x < 0.0)) {
+    if train as f64 > FEW * nodes as f64 {
         return None;
     }
     let (mut known, mut equal) = (0_usize, 0_usize);
@@ -51,9 +50,9 @@ mod tests {
     use Split::{Test, Train, Validation};
 
     /// A ring of ten nodes, of which the first five are of class 0.
-    fn ring(labels: Labels, feature: f32) -> Vec<Graph> {
+    fn ring(labels: Labels) -> Vec<Graph> {
         let links = (0..10).map(|node| [node, (node + 1) % 10]).collect();
-        let features = Matrix { columns: 1, values: vec![feature; 10] };
+        let features = Matrix { columns: 1, values: vec![1.0; 10] };
         let nodes = Nodes { features, graphs: None, links, labels: Some(labels) };
         nodes.into_graphs(&GraphDataConfig::default(), |_| String::new()).unwrap()
     }
@@ -79,16 +78,15 @@ mod tests {
     fn few_labels_whose_links_join_equal_classes_have_their_recipe() {
         let halves = || classes(|node| node / 5);
         let few = marks(&[0, 6], &[1, 2, 5]);
-        let found = variant(&ring(halves(), 1.0), &few).unwrap();
+        let found = variant(&ring(halves()), &few).unwrap();
         // The links 0-1, 1-2 and 5-6.
         assert!(found.why.starts_with("2 of 10 nodes") && found.why.contains("100 %"), "{}", found.why);
         let refused = [
-            (ring(halves(), 1.0), marks(&[0, 6, 7], &[1, 2, 5])),
-            (ring(halves(), -1.0), few.clone()),
-            (ring(classes(|node| node % 2), 1.0), few.clone()),
+            (ring(halves()), marks(&[0, 6, 7], &[1, 2, 5])),
+            (ring(classes(|node| node % 2)), few.clone()),
             // No link between nodes whose class may be looked at.
-            (ring(halves(), 1.0), marks(&[0, 6], &[2, 4])),
-            (ring(Labels::Several(vec![1.0; 10]), 1.0), few),
+            (ring(halves()), marks(&[0, 6], &[2, 4])),
+            (ring(Labels::Several(vec![1.0; 10])), few),
         ];
         for (graphs, marks) in refused {
             assert_eq!(variant(&graphs, &marks), None, "{marks:?}");

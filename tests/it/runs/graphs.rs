@@ -74,10 +74,6 @@ fn of_few_labels(folder: &Path) {
     for (name, from, to) in [("train", 0, nodes / 8), ("valid", nodes / 8, nodes / 2), ("test", nodes / 2, nodes)] {
         std::fs::write(folder.join(format!("g/{name}.txt")), list(from, to)).unwrap();
     }
-    // The recipe is for numbers that count something.
-    let features = lines(&folder.join("g/features.csv"));
-    let positive = features.iter().map(|line| line.replace('-', "") + "\n").collect::<String>();
-    std::fs::write(folder.join("g/features.csv"), positive).unwrap();
 }
 
 #[test]
@@ -89,7 +85,7 @@ fn few_labels_take_their_own_recipe_unless_another_is_named() {
     search("--out found");
     let config = |run: &str| std::fs::read_to_string(folder.path().join(run).join("config.toml")).unwrap();
     let found = config("found");
-    for line in ["norm = \"none\"", "propagation = 10", "teleport = 0.25", "features = \"unit_sum\""] {
+    for line in ["norm = \"none\"", "propagation = 10", "teleport = 0.25"] {
         assert!(found.contains(line), "{line} in {found}");
     }
     search("--out usual --config graphs");
