@@ -298,6 +298,7 @@ impl RunConfig for SearchRun {
     fn validate_own(&self) -> Result<()> {
         self.search.validate()?;
         self.decision.validate()?;
+        self.search.compose(self.space(), &self.decision)?;
         self.weights.validate()?;
         self.alphas.validate()
     }
