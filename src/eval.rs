@@ -19,11 +19,26 @@ pub fn evaluate(
     device: Device,
     precision: Precision,
 ) -> Result<Meter> {
+    evaluate_in(Mode::Evaluation, model, task, batches, device, precision)
+}
+
+/// The same in any mode. In training mode norms use and move their statistics.
+///
+/// # Errors
+/// A batch that can't be made.
+pub fn evaluate_in(
+    mode: Mode,
+    model: &dyn Model,
+    task: Task,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    device: Device,
+    precision: Precision,
+) -> Result<Meter> {
     let mut tally = task.tally(device);
     no_grad(|| {
         for batch in batches {
             let batch = batch?.to_device(device);
-            let logits = model::forward(model, &batch, Mode::Evaluation, precision)?.logits;
+            let logits = model::forward(model, &batch, mode, precision)?.logits;
             tally.add(&logits, &batch, &task.loss(&logits, batch.target()));
         }
         Ok(tally.read())

@@ -18,13 +18,17 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 16] = [
     "task",
     "seed",
     "space",
     "network",
     "objective",
     "search.strategy",
+    "search.selection",
+    "search.perturbation",
+    "search.regularizer",
+    "search.beta",
     "decision",
     "model",
     "point",

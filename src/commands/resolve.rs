@@ -73,6 +73,12 @@ impl SearchOptions {
         if let Some(strategy) = &self.strategy {
             flags.push(Flag::new("--strategy", "search.strategy", strategy.as_str()));
         }
+        if let Some(selection) = &self.selection {
+            flags.push(Flag::new("--selection", "search.selection", selection.as_str()));
+        }
+        if let Some(regularizer) = &self.regularizer {
+            flags.push(Flag::new("--regularizer", "search.regularizer", regularizer.as_str()));
+        }
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }

@@ -150,7 +150,7 @@ fn search(
     tell(run, dataset);
     let data = dataset.map(|dataset| search_data(run, dataset));
     let genotype = session.run(|session| {
-        let (mut strategy, mut model) = fresh(run, &spec, device);
+        let (mut strategy, mut model) = fresh(run, &spec, device)?;
         let mut search = Search::new(&settings, &mut *model, &mut *strategy);
         let mut observers = session.go(&mut search, data.as_ref(), state::restore)?;
         let genotype = genotype(run, space, &search.cells(), session.changes_so_far());
@@ -162,12 +162,12 @@ fn search(
 }
 
 /// The strategy and the supernet of a search that has not begun.
-fn fresh(run: &SearchRun, spec: &NetworkSpec, device: Device) -> (Box<dyn Strategy>, Box<dyn SearchModel>) {
+fn fresh(run: &SearchRun, spec: &NetworkSpec, device: Device) -> Result<(Box<dyn Strategy>, Box<dyn SearchModel>)> {
     let (space, chosen) = (run.space(), &run.search.strategy);
-    let strategy = chosen.strategy(space, run.decision.clone());
+    let strategy = run.search.compose(space, &run.decision)?;
     let scale = chosen.initial_scale.unwrap_or(run.alphas.initial_scale);
     let model = model::wrapped_supernet(space, spec, scale, run.seed, device, strategy.wrapping().as_ref());
-    (strategy, model)
+    Ok((strategy, model))
 }
 
 /// The batch that the search begins with; tells what a step of it needs of memory.
@@ -180,7 +180,7 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
     let step = |batch: &StepBatch| {
-        let (mut strategy, mut model) = fresh(run, &spec, device);
+        let (mut strategy, mut model) = fresh(run, &spec, device)?;
         step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
     };
     let later = |batch| match run.search.batch_growth {
@@ -252,6 +252,12 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
         "seed": run.seed,
         "version": env!("CARGO_PKG_VERSION"),
     });
+    if let Some(selection) = run.search.selection {
+        provenance["selection"] = json!(selection);
+    }
+    if let Some(regularizer) = run.search.regularizer {
+        provenance["regularizer"] = json!(regularizer);
+    }
     if !changes.is_empty() {
         provenance["changes"] = json!(changes);
     }

@@ -10,7 +10,7 @@ use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
-use crate::search::strategy::StrategyName;
+use crate::search::strategy::{Regularizer, Selection, StrategyName};
 use crate::space::graph::GraphConfig;
 use crate::space::image::{ImageConfig, nas_bench_201};
 use crate::space::nas_bench_graph::NasBenchGraphConfig;
@@ -105,13 +105,14 @@ pub struct TrainRun {
 }
 
 impl SearchRun {
-    /// How it chooses edges, in short, to tell it from others: the strategy, of SGAS with its criterion.
+    /// How it chooses edges, in short, to tell it from others: the strategy, of SGAS with its criterion, and what is
+    /// composed with it.
     pub fn method(&self) -> String {
-        let name = self.search.strategy.name();
-        if self.search.strategy == StrategyName::SGAS {
-            return format!("{name}, criterion {}", self.decision.criterion);
-        }
-        name.to_owned()
+        let SearchConfig { strategy, selection, regularizer, .. } = &self.search;
+        let criterion = (*strategy == StrategyName::SGAS).then(|| format!(" {}", self.decision.criterion));
+        let parts = [selection.map(Selection::name), regularizer.map(Regularizer::name)];
+        let parts = parts.into_iter().flatten().map(|part| format!(" + {part}"));
+        std::iter::once(strategy.name().to_owned()).chain(criterion).chain(parts).collect()
     }
 
     /// The space that is searched; panics for a task that [`RunConfig::validate`] refuses.
@@ -308,6 +309,7 @@ impl RunConfig for SearchRun {
     fn validate_own(&self) -> Result<()> {
         self.search.validate()?;
         self.decision.validate()?;
+        self.search.compose(self.space(), &self.decision)?;
         self.weights.validate()?;
         self.alphas.validate()
     }

@@ -199,3 +199,14 @@ fn an_unknown_task_names_the_nearest() {
     assert!(error.hint().unwrap().contains("modelnet40"));
     assert_eq!(resolve::<SearchRun>(&Sources::default()).unwrap_err().exit_code(), 2);
 }
+
+#[test]
+fn a_search_says_in_short_how_it_chooses() {
+    let method = |text: &str| toml::from_str::<SearchRun>(text).unwrap().method();
+    assert_eq!(method("[decision]\ncriterion = 2"), "sgas 2");
+    assert_eq!(
+        method("[search]\nselection = \"perturbation\"\nregularizer = \"beta\""),
+        "sgas 1 + perturbation + beta"
+    );
+    assert_eq!(method("[search]\nstrategy = \"random\""), "random");
+}

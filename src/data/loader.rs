@@ -97,6 +97,9 @@ pub struct EpochPlan {
     pub drop_last: bool,
     /// Augment and draw afresh; else the same draws at every pass.
     pub training: bool,
+    /// Norms take the statistics of a batch, so a last one of fewer than [`Samples::smallest_training_batch`] samples is
+    /// left out.
+    pub by_batch_statistics: bool,
     /// The step to begin at; the batches before it are not made.
     pub first_step: usize,
     /// Which of the batches are this process's: they are dealt in turn. In training every process has equally many.
@@ -111,12 +114,20 @@ impl EpochPlan {
     /// In training: shuffled, augmented, with the short last batch as asked.
     pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
         let (first_step, share, reorders) = (0, Share::WHOLE, Vec::new());
-        Self { key, batch_size, shuffle: true, drop_last, training: true, first_step, share, reorders, passes: 1 }
+        let (shuffle, training, by_batch_statistics, passes) = (true, true, true, 1);
+        Self { key, batch_size, shuffle, drop_last, training, by_batch_statistics, first_step, share, reorders, passes }
     }
 
     /// In evaluation: every sample once, in stored order, the same at every pass.
     pub fn evaluation(key: Key, batch_size: usize) -> Self {
-        Self { shuffle: false, training: false, ..Self::training(key, batch_size, false) }
+        let plan = Self::training(key, batch_size, false);
+        Self { shuffle: false, training: false, by_batch_statistics: false, ..plan }
+    }
+
+    /// The same for a network whose norms take the statistics of every batch.
+    #[must_use]
+    pub fn by_batch_statistics(self) -> Self {
+        Self { by_batch_statistics: true, ..self }
     }
 
     /// The same from this step on.
@@ -148,7 +159,7 @@ impl EpochPlan {
     pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
         let rest = samples % self.batch_size;
         // Smaller batches throughout are what was asked for.
-        let is_too_small = self.training && rest < smallest && self.batch_size >= smallest;
+        let is_too_small = self.by_batch_statistics && rest < smallest && self.batch_size >= smallest;
         samples / self.batch_size + usize::from(rest > 0 && !self.drop_last && !is_too_small)
     }
 

@@ -90,6 +90,14 @@ impl GreedyDecision {
         Ok(Observation { scores, decision })
     }
 
+    /// Another primitive than the most probable one for an edge that was fixed.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`], or an edge that it has not.
+    pub fn choose(&mut self, kind: CellKind, edge: usize, primitive: usize) {
+        self.kind_mut(kind).states[edge] = EdgeState::Fixed(primitive);
+    }
+
     /// The states of a kind's edges.
     ///
     /// # Panics

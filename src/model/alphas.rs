@@ -126,15 +126,19 @@ impl Alphas {
         });
     }
 
+    /// The alphas of a kind, (edges, primitives), -inf for dropped primitives.
+    pub fn table(&self, kind: CellKind) -> Tensor {
+        let table = Tensor::stack(self.rows(kind), 0);
+        match self.dropped_places.get(&kind) {
+            Some(dropped) => table.masked_fill(dropped, f64::NEG_INFINITY),
+            None => table,
+        }
+    }
+
     /// The weights of all primitives, by the rule, in fp32.
     pub fn mixture(&self, kind: CellKind) -> Mixture {
-        let rows = self.rows(kind);
-        let _fp32 = Autocast::disabled(rows[0].device()).expect("CPU and CUDA have autocast");
-        let mut table = Tensor::stack(rows, 0);
-        if let Some(dropped) = self.dropped_places.get(&kind) {
-            table = table.masked_fill(dropped, f64::NEG_INFINITY);
-        }
-        table = self.rule.weights(&table);
+        let _fp32 = Autocast::disabled(self.rows(kind)[0].device()).expect("CPU and CUDA have autocast");
+        let mut table = self.rule.weights(&self.table(kind));
         if let Some(masked) = self.masked_places.get(&kind) {
             table = table.masked_fill(masked, 0.0);
         }

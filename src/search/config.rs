@@ -2,7 +2,7 @@
 
 use crate::bounds;
 use crate::error::Result;
-use crate::search::strategy::StrategyName;
+use crate::search::strategy::{BetaConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
@@ -62,6 +62,12 @@ impl From<AlphaOrder> for u8 {
 pub struct SearchConfig {
     /// How edges are chosen: `sgas`, `darts` or `random`, or one that was registered.
     pub strategy: StrategyName,
+    /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+    /// A term of the alphas' loss: `beta`; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regularizer: Option<Regularizer>,
     /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
     pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
@@ -78,12 +84,25 @@ pub struct SearchConfig {
     pub alpha_data: AlphaData,
     /// How batches for the alphas are drawn.
     pub alpha_batch: AlphaBatch,
+    /// `[search.perturbation]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub perturbation: PerturbationConfig,
+    /// `[search.beta]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub beta: BetaConfig,
+}
+
+/// Left out of the configuration of a run that does not set it.
+fn is_default<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
 }
 
 impl Default for SearchConfig {
     fn default() -> Self {
         Self {
             strategy: StrategyName::SGAS,
+            selection: None,
+            regularizer: None,
             order: AlphaOrder::First,
             epochs: None,
             steps: None,
@@ -91,6 +110,8 @@ impl Default for SearchConfig {
             batch_growth: 4,
             alpha_data: AlphaData::Validation,
             alpha_batch: AlphaBatch::Random,
+            perturbation: PerturbationConfig::default(),
+            beta: BetaConfig::default(),
         }
     }
 }
@@ -105,6 +126,8 @@ impl SearchConfig {
         if let Some(steps) = &self.steps {
             bounds::check("search.steps", steps, &bounds::STEPS, "steps")?;
         }
+        self.perturbation.validate()?;
+        self.beta.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }
 }

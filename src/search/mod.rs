@@ -1,6 +1,7 @@
 //! The search: bilevel steps, strategies, and the one loop for every space.
 
 pub mod bilevel;
+mod compose;
 mod config;
 mod search_loop;
 pub mod second_order;

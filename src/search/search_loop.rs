@@ -19,7 +19,7 @@ use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, RemovalReport, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::second_order::Ahead;
-use crate::search::strategy::{Answer, Change, Probe, Strategy};
+use crate::search::strategy::{Answer, Change, Probe, Strategy, Stretch};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{
     self, AfterSteps, Ended, Frame, Learning, OnNan, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
@@ -376,8 +376,15 @@ impl Learning for Search<'_> {
 
     fn terms(&self, epoch: usize) -> Terms {
         let SearchSettings { search, weights, .. } = self.settings;
+        let Stretch { first, epochs, rate } = self.strategy.stretch(epoch, self.epochs());
+        let mut weights = weights.clone();
+        if first > 0 {
+            weights.learning_rate *= rate;
+            weights.minimum_learning_rate = weights.minimum_learning_rate.min(weights.learning_rate);
+            weights.warmup_epochs = 0;
+        }
         Terms {
-            learning_rate: learning_rate(weights, epoch, self.epochs()),
+            learning_rate: learning_rate(&weights, epoch - first, epochs),
             batch_size: grown_batch(search.batch, search.batch_growth, self.growths(epoch)),
         }
     }

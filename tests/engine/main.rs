@@ -13,6 +13,7 @@ mod nas_bench_graph;
 mod network;
 mod optimizers;
 mod parameters;
+mod parts;
 mod resgcn;
 mod shapes;
 mod stops;

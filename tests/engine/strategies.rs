@@ -241,6 +241,7 @@ impl Strategy for Looking {
     fn after_step(&mut self, _: Cursor, probe: &mut Probe<'_>) -> Result<Answer> {
         if self.0 {
             probe.validate(&[Mask { kind: KIND, edge: 0, primitive: Some(1) }])?;
+            probe.validate_by_batch_statistics(&[Mask { kind: KIND, edge: 1, primitive: None }])?;
             let batch = probe.batch()?;
             assert!(probe.gradients(KIND, &batch).iter().flatten().any(|norm| *norm > 0.0));
         }

@@ -191,6 +191,13 @@ pub struct SearchOptions {
         value_parser = known(StrategyName::all(), |strategy| strategy.about)
     )]
     pub strategy: Option<String>,
+    /// What chooses the primitives of edges: `perturbation`, the one whose removal validation misses most; with sgas or
+    /// darts [default: the strategy's own rule]
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    pub selection: Option<String>,
+    /// A term of the alphas' loss: `beta`, beta decay; with every strategy that trains [default: none]
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    pub regularizer: Option<String>,
     /// Order of the alphas' gradient: 1, the published default, or 2, which looks ahead to the weights' next step
     /// and takes three more passes per step
     #[arg(long, value_name = "1|2", help_heading = "Search options")]

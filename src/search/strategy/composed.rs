@@ -1,6 +1,7 @@
-//! Several strategies as one: each acts in turn, the first decides how long a search is and how a cell is read off.
+//! Several strategies as one: each acts in turn, the first decides how long a search is, its stretches, and how a cell is
+//! read off.
 
-use super::{Answer, Penalty, Probe, Strategy};
+use super::{Answer, Penalty, Probe, Strategy, Stretch};
 use crate::checkpoint::Cursor;
 use crate::decision::{Choice, EdgeState};
 use crate::error::{Error, Result};
@@ -63,6 +64,10 @@ impl Strategy for Composed {
 
     fn mixture(&self, epoch: usize) -> Option<Rc<dyn MixtureRule>> {
         self.0.iter().find_map(|part| part.mixture(epoch))
+    }
+
+    fn stretch(&self, epoch: usize, epochs: usize) -> Stretch {
+        self.first().stretch(epoch, epochs)
     }
 
     fn penalty(&self, epoch: usize) -> Option<Penalty> {

@@ -4,23 +4,28 @@
 //! answers with changes. It may also say how alphas become weights of primitives, add a term to the alphas' loss, and
 //! put something around the primitives when the supernet is built.
 
+mod beta;
 mod composed;
+mod perturbation;
 mod probe;
 mod sgas;
 mod undecided;
 
+pub use beta::{BetaConfig, beta_decay};
 pub use composed::Composed;
+pub use perturbation::PerturbationConfig;
 pub use probe::Probe;
 
 use crate::checkpoint::Cursor;
 use crate::decision::{self, DecisionConfig, EdgeState, read_off};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{Alphas, MixtureRule};
 use crate::ops::Wrapping;
 use crate::registry::{Choice, Registered, Registry};
 use crate::report::NamedScores;
-use crate::topology::CellKind;
+use crate::topology::{CellKind, Topology};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -82,6 +87,17 @@ pub(super) fn penalised(loss: Tensor, penalty: Option<&Penalty>, alphas: &Alphas
     }
 }
 
+/// A stretch of epochs with a schedule of the weights' learning rate of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// Its first epoch.
+    pub first: usize,
+    /// How many epochs it has.
+    pub epochs: usize,
+    /// What the learning rates of `[weights]` are multiplied by; the least of them stays.
+    pub rate: f64,
+}
+
 /// A way to choose edges. All but the epochs and the state has a default: a strategy that does nothing.
 pub trait Strategy {
     /// The epochs that it needs; a configuration may ask for others. Without any nothing is trained.
@@ -122,6 +138,11 @@ pub trait Strategy {
         None
     }
 
+    /// The stretch that an epoch of a search of so many epochs lies in; by default there is one.
+    fn stretch(&self, _epoch: usize, epochs: usize) -> Stretch {
+        Stretch { first: 0, epochs, rate: 1.0 }
+    }
+
     /// What is added to the alphas' loss in this epoch.
     fn penalty(&self, _epoch: usize) -> Option<Penalty> {
         None
@@ -144,6 +165,71 @@ pub trait Strategy {
     fn restore(&mut self, _state: Value) -> Result<()> {
         Ok(())
     }
+}
+
+/// What chooses the primitives of edges, where it is not the strategy's own rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// The primitive whose removal lowers the supernet's validation score most (DARTS-PT).
+    Perturbation,
+}
+
+/// A term of the alphas' loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Regularizer {
+    /// Beta decay (β-DARTS).
+    Beta,
+}
+
+impl Selection {
+    /// As configurations name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Perturbation => "perturbation",
+        }
+    }
+}
+
+impl Regularizer {
+    /// As configurations name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Beta => "beta",
+        }
+    }
+}
+
+/// SGAS, whose edges are fixed to the primitive that validation misses most.
+pub(super) fn sgas_by_perturbation(space: SpaceName, decision: DecisionConfig) -> Box<dyn Strategy> {
+    Box::new(sgas::Sgas::new(&Setting { space, decision }).by_perturbation())
+}
+
+/// DARTS, and decisions by perturbation after `trained` epochs.
+pub(super) fn darts_by_perturbation(
+    topology: Topology,
+    trained: usize,
+    config: PerturbationConfig,
+) -> Box<dyn Strategy> {
+    Box::new(perturbation::AfterTraining::new(topology, trained, config))
+}
+
+/// Beta decay in a search of so many epochs.
+pub(super) fn beta_decay_part(config: &BetaConfig, epochs: usize) -> Box<dyn Strategy> {
+    Box::new(beta::Beta::new(config, epochs))
+}
+
+/// Refuses alphas that are not finite.
+fn check_alphas(epoch: usize, probe: &Probe<'_>) -> Result<()> {
+    for kind in probe.kinds() {
+        let alphas = probe.alphas(kind);
+        let broken = alphas.iter().position(|row| row.iter().any(|alpha| !alpha.is_finite()));
+        if let Some(edge) = broken {
+            return Err(Error::run(format!("epoch {epoch}: the alphas of edge {edge} ({kind}) are not finite")));
+        }
+    }
+    Ok(())
 }
 
 /// What a strategy is made for.

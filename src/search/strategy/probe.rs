@@ -6,7 +6,7 @@ use crate::data::{EpochPlan, Loader};
 use crate::decision::EdgeState;
 use crate::dist::Processes;
 use crate::error::{Error, Result};
-use crate::eval::evaluate;
+use crate::eval::evaluate_in;
 use crate::genotype::SpaceName;
 use crate::model::{Learn, Mask, SearchModel};
 use crate::ops::Mode;
@@ -70,12 +70,30 @@ impl<'a> Probe<'a> {
     /// # Errors
     /// A search without data; data that can't be read.
     pub fn validate(&mut self, without: &[Mask]) -> Result<Metrics> {
+        self.validate_in(Mode::Evaluation, without)
+    }
+
+    /// The same with the statistics of every batch in its norms, as in training, because what is left out changes what
+    /// later norms see; a last batch that is too small for that is left out. Dropout, where there is some, is the same in every call at this point of the search.
+    ///
+    /// # Errors
+    /// A search without data; data that can't be read.
+    pub fn validate_by_batch_statistics(&mut self, without: &[Mask]) -> Result<Metrics> {
+        let statistics = self.model.weights().buffers.copies();
+        self.key_of_draw(0).seed_torch();
+        let metrics = self.validate_in(Mode::TRAINING, without);
+        self.model.weights().buffers.restore(&statistics);
+        metrics
+    }
+
+    fn validate_in(&mut self, mode: Mode, without: &[Mask]) -> Result<Metrics> {
         let data = self.data()?;
         let Self { task, precision, device, seed, processes, .. } = *self;
         let key = Key::new(seed, Purpose::Order).at(self.at.epoch as u64, 0);
         let plan = EpochPlan::evaluation(key, self.batch_size).shared(processes.share());
         self.model.alphas_mut().set_masks(without);
-        let meter = evaluate(&*self.model, task, data.epoch(&plan), device, precision);
+        let plan = if mode.is_training() { plan.by_batch_statistics() } else { plan };
+        let meter = evaluate_in(mode, &*self.model, task, data.epoch(&plan), device, precision);
         self.model.alphas_mut().set_masks(&[]);
         let mut meter = meter?;
         meter.all_reduce(processes)?;
@@ -116,9 +134,13 @@ impl<'a> Probe<'a> {
     /// A key for random numbers, another at every call and the same in a search that is repeated.
     pub fn key(&mut self) -> Key {
         self.draws += 1;
+        self.key_of_draw(self.draws)
+    }
+
+    fn key_of_draw(&self, draw: usize) -> Key {
         let Cursor { epoch, step } = self.at;
         // Steps and draws side by side: a search has fewer than 2^32 of either in an epoch.
-        let place = ((step as u64) << 32) + self.draws as u64;
+        let place = ((step as u64) << 32) + draw as u64;
         Key::new(self.seed, Purpose::Strategy).at(epoch as u64, place)
     }
 

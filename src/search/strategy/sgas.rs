@@ -1,20 +1,49 @@
-//! SGAS: greedy decisions, one after the other (docs/method.md).
+//! SGAS: greedy decisions, one after the other (docs/method.md). The primitive of the edge that is decided is the one of
+//! the greatest alpha, or chosen by perturbation.
 
+use super::perturbation::best_primitive;
 use super::{Answer, Change, Probe, Setting, Strategy};
-use crate::decision::GreedyDecision;
+use crate::decision::{Decision, GreedyDecision};
 use crate::error::{Error, Result};
+use crate::report::NamedScores;
 use serde_json::Value;
 
-struct Sgas {
+pub(super) struct Sgas {
     epochs: usize,
     greedy: GreedyDecision,
+    /// Whether perturbation chooses the primitives.
+    by_perturbation: bool,
 }
 
 /// The strategy for cells of this shape.
 pub(super) fn make(setting: &Setting) -> Box<dyn Strategy> {
-    let (space, config) = (setting.space, setting.decision.clone());
-    let epochs = config.epochs(space.topology());
-    Box::new(Sgas { epochs, greedy: GreedyDecision::new(space.topology(), space.kinds(), config) })
+    Box::new(Sgas::new(setting))
+}
+
+impl Sgas {
+    pub(super) fn new(setting: &Setting) -> Self {
+        let (space, config) = (setting.space, setting.decision.clone());
+        let epochs = config.epochs(space.topology());
+        let greedy = GreedyDecision::new(space.topology(), space.kinds(), config);
+        Self { epochs, greedy, by_perturbation: false }
+    }
+
+    /// The same with primitives that are chosen by perturbation (SGAS+PT).
+    pub(super) fn by_perturbation(self) -> Self {
+        Self { by_perturbation: true, ..self }
+    }
+
+    fn change(&mut self, decision: Decision, probe: &mut Probe<'_>) -> Result<Change> {
+        let Decision { kind, edge, primitive, score, runner_up, .. } = decision;
+        let (mut primitive, mut scores) = (primitive, NamedScores::from(score));
+        if self.by_perturbation {
+            let chosen = best_primitive(probe, kind, edge.index)?;
+            scores.0.extend(chosen.named());
+            primitive = chosen.index;
+            self.greedy.choose(kind, edge.index, primitive);
+        }
+        Ok(Change::Fix { kind, edge: edge.index, primitive, scores, runner_up })
+    }
 }
 
 impl Strategy for Sgas {
@@ -27,13 +56,9 @@ impl Strategy for Sgas {
         for kind in probe.kinds() {
             let observation = self.greedy.observe(epoch, kind, &probe.alphas(kind))?;
             answer.scores.insert(kind, observation.scores.into_iter().map(Into::into).collect());
-            answer.changes.extend(observation.decision.map(|decision| Change::Fix {
-                kind,
-                edge: decision.edge.index,
-                primitive: decision.primitive,
-                scores: decision.score.into(),
-                runner_up: decision.runner_up,
-            }));
+            if let Some(decision) = observation.decision {
+                answer.changes.push(self.change(decision, probe)?);
+            }
         }
         Ok(answer)
     }

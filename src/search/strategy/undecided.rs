@@ -1,8 +1,8 @@
 //! No decisions: the cell is read off at the end (DARTS, and the random baseline).
 
-use super::{Answer, Probe, Setting, Strategy};
+use super::{Answer, Probe, Setting, Strategy, check_alphas};
 use crate::decision::{Choice, EdgeState, read_off_best_primitive};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::genotype::SpaceName;
 
 struct Undecided {
@@ -25,13 +25,7 @@ impl Strategy for Undecided {
     }
 
     fn after_epoch(&mut self, epoch: usize, probe: &mut Probe<'_>) -> Result<Answer> {
-        for kind in probe.kinds() {
-            let alphas = probe.alphas(kind);
-            let broken = alphas.iter().position(|row| row.iter().any(|alpha| !alpha.is_finite()));
-            if let Some(edge) = broken {
-                return Err(Error::run(format!("epoch {epoch}: the alphas of edge {edge} ({kind}) are not finite")));
-            }
-        }
+        check_alphas(epoch, probe)?;
         Ok(Answer::default())
     }
 

@@ -182,6 +182,8 @@ fn flags_that_would_change_a_begun_run_are_refused_key_by_key() {
         ("--criterion 2", criterion, "can't change within a run"),
         ("--criterion 2 --resume-anyway decision.criterion", criterion, "can't change within a run"),
         ("--strategy random", "search.strategy (sgas, now random)", "can't change within a run"),
+        ("--selection perturbation", "search.selection (absent, now perturbation)", "can't change within a run"),
+        ("--regularizer beta", "search.regularizer (absent, now beta)", "can't change within a run"),
         ("--seed 77", "seed (", "can't change within a run"),
         ("--amp", "precision (fp32, now bf16)", "--resume-anyway precision"),
         ("--batch 4", "search.batch (8, now 4)", "--resume-anyway search.batch"),

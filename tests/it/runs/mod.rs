@@ -12,6 +12,7 @@ mod kills;
 mod nas_bench_201;
 mod not_finite;
 mod old;
+mod parts;
 mod predict;
 mod refusals;
 mod resume;

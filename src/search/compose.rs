@@ -1,0 +1,119 @@
+//! From `[search]` to a strategy: the named one with the parts that are chosen beside it, or the reason why they do not
+//! go together.
+
+use crate::decision::DecisionConfig;
+use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
+use crate::search::SearchConfig;
+use crate::search::strategy::{self, Composed, Regularizer, Selection, Strategy, StrategyName};
+
+impl SearchConfig {
+    /// The strategy of a search in this space, with all its parts.
+    ///
+    /// # Errors
+    /// Parts that do not go together, with the key and the reason.
+    pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
+        let deciding = match self.selection {
+            None => self.strategy.strategy(space, decision.clone()),
+            Some(Selection::Perturbation) => self.by_perturbation(space, decision)?,
+        };
+        let epochs = self.epochs.unwrap_or_else(|| deciding.epochs());
+        let Some(regularizer) = self.regularizer else { return Ok(deciding) };
+        if !self.strategy.trains {
+            let found = format!("{}, which trains no alphas", self.strategy);
+            return Err(Error::invalid(
+                "search.regularizer",
+                "a strategy that trains alphas, such as sgas or darts",
+                found,
+            )
+            .with_hint("leave --regularizer out, or choose another --strategy"));
+        }
+        let part = match regularizer {
+            Regularizer::Beta => strategy::beta_decay_part(&self.beta, epochs),
+        };
+        Ok(Box::new(Composed::new(vec![deciding, part])))
+    }
+
+    fn by_perturbation(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
+        if self.strategy == StrategyName::SGAS {
+            return Ok(strategy::sgas_by_perturbation(space, decision.clone()));
+        }
+        if self.strategy != StrategyName::DARTS {
+            let found = format!("{}, which decides in its own way", self.strategy);
+            return Err(Error::invalid("search.selection", "the strategy sgas or darts beside perturbation", found)
+                .with_hint("leave --selection out, or choose --strategy sgas or darts"));
+        }
+        let topology = space.topology();
+        let tuning = self.perturbation.tuning(topology);
+        let trained = match self.epochs {
+            None => decision.epochs(topology),
+            Some(epochs) if epochs > tuning => epochs - tuning,
+            Some(epochs) => {
+                let expected = format!("more than the {tuning} epochs of tuning between the decisions by perturbation");
+                return Err(Error::invalid("search.epochs", expected, epochs.to_string())
+                    .with_hint("search.perturbation.epochs are the epochs from one decision to the next"));
+            }
+        };
+        Ok(strategy::darts_by_perturbation(topology, trained, self.perturbation.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str, space: SpaceName) -> Error {
+        let config: SearchConfig = toml::from_str(text).unwrap();
+        config.compose(space, &DecisionConfig::default()).err().unwrap()
+    }
+
+    fn epochs(text: &str) -> usize {
+        let config: SearchConfig = toml::from_str(text).unwrap();
+        config.compose(SpaceName::POINT, &DecisionConfig::default()).unwrap().epochs()
+    }
+
+    #[test]
+    fn parts_go_together_in_every_space() {
+        for space in SpaceName::all() {
+            for strategy in ["sgas", "darts"] {
+                for parts in [
+                    "",
+                    "selection = 'perturbation'",
+                    "regularizer = 'beta'",
+                    "selection = 'perturbation'\nregularizer = 'beta'",
+                ] {
+                    let config: SearchConfig = toml::from_str(&format!("strategy = '{strategy}'\n{parts}")).unwrap();
+                    config.compose(space, &DecisionConfig::default()).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_selection_says_how_long_a_search_is() {
+        assert_eq!(epochs("selection = 'perturbation'"), 50);
+        assert_eq!(epochs("strategy = 'darts'"), 50);
+        // Nine edges and two nodes of more than two edges.
+        assert_eq!(epochs("strategy = 'darts'\nselection = 'perturbation'"), 50 + 10 * 5);
+        assert_eq!(epochs("strategy = 'darts'\nselection = 'perturbation'\nepochs = 51\nregularizer = 'beta'"), 51);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_the_reason() {
+        for (text, words) in [
+            (
+                "strategy = 'random'\nselection = 'perturbation'",
+                "search.selection: expected the strategy sgas or darts",
+            ),
+            ("strategy = 'random'\nregularizer = 'beta'", "search.regularizer: expected a strategy that trains alphas"),
+            (
+                "strategy = 'darts'\nselection = 'perturbation'\nepochs = 50",
+                "search.epochs: expected more than the 50 epochs",
+            ),
+        ] {
+            let error = refused(text, SpaceName::POINT);
+            assert!(error.to_string().starts_with(words), "{error}");
+            assert!(error.exit_code() == 2 && error.hint().is_some());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Searches with parts beside the strategy: in every space from the command line, killed and gone on with, refused.
+
+use super::resume::{Name, Stop, kill_at};
+use super::{assert_equal_runs, decisions, failure, output, search};
+use crate::cli::sgas;
+use std::path::Path;
+
+/// A search by the smoke configuration of this name.
+fn smoke(folder: &Path, name: &str, more: &str) -> assert_cmd::Command {
+    let mut command = sgas(folder);
+    command.args(["search", "--data", "synthetic", "--threads", "1", "--device", "cpu"]);
+    command.args(["--config", &format!("smoke/search-{name}"), "--set", "data.synthetic.train=20"]);
+    command.args(["--set", "data.synthetic.test=10"]).args(more.split_whitespace());
+    command
+}
+
+const PARTS: &str = "--selection perturbation --regularizer beta";
+
+/// Smoke configurations with their space where it is not the task's own, and the decisions of a search.
+const SPACES: [(&str, &str, usize); 5] = [
+    ("points", "", 6),
+    ("images", "", 16),
+    ("graphs", "", 6),
+    ("graphs", "--space nas-bench-graph", 4),
+    ("cifar10-nas-bench-201", "", 6),
+];
+
+#[test]
+fn every_space_is_searched_by_greedy_decisions_with_parts() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        output(&mut smoke(folder.path(), name, &format!("{space} --strategy sgas {PARTS} --out run")));
+        let decisions = decisions(&folder.path().join("run"));
+        assert_eq!(decisions.len(), count, "{name}");
+        for decision in decisions {
+            assert!(decision.score.get("score").is_some() && decision.score.get("validation_without").is_some());
+        }
+    }
+}
+
+#[test]
+fn every_space_is_searched_by_perturbation_after_training() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{space} --strategy darts {PARTS} --set search.perturbation.epochs=1 --out run");
+        output(&mut smoke(folder.path(), name, &line));
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+        for key in ["selection = \"perturbation\"", "regularizer = \"beta\"", "[search.perturbation]\nepochs = 1"] {
+            assert!(config.contains(key), "{config}");
+        }
+        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+        assert!(cell.contains("\"selection\": \"perturbation\""), "{cell}");
+    }
+}
+
+#[test]
+fn a_killed_search_with_parts_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    for strategy in ["sgas --criterion 2", "darts --set search.perturbation.epochs=1 --set search.epochs=12"] {
+        let name = &strategy[..4];
+        let line = format!("--strategy {strategy} {PARTS} --out");
+        output(&mut search(folder.path(), &format!("{line} {name}-whole")));
+        kill_at(&search(folder.path(), &format!("{line} {name}-cut")), Stop::Logged(Name::Decision, 2));
+        let go_on = ["search", "--out", &format!("{name}-cut"), "--resume", "--threads", "1", "--device", "cpu"];
+        output(sgas(folder.path()).args(go_on));
+        assert_equal_runs(&folder.path().join(format!("{name}-whole")), &folder.path().join(format!("{name}-cut")));
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (parts, words) in [
+        ("--strategy random --selection perturbation", "--selection: expected the strategy sgas or darts"),
+        ("--strategy random --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
+        (
+            "--strategy darts --selection perturbation --set search.epochs=50",
+            "search.epochs: expected more than the 50",
+        ),
+        ("--selection perturbance", "--selection: expected \"perturbation\", found \"perturbance\""),
+        ("--set search.beta.scale=-1", "search.beta.scale: expected 0 to 1000000, found -1"),
+        ("--set search.perturbation.epochs=0", "search.perturbation.epochs: expected 1 to 1000000 epochs, found 0"),
+    ] {
+        let text = failure(&mut search(folder.path(), &format!("{parts} --out run")), 2);
+        assert!(text.contains(words), "{text}");
+        assert!(!folder.path().join("run").exists());
+    }
+}
