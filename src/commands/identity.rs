@@ -18,7 +18,7 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 16] = [
+const FIXED: [&str; 17] = [
     "task",
     "seed",
     "space",
@@ -29,6 +29,7 @@ const FIXED: [&str; 16] = [
     "search.perturbation",
     "search.regularizer",
     "search.beta",
+    "search.candidates",
     "decision",
     "model",
     "point",

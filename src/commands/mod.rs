@@ -4,6 +4,7 @@
 //! data and observers, calls the engine and prints the result; it holds no loop of its own.
 
 pub mod bench;
+mod candidates;
 pub mod cell;
 mod cell_estimate;
 pub mod data_info;

@@ -5,7 +5,7 @@ use super::observers::Watched;
 use super::outputs::{GENOTYPE, print_then_write};
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
-use super::{GlobalOptions, SearchOptions, dataset, device, show};
+use super::{GlobalOptions, SearchOptions, candidates, dataset, device, show};
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::Choice;
@@ -16,6 +16,7 @@ use crate::genotype::{Genotype, SpaceName};
 use crate::model::{self, NetworkSpec, SearchModel};
 use crate::panics;
 use crate::report::{Change, Event, Observer, drawing};
+use crate::search::candidates::Candidates;
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
@@ -40,8 +41,8 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     set_cuda_layout(Layout::SEARCH);
     let settled = |mut run: SearchRun| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
-        // Nothing is trained, whatever the configuration says.
-        run.search.epochs = run.search.epochs.filter(|_| run.search.strategy.trains);
+        // Without a supernet the plan of the trainings says, whatever the configuration says.
+        run.search.epochs = run.search.epochs.filter(|_| run.search.has_supernet());
         Ok(run)
     };
     let going_on = session::find(&options.run, |variant| options.resolve(None, variant).and_then(settled))?;
@@ -92,7 +93,7 @@ fn load_data(
     device: Device,
     by_variant: Option<impl FnOnce(&str) -> Result<SearchRun>>,
 ) -> Result<Option<Dataset>> {
-    if !run.search.strategy.trains {
+    if !run.search.needs_data() {
         return Ok(None);
     }
     let dataset = match by_variant {
@@ -150,10 +151,21 @@ fn search(
     tell(run, dataset);
     let data = dataset.map(|dataset| search_data(run, dataset));
     let genotype = session.run(|session| {
-        let (mut strategy, mut model) = fresh(run, &spec, device)?;
-        let mut search = Search::new(&settings, &mut *model, &mut *strategy);
-        let mut observers = session.go(&mut search, data.as_ref(), state::restore)?;
-        let genotype = genotype(run, space, &search.cells(), session.changes_so_far());
+        let (mut observers, genotype) = match run.search.plan()? {
+            None => {
+                let (mut strategy, mut model) = fresh(run, &spec, device)?;
+                let mut search = Search::new(&settings, &mut *model, &mut *strategy);
+                let observers = session.go(&mut search, data.as_ref(), state::restore)?;
+                (observers, genotype(run, space, &search.cells(), session.changes_so_far()))
+            }
+            Some(plan) => {
+                let mut search = Candidates::new(&settings, space, &spec, plan);
+                let observers = session.go(&mut search, data.as_ref(), Candidates::restore)?;
+                candidates::write(&search, space, &session.folder().file(candidates::FILE))?;
+                let chosen = &search.cells()[search.chosen()];
+                (observers, genotype(run, space, chosen, session.changes_so_far()))
+            }
+        };
         write(&genotype, session.folder())?;
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
         Ok(genotype)
@@ -179,18 +191,26 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let data = StepData { device, task, seed: run.seed, kind, train: &*dataset.train, alphas };
     let settings = settings(run, task, device);
     let spec = run.network(dataset.classes.len(), dataset.channels);
+    let plan = run.search.plan()?;
     let step = |batch: &StepBatch| {
+        if let Some(plan) = &plan {
+            return step::try_step(&mut Candidates::new(&settings, space, &spec, plan.clone()), batch);
+        }
         let (mut strategy, mut model) = fresh(run, &spec, device)?;
         step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
     };
     let later = |batch| match run.search.batch_growth {
+        _ if !run.search.has_supernet() => String::new(),
         0 => String::new(),
         growth => {
             let most = batch + growth * space.topology().decision_count();
             format!("; batches grow by {growth} after every deciding epoch, to {most} at most, while edges leave")
         }
     };
-    let first = "an estimate for the first epoch, with all edges open";
+    let first = match run.search.has_supernet() {
+        true => "an estimate for the first epoch, with all edges open",
+        false => "an estimate for the first cell",
+    };
     let words = Words { first, later: &later, learning_rate: run.weights.learning_rate };
     estimate::batch_of_run(&data, run, &options.run, goes_on, &words, &step)
 }

@@ -211,7 +211,10 @@ mod tests {
         let (text, _) = failure("", &["search.batch=-3"]);
         assert_eq!(text, "--set: search.batch: expected a whole number of at least 0, found -3");
         let (text, _) = failure("", &["search.strategy=sags"]);
-        assert_eq!(text, "--set: search.strategy: expected sgas, darts or random, found sags");
+        assert_eq!(
+            text,
+            "--set: search.strategy: expected sgas, darts, random, most-params or successive-halving, found sags"
+        );
         let (text, _) = failure("[alphas]\nbetas = [0.5, 'x']", &[]);
         assert_eq!(text, "a.toml: alphas.betas.1: expected a number, found \"x\"");
         let (text, _) = failure("", &["model=3"]);

@@ -5,21 +5,61 @@ use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::search::SearchConfig;
+use crate::search::candidates::{CandidateConfig, Plan};
 use crate::search::strategy::{self, Composed, Regularizer, Selection, Strategy, StrategyName};
 
+/// Cells that are counted where `search.candidates.cells` is absent.
+const COUNTED: usize = 100;
+/// Cells that successive halving begins with where `search.candidates.cells` is absent.
+const HALVED: usize = 16;
+
 impl SearchConfig {
+    /// The trainings of a search among random cells; `None` for a search by a supernet, and for one random cell.
+    ///
+    /// # Errors
+    /// Sizes that make no plan, or that the strategy does not know, with the key.
+    pub fn plan(&self) -> Result<Option<Plan>> {
+        let config = &self.candidates;
+        let plan = if self.strategy == StrategyName::RANDOM {
+            config.cells.filter(|cells| *cells > 1).map(|cells| Plan::each(cells, config.epochs))
+        } else if self.strategy == StrategyName::MOST_PARAMS {
+            Some(Plan::untrained(config.cells.unwrap_or(COUNTED)))
+        } else if self.strategy == StrategyName::SUCCESSIVE_HALVING {
+            Some(Plan::halving(config.cells.unwrap_or(HALVED), config.epochs, config.eta)?)
+        } else if *config == CandidateConfig::default() {
+            None
+        } else {
+            let found = format!("{}, which draws no cells", self.strategy);
+            let expected = "the strategy random, most-params or successive-halving beside them";
+            return Err(Error::invalid("search.candidates", expected, found));
+        };
+        plan.iter().try_for_each(Plan::check)?;
+        Ok(plan)
+    }
+
+    /// Whether a supernet is trained.
+    pub fn has_supernet(&self) -> bool {
+        self.strategy.trains && self.strategy != StrategyName::SUCCESSIVE_HALVING
+    }
+
+    /// Whether anything is trained.
+    pub fn needs_data(&self) -> bool {
+        self.has_supernet() || self.plan().is_ok_and(|plan| plan.is_some_and(|plan| plan.epochs() > 0))
+    }
+
     /// The strategy of a search in this space, with all its parts.
     ///
     /// # Errors
     /// Parts that do not go together, with the key and the reason.
     pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
+        self.plan()?;
         let deciding = match self.selection {
             None => self.strategy.strategy(space, decision.clone()),
             Some(Selection::Perturbation) => self.by_perturbation(space, decision)?,
         };
         let epochs = self.epochs.unwrap_or_else(|| deciding.epochs());
         let Some(regularizer) = self.regularizer else { return Ok(deciding) };
-        if !self.strategy.trains {
+        if !self.has_supernet() {
             let found = format!("{}, which trains no alphas", self.strategy);
             return Err(Error::invalid(
                 "search.regularizer",
@@ -90,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn random_cells_are_trained_where_there_are_several() {
+        let config = |text: &str| toml::from_str::<SearchConfig>(text).unwrap();
+        let plan = |text: &str| config(text).plan().unwrap();
+        assert_eq!(plan("strategy = 'random'"), None);
+        assert_eq!(plan("strategy = 'random'\n[candidates]\ncells = 10\nepochs = 3"), Some(Plan::each(10, 3)));
+        assert_eq!(plan("strategy = 'most-params'"), Some(Plan::untrained(100)));
+        assert_eq!(plan("strategy = 'successive-halving'").unwrap().epochs(), 4 * 80);
+        let needs = ["random", "most-params", "successive-halving", "darts"]
+            .map(|name| config(&format!("strategy = '{name}'")).needs_data());
+        assert_eq!(needs, [false, false, true, true]);
+    }
+
+    #[test]
     fn a_selection_says_how_long_a_search_is() {
         assert_eq!(epochs("selection = 'perturbation'"), 50);
         assert_eq!(epochs("strategy = 'darts'"), 50);
@@ -104,6 +157,15 @@ mod tests {
             (
                 "strategy = 'random'\nselection = 'perturbation'",
                 "search.selection: expected the strategy sgas or darts",
+            ),
+            (
+                "strategy = 'successive-halving'\nregularizer = 'beta'",
+                "search.regularizer: expected a strategy that trains",
+            ),
+            ("[candidates]\ncells = 3", "search.candidates: expected the strategy random, most-params or"),
+            (
+                "strategy = 'random'\n[candidates]\ncells = 99999\nepochs = 999999",
+                "search.candidates: expected at most",
             ),
             ("strategy = 'random'\nregularizer = 'beta'", "search.regularizer: expected a strategy that trains alphas"),
             (

@@ -2,6 +2,7 @@
 
 use crate::bounds;
 use crate::error::Result;
+use crate::search::candidates::CandidateConfig;
 use crate::search::strategy::{BetaConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ impl From<AlphaOrder> for u8 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
-    /// How edges are chosen: `sgas`, `darts` or `random`, or one that was registered.
+    /// How a cell is chosen: `sgas`, `darts`, `random`, `most-params` or `successive-halving`, or one that was registered.
     pub strategy: StrategyName,
     /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +91,9 @@ pub struct SearchConfig {
     /// `[search.beta]`
     #[serde(skip_serializing_if = "is_default")]
     pub beta: BetaConfig,
+    /// `[search.candidates]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub candidates: CandidateConfig,
 }
 
 /// Left out of the configuration of a run that does not set it.
@@ -112,6 +116,7 @@ impl Default for SearchConfig {
             alpha_batch: AlphaBatch::Random,
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
+            candidates: CandidateConfig::default(),
         }
     }
 }
@@ -128,6 +133,7 @@ impl SearchConfig {
         }
         self.perturbation.validate()?;
         self.beta.validate()?;
+        self.candidates.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }
 }

@@ -1,6 +1,7 @@
-//! The search: bilevel steps, strategies, and the one loop for every space.
+//! The search: bilevel steps, strategies, and the one loop for every space; and searches among random cells.
 
 pub mod bilevel;
+pub mod candidates;
 mod compose;
 mod config;
 mod search_loop;

@@ -41,6 +41,8 @@ pub enum Purpose {
     Strategy = 13,
     /// Another order of the samples that are left of an epoch, after the run went back.
     Reorder = 14,
+    /// The random cells of a search without a supernet.
+    Candidates = 15,
 }
 
 /// Names one stream of random numbers.

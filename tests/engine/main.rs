@@ -5,6 +5,7 @@
 
 mod amp;
 mod baselines;
+mod candidates;
 mod growth;
 mod images;
 mod memory;

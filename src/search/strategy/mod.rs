@@ -276,9 +276,25 @@ static DARTS: StrategyDescription = StrategyDescription {
 
 static RANDOM: StrategyDescription = StrategyDescription {
     name: "random",
-    about: "No training; read off random alphas",
+    about: "A random cell without training, or the best of several trained ones",
     trains: false,
     initial_scale: Some(1.0),
+    make: undecided::random,
+};
+
+static MOST_PARAMS: StrategyDescription = StrategyDescription {
+    name: "most-params",
+    about: "Of random cells the one with the most weights; no training",
+    trains: false,
+    initial_scale: None,
+    make: undecided::random,
+};
+
+static SUCCESSIVE_HALVING: StrategyDescription = StrategyDescription {
+    name: "successive-halving",
+    about: "Random cells trained alone, the better ones longer",
+    trains: true,
+    initial_scale: None,
     make: undecided::random,
 };
 
@@ -286,7 +302,8 @@ impl Registered for StrategyDescription {
     const WHAT: &'static str = "strategy";
 
     fn registry() -> &'static Registry<Self> {
-        static STRATEGIES: Registry<StrategyDescription> = Registry::new(&[&SGAS, &DARTS, &RANDOM]);
+        static STRATEGIES: Registry<StrategyDescription> =
+            Registry::new(&[&SGAS, &DARTS, &RANDOM, &MOST_PARAMS, &SUCCESSIVE_HALVING]);
         &STRATEGIES
     }
 
@@ -302,6 +319,11 @@ impl StrategyName {
     pub const DARTS: Self = Self::of(&DARTS);
     /// No training; the cell is read off random alphas (the paper's baseline).
     pub const RANDOM: Self = Self::of(&RANDOM);
+
+    /// Of random cells the one with the most weights.
+    pub const MOST_PARAMS: Self = Self::of(&MOST_PARAMS);
+    /// Random cells, each trained alone, of which the better ones go on (Jamieson and Talwalkar 2016).
+    pub const SUCCESSIVE_HALVING: Self = Self::of(&SUCCESSIVE_HALVING);
 
     /// A fresh strategy of this name.
     pub fn strategy(self, space: SpaceName, decision: DecisionConfig) -> Box<dyn Strategy> {

@@ -3,6 +3,7 @@
 mod areas;
 mod baselines;
 mod beside;
+mod candidates;
 mod extend;
 mod faults;
 mod graphs;

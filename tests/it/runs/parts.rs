@@ -6,7 +6,7 @@ use crate::cli::sgas;
 use std::path::Path;
 
 /// A search by the smoke configuration of this name.
-fn smoke(folder: &Path, name: &str, more: &str) -> assert_cmd::Command {
+pub(super) fn smoke(folder: &Path, name: &str, more: &str) -> assert_cmd::Command {
     let mut command = sgas(folder);
     command.args(["search", "--data", "synthetic", "--threads", "1", "--device", "cpu"]);
     command.args(["--config", &format!("smoke/search-{name}"), "--set", "data.synthetic.train=20"]);
@@ -17,7 +17,7 @@ fn smoke(folder: &Path, name: &str, more: &str) -> assert_cmd::Command {
 const PARTS: &str = "--selection perturbation --regularizer beta";
 
 /// Smoke configurations with their space where it is not the task's own, and the decisions of a search.
-const SPACES: [(&str, &str, usize); 5] = [
+pub(super) const SPACES: [(&str, &str, usize); 5] = [
     ("points", "", 6),
     ("images", "", 16),
     ("graphs", "", 6),
