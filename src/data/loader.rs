@@ -97,8 +97,8 @@ pub struct EpochPlan {
     pub drop_last: bool,
     /// Augment and draw afresh; else the same draws at every pass.
     pub training: bool,
-    /// Norms take the statistics of a batch, so a last one of fewer than [`Samples::smallest_training_batch`] samples is
-    /// left out.
+    /// Norms take the statistics of a batch, as always in training, so a last one of fewer than
+    /// [`Samples::smallest_training_batch`] samples is left out.
     pub by_batch_statistics: bool,
     /// The step to begin at; the batches before it are not made.
     pub first_step: usize,
@@ -114,14 +114,14 @@ impl EpochPlan {
     /// In training: shuffled, augmented, with the short last batch as asked.
     pub fn training(key: Key, batch_size: usize, drop_last: bool) -> Self {
         let (first_step, share, reorders) = (0, Share::WHOLE, Vec::new());
-        let (shuffle, training, by_batch_statistics, passes) = (true, true, true, 1);
+        let (shuffle, training, by_batch_statistics, passes) = (true, true, false, 1);
         Self { key, batch_size, shuffle, drop_last, training, by_batch_statistics, first_step, share, reorders, passes }
     }
 
     /// In evaluation: every sample once, in stored order, the same at every pass.
     pub fn evaluation(key: Key, batch_size: usize) -> Self {
         let plan = Self::training(key, batch_size, false);
-        Self { shuffle: false, training: false, by_batch_statistics: false, ..plan }
+        Self { shuffle: false, training: false, ..plan }
     }
 
     /// The same for a network whose norms take the statistics of every batch.
@@ -159,7 +159,8 @@ impl EpochPlan {
     pub fn batch_count(&self, samples: usize, smallest: usize) -> usize {
         let rest = samples % self.batch_size;
         // Smaller batches throughout are what was asked for.
-        let is_too_small = self.by_batch_statistics && rest < smallest && self.batch_size >= smallest;
+        let by_batch_statistics = self.training || self.by_batch_statistics;
+        let is_too_small = by_batch_statistics && rest < smallest && self.batch_size >= smallest;
         samples / self.batch_size + usize::from(rest > 0 && !self.drop_last && !is_too_small)
     }
 

@@ -31,7 +31,9 @@ impl SearchConfig {
         } else {
             let found = format!("{}, which draws no cells", self.strategy);
             let expected = "the strategy random, most-params or successive-halving beside them";
-            return Err(Error::invalid("search.candidates", expected, found));
+            return Err(Error::invalid("search.candidates", expected, found).with_hint(
+                "leave search.candidates out, or choose --strategy random, most-params or successive-halving",
+            ));
         };
         plan.iter().try_for_each(Plan::check)?;
         Ok(plan)
