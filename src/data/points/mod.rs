@@ -21,6 +21,7 @@ mod surface;
 mod survey;
 pub mod synthetic;
 mod synthetic_files;
+mod taxonomy;
 
 use std::sync::Arc;
 

@@ -177,7 +177,7 @@ fn labels_go_with_the_points_that_stay_and_colours_follow_the_set() {
         let columns = columns.map(|(name, values)| (name.to_owned(), values.to_vec())).into();
         reading.cut(Raw { columns, ..Raw::default() }, &[5, 6, 7, 8], "a").unwrap()
     };
-    let (mut dark, mut bright) = (cut([1.0, 0.0, 0.0, 0.5]), cut([255.0, 0.0, 51.0, 51.0]));
+    let (mut dark, mut bright) = (cut([1.0, 0.0, 0.0, 0.0]), cut([255.0, 0.0, 51.0, 51.0]));
     assert_eq!((dark.rows.as_slice(), dark.clouds[0].classes()), (&[0, 3][..], &[5, 8][..]));
     let mut files = [dark.clouds.as_mut_slice(), bright.clouds.as_mut_slice()];
     let divided = cloud::divide_colours(&mut files, ColorRange::Auto, &reading.features, "a").unwrap();
