@@ -90,7 +90,7 @@ pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
-    let mut notes = notes(&good, config, normalization, minimum_points);
+    let mut notes = notes(&good, config.points, normalization, minimum_points);
     notes.extend(labelled(&good));
     let noticed = Noticed::sum(good.iter().map(|(_, facts)| &facts.noticed));
     notes.extend(noticed.told(noticed.settle(config.color_range, &set.origin)?));
@@ -264,14 +264,8 @@ fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
     columns
 }
 
-fn notes(
-    good: &[(&Item, &Facts)],
-    config: &DataConfig,
-    normalization: Normalization,
-    minimum_points: usize,
-) -> Vec<String> {
+fn notes(good: &[(&Item, &Facts)], wanted: usize, normalization: Normalization, minimum_points: usize) -> Vec<String> {
     let mut notes = Vec::new();
-    let wanted = config.points;
     let too_few = format!(
         "fewer than {minimum_points} points, which the default network of the task points needs (k · dilation): runs \
          refuse them, or go on without them by --skip-bad"
