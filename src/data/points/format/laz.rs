@@ -5,7 +5,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use laz::{LasZipDecompressor, LasZipError, LazItemType, LazVlr};
+use laz::record::{LayeredPointRecordDecompressor, RecordDecompressor};
+use laz::{DecompressionSelection, LasZipDecompressor, LasZipError, LazItemType, LazVlr};
 
 use crate::error::{Error, Result};
 use crate::panics;
@@ -21,6 +22,9 @@ const LAYERED: u16 = 3;
 /// Bytes of a variable-length record before its content, and of the offset of the table of chunks.
 const RECORD: usize = 54;
 const OFFSET: usize = 8;
+
+/// How many points were unpacked.
+type Unpacked = std::result::Result<usize, LasZipError>;
 
 /// The points of a file, `count` of `size` bytes each, that begin at `start`; fewer where the file is cut.
 ///
@@ -47,17 +51,10 @@ pub(super) fn unpacked(bytes: &[u8], start: usize, size: usize, count: u64, plac
             .with_hint("unpack it: `pdal translate a.laz a.las`"));
     }
     let body = bytes.get(start..).unwrap_or_default();
-    let body = if kind == LAYERS { layered(body, &record, size) } else { body };
     let mut points = vec![0; all as usize];
-    let unpacked = panics::caught(|| {
-        let mut reader = match LasZipDecompressor::new(Forward(body), record) {
-            Err(LasZipError::IoError(_)) => return Ok(0),
-            reader => reader?,
-        };
-        // An error behind the start of the points is one of the end of the file.
-        Ok::<usize, LasZipError>(
-            points.chunks_exact_mut(size).map_while(|point| reader.decompress_one(point).ok()).count(),
-        )
+    let unpacked = panics::caught(|| match kind {
+        LAYERS => from_layers(body, &record, size, &mut points),
+        _ => one_by_one(body, record, size, &mut points),
     });
     match unpacked {
         Ok(Ok(done)) => {
@@ -83,21 +80,46 @@ fn record(bytes: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// The whole chunks of points in layers, as far as their sizes are those of bytes that are there: the first point, how
-/// many there are, the size of every layer, and the layers.
-fn layered<'a>(body: &'a [u8], record: &LazVlr, size: usize) -> &'a [u8] {
+/// Unpacks points that are packed one by one; gives how many there were.
+fn one_by_one(body: &[u8], record: LazVlr, size: usize, points: &mut [u8]) -> Unpacked {
+    let mut reader = match LasZipDecompressor::new(Forward(body), record) {
+        Err(LasZipError::IoError(_)) => return Ok(0),
+        reader => reader?,
+    };
+    // An error behind the start of the points is one of the end of the file.
+    Ok(points.chunks_exact_mut(size).map_while(|point| reader.decompress_one(point).ok()).count())
+}
+
+/// Unpacks the chunks of points in layers; gives how many points there were.
+fn from_layers(body: &[u8], record: &LazVlr, size: usize, points: &mut [u8]) -> Unpacked {
     let layers: usize = record.items().iter().map(|item| layers(item.item_type())).sum();
-    let mut end = OFFSET;
-    loop {
-        let sizes = end + size + 4;
-        let Some(content) = sizes.checked_add(4 * layers).filter(|content| *content <= body.len()) else { break };
-        let length = (0..layers).fold(0_u64, |sum, layer| sum + u64::from(u32_at(body, sizes + 4 * layer)));
-        match usize::try_from(length).ok().and_then(|length| content.checked_add(length)) {
-            Some(next) if next <= body.len() => end = next,
-            _ => break,
+    let (mut rest, mut done, all) = (body.get(OFFSET..).unwrap_or_default(), 0, points.len() / size);
+    while done < all {
+        let Some((length, own)) = chunk(rest, size, layers) else { break };
+        let mut reader = LayeredPointRecordDecompressor::new(Forward(&rest[..length]));
+        reader.set_fields_from(record.items())?;
+        reader.set_selection(DecompressionSelection::all());
+        let held = if record.uses_variable_size_chunks() { own } else { record.chunk_size() };
+        let wanted = (held as usize).min(all - done);
+        let chunk = points[done * size..].chunks_exact_mut(size).take(wanted);
+        let found = chunk.map_while(|point| reader.decompress_next(point).ok()).count();
+        done += found;
+        if found < wanted {
+            break;
         }
+        rest = &rest[length..];
     }
-    &body[..end.min(body.len())]
+    Ok(done)
+}
+
+/// The length of a chunk of points in layers, and how many it says that it holds: the first point, their number, the size
+/// of every layer, and the layers. None where these sizes are not those of bytes that are there.
+fn chunk(rest: &[u8], size: usize, layers: usize) -> Option<(usize, u32)> {
+    let sizes = size + 4;
+    let content = sizes.checked_add(4 * layers).filter(|content| *content <= rest.len())?;
+    let length = (0..layers).fold(0_u64, |sum, layer| sum + u64::from(u32_at(rest, sizes + 4 * layer)));
+    let length = content.checked_add(usize::try_from(length).ok()?).filter(|length| *length <= rest.len())?;
+    Some((length, u32_at(rest, size)))
 }
 
 /// The layers of a part of a point.
@@ -226,9 +248,10 @@ mod tests {
     fn chunks_of_different_sizes_are_read_where_each_says_its_own() {
         for (kind, is_read) in [(7, true), (3, false)] {
             let file = las::tests::las(kind, 4, 2);
-            let mut variable = compressed(&file, 50_000, 2);
-            let at = variable.windows(4).position(|bytes| bytes == 50_000_u32.to_le_bytes()).unwrap();
-            variable[at..at + 4].fill(0xFF);
+            // The size of the chunks stands behind two numbers, the version and the options.
+            let mut variable = compressed(&file, 1, 2);
+            let record = variable.windows(14).position(|bytes| bytes == LazVlr::USER_ID.as_bytes()).unwrap() - 2;
+            variable[record + RECORD + 12..][..4].fill(0xFF);
             match las::parse(&variable, "a.laz") {
                 Ok(raw) => assert!(is_read && raw == las::parse(&file, "a.las").unwrap()),
                 Err(error) => assert!(!is_read && error.hint().unwrap().contains("pdal"), "{error}"),
