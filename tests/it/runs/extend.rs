@@ -82,7 +82,7 @@ fn write_signals(folder: &Path) {
     std::fs::create_dir(folder).unwrap();
     for (part, count) in [("TRAIN", 40), ("TEST", 20)] {
         let row = |number: usize| {
-            let (class, pace) = if number % 2 == 0 { ("slow", 0.2) } else { ("fast", 1.1) };
+            let (class, pace) = if number.is_multiple_of(2) { ("slow", 0.2) } else { ("fast", 1.1) };
             let values = (0..48).map(|at| (pace * (at as f64 + number as f64)).sin());
             std::iter::once(class.to_owned())
                 .chain(values.map(|value| value.to_string()))
