@@ -1,12 +1,15 @@
-//! `sgas` with a space, a strategy and an objective of one's own, a file each: all commands work with them.
+//! `sgas` with a space, a strategy, an objective and a family of data of one's own, a file each: all commands work with
+//! them.
 //!
 //! ```sh
 //! cargo run --example extend -- search --space toy --strategy drop-worst --objective focal \
 //!     --config smoke/search-points --data synthetic --out runs/toy
 //! cargo run --example extend -- train --genotype runs/toy --config smoke/train-points --data synthetic
 //! cargo run --example extend -- eval
+//! cargo run --example extend -- train --task signals --genotype runs/toy --data FOLDER
 //! ```
 
+mod family;
 mod objective;
 mod space;
 mod strategy;
@@ -24,5 +27,6 @@ fn register() -> Result<()> {
     sgas::model::register(&space::DESCRIPTION, space::Toy::new)?;
     sgas::search::strategy::register(&strategy::DESCRIPTION)?;
     sgas::task::objective::register(&objective::DESCRIPTION)?;
+    sgas::data::register(&family::DESCRIPTION)?;
     Ok(())
 }

@@ -3,9 +3,11 @@
 use super::{DataInfoOptions, print};
 use crate::batch::BatchKind;
 use crate::config::{self, Sources, TrainRun, tasks};
+use crate::data::survey::Problem;
 use crate::data::{self, SampleKind, Survey};
 use crate::error::{Error, Result};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::Write;
 
 /// Problems that are told one by one; of more only the number, and all as JSON.
@@ -94,7 +96,13 @@ fn classes(survey: &Survey, has_bad: bool) -> String {
 
 fn problems(survey: &Survey) -> String {
     let problems = &survey.problems;
-    let mut text: String = problems.iter().take(TOLD).map(|told| format!("problem: {}\n", told.problem)).collect();
+    let (mut text, mut seen) = (String::new(), HashSet::new());
+    for Problem { problem, hint, .. } in problems.iter().take(TOLD) {
+        text += &format!("problem: {problem}\n");
+        // Once for all problems of a kind, behind the first.
+        let new = hint.as_ref().filter(|hint| seen.insert(*hint));
+        text.extend(new.map(|hint| format!("hint: {hint}\n")));
+    }
     if problems.len() > TOLD {
         text += &format!("and {} more problems: --json has them all\n", problems.len() - TOLD);
     }

@@ -132,12 +132,15 @@ fn base<R: RunConfig>(sources: &Sources<'_>) -> Result<(String, String)> {
         }
         (Some(config), _) => embedded(config),
         (None, Some(task)) => {
-            tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
+            let known = tasks::find(task).map_err(|error| error.placed(|_| "--task".to_owned()))?;
+            // A family of another crate has none, and takes that of the data that is like its own.
+            let own = embedded::named(&format!("{}/{task}", R::COMMAND)).is_some();
+            let task = if own { task } else { tasks::of_space(known.space).name };
             let of = |part: Option<&str>| part.and_then(|part| embedded::special::<R>(task, part));
             embedded(&of(sources.space).or_else(|| of(sources.variant)).unwrap_or_else(|| task.to_owned()))
         }
         (None, None) => Err(Error::usage(format!("which task? {} needs --task or --config", R::COMMAND))
-            .with_hint(format!("for example --task {}; known: {}", tasks::TASKS[0].name, tasks::names().join(", ")))),
+            .with_hint(format!("for example --task {}; known: {}", tasks::names()[0], tasks::names().join(", ")))),
     }
 }
 

@@ -106,8 +106,8 @@ const fn segmentation(name: &'static str, set: SetName) -> KnownTask {
     KnownTask { network: NetworkKind::HandDesigned(HandDesigned::ResGcn), ..task(name, SpaceName::POINT, set) }
 }
 
-/// Every task, those of a kind of network together; of each the first is the one where none is named.
-pub const TASKS: [KnownTask; 12] = [
+/// Every task of this program, those of a kind of network together; of each the first is the one where none is named.
+const TASKS: [KnownTask; 12] = [
     KnownTask {
         published: &MODELNET40_SIZES,
         remark: Some("the paper searched on ModelNet10; this search takes the classes of its own task"),
@@ -130,12 +130,27 @@ pub const TASKS: [KnownTask; 12] = [
     KnownTask { published: &S3DIS_SIZES, ..segmentation("segmentation", &scenes::SEGMENTATION) },
 ];
 
+/// Every task: those of this program, and one for the own set of each family that another crate adds.
+pub fn all() -> Vec<KnownTask> {
+    let mut all = TASKS.to_vec();
+    for kind in SampleKind::all() {
+        if !all.iter().any(|known| known.set == kind.own) {
+            let usual = TASKS.into_iter().find(|known| {
+                let set = known.set;
+                set == set.kind.own && set.kind.batch == kind.batch && set.kind.labels_points == kind.labels_points
+            });
+            all.extend(usual.map(|usual| KnownTask { name: kind.own.name, set: kind.own, ..usual }));
+        }
+    }
+    all
+}
+
 /// The task of this name.
 ///
 /// # Errors
 /// A task that this version does not know, with the nearest that it does.
 pub fn find(name: &str) -> Result<KnownTask> {
-    TASKS.into_iter().find(|known| known.name == name).ok_or_else(|| {
+    all().into_iter().find(|known| known.name == name).ok_or_else(|| {
         let hint = nearest::hint(name, &names());
         Error::invalid("task", "a known task", format!("'{name}'")).with_hint(hint)
     })
@@ -162,10 +177,10 @@ pub fn of_space(space: SpaceName) -> KnownTask {
 
 /// The task of the user's own samples of this kind.
 pub fn of_own(kind: SampleKind) -> KnownTask {
-    TASKS.into_iter().find(|known| known.set == kind.own).expect("own data of every kind has a task")
+    all().into_iter().find(|known| known.set == kind.own).expect("own data of every kind has a task")
 }
 
 /// The names of all tasks.
 pub fn names() -> Vec<&'static str> {
-    TASKS.iter().map(|known| known.name).collect()
+    all().iter().map(|known| known.name).collect()
 }

@@ -12,6 +12,7 @@ use super::points::config::Hdf5DataConfig;
 use super::points::features::Features;
 use super::points::intake::Intake;
 use super::scenes::config::SceneDataConfig;
+use super::split::Shares;
 use super::synthetic::SyntheticConfig;
 use crate::bounds;
 use crate::error::{Error, Result};
@@ -159,9 +160,13 @@ impl DataConfig {
 
     /// Which files of a folder are for what.
     pub(super) fn lists(&self) -> Lists<'_> {
-        let (train, test) = (&*self.train_list, &*self.test_list);
-        let (share, seed, skip_bad) = (self.test_share, self.split_seed, self.skip_bad);
-        Lists { train, test, share, seed, skip_bad }
+        Lists { train: &self.train_list, test: &self.test_list, shares: self.shares(), skip_bad: self.skip_bad }
+    }
+
+    /// The shares by which a set is divided.
+    pub(super) fn shares(&self) -> Shares {
+        let (training, validation, test) = (self.training_share, self.validation, self.test_share);
+        Shares { training, validation, test, seed: self.split_seed }
     }
 
     /// What is made of the columns of files.

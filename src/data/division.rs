@@ -6,10 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::folders::{composed, entries, file_name};
-use super::split::{Split, hold_out};
+use super::split::{Shares, Split};
 use crate::error::{Error, Result};
 use crate::reading;
-use crate::tensor::random::{Key, Purpose};
 use table::{PartsTable, find_table};
 
 /// What parts are called, in folders, lists and columns; a word stands before those that begin it.
@@ -61,10 +60,8 @@ pub(super) struct Lists<'a> {
     pub train: &'a str,
     /// Name of the list of those for testing.
     pub test: &'a str,
-    /// Without lists the share of every class for testing.
-    pub share: f64,
-    /// Seed of the share.
-    pub seed: u64,
+    /// Without lists a share of every class is for testing.
+    pub shares: Shares,
     /// Go on without files that lists name and that are not there.
     pub skip_bad: bool,
 }
@@ -214,11 +211,10 @@ fn share(files: &[(&str, &Path)], lists: &Lists<'_>) -> (Vec<Option<Split>>, Str
             *labels.entry(class).or_insert(next)
         })
         .collect();
-    let marks = hold_out(&labels, lists.share, Key::new(lists.seed, Purpose::TestSplit));
-    let (share, seed) = (lists.share, lists.seed);
+    let marks = lists.shares.tested(&labels);
     let of = if files.iter().all(|(class, _)| class.is_empty()) { "all" } else { "every class" };
     let part = |is_test: bool| Some(if is_test { Split::Test } else { Split::Train });
-    (marks.into_iter().map(part).collect(), format!("test_share {share} of {of}, split_seed {seed}"))
+    (marks.into_iter().map(part).collect(), lists.shares.tested_in_words(of))
 }
 
 /// What a line of a list may call a file.
@@ -374,7 +370,8 @@ mod tests {
         ("bee", "bee/b4.pcd"),
     ];
 
-    const LISTS: Lists<'_> = Lists { train: "train.txt", test: "test.txt", share: 0.2, seed: 0, skip_bad: false };
+    const SHARES: Shares = Shares { training: 1.0, validation: 0.0, test: 0.2, seed: 0 };
+    const LISTS: Lists<'_> = Lists { train: "train.txt", test: "test.txt", shares: SHARES, skip_bad: false };
 
     /// The division with these lists: a letter per file, `-` where it is left out.
     fn divided(train: Option<&str>, test: Option<&str>) -> Result<String> {

@@ -1,7 +1,8 @@
-//! The families of this program: a line for each.
+//! The families of this program, a line for each, and those of other crates.
 
-use super::family::FamilyDescription;
+use super::family::{FamilyDescription, SampleKind};
 use super::{graphs, images, points, scenes};
+use crate::error::Result;
 use crate::registry::{Registered, Registry};
 
 impl Registered for FamilyDescription {
@@ -16,4 +17,12 @@ impl Registered for FamilyDescription {
     fn name(&self) -> &'static str {
         self.name
     }
+}
+
+/// Makes a family of another crate known by its name, and its own set as a task of the set's name.
+///
+/// # Errors
+/// A name that another has.
+pub fn register(description: &'static FamilyDescription) -> Result<SampleKind> {
+    FamilyDescription::registry().add(description)
 }

@@ -116,16 +116,21 @@ pub struct Loaded {
     pub config: DataConfig,
 }
 
-/// What is done with the samples of a family.
+/// What is done with the samples of a family. Finding and loading is what a family needs; without the rest it is searched,
+/// trained and scored alone.
 pub trait Family: Sync {
     /// What a folder of a set may look like, for messages.
     fn layouts(&self) -> String;
 
-    /// The extensions of its files, for messages.
-    fn known_extensions(&self) -> String;
+    /// The extensions of its files, for messages; of sets that are folders the folders.
+    fn known_extensions(&self) -> String {
+        self.layouts()
+    }
 
     /// True for a file that has one of these extensions, and alone is a sample.
-    fn knows(&self, path: &Path) -> bool;
+    fn knows(&self, _path: &Path) -> bool {
+        false
+    }
 
     /// True where `folder` may hold the set, judged by names alone.
     fn may_hold(&self, folder: &Path, set: SetName) -> bool;
@@ -151,32 +156,44 @@ pub trait Family: Sync {
     ///
     /// # Errors
     /// A set that can't be opened at all.
-    fn survey(&self, source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey>;
+    fn survey(&self, _source: &Source, _config: &DataConfig, _minimum_points: usize) -> Result<Survey> {
+        Err(not_made("sgas data info looks at none"))
+    }
 
     /// The files, or folders of graphs, that a user's paths to predict mean.
     ///
     /// # Errors
     /// A path that is not there, or holds no samples.
-    fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>>;
+    fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        Ok(named.to_vec())
+    }
 
     /// Reads and checks samples without classes as those of a set.
     ///
     /// # Errors
     /// Unless they may be skipped, the first file that can't be read or isn't what it should be; fewer points than the
     /// network needs.
-    fn read_inputs(&self, files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs>;
+    fn read_inputs(&self, _files: &[PathBuf], _config: &DataConfig, _needs: InputNeeds) -> Result<Inputs> {
+        Err(not_made("sgas predict reads none"))
+    }
 
     /// Writes the built-in set into a new folder.
     ///
     /// # Errors
     /// Too small a size; a folder that holds something already; files that can't be written. Nothing is left half-written.
-    fn synthesise(&self, wanted: &Synthesis, folder: &Path) -> Result<()>;
+    fn synthesise(&self, _wanted: &Synthesis, _folder: &Path) -> Result<()> {
+        Err(not_made("sgas data synth writes none"))
+    }
 
     /// How samples are prepared by this configuration, by name, for the provenance of predictions.
-    fn preparation(&self, config: &DataConfig) -> Vec<(&'static str, Value)>;
+    fn preparation(&self, _config: &DataConfig) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 
     /// The rows of a sample, points or pixels; none where samples differ.
-    fn rows(&self, config: &DataConfig) -> Option<u64>;
+    fn rows(&self, _config: &DataConfig) -> Option<u64> {
+        None
+    }
 
     /// Refuses a configuration whose samples are too small for a network that takes `minimum_points`.
     ///
@@ -185,6 +202,11 @@ pub trait Family: Sync {
     fn check_size(&self, _config: &DataConfig, _minimum_points: usize) -> Result<()> {
         Ok(())
     }
+}
+
+/// The error of a command that a family does without.
+fn not_made(what: &str) -> Error {
+    Error::usage(format!("{what} of this kind of data")).with_hint("search, train and eval take it by --data")
 }
 
 impl SampleKind {

@@ -32,6 +32,7 @@ mod synthetic;
 
 pub use config::DataConfig;
 pub use dataset::{Dataset, Targets, VARIANTS, Variant};
+pub use families::register;
 pub use family::{Family, FamilyDescription, KnownSet, LoadNeeds, Loaded, SampleKind, SetName};
 pub use find::{find, find_own};
 pub use graphs::config::GraphDataConfig;

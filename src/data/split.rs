@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::tensor::random::Key;
+use crate::tensor::random::{Key, Purpose};
 
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,41 @@ pub enum HeldOut {
     Stratified,
     /// The last ones in the order of the files.
     Last,
+}
+
+/// The shares by which a set is divided where it does not say itself what is for what.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shares {
+    /// What is used of the samples for training.
+    pub training: f64,
+    /// What of that is held out for validation.
+    pub validation: f64,
+    /// What is for testing.
+    pub test: f64,
+    /// Seed of the set's own division, which is not the run's.
+    pub seed: u64,
+}
+
+impl Shares {
+    /// The positions of the training samples that are used.
+    pub fn used(&self, labels: &[usize]) -> Vec<usize> {
+        used(labels, self.training, Key::new(self.seed, Purpose::Subset))
+    }
+
+    /// Marks the samples for testing.
+    pub fn tested(&self, labels: &[usize]) -> Vec<bool> {
+        hold_out(labels, self.test, Key::new(self.seed, Purpose::TestSplit))
+    }
+
+    /// How these came about, `of` being what there was to choose from.
+    pub fn tested_in_words(&self, of: &str) -> String {
+        format!("test_share {} of {of}, split_seed {}", self.test, self.seed)
+    }
+
+    /// Marks the samples of a run of this seed that are held out for validation.
+    pub fn held_out(&self, labels: &[usize], seed: u64) -> Vec<bool> {
+        hold_out(labels, self.validation, Key::new(seed, Purpose::Split))
+    }
 }
 
 /// The positions of a random `share` of every class, in their order; all for a share of 1.

@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::checks::check_classes;
+use super::dataset::Dataset;
+use super::loader::Samples;
 use super::split::Split;
 use crate::error::Error;
 
@@ -132,6 +135,20 @@ impl Survey {
             notes,
             problems: seen.iter().filter_map(|seen| Some(problem(seen.name, seen.error?))).collect(),
         }
+    }
+
+    /// What a set says that was loaded, with its samples' classes.
+    pub fn of(set: &Dataset, layout: &'static str) -> Self {
+        let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
+        let parts = splits.filter_map(|split| Some((split, set.split(split)?)));
+        let of_part = |(split, samples): (Split, &'_ Arc<dyn Samples>)| {
+            let labels: Vec<Option<usize>> = (0..samples.len()).map(|index| samples.label(index)).collect();
+            labels.into_iter().map(move |label| Seen { name: "", split, label, error: None })
+        };
+        let seen: Vec<Seen<'_>> = parts.flat_map(of_part).collect();
+        let (origin, classes) = (set.origin.clone(), set.classes.clone());
+        let looked = Looked { origin, layout, division: "its own".to_owned(), files: BTreeMap::new(), classes };
+        Self::new(looked, &seen, Content::new(&json!({}), seen.len(), Vec::new()), Vec::new())
     }
 
     /// What is told of graphs, of which one that can't be read ends the reading of all.

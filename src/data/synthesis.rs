@@ -16,6 +16,16 @@ pub struct Making {
     pub remark: &'static str,
 }
 
+impl Making {
+    /// Of a family without a built-in set.
+    pub const NONE: Self = Self {
+        layouts: &[MadeLayout { name: "", written: "samples", formats: &["none"], points: 0 }],
+        one_format: true,
+        several_labels: false,
+        remark: "there is no built-in set of this kind",
+    };
+}
+
 /// A layout of a built-in set.
 #[derive(Debug)]
 pub struct MadeLayout {

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sgas::batch::{Batch, PointBatch};
 use sgas::data::{
-    Access, ColorRange, DataConfig, InputNeeds, PointOrder, Source, find,
+    Access, ColorRange, DataConfig, InputNeeds, Normalization, PointOrder, Source, find,
     points::{FAMILY, POINTS},
 };
 use sgas::error::Result;
@@ -233,6 +233,34 @@ proptest! {
         for file in &files {
             let (clouds, range) = loaded(std::slice::from_ref(file), config()).unwrap();
             prop_assert_eq!(&clouds[0], &expected, "{} {:?}, {}", file.0, range, String::from_utf8_lossy(&file.1[..60]));
+        }
+    }
+}
+
+/// As when files of several programs lie in one folder: shares beside numbers up to 255, whatever their types.
+#[test]
+fn the_same_cloud_in_every_format_and_type_is_the_same_in_one_set() {
+    let cloud: Vec<Point> = (0..8_u8).map(|point| (([f32::from(point), 1.0, 0.5]), [30 * point, 200, 7])).collect();
+    let files = files(&cloud);
+    let (clouds, range) = loaded(&files, config()).unwrap();
+    assert_eq!(range, ColorRange::Byte);
+    for (cloud, file) in clouds.iter().zip(&files) {
+        assert_eq!(cloud, &clouds[0], "{}, {}", file.0, String::from_utf8_lossy(&file.1[..60]));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> =
+        files.iter().enumerate().map(|(at, file)| folder.path().join(format!("{at}.{}", file.0))).collect();
+    paths.iter().zip(&files).for_each(|(path, file)| write(path, &file.1));
+    let needs = InputNeeds { minimum_points: 1, draws: 1, device: Device::Cpu, skip_bad: false };
+    for known in [ColorRange::Unit, ColorRange::Byte] {
+        let known = DataConfig { color_range: known, normalize: Normalization::Cube, ..config() };
+        for (at, path) in paths.iter().enumerate() {
+            let inputs = FAMILY.family.read_inputs(std::slice::from_ref(path), &known, needs).unwrap();
+            let access = Access { key: Key::new(0, Purpose::Evaluation), training: false };
+            let Batch::Points(PointBatch { points, .. }) = inputs.samples.batch(&[0], access).unwrap() else {
+                unreachable!()
+            };
+            assert_eq!(points, clouds[0], "{at}, {}, in a run of {:?}", files[at].0, known.color_range);
         }
     }
 }

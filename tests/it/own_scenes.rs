@@ -138,6 +138,52 @@ fn clouds_in_one_folder_are_divided_by_lists_or_a_share_and_cut_into_blocks() {
     refused(folder.path(), "data info own", &["own: train split: expected at least one labelled cloud"]);
 }
 
+/// Labels that are names, in texts and in arrays: classes in the order of the alphabet, or of `classes.txt`.
+#[test]
+fn names_are_labels_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let named = |names: [&str; 3], separator: &str| -> String {
+        let row =
+            |[x, y, z, label]: [f32; 4]| [x.to_string(), y.to_string(), z.to_string(), names[label as usize].into()];
+        CLOUD.into_iter().map(|point| row(point).join(separator) + "\n").collect()
+    };
+    let names = ["wall", "door", "chair, red"];
+    let texts: Vec<u8> =
+        CLOUD.iter().flat_map(|point| format!("{:\0<10}", names[point[3] as usize]).into_bytes()).collect();
+    let points: Vec<u8> =
+        CLOUD.iter().flat_map(|[x, y, z, _]| [x, y, z].map(|value| value.to_le_bytes()).concat()).collect();
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [("coord", npy("<f4", 6, Some(3), &points)), ("segment", npy("|S10", 6, None, &texts))] {
+        archive.start_file(format!("{name}.npy"), zip::write::FileOptions::default()).unwrap();
+        archive.write_all(&bytes).unwrap();
+    }
+    write(path.join("own/train/a.csv"), format!("x;y;z;Label\n{}", named(names, ";")).as_bytes());
+    write(path.join("own/train/b.xyz"), named(["wall", "door", "wall"], " ").as_bytes());
+    write(path.join("own/test/c.npz"), &archive.finish().unwrap().into_inner());
+    let info = run_json(path, "data info own --kind scenes --json --set data.scenes.label=last");
+    assert_eq!(info["problems"].as_array().unwrap().len(), 0, "{info}");
+    let count = |class: usize| {
+        [&info["classes"][class]["class"], &info["classes"][class]["train"], &info["classes"][class]["test"]]
+    };
+    assert_eq!(count(0), [&json!("chair, red"), &json!(2), &json!(2)]);
+    assert_eq!(count(1), [&json!("door"), &json!(4), &json!(2)]);
+    assert_eq!(count(2), [&json!("wall"), &json!(6), &json!(2)]);
+    write(path.join("own/classes.txt"), b"wall\ndoor\nchair, red\n");
+    let info = run_json(path, "data info own --kind scenes --json --set data.scenes.label=last");
+    assert_eq!((&info["classes"][0]["class"], &info["classes"][0]["train"]), (&json!("wall"), &json!(6)));
+    write(path.join("own/classes.txt"), b"wall\ndoor\n");
+    refused(
+        path,
+        "data info own --kind scenes --set data.scenes.label=last",
+        &["2 of 3 labelled clouds can't be used"],
+    );
+    std::fs::remove_file(path.join("own/classes.txt")).unwrap();
+    write(path.join("own/train/b.xyz"), rows(" ").as_bytes());
+    let out = refused(path, "data info own --kind scenes --set data.scenes.label=last", &["1 of 3 labelled clouds"]);
+    assert!(out.contains("b.xyz, point 0: 3: expected a label of the 3 classes in "), "{out}");
+}
+
 #[test]
 fn what_a_run_would_refuse_is_told_and_can_be_left_out() {
     let folder = tempfile::tempdir().unwrap();

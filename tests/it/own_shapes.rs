@@ -284,6 +284,8 @@ fn info_tells_every_file_that_a_run_would_refuse() {
         let told = |line: &str| line.starts_with("problem: ") && line.contains(name) && line.contains(problem);
         assert!(text.lines().any(told), "{name}: {problem} is not in {text}");
     }
+    let hint = "hint: the file is damaged, or counts its vertices otherwise\n";
+    assert!(text.contains(&format!("found a face with vertex 4\n{hint}")) && text.matches(hint).count() == 1, "{text}");
     let notes = "note: 1 clouds (the smallest, ";
     assert!(text.contains(notes) && text.contains("few.csv, 20) have fewer than 27 points"), "{text}");
     assert!(text.contains("more than 1000 times as large"), "{text}");
@@ -319,6 +321,41 @@ fn shapes_with_a_folder_each_are_read_with_the_table_of_their_parts() {
     let class = json!({ "class": "02691156", "train": 1, "validation": 1, "test": 1, "bad": 0 });
     assert_eq!(info["classes"][0], class, "{info}");
     assert!(info.to_string().contains("split by all.csv"), "{info}");
+    let taxonomy =
+        r#"[{"synsetId": "02691156", "name": "airplane,aeroplane"}, {"synsetId": "03001627", "name": "chair"}]"#;
+    write(folder.path(), "core/taxonomy.json", taxonomy);
+    let classes = &run_json(folder.path(), "data info core --json")["classes"];
+    assert_eq!((&classes[0]["class"], &classes[1]["class"]), (&json!("airplane"), &json!("chair")));
+}
+
+/// A folder of a shape with several files: the model is taken where it can be told from the others, else the folder alone
+/// is refused, and its files are named.
+#[test]
+fn of_several_files_in_a_shapes_folder_the_model_is_taken_or_the_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shape, part) in [("s1", "train"), ("s2", "train"), ("s3", "test"), ("s4", "test")] {
+        for class in ["cup", "jar"] {
+            write(folder.path(), &format!("{part}/{class}/{shape}/model.off"), &off([0, 1, 2]));
+            write(folder.path(), &format!("{part}/{class}/{shape}/remesh.obj"), "v 0 0 0\n");
+            write(folder.path(), &format!("{part}/{class}/{shape}/points.csv"), "0.5\n");
+        }
+    }
+    let info = run_json(folder.path(), "data info . --json");
+    assert_eq!((&info["meshes"], &info["problems"], &info["files"]), (&json!(8), &json!([]), &json!({ "off": 8 })));
+    write(folder.path(), "train/jar/s2/model.ply", "ply\n");
+    let failed = sgas(folder.path()).args(["data", "info", "."]).assert().code(2);
+    let text = String::from_utf8(failed.get_output().stdout.clone()).unwrap();
+    let expected = "train/jar/s2: expected one file, as the folder is one shape's, or one called model_normalized, model, \
+                    pointcloud, found model.off, model.ply, points.csv, remesh.obj\n";
+    assert!(text.contains(expected), "{text}");
+    failed.stderr(contains("error: 1 of 8 shapes can't be used"));
+    // A set of such folders alone is a set of shapes too.
+    for (class, shape) in [("cup", "s1"), ("cup", "s2"), ("jar", "s1"), ("jar", "s2")] {
+        write(folder.path(), &format!("odd/{class}/{shape}/a.off"), &off([0, 1, 2]));
+        write(folder.path(), &format!("odd/{class}/{shape}/b.off"), &off([0, 1, 2]));
+    }
+    let failed = sgas(folder.path()).args(["data", "info", "odd"]).assert().code(2);
+    failed.stdout(contains("odd/cup/s1: expected one file").and(contains("found a.off, b.off")));
 }
 
 #[test]

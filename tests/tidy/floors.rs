@@ -29,7 +29,7 @@ const ROOMS: [(&str, i32); 59] = [
     ("data/images/augmentation", 2),
     ("data/hdf5.rs", 2),
     ("data/dataset.rs", 2),
-    ("data/survey.rs", 2),
+    ("data/survey.rs", 3),
     ("data/images/config.rs", 3),
     ("data/identity.rs", 3),
     ("data/points/features.rs", 3),

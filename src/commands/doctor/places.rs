@@ -1,7 +1,7 @@
 //! Where data is looked for and what is there; where runs go and whether they can.
 
 use crate::commands::{dataset, run_folder};
-use crate::config::tasks::{KnownTask, TASKS};
+use crate::config::tasks::{self, KnownTask};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +25,11 @@ pub(super) struct RunRoot {
 
 /// Every task's data, as a run without `--data` would find it.
 pub(super) fn data() -> Vec<DataSet> {
-    let look = |&task: &KnownTask| match dataset::find(task) {
+    let look = |task: KnownTask| match dataset::find(task) {
         Ok(source) => DataSet { task: task.name, folder: Some(source.to_string()), reason: None },
         Err(error) => DataSet { task: task.name, folder: None, reason: Some(error.to_string()) },
     };
-    TASKS.iter().map(look).collect()
+    tasks::all().into_iter().map(look).collect()
 }
 
 pub(super) fn runs() -> RunRoot {

@@ -5,10 +5,8 @@
 use super::labels::Labels;
 use super::lists::Lists;
 use super::nodes::Graph;
-use crate::data::config::DataConfig;
-use crate::data::split::{Split, hold_out, used};
+use crate::data::split::{Shares, Split};
 use crate::error::{Error, Result};
-use crate::tensor::random::{Key, Purpose};
 
 /// The split of every node, graph by graph; none of nodes that are never scored.
 pub(super) type Marks = Vec<Vec<Option<Split>>>;
@@ -28,7 +26,7 @@ pub(super) fn divide(
     graphs: &[Graph],
     lists: &Lists,
     lacking: &[bool],
-    config: &DataConfig,
+    shares: Shares,
     place: &str,
 ) -> Result<Division> {
     let mark = |graph: &Graph| graph.nodes.iter().map(|node| lists.marks[*node as usize]).collect();
@@ -50,14 +48,12 @@ pub(super) fn divide(
     let (test, train) = (lists.has(Split::Test), lists.has(Split::Train));
     let mut units = "";
     if !test && !train {
-        let key = Key::new(config.split_seed, Purpose::TestSplit);
-        let held = choose(graphs, &mut marks, Split::Test, |labels| hold_out(labels, config.test_share, key));
+        let held = choose(graphs, &mut marks, Split::Test, |labels| shares.tested(labels));
         units = if held == Chosen::Graphs { "graphs" } else { "nodes" };
     }
-    shorten(graphs, &mut marks, config);
+    shorten(graphs, &mut marks, shares);
     if !lists.has(Split::Validation) {
-        let key = Key::new(config.split_seed, Purpose::Split);
-        choose(graphs, &mut marks, Split::Validation, |labels| hold_out(labels, config.validation, key));
+        choose(graphs, &mut marks, Split::Validation, |labels| shares.held_out(labels, shares.seed));
     }
     for split in [Split::Train, Split::Test] {
         if !marks.iter().flatten().any(|mark| *mark == Some(split)) {
@@ -66,15 +62,14 @@ pub(super) fn divide(
                 .with_hint("list nodes for it, or remove the lists: shares are then chosen by a seed"));
         }
     }
-    Ok(Division { marks, description: description(lists, config, units) })
+    Ok(Division { marks, description: description(lists, shares, units) })
 }
 
 /// Leaves out of the training split what `data.training_share` does not use.
-pub(super) fn shorten(graphs: &[Graph], marks: &mut Marks, config: &DataConfig) {
-    let key = Key::new(config.split_seed, Purpose::Subset);
+pub(super) fn shorten(graphs: &[Graph], marks: &mut Marks, shares: Shares) {
     choose_for(graphs, marks, None, |labels| {
         let mut left_out = vec![true; labels.len()];
-        used(labels, config.training_share, key).into_iter().for_each(|position| left_out[position] = false);
+        shares.used(labels).into_iter().for_each(|position| left_out[position] = false);
         left_out
     });
 }
@@ -121,13 +116,13 @@ fn class(graph: &Graph, node: usize) -> usize {
     }
 }
 
-fn description(lists: &Lists, config: &DataConfig, units: &str) -> String {
+fn description(lists: &Lists, shares: Shares, units: &str) -> String {
     let mut names: Vec<&str> = lists.present.iter().map(|(name, _)| name.as_str()).collect();
     names.dedup();
     if units.is_empty() {
         return format!("split by {}", names.join(", "));
     }
-    let share = format!("test_share {} of the {units}, split_seed {}", config.test_share, config.split_seed);
+    let share = shares.tested_in_words(&format!("the {units}"));
     if names.is_empty() { share } else { format!("{share}, but for {}", names.join(", ")) }
 }
 
@@ -136,6 +131,8 @@ mod tests {
     use super::*;
     use crate::data::graphs::config::GraphDataConfig;
     use crate::data::graphs::nodes::{Matrix, Nodes};
+
+    const SHARES: Shares = Shares { training: 1.0, validation: 0.0, test: 0.2, seed: 0 };
 
     /// Graphs of so many nodes each, in turn of classes 0 and 1.
     fn graphs(sizes: &[usize]) -> Vec<Graph> {
@@ -170,22 +167,22 @@ mod tests {
     #[test]
     fn nodes_of_one_graph_are_shared_out_by_class_and_seed() {
         let graphs = graphs(&[100]);
-        let config = DataConfig { validation: 0.25, training_share: 0.5, ..DataConfig::default() };
-        let divided = divide(&graphs, &lists(100, &[]), &[], &config, "a").unwrap();
+        let shares = Shares { validation: 0.25, training: 0.5, ..SHARES };
+        let divided = divide(&graphs, &lists(100, &[]), &[], shares, "a").unwrap();
         assert_eq!(counts(&divided.marks), [30, 10, 20, 40]);
         let of_class = |split| (0..100).filter(|node| node % 2 == 0 && divided.marks[0][*node] == Some(split)).count();
         assert_eq!([Split::Train, Split::Validation, Split::Test].map(of_class), [15, 5, 10]);
         assert_eq!(divided.description, "test_share 0.2 of the nodes, split_seed 0");
-        let again = divide(&graphs, &lists(100, &[]), &[], &config, "a").unwrap();
-        let other = divide(&graphs, &lists(100, &[]), &[], &DataConfig { split_seed: 1, ..config }, "a").unwrap();
+        let again = divide(&graphs, &lists(100, &[]), &[], shares, "a").unwrap();
+        let other = divide(&graphs, &lists(100, &[]), &[], Shares { seed: 1, ..shares }, "a").unwrap();
         assert!(divided.marks == again.marks && divided.marks != other.marks);
     }
 
     #[test]
     fn of_several_graphs_whole_ones_are_held_out() {
         let graphs = graphs(&[10, 20, 30, 40, 50]);
-        let config = DataConfig { validation: 0.25, ..DataConfig::default() };
-        let divided = divide(&graphs, &lists(150, &[]), &[], &config, "a").unwrap();
+        let shares = Shares { validation: 0.25, ..SHARES };
+        let divided = divide(&graphs, &lists(150, &[]), &[], shares, "a").unwrap();
         let splits: Vec<Option<Split>> = divided.marks.iter().map(|marks| marks[0]).collect();
         assert!(divided.marks.iter().zip(&splits).all(|(marks, first)| marks.iter().all(|mark| mark == first)));
         let of = |split| splits.iter().filter(|mark| **mark == Some(split)).count();
@@ -197,8 +194,8 @@ mod tests {
     fn lists_come_first_and_one_alone_leaves_the_rest_to_the_other_part() {
         let graphs = graphs(&[10]);
         let divided = |listed: &[(Split, &[usize])], validation| {
-            let config = DataConfig { validation, ..DataConfig::default() };
-            divide(&graphs, &lists(10, listed), &[], &config, "a").map(|divided| counts(&divided.marks))
+            let shares = Shares { validation, ..SHARES };
+            divide(&graphs, &lists(10, listed), &[], shares, "a").map(|divided| counts(&divided.marks))
         };
         let (train, valid, test) = (Split::Train, Split::Validation, Split::Test);
         assert_eq!(divided(&[(train, &[0, 1]), (test, &[2])], 0.0).unwrap(), [2, 0, 1, 7]);

@@ -57,15 +57,6 @@ impl Family for Graphs {
         LAYOUTS.to_owned()
     }
 
-    /// Graphs are folders.
-    fn known_extensions(&self) -> String {
-        LAYOUTS.to_owned()
-    }
-
-    fn knows(&self, _: &Path) -> bool {
-        false
-    }
-
     fn may_hold(&self, folder: &Path, set: SetName) -> bool {
         match Layout::detect(folder) {
             None => false,
@@ -100,9 +91,5 @@ impl Family for Graphs {
 
     fn preparation(&self, config: &DataConfig) -> Vec<(&'static str, Value)> {
         vec![("graphs", json!(config.graphs))]
-    }
-
-    fn rows(&self, _: &DataConfig) -> Option<u64> {
-        None
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn open(source: &Source, config: &DataConfig, several: bool) -> Check
         Source::Folder(folder) => folder,
     };
     let opened = match Layout::detect(folder) {
-        Some(Layout::Ppi) => ppi::open(folder, config),
+        Some(Layout::Ppi) => ppi::open(folder, &config.graphs, config.shares()),
         Some(layout) => open_tables(folder, layout, config),
         None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
     };
@@ -37,7 +37,7 @@ fn open_tables(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Gr
     let multi_label = matches!(nodes.labels, Some(Labels::Several(_)));
     let place = folder.display().to_string();
     let graphs = nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
-    let divided = divide(&graphs, &lists, &lacking, config, &place).map_err(|error| vec![error])?;
+    let divided = divide(&graphs, &lists, &lacking, config.shares(), &place).map_err(|error| vec![error])?;
     Ok(GraphSet {
         origin: format!("{place} ({})", in_words(graphs.len())),
         graphs,

@@ -14,9 +14,8 @@ use super::labels::{Labelled, Labels};
 use super::nodes::{Graph, Nodes, require_one_graph};
 use super::set::{GraphSet, count, graph_name, with_training_share};
 use super::tables::{Blanks, Checked, Problems, Table, missing, node_hint};
-use crate::data::config::DataConfig;
 use crate::data::folders::file_name;
-use crate::data::split::Split;
+use crate::data::split::{Shares, Split};
 use crate::error::{Error, Result};
 use crate::reading;
 use crate::tensor::adjacency::Link;
@@ -58,10 +57,10 @@ struct Part {
 ///
 /// # Errors
 /// Files that are not there or won't do, and parts that don't belong together: all problems.
-pub(super) fn open(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
+pub(super) fn open(folder: &Path, config: &GraphDataConfig, shares: Shares) -> Checked<GraphSet> {
     let (mut parts, mut problems) = (Vec::new(), Problems::default());
     for (part, split) in PARTS {
-        parts.extend(problems.keep(read(folder, part, true, &config.graphs)).map(|part| (split, part)));
+        parts.extend(problems.keep(read(folder, part, true, config)).map(|part| (split, part)));
     }
     let ([(_, train), others @ ..], true) = (&parts[..], problems.0.is_empty()) else { return Err(problems.0) };
     for (split, part) in others {
@@ -75,7 +74,7 @@ pub(super) fn open(folder: &Path, config: &DataConfig) -> Checked<GraphSet> {
     let graphs: Vec<Graph> = parts.into_iter().flat_map(|(_, part)| part.graphs).collect();
     Ok(GraphSet {
         origin: format!("{} ({})", folder.display(), count(graphs.len())),
-        marks: with_training_share(&graphs, marks, config),
+        marks: with_training_share(&graphs, marks, shares),
         graphs,
         names,
         multi_label,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::division::{Marks, shorten};
 use super::nodes::Graph;
-use crate::data::config::DataConfig;
+use crate::data::split::Shares;
 use crate::error::Error;
 
 /// A set that was found and read.
@@ -59,7 +59,7 @@ pub(super) fn first(problems: Vec<Error>) -> Error {
 }
 
 /// Makes a set's marks those of a run that uses a share of the training nodes.
-pub(super) fn with_training_share(graphs: &[Graph], mut marks: Marks, config: &DataConfig) -> Marks {
-    shorten(graphs, &mut marks, config);
+pub(super) fn with_training_share(graphs: &[Graph], mut marks: Marks, shares: Shares) -> Marks {
+    shorten(graphs, &mut marks, shares);
     marks
 }

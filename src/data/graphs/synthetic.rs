@@ -94,7 +94,7 @@ pub(super) fn open(config: &DataConfig, multi_label: bool) -> Result<GraphSet> {
     let marks = marks.collect();
     Ok(GraphSet {
         origin: format!("synthetic {} (built in, not real data)", count(graphs.len())),
-        marks: with_training_share(&graphs, marks, config),
+        marks: with_training_share(&graphs, marks, config.shares()),
         graphs,
         names,
         multi_label,

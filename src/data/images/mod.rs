@@ -43,12 +43,11 @@ use super::dataset::{Dataset, Targets};
 use super::family::{LoadNeeds, Loaded};
 use super::loader::{Access, Samples};
 use super::source::Source;
-use super::split::{HeldOut, Split, hold_out, hold_out_last, used};
+use super::split::{HeldOut, Shares, Split, hold_out_last};
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::tensor::bridge::device::upload;
-use crate::tensor::random::{Key, Purpose};
 
 pub use family::{CIFAR10, CIFAR100, FAMILY, IMAGENET, IMAGES};
 
@@ -209,12 +208,12 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
         Ok(Arc::new(if one_by_one { pictures } else { pictures.store(images.size, device)? }))
     };
     let in_order = matches!(set.train.pictures, Pictures::Loaded(_));
-    let used = used(&set.train.labels, config.training_share, Key::new(config.split_seed, Purpose::Subset));
-    let samples: Vec<(usize, usize)> = used.into_iter().map(|picture| (picture, set.train.labels[picture])).collect();
+    let used = config.shares().used(&set.train.labels).into_iter();
+    let samples: Vec<(usize, usize)> = used.map(|picture| (picture, set.train.labels[picture])).collect();
     let mut marks = match &set.validation {
         // The set's own part replaces a share.
         Some(_) => vec![false; samples.len()],
-        None => held_out(&samples, in_order, config, seed)?,
+        None => held_out(&samples, in_order, images.held_out, config.shares(), seed)?,
     }
     .into_iter();
     let part = |pictures: &Arc<Pictures>, samples: Vec<(usize, usize)>, always_augmented| -> Arc<dyn Samples> {
@@ -244,14 +243,14 @@ fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Re
 }
 
 /// Which of the training samples are held out for validation; `in_order` where their order is not that of classes.
-fn held_out(samples: &[(usize, usize)], in_order: bool, config: &DataConfig, seed: u64) -> Result<Vec<bool>> {
+fn held_out(samples: &[(usize, usize)], in_order: bool, how: HeldOut, shares: Shares, seed: u64) -> Result<Vec<bool>> {
     let labels: Vec<usize> = samples.iter().map(|(_, label)| *label).collect();
-    match config.images.held_out {
-        HeldOut::Last if !in_order && config.validation > 0.0 => {
+    match how {
+        HeldOut::Last if !in_order && shares.validation > 0.0 => {
             let expected = "stratified, for files in the order of their classes";
             Err(Error::invalid("data.images.held_out", expected, "last"))
         }
-        HeldOut::Last => Ok(hold_out_last(labels.len(), config.validation)),
-        HeldOut::Stratified => Ok(hold_out(&labels, config.validation, Key::new(seed, Purpose::Split))),
+        HeldOut::Last => Ok(hold_out_last(labels.len(), shares.validation)),
+        HeldOut::Stratified => Ok(shares.held_out(&labels, seed)),
     }
 }

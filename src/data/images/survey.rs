@@ -18,6 +18,7 @@ use crate::data::folders::count_extensions;
 use crate::data::source::Source;
 use crate::data::split::Split;
 use crate::data::survey::{Content, Looked, Seen, Spread, Survey, counts};
+use crate::data::synthetic::SyntheticConfig;
 use crate::error::{Error, Result};
 
 /// How the colours of pictures in memory are stored.
@@ -82,7 +83,7 @@ impl Picture {
 
 fn look(source: &Source, config: &DataConfig) -> Result<(Looked, Vec<Picture>)> {
     let folder = match source {
-        Source::Synthetic => return Ok(look_at_synthetic(config)),
+        Source::Synthetic => return Ok(look_at_synthetic(&config.synthetic)),
         Source::Folder(folder) => folder,
     };
     match layout::find(folder) {
@@ -93,8 +94,8 @@ fn look(source: &Source, config: &DataConfig) -> Result<(Looked, Vec<Picture>)> 
     }
 }
 
-fn look_at_synthetic(config: &DataConfig) -> (Looked, Vec<Picture>) {
-    let set = synthetic::generate(&config.synthetic);
+fn look_at_synthetic(config: &SyntheticConfig) -> (Looked, Vec<Picture>) {
+    let set = synthetic::generate(config);
     let of = |split: Split, labels: Vec<usize>| {
         let picture = move |(number, label)| in_memory(format!("picture {number}"), split, Ok(label), synthetic::SIDE);
         labels.into_iter().enumerate().map(picture)

@@ -1,5 +1,7 @@
 //! The header of a `.npy` file: a dictionary in Python's notation with `descr`, `fortran_order` and `shape`.
 
+use std::borrow::Cow;
+
 use crate::data::scan::show;
 use crate::error::{Error, Result};
 use crate::python::{Value, first_value};
@@ -58,8 +60,45 @@ impl Field {
     }
 }
 
+/// The texts of an array of shape (rows) or (rows, 1), of fixed length each as NumPy stores them; none of another array.
+pub(in crate::data) fn texts(bytes: &[u8]) -> Option<Vec<String>> {
+    let (text, data) = split(bytes, "").ok()?;
+    let Value::List(entries) = first_value(&text)? else { return None };
+    let Value::Text(kind) = entry(&entries, "descr")? else { return None };
+    let rows = match wholes(entry(&entries, "shape")?)?[..] {
+        [rows] | [rows, 1] => usize::try_from(rows).ok()?,
+        _ => return None,
+    };
+    let (order, rest) = kind.split_at_checked(1)?;
+    let (kind, length) = rest.split_at_checked(1)?;
+    let length: usize = length.parse().ok().filter(|length| (1..LONGEST_HEADER).contains(length))?;
+    let letter = |bytes: &[u8]| {
+        let bytes: [u8; 4] = bytes.try_into().ok()?;
+        char::from_u32(if order == ">" { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+    };
+    let text = |cell: &[u8]| match kind {
+        "U" => cell.chunks_exact(4).map(letter).collect::<Option<String>>(),
+        "S" => String::from_utf8(cell.to_vec()).ok(),
+        _ => None,
+    };
+    let size = if kind == "U" { 4 * length } else { length };
+    let cells = data.chunks_exact(size).take(rows);
+    (cells.len() == rows).then(|| cells.map(|cell| Some(text(cell)?.trim_end_matches('\0').to_owned())).collect())?
+}
+
 /// The header, and the data after it.
 pub(in crate::data) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8])> {
+    let (text, data) = split(bytes, place)?;
+    let found = |reason: String| Error::invalid(place, "a header with descr, fortran_order and shape", reason);
+    let header = parse(&text).ok_or_else(|| found(show(text.trim().as_bytes())))?;
+    header.map(|header| (header, data)).map_err(|kind| {
+        Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
+            .with_hint("save the array as float32, for example with array.astype('float32')")
+    })
+}
+
+/// The header's text, and the data after it.
+fn split<'a>(bytes: &'a [u8], place: &str) -> Result<(Cow<'a, str>, &'a [u8])> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         let found = if bytes.is_empty() { "an empty file".to_owned() } else { show(&bytes[..bytes.len().min(8)]) };
         return Err(Error::invalid(place, "a NumPy array, which begins with \\x93NUMPY", found));
@@ -77,13 +116,7 @@ pub(in crate::data) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header,
         return Err(Error::invalid(place, format!("a header of {length} bytes"), found));
     }
     let (text, data) = rest.split_at(length);
-    let text = String::from_utf8_lossy(text);
-    let found = |reason: String| Error::invalid(place, "a header with descr, fortran_order and shape", reason);
-    let header = parse(&text).ok_or_else(|| found(show(text.trim().as_bytes())))?;
-    header.map(|header| (header, data)).map_err(|kind| {
-        Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
-            .with_hint("save the array as float32, for example with array.astype('float32')")
-    })
+    Ok((String::from_utf8_lossy(text), data))
 }
 
 /// The beginning of a file with a table (rows, columns) in C order, up to its numbers; `kind` is their type as NumPy
@@ -102,16 +135,17 @@ pub(in crate::data) fn write(kind: &str, [rows, columns]: [usize; 2]) -> Vec<u8>
 /// Nothing if this is no header; an error with the type that is not a number.
 fn parse(text: &str) -> Option<std::result::Result<Header, String>> {
     let Value::List(entries) = first_value(text)? else { return None };
-    let entry = |key: &str| {
-        let pair = entries.chunks_exact(2).find(|pair| pair[0] == Value::Text(key.to_owned()));
-        pair.map(|pair| &pair[1])
-    };
-    let is_fortran = match entry("fortran_order")? {
+    let is_fortran = match entry(&entries, "fortran_order")? {
         Value::Word(word) => word == "True",
         _ => return None,
     };
-    let shape = wholes(entry("shape")?)?;
-    Some(types(entry("descr")?)?.map(|(element, fields)| Header { element, is_fortran, shape, fields }))
+    let shape = wholes(entry(&entries, "shape")?)?;
+    Some(types(entry(&entries, "descr")?)?.map(|(element, fields)| Header { element, is_fortran, shape, fields }))
+}
+
+/// The value of a dictionary's key.
+fn entry<'a>(entries: &'a [Value], key: &str) -> Option<&'a Value> {
+    entries.chunks_exact(2).find(|pair| pair[0] == Value::Text(key.to_owned())).map(|pair| &pair[1])
 }
 
 fn wholes(value: &Value) -> Option<Vec<u64>> {
@@ -202,6 +236,27 @@ mod tests {
             assert_eq!((header.element, header.is_fortran, header.shape.as_slice()), (expected, true, &[3, 4][..]));
             assert_eq!((header.size(), data), (4, &b"data"[..]));
         }
+    }
+
+    #[test]
+    fn texts_of_both_kinds_are_read() {
+        let array = |kind: &str, shape: &str, data: &[u8]| {
+            let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+            let length = (header.len() as u32).to_le_bytes();
+            texts(&[b"\x93NUMPY\x02\x00", length.as_slice(), header.as_bytes(), data].concat())
+        };
+        let wide = |text: &str| text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect::<Vec<u8>>();
+        let expected = Some(vec!["é".to_owned(), "tree".to_owned()]);
+        assert_eq!(array("<U4", "(2,)", &wide("é\0\0\0tree")), expected);
+        let big: Vec<u8> = "é\0\0\0tree".chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
+        assert_eq!(array(">U4", "(2, 1)", &big), expected);
+        assert_eq!(array("|S5", "(2,)", "é\0\0\0tree\0".as_bytes()), expected);
+        for (kind, shape) in
+            [("|S5", "(3,)"), ("|S0", "(2,)"), ("<U99999999999", "(1,)"), ("<f4", "(1,)"), ("|S1", "(2, 2)")]
+        {
+            assert_eq!(array(kind, shape, b"0123456789"), None, "{kind} {shape}");
+        }
+        assert_eq!(array("<U1", "(1,)", &[0xFF; 4]), None);
     }
 
     #[test]

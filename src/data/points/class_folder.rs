@@ -7,12 +7,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::format::{Format, known_extensions};
+use super::format::{Format, Raw, known_extensions};
 use super::item::Item;
+use super::taxonomy;
 use crate::data::division::{self, Lists, part_of, without_test};
 use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes, summary};
+use crate::data::scan::show_names;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
+
+/// What the shape is called in a folder that is its own and has other files too, the surest first: in ShapeNetCore's, and
+/// where clouds were drawn of its meshes.
+const MODELS: [&str; 3] = ["model_normalized", "model", "pointcloud"];
 
 /// The files of a folder.
 #[derive(Debug)]
@@ -69,7 +75,8 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
         let split = split.expect("files of no part are left out");
         (Item { name: path.display().to_string(), label, split }, path)
     };
-    Ok(Listing { files: found.into_iter().map(item).collect(), classes, layout, note })
+    let files = found.into_iter().map(item).collect();
+    Ok(Listing { files, classes: taxonomy::named(folder, classes), layout, note })
 }
 
 /// The layout of the files as `find` gives them.
@@ -109,19 +116,16 @@ fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     let parts_of_all = parts(folder);
     for (split, part) in &parts_of_all {
         for class in folders(part)? {
-            add_files(&class, &class_name(&class), Some(*split), tell, &mut found)?;
+            add_class(&class, &class_name(&class), Some(*split), tell, &mut found)?;
         }
     }
     for class in folders(folder)?.iter().filter(|_| parts_of_all.is_empty()) {
         let (name, start) = (class_name(class), found.len());
         for (split, part) in parts(class) {
-            add_files(&part, &name, Some(split), tell, &mut found)?;
+            add_class(&part, &name, Some(split), tell, &mut found)?;
         }
         if found.len() == start {
-            add_files(class, &name, None, tell, &mut found)?;
-        }
-        if found.len() == start {
-            add_own_folders(class, &name, &mut found)?;
+            add_class(class, &name, None, tell, &mut found)?;
         }
     }
     let part = |split: Option<Split>| split.map_or(0, |split| split as u8);
@@ -129,33 +133,61 @@ fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn add_files(folder: &Path, class: &str, split: Option<Split>, tell: bool, found: &mut Vec<Found>) -> Result<()> {
+/// The shapes of a class in a folder: its files, or else one for each folder in it.
+fn add_class(folder: &Path, class: &str, split: Option<Split>, tell: bool, found: &mut Vec<Found>) -> Result<()> {
     let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
         entries(folder)?.into_iter().filter(|path| !path.is_dir()).partition(|path| Format::of(path).is_some());
     if tell && !others.is_empty() {
         tracing::warn!("{}: ignored {}: known formats are {}", folder.display(), summary(&others), known_extensions());
     }
-    found.extend(files.into_iter().map(|path| Found { class: class.to_owned(), path, split }));
+    let shapes = if files.is_empty() { own_folders(folder, tell)? } else { files };
+    found.extend(shapes.into_iter().map(|path| Found { class: class.to_owned(), path, split }));
     Ok(())
 }
 
-/// The shapes of a class that have a folder each, as ShapeNetCore's: `<shape>/FILE` or `<shape>/models/FILE`.
-fn add_own_folders(class: &Path, name: &str, found: &mut Vec<Found>) -> Result<()> {
+/// The shapes of a class that have a folder each, as ShapeNetCore's: `<shape>/FILE` or `<shape>/models/FILE`. Where it is
+/// not clear which file is the shape, the folder stands for it, and is refused when it is read.
+fn own_folders(class: &Path, tell: bool) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for shape in folders(class)? {
         let models = shape.join("models");
         let files = entries(if models.is_dir() { &models } else { &shape })?;
         let files: Vec<PathBuf> = files.into_iter().filter(|path| Format::of(path).is_some()).collect();
+        // Tables and arrays alone may be anything.
+        let may_be_other = |path: &PathBuf| matches!(Format::of(path), Some(Format::Text | Format::Numpy));
         match &files[..] {
             [] => {}
-            [file] => found.push(Found { class: name.to_owned(), path: file.clone(), split: None }),
-            several => {
-                let place = shape.display().to_string();
-                return Err(Error::invalid(place, "one file, as the folder is one shape's", summary(several))
-                    .with_hint("put files of several shapes into the folder of their class"));
-            }
+            [file] => found.push(file.clone()),
+            several if !tell && several.iter().all(may_be_other) => {}
+            several => found.push(the_model(several).unwrap_or(shape)),
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// The only one of these files that is called as models are.
+fn the_model(files: &[PathBuf]) -> Option<PathBuf> {
+    let called = |model: &str| {
+        let mut named =
+            files.iter().filter(|path| path.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case(model)));
+        named.next().filter(|_| named.next().is_none()).cloned()
+    };
+    MODELS.into_iter().find_map(called)
+}
+
+/// Why the folder of a shape can't be read.
+///
+/// # Errors
+/// Always, but for a folder that can't be listed with another error.
+pub(super) fn refuse(folder: &Path) -> Result<Raw> {
+    let models = folder.join("models");
+    let files = entries(if models.is_dir() { &models } else { folder })?;
+    let names: Vec<String> =
+        files.iter().filter(|path| Format::of(path).is_some()).map(|path| file_name(path)).collect();
+    let found = show_names(names.iter().map(String::as_str));
+    let expected = format!("one file, as the folder is one shape's, or one called {}", MODELS.join(", "));
+    Err(Error::invalid(folder.display().to_string(), expected, found)
+        .with_hint("move the others away; files of several shapes lie in the folder of their class"))
 }
 
 fn classes_of(found: &[Found], split: Split) -> BTreeSet<&str> {

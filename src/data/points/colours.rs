@@ -1,5 +1,8 @@
 //! What colours mean: integers of 8 and 16 bits by their width, other numbers by the range of the whole set, 0..1,
-//! 0..255 or 0..65535. A dark cloud alone does not say it, so it is decided once, when all files are read.
+//! 0..255 or 0..65535. A dark cloud alone does not say it, so it is decided once, when all files are read. A file whose
+//! values can't be of that range is divided by its own, and named in a warning.
+
+use std::fmt;
 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
@@ -8,9 +11,16 @@ use super::features::Features;
 use super::format::columns::is_colour;
 use super::format::{Raw, Scale};
 use crate::error::{Error, Result};
+use crate::visible::visible_word;
 
 /// How far values may lie beyond a range: means of colours are rounded.
 const SLACK: f64 = 1.004;
+
+/// What no colour from 0 to 1 is, however bright it was taken.
+const FAR: f64 = 2.0;
+
+/// The files of a set that a note names.
+const MOST_NAMES: usize = 10;
 
 /// `data.color_range`: the greatest value of colours whose type does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,6 +107,35 @@ impl Span {
     }
 }
 
+/// Some files of a set, the first of them by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Files {
+    count: usize,
+    names: Vec<String>,
+}
+
+impl Files {
+    /// The file, where something is so in it.
+    fn of(place: &str, is_so: bool) -> Self {
+        Self { count: is_so.into(), names: is_so.then(|| place.to_owned()).into_iter().collect() }
+    }
+
+    fn join(mut self, other: &Self) -> Self {
+        let open = MOST_NAMES - self.names.len();
+        self.names.extend(other.names.iter().take(open).cloned());
+        Self { count: self.count + other.count, ..self }
+    }
+}
+
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.names.iter().map(|name| visible_word(name)).collect();
+        let others = self.count - self.names.len();
+        f.write_str(&names.join(", "))?;
+        if others > 0 { write!(f, " and {others} more") } else { Ok(()) }
+    }
+}
+
 /// What was noticed in a file, or in all files of a set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::data) struct Noticed {
@@ -109,17 +148,19 @@ pub(in crate::data) struct Noticed {
     numbered: usize,
     /// Colours whose type does not say their range.
     open: Span,
-    /// Files whose open colours are integers.
+    /// Files whose open colours are integers, by their type.
     wholes: usize,
-    /// Files whose open colours are fractions of at most 1.
-    fractions: usize,
+    /// Files whose open colours are fractions of at most 1, so that they go from 0 to 1.
+    fractions: Files,
+    /// Files whose open colours are integers by their type, or go far beyond 1, so that they do not.
+    above: Files,
     /// Colours of 16 bits.
     words: Span,
 }
 
 impl Noticed {
-    /// What a file has, of which so many points were left out.
-    pub fn of(raw: &Raw, dropped: usize) -> Self {
+    /// What a file, which messages call `place`, has; so many of its points were left out.
+    pub fn of(raw: &Raw, dropped: usize, place: &str) -> Self {
         let colours = |wanted: Option<Scale>| {
             let columns = raw.columns.iter().filter(move |(name, _)| is_colour(name) && raw.scale(name) == wanted);
             columns.flat_map(|(_, values)| values)
@@ -128,10 +169,11 @@ impl Noticed {
         let (integers, open) = (Span::of(colours(Some(Scale::Whole))), Span::of(colours(None)));
         let wholes = usize::from(integers.files > 0 && open.files == 0);
         let open = Span { files: open.files.max(integers.files), ..open.join(integers) };
-        let are_fractions = (0.0..=SLACK).contains(&open.greatest) && colours(None).any(|value| value.fract() != 0.0);
-        let [with_dropped, trailing, numbered, fractions] =
-            [dropped > 0, raw.trailing > 0, raw.is_numbered, are_fractions].map(usize::from);
-        Self { dropped, with_dropped, trailing, numbered, open, wholes, fractions, words }
+        let have_fractions = colours(None).any(|value| value.fract() != 0.0);
+        let fractions = Files::of(place, have_fractions && (0.0..=SLACK).contains(&open.greatest));
+        let above = Files::of(place, wholes > 0 || open.greatest >= FAR);
+        let [with_dropped, trailing, numbered] = [dropped > 0, raw.trailing > 0, raw.is_numbered].map(usize::from);
+        Self { dropped, with_dropped, trailing, numbered, open, wholes, fractions, above, words }
     }
 
     /// The sum over the files of a set.
@@ -143,7 +185,8 @@ impl Noticed {
             numbered: sum.numbered + file.numbered,
             open: sum.open.join(file.open),
             wholes: sum.wholes + file.wholes,
-            fractions: sum.fractions + file.fractions,
+            fractions: sum.fractions.join(&file.fractions),
+            above: sum.above.join(&file.above),
             words: sum.words.join(file.words),
         })
     }
@@ -156,10 +199,8 @@ impl Noticed {
         if configured != ColorRange::Auto || self.open.files == 0 {
             return Ok(configured);
         }
-        let ranges = [ColorRange::Unit, ColorRange::Byte, ColorRange::Word];
         // Integers up to 1 are nearly black: nobody writes shares so.
-        let mut ranges = ranges.into_iter().skip(usize::from(self.wholes == self.open.files));
-        let range = ranges.find(|range| self.open.greatest <= range.greatest() * SLACK);
+        let range = if self.wholes == self.open.files { self.least_above_one() } else { self.least_range() };
         range.ok_or_else(|| {
             let found = format!("{} to {}", self.open.least, self.open.greatest);
             Error::invalid(format!("{origin}: colours"), "numbers from 0 to 1, 255 or 65535", found)
@@ -167,11 +208,31 @@ impl Noticed {
         })
     }
 
+    /// The least range that holds the open colours.
+    fn least_range(&self) -> Option<ColorRange> {
+        let ranges = [ColorRange::Unit, ColorRange::Byte, ColorRange::Word];
+        ranges.into_iter().find(|range| self.open.greatest <= range.greatest() * SLACK)
+    }
+
+    /// The same of integers.
+    fn least_above_one(&self) -> Option<ColorRange> {
+        self.least_range().map(|range| if range == ColorRange::Unit { ColorRange::Byte } else { range })
+    }
+
+    /// The range of this file's open colours in a set of this range: its own where its values can't be of the set's.
+    fn own_range(&self, set: ColorRange) -> ColorRange {
+        match set {
+            ColorRange::Byte | ColorRange::Word if self.fractions.count > 0 => ColorRange::Unit,
+            ColorRange::Unit if self.above.count > 0 => self.least_above_one().unwrap_or(set),
+            _ => set,
+        }
+    }
+
     /// By what colours are divided.
     pub fn division(&self, range: ColorRange) -> Division {
         let are_bytes = range == ColorRange::Byte && self.words.greatest <= ColorRange::Byte.greatest();
         let words = if are_bytes { ColorRange::Byte } else { ColorRange::Word };
-        Division { open: range.greatest(), words: words.greatest() }
+        Division { open: range, words: words.greatest() }
     }
 
     /// What a user should know of the set, and whether it may be a mistake. Without `colours`, none are told of.
@@ -188,10 +249,16 @@ impl Noticed {
         if colours && files > 0 && greatest > limit * SLACK {
             notes.push((true, format!("colours go up to {greatest}, beyond data.color_range = {limit}")));
         }
-        if colours && self.fractions > 0 && limit > 1.0 {
+        let others = [
+            (limit > 1.0, &self.fractions, "are fractions of at most 1", "as 0 to 1"),
+            (limit == 1.0, &self.above, "are integers, or go far beyond 1", "as 0 to 255 or 65535"),
+        ];
+        for (_, others, what, taken) in
+            others.iter().filter(|(is_odd, others, ..)| *is_odd && colours && others.count > 0)
+        {
             notes.push((true, format!(
-                "colours of {} of {files} files are fractions of at most 1, and become nearly black when they are divided \
-                 by {limit}: bring all files to one range, or set data.color_range", self.fractions
+                "colours of {} of {files} files {what}, and not from 0 to {limit} (data.color_range) as the set's: these files \
+                 are taken {taken}: {others}", others.count
             )));
         }
         if colours && self.words.files > 0 && self.words.greatest <= ColorRange::Byte.greatest() {
@@ -248,7 +315,7 @@ impl Noticed {
 /// By what colours are divided: open ones, and those of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::data) struct Division {
-    open: f64,
+    open: ColorRange,
     words: f64,
 }
 
@@ -271,10 +338,11 @@ impl Undivided {
         !self.0.is_empty()
     }
 
-    /// Brings them to 0..1; `rows` are points of so many channels.
-    pub fn divide(&self, rows: &mut [f32], channels: usize, division: Division) {
+    /// Brings them to 0..1; `rows` are points of so many channels, in whose file this was noticed.
+    pub fn divide(&self, rows: &mut [f32], channels: usize, division: Division, noticed: &Noticed) {
+        let open = noticed.own_range(division.open).greatest();
         for (channel, are_words) in &self.0 {
-            let greatest = if *are_words { division.words } else { division.open };
+            let greatest = if *are_words { division.words } else { open };
             for value in rows.iter_mut().skip(*channel).step_by(channels) {
                 *value = (f64::from(*value) / greatest) as f32;
             }
@@ -292,7 +360,7 @@ mod tests {
     }
 
     fn noticed(files: &[(&[f64], Option<Scale>)]) -> Noticed {
-        let files: Vec<Noticed> = files.iter().map(|(red, scale)| Noticed::of(&raw(red, *scale), 0)).collect();
+        let files: Vec<Noticed> = files.iter().map(|(red, scale)| Noticed::of(&raw(red, *scale), 0, "f")).collect();
         Noticed::sum(files.iter())
     }
 
@@ -325,14 +393,22 @@ mod tests {
         let features = Features::parse(&["red".to_owned()]).unwrap();
         let divided = |scale, range: ColorRange, greatest: f64| {
             let raw = raw(&[greatest], scale);
-            let division = Noticed::of(&raw, 0).division(range);
+            let noticed = Noticed::of(&raw, 0, "a");
             let mut rows = [9.0, 9.0, 9.0, greatest as f32];
-            Undivided::of(&raw, &features).divide(&mut rows, 4, division);
+            Undivided::of(&raw, &features).divide(&mut rows, 4, noticed.division(range), &noticed);
             assert_eq!(rows[..3], [9.0; 3]);
             rows[3]
         };
         assert_eq!(divided(None, ColorRange::Auto, 51.0), 51.0);
         assert_eq!(divided(None, ColorRange::Byte, 51.0), 0.2);
+        assert_eq!(divided(None, ColorRange::Byte, 0.2), 0.2, "no byte is a fraction");
+        assert_eq!(divided(None, ColorRange::Byte, 1.0), (1.0 / 255.0) as f32, "a dark file of a bright set");
+        for scale in [None, Some(Scale::Whole)] {
+            assert_eq!(divided(scale, ColorRange::Unit, 51.0), 0.2, "no share is as great");
+            assert_eq!(divided(scale, ColorRange::Unit, 13107.0), 0.2);
+        }
+        assert_eq!(divided(None, ColorRange::Unit, 1.5), 1.5);
+        assert_eq!(divided(Some(Scale::Whole), ColorRange::Unit, 1.0), (1.0 / 255.0) as f32, "no integer is a share");
         assert_eq!(divided(Some(Scale::Unit), ColorRange::Byte, 0.5), 0.5);
         assert_eq!(divided(Some(Scale::Word), ColorRange::Auto, 51.0), (51.0 / 65535.0) as f32);
         assert_eq!(divided(Some(Scale::Word), ColorRange::Byte, 51.0), 0.2, "of 8 bits, stored in 16");
@@ -347,9 +423,16 @@ mod tests {
         assert!(
             open.contains("colours of 1 files") && open.contains("from 3 to 209: taken as 0 to 255, divided by 255")
         );
+        let mixed = told(&[(&[200.0], None), (&[0.25], None)], ColorRange::Byte);
+        let expected = "colours of 1 of 2 files are fractions of at most 1, and not from 0 to 255 (data.color_range) as the \
+                        set's: these files are taken as 0 to 1: f";
+        assert!(mixed.contains(expected), "{mixed}");
+        let many = told(&[(&[0.5, 0.25][..], None); 12], ColorRange::Word);
+        assert!(many.ends_with("f, f and 2 more"), "{many}");
+        let whole = told(&[(&[0.5], None), (&[200.0], None)], ColorRange::Unit);
         assert!(
-            told(&[(&[200.0], None), (&[0.25], None)], ColorRange::Byte)
-                .contains("colours of 1 of 2 files are fractions")
+            whole.contains("colours of 1 of 2 files are integers, or go far beyond 1") && whole.ends_with("65535: f"),
+            "{whole}"
         );
         assert!(told(&[(&[200.0], None)], ColorRange::Unit).contains("beyond data.color_range = 1"));
         assert!(told(&[(&[200.0], Some(Scale::Word))], ColorRange::Auto).contains("taken as 0 to 65535"));

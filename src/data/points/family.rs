@@ -115,6 +115,6 @@ impl Family for Shapes {
     }
 
     fn check_size(&self, config: &DataConfig, minimum_points: usize) -> Result<()> {
-        check_points(config, minimum_points)
+        check_points(config.points, minimum_points)
     }
 }

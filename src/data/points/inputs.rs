@@ -29,7 +29,7 @@ pub(super) fn read_inputs(
     config: &DataConfig,
     needs: InputNeeds,
 ) -> Result<Inputs> {
-    check_points(config, needs.minimum_points)?;
+    check_points(config.points, needs.minimum_points)?;
     let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
     let features = Features::parse(&config.features)?;
     let (normalization, minimum_points, intake) = (config.normalize, needs.minimum_points, config.intake()?);

@@ -21,6 +21,7 @@ mod surface;
 mod survey;
 pub mod synthetic;
 mod synthetic_files;
+mod taxonomy;
 
 use std::sync::Arc;
 
@@ -38,11 +39,10 @@ use super::dataset::{Dataset, Targets};
 use super::family::{LoadNeeds, Loaded};
 use super::loader::{Access, Samples};
 use super::source::Source;
-use super::split::{Split, hold_out, used};
+use super::split::Split;
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
-use crate::tensor::random::{Key, Purpose};
 
 pub(super) use format::known_extensions;
 
@@ -137,7 +137,7 @@ impl Samples for PointClouds {
 
 /// Reads, checks, normalises and splits a set.
 fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-    check_points(config, needs.minimum_points)?;
+    check_points(config.points, needs.minimum_points)?;
     let set = ShapeSet::open(source, config)?;
     let mut config = DataConfig { normalize: config.normalize.or(set.usual), ..config.clone() };
     let features = Features::parse(&config.features)?;
@@ -177,12 +177,12 @@ fn divide_colours(
 ///
 /// # Errors
 /// Fewer points per cloud than the network takes.
-pub(super) fn check_points(config: &DataConfig, minimum_points: usize) -> Result<()> {
-    if config.points >= minimum_points {
+pub(super) fn check_points(points: usize, minimum_points: usize) -> Result<()> {
+    if points >= minimum_points {
         return Ok(());
     }
     let expected = format!("at least {minimum_points}, the k · dilation of the network");
-    Err(Error::invalid("data.points", expected, config.points.to_string()))
+    Err(Error::invalid("data.points", expected, points.to_string()))
 }
 
 fn warn_of_repeated_points<'a>(samples: impl ExactSizeIterator<Item = &'a Sample>, points: usize) {
@@ -210,13 +210,11 @@ fn divide(
     samples.into_iter().for_each(|(split, sample)| parts[split as usize].push(sample));
     let [train, mut held_out, test] = parts;
     let labels = |train: &[Sample]| train.iter().map(|sample| sample.label).collect::<Vec<_>>();
-    let used = used(&labels(&train), config.training_share, Key::new(config.split_seed, Purpose::Subset));
-    let mut used = used.into_iter().peekable();
+    let mut used = config.shares().used(&labels(&train)).into_iter().peekable();
     let train = train.into_iter().enumerate().filter(|(index, _)| used.next_if_eq(index).is_some());
     let mut train: Vec<Sample> = train.map(|(_, sample)| sample).collect();
     if held_out.is_empty() {
-        let marks = hold_out(&labels(&train), config.validation, Key::new(seed, Purpose::Split));
-        let mut marks = marks.into_iter();
+        let mut marks = config.shares().held_out(&labels(&train), seed).into_iter();
         (held_out, train) = train.into_iter().partition(|_| marks.next().expect("one mark per shape"));
     }
     let preparation = Preparation::new(config, features);

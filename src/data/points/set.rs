@@ -87,7 +87,10 @@ impl Shapes {
     pub fn map<T: Send>(self, intake: &Intake, each: impl Fn(Item, Result<Raw>) -> T + Sync) -> Vec<T> {
         match self {
             Self::Files(files) => {
-                let read = |(item, path): (Item, PathBuf)| each(item, intake.read(&path));
+                let read = |(item, path): (Item, PathBuf)| {
+                    let raw = if path.is_dir() { class_folder::refuse(&path) } else { intake.read(&path) };
+                    each(item, raw)
+                };
                 files.into_par_iter().map(read).collect()
             }
             Self::InMemory(shapes) => shapes.into_par_iter().map(|(item, raw)| each(item, Ok(raw))).collect(),

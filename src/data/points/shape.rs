@@ -77,7 +77,7 @@ impl Shape {
         let points = raw.columns.first().map_or(0, |(_, values)| values.len());
         let kept = reading.intake.drop_invalid(&mut raw, features, place)?;
         let dropped = kept.map_or(0, |kept| points - kept.len());
-        let noticed = Noticed::of(&raw, dropped);
+        let noticed = Noticed::of(&raw, dropped, place);
         let undivided = Undivided::of(&raw, features);
         let columns = select(&raw, features, place)?;
         check_finite(&columns, place)?;
@@ -112,7 +112,7 @@ impl Shape {
     /// Brings its colours to 0..1 that are not there yet; once.
     pub fn divide_colours(&mut self, division: Division) {
         let (Geometry::Cloud(rows) | Geometry::Mesh(Mesh { vertices: rows, .. })) = &mut self.geometry;
-        std::mem::take(&mut self.undivided).divide(rows, self.channels, division);
+        std::mem::take(&mut self.undivided).divide(rows, self.channels, division, &self.noticed);
     }
 
     /// Stored points; a mesh gives as many as are asked for.
@@ -191,9 +191,15 @@ pub(in crate::data) fn select(raw: &Raw, features: &Features, place: &str) -> Re
     let column = |wanted: &str| match find(wanted) {
         None if is_normal(wanted) && !raw.triangles.is_empty() => Ok(zeros()),
         None => Err(missing(raw, features, wanted, place)),
+        Some(_) if raw.words(wanted).is_some() => Err(names_alone(wanted, place)),
         Some(values) => Ok(values),
     };
     features.columns().into_iter().map(column).collect()
+}
+
+fn names_alone(column: &str, place: &str) -> Error {
+    Error::invalid(format!("{place}: {column}"), "numbers, as data.features names it", "names")
+        .with_hint("names are labels of points: --kind scenes, or a task of labelled clouds, learns them")
 }
 
 fn missing(raw: &Raw, features: &Features, wanted: &str, place: &str) -> Error {

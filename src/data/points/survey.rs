@@ -10,6 +10,7 @@ use super::augmentation::Normalization;
 use super::colours::Noticed;
 use super::features::{AXES, Features, NORMALS};
 use super::format::Raw;
+use super::format::columns::LABELS;
 use super::hdf5_set::Files;
 use super::item::Item;
 use super::layout::Layout;
@@ -89,7 +90,8 @@ pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
-    let mut notes = notes(&good, config, normalization, minimum_points);
+    let mut notes = notes(&good, config.points, normalization, minimum_points);
+    notes.extend(labelled(&good));
     let noticed = Noticed::sum(good.iter().map(|(_, facts)| &facts.noticed));
     notes.extend(noticed.told(noticed.settle(config.color_range, &set.origin)?));
     let (origin, layout, division, classes) = (set.origin, set.layout, set.division, set.classes);
@@ -237,9 +239,18 @@ fn with_stored_normals(config: &DataConfig, hdf5: Option<&Files>) -> Result<Data
 
 fn extensions(shapes: &Shapes) -> BTreeMap<String, usize> {
     match shapes {
-        Shapes::Files(files) => count_extensions(files.iter().map(|(_, path)| path)),
+        Shapes::Files(files) => count_extensions(files.iter().map(|(_, path)| path).filter(|path| !path.is_dir())),
         Shapes::InMemory(_) => BTreeMap::new(),
     }
+}
+
+/// What to do about a column that all shapes have and that is called as labels of points are.
+fn labelled(good: &[(&Item, &Facts)]) -> Option<String> {
+    let all_have = |label: &&str| good.iter().all(|(_, facts)| facts.columns.iter().any(|name| name == label));
+    let label = LABELS.into_iter().find(all_have).filter(|_| !good.is_empty())?;
+    Some(format!(
+        "all shapes have a column {label}: if it is a class for every point, --kind scenes takes them as labelled clouds"
+    ))
 }
 
 fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
@@ -253,14 +264,8 @@ fn columns(good: &[(&Item, &Facts)]) -> Vec<Column> {
     columns
 }
 
-fn notes(
-    good: &[(&Item, &Facts)],
-    config: &DataConfig,
-    normalization: Normalization,
-    minimum_points: usize,
-) -> Vec<String> {
+fn notes(good: &[(&Item, &Facts)], wanted: usize, normalization: Normalization, minimum_points: usize) -> Vec<String> {
     let mut notes = Vec::new();
-    let wanted = config.points;
     let too_few = format!(
         "fewer than {minimum_points} points, which the default network of the task points needs (k · dilation): runs \
          refuse them, or go on without them by --skip-bad"

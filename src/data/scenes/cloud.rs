@@ -102,7 +102,7 @@ impl Reading {
         raw.triangles.clear();
         let stored = raw.columns.first().map_or(0, |(_, values)| values.len());
         let kept = self.intake.drop_invalid(&mut raw, &self.features, place)?;
-        let noticed = Noticed::of(&raw, kept.as_ref().map_or(0, |kept| stored - kept.len()));
+        let noticed = Noticed::of(&raw, kept.as_ref().map_or(0, |kept| stored - kept.len()), place);
         let undivided = Undivided::of(&raw, &self.features);
         add_room(&mut raw, &self.features);
         let columns = select(&raw, &self.features, place)?;
@@ -176,8 +176,8 @@ pub(super) fn divide_colours(
         let mut stores: Vec<Arc<Store>> = clouds.iter_mut().map(|cloud| std::mem::take(&mut cloud.store)).collect();
         let mut store = stores.swap_remove(0);
         drop(stores);
-        if let Some(Store { values, undivided, channels, .. }) = Arc::get_mut(&mut store) {
-            std::mem::take(undivided).divide(values, *channels, division);
+        if let Some(Store { values, undivided, channels, noticed, .. }) = Arc::get_mut(&mut store) {
+            std::mem::take(undivided).divide(values, *channels, division, noticed);
         }
         clouds.iter_mut().for_each(|cloud| cloud.store = Arc::clone(&store));
     }

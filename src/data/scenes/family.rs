@@ -135,6 +135,6 @@ impl Family for Scenes {
     }
 
     fn check_size(&self, config: &DataConfig, minimum_points: usize) -> Result<()> {
-        check_points(config, minimum_points)
+        check_points(config.points, minimum_points)
     }
 }

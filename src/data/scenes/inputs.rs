@@ -27,7 +27,7 @@ pub(super) fn read_inputs(
     config: &DataConfig,
     needs: InputNeeds,
 ) -> Result<Inputs> {
-    check_points(config, needs.minimum_points)?;
+    check_points(config.points, needs.minimum_points)?;
     let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
     let reading = reading(&config)?;
     let read = |path: &Path| {

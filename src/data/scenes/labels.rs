@@ -1,14 +1,15 @@
 //! What the points of a cloud are labelled with: the column of the labels, the names of the classes, and which class a
 //! label is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::lists::lines_of;
 use crate::batch;
 use crate::data::folders::composed;
 use crate::data::points::format::Raw;
-use crate::data::scan::show;
+use crate::data::points::format::columns::LABELS;
+use crate::data::scan::{show, show_names};
 use crate::error::{Error, Result};
 use crate::reading;
 
@@ -17,21 +18,6 @@ pub(super) type Class = i16;
 
 /// The class of a point that has none, or must not count.
 pub(super) const IGNORED: Class = batch::IGNORED as Class;
-
-/// The names that the column of labels usually has, the likeliest first; programs that keep scalar fields write the
-/// longer ones.
-const COLUMNS: [&str; 10] = [
-    "label",
-    "class",
-    "scalar_label",
-    "scalar_class",
-    "labels",
-    "classification",
-    "scalar_classification",
-    "semantic",
-    "segment",
-    "segment20",
-];
 
 /// What `data.scenes.label` calls the last column.
 const LAST: &str = "last";
@@ -86,6 +72,16 @@ impl ClassList {
         Ok(list)
     }
 
+    /// The classes that the files name, in alphabetical order; numbers are none of them.
+    ///
+    /// # Errors
+    /// Too many of them.
+    pub fn of_words(words: BTreeSet<String>, folder: &Path) -> Result<Self> {
+        let mut list = Self { names: Vec::new(), numbers: BTreeMap::new(), place: folder.display().to_string() };
+        words.iter().enumerate().try_for_each(|(position, word)| list.add(position as i64, word))?;
+        Ok(Self { numbers: BTreeMap::new(), ..list })
+    }
+
     fn add(&mut self, number: i64, name: &str) -> Result<()> {
         let class = self.names.len() as Class;
         if self.names.len() as i64 >= MOST_CLASSES {
@@ -134,7 +130,11 @@ impl Labelling {
     /// No such column, labels that are not whole numbers or no class, no labelled point: with file and point.
     pub fn classes(&self, raw: &Raw, place: &str) -> Result<(String, Vec<Class>)> {
         let (name, values) = &raw.columns[self.find(raw, place)?];
+        let named = raw.words(name).map(|words| self.named(words, &format!("{place}: {name}"))).transpose()?;
         let class = |(point, value): (usize, &f64)| {
+            if let Some(named) = &named {
+                return Ok(named.get(*value as usize).filter(|_| !value.is_nan()).copied().unwrap_or(IGNORED));
+            }
             self.class(*value).map_err(|(expected, hint)| {
                 let place = format!("{place}, point {point}: {name}");
                 Error::invalid(place, expected, value.to_string()).with_hint(hint)
@@ -153,12 +153,40 @@ impl Labelling {
         Ok((name.clone(), classes))
     }
 
+    /// The names of the classes that a file's points are labelled with, where these are names.
+    pub fn words(&self, raw: &Raw, place: &str) -> BTreeSet<String> {
+        let column = self.find(raw, place).ok().map(|at| &raw.columns[at].0);
+        let words = column.and_then(|column| raw.words(column)).unwrap_or_default();
+        words.iter().map(|word| composed(word)).collect()
+    }
+
+    /// The class of each of these names.
+    fn named(&self, words: &[String], place: &str) -> Result<Vec<Class>> {
+        let Some(list) = &self.list else {
+            let found = show_names(words.iter().map(String::as_str));
+            return Err(Error::invalid(place, "numbers, as in the set's first file", found)
+                .with_hint("a file classes.txt with a class per line says which number is which name"));
+        };
+        let class = |word: &String| {
+            let position = list.names.iter().position(|name| *name == composed(word));
+            position.map(|position| position as Class).ok_or_else(|| {
+                Error::invalid(
+                    place,
+                    format!("one of the {} classes in {}", list.names.len(), list.place),
+                    show(word.as_bytes()),
+                )
+                .with_hint("add it there")
+            })
+        };
+        words.iter().map(class).collect()
+    }
+
     fn find(&self, raw: &Raw, place: &str) -> Result<usize> {
         let position = |wanted: &str| raw.columns.iter().position(|(name, _)| name == wanted);
         let found = match self.column.as_deref() {
             Some(LAST) => raw.columns.len().checked_sub(1),
             Some(wanted) => position(&wanted.to_lowercase()),
-            None => COLUMNS.into_iter().find_map(position),
+            None => LABELS.into_iter().find_map(position),
         };
         found.ok_or_else(|| {
             let expected = self.column.as_ref().map_or("a column label (or class)".to_owned(), |wanted| {

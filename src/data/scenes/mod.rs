@@ -44,7 +44,7 @@ use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale
 use super::points::check_points;
 use super::points::features::Features;
 use super::source::Source;
-use super::split::{Split, hold_out, used};
+use super::split::{Shares, Split};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
@@ -190,7 +190,7 @@ impl Samples for Scenes {
 /// Reads, checks, normalises and splits a set; the built-in one in blocks of rooms where `in_blocks` says so. The run's
 /// seed decides which clouds are held out for validation, of S3DIS whole rooms.
 fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds) -> Result<Loaded> {
-    check_points(config, needs.minimum_points)?;
+    check_points(config.points, needs.minimum_points)?;
     let SceneSet { opened, reading, origin, config, noticed, .. } = SceneSet::open(source, config, in_blocks)?;
     noticed.log(config.color_range, &reading.features);
     let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
@@ -198,7 +198,7 @@ fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };
     warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), config.points);
     let preparation = Preparation::new(&config, &reading.features);
-    let divided = divide(parts, &config, needs.seed);
+    let divided = divide(parts, config.shares(), needs.seed);
     warn_of_unlearned_classes(&divided[0], &opened.classes);
     let [train, validation, test] =
         divided.map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
@@ -228,15 +228,14 @@ struct Part {
 
 /// Clouds for training, validation and testing. A share of the training groups is used at all, and of these a share is
 /// held out where the set has no part for validation.
-fn divide(parts: Vec<Part>, config: &DataConfig, seed: u64) -> [Vec<Cloud>; 3] {
+fn divide(parts: Vec<Part>, shares: Shares, seed: u64) -> [Vec<Cloud>; 3] {
     let mut seen = HashSet::new();
     let groups = parts.iter().filter(|part| part.split == Split::Train).map(|part| &part.group);
     let names: Vec<String> = groups.filter(|name| seen.insert(*name)).cloned().collect();
-    let same_class = vec![0; names.len()];
-    let kept = used(&same_class, config.training_share, Key::new(config.split_seed, Purpose::Subset));
+    let kept = shares.used(&vec![0; names.len()]);
     let has_validation = parts.iter().any(|part| part.split == Split::Validation);
-    let share = if has_validation { 0.0 } else { config.validation };
-    let marks = hold_out(&vec![0; kept.len()], share, Key::new(seed, Purpose::Split));
+    let shares = if has_validation { Shares { validation: 0.0, ..shares } } else { shares };
+    let marks = shares.held_out(&vec![0; kept.len()], seed);
     let split_of: HashMap<String, usize> =
         kept.iter().zip(marks).map(|(name, is_held_out)| (names[*name].clone(), usize::from(is_held_out))).collect();
     let mut clouds: [Vec<Cloud>; 3] = Default::default();

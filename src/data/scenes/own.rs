@@ -1,7 +1,7 @@
 //! The user's own labelled clouds: files of any known format, `{train,val,test}/FILE`, perhaps in folders, or `FILE` with lists of the files
 //! for training, validation and testing, or else a share of all for testing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -29,8 +29,9 @@ const OTHERS: [&str; 4] = ["classes.txt", "train.txt", "test.txt", "shape_names.
 /// is an error of its item.
 pub(super) fn open(folder: &Path, settings: &SceneDataConfig, lists: &Lists<'_>, reading: &Reading) -> Result<Opened> {
     let (files, division) = list(folder, &settings.classes, lists)?;
-    let labelling = labelling(folder, settings, &[])?;
-    Ok(read_all(&files, division, &labelling, &|path| reading.intake.read(path), reading))
+    let read = |path: &Path| reading.intake.read(path);
+    let labelling = labelling(folder, settings, &[])?.with_words(folder, &files, &read)?;
+    Ok(read_all(&files, division, &labelling, &read, reading))
 }
 
 /// Reads the clouds of a folder in a layout of the table.
@@ -61,6 +62,24 @@ fn labelling(folder: &Path, settings: &SceneDataConfig, names: &[&str]) -> Resul
         false => Some(ClassList::parse(&names.join("\n"), &classes)?),
     };
     Ok(Labelling { column: settings.label.clone(), unlabelled: settings.unlabelled, list })
+}
+
+impl Labelling {
+    /// The same with the classes that the files name, where nothing else says them and the first good file has names.
+    fn with_words(
+        mut self,
+        folder: &Path,
+        files: &[(PathBuf, Split)],
+        read: &(dyn Fn(&Path) -> Result<Raw> + Sync),
+    ) -> Result<Self> {
+        let words = |(path, _): &(PathBuf, Split)| Some(self.words(&read(path).ok()?, ""));
+        let has_words = || files.iter().find_map(words).is_some_and(|words| !words.is_empty());
+        if self.list.is_none() && has_words() {
+            let all: BTreeSet<String> = files.par_iter().filter_map(words).flatten().collect();
+            self.list = Some(ClassList::of_words(all, folder)?);
+        }
+        Ok(self)
+    }
 }
 
 /// Reads these clouds side by side.

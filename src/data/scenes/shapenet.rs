@@ -21,11 +21,10 @@ use crate::data::folders::{count_extensions, entries};
 use crate::data::points::features::NORMALS;
 use crate::data::points::format::{self, Raw};
 use crate::data::scan::{Lines, show};
-use crate::data::split::{Split, hold_out};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::nearest;
 use crate::reading;
-use crate::tensor::random::{Key, Purpose};
 
 /// The list of the categories.
 pub(super) const CATEGORIES: &str = "synsetoffset2category.txt";
@@ -290,10 +289,10 @@ fn divide(
         notes.push("no shape for training is there, so those for validation are for training".to_owned());
     }
     if !has(&splits, Split::Test) {
-        let marks = hold_out(&vec![0; splits.len()], lists.share, Key::new(lists.seed, Purpose::TestSplit));
+        let marks = lists.shares.tested(&vec![0; splits.len()]);
         let held = splits.iter_mut().zip(marks).filter(|(split, mark)| *mark && split.is_some());
         held.for_each(|(split, _)| *split = Some(Split::Test));
-        notes.push(format!("test_share {} of all, split_seed {}", lists.share, lists.seed));
+        notes.push(lists.shares.tested_in_words("all"));
     }
     Ok((splits, format!("split by {}", notes.join("; "))))
 }

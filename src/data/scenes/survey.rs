@@ -78,7 +78,7 @@ pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
     let content = content(&set, &good);
     let classes = classes(&set.opened.classes, &good);
     let problems = items.iter().filter_map(|item| Some(problem(&item.name, item.clouds.as_ref().err()?))).collect();
-    let mut notes = notes(&content, &classes, &good, config);
+    let mut notes = notes(&content, &classes, &good, config.points);
     notes.extend(set.noticed.told(set.noticed.settle(config.color_range, &set.origin)?));
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
     Ok(Survey {
@@ -149,12 +149,7 @@ fn classes(names: &[String], good: &[(&Item, &Vec<Cloud>)]) -> Vec<ClassCount> {
     counts
 }
 
-fn notes(
-    content: &SceneContent,
-    classes: &[ClassCount],
-    good: &[(&Item, &Vec<Cloud>)],
-    config: &DataConfig,
-) -> Vec<String> {
+fn notes(content: &SceneContent, classes: &[ClassCount], good: &[(&Item, &Vec<Cloud>)], wanted: usize) -> Vec<String> {
     let mut notes = Vec::new();
     for split in [Split::Train, Split::Test] {
         let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };
@@ -169,7 +164,6 @@ fn notes(
         notes.push(format!("{count} points have no class: they are neither trained on nor scored"));
     }
     let clouds = || good.iter().flat_map(|(_, clouds)| clouds.iter());
-    let wanted = config.points;
     let small = clouds().filter(|cloud| cloud.len() < wanted).count();
     if small > 0 {
         notes.push(format!(

@@ -154,16 +154,20 @@ fn whole_groups_of_training_clouds_are_held_out() {
     };
     let config = DataConfig { validation: 0.3, ..DataConfig::default() };
     let sizes = |clouds: &[Cloud]| clouds.iter().map(Cloud::len).collect::<BTreeSet<_>>();
-    let [train, held, test] = divide(parts(), &config, 1);
+    let [train, held, test] = divide(parts(), config.shares(), 1);
     assert_eq!((train.len(), held.len(), test.len()), (14, 6, 1));
     assert!(sizes(&train).is_disjoint(&sizes(&held)), "a room is in one split");
-    let [other, ..] = divide(parts(), &config, 2);
+    let [other, ..] = divide(parts(), config.shares(), 2);
     assert_ne!(sizes(&train), sizes(&other), "the seed decides");
     let config = DataConfig { training_share: 0.5, ..DataConfig::default() };
-    assert_eq!(divide(parts(), &config, 1).map(|clouds| clouds.len()), [10, 0, 1]);
+    assert_eq!(divide(parts(), config.shares(), 1).map(|clouds| clouds.len()), [10, 0, 1]);
     let with_validation = parts().into_iter().chain([part(Split::Validation, 60)]).collect();
     let config = DataConfig { validation: 0.3, ..DataConfig::default() };
-    assert_eq!(divide(with_validation, &config, 1).map(|clouds| clouds.len()), [20, 1, 1], "the set's own part");
+    assert_eq!(
+        divide(with_validation, config.shares(), 1).map(|clouds| clouds.len()),
+        [20, 1, 1],
+        "the set's own part"
+    );
 }
 
 #[test]
@@ -177,7 +181,7 @@ fn labels_go_with_the_points_that_stay_and_colours_follow_the_set() {
         let columns = columns.map(|(name, values)| (name.to_owned(), values.to_vec())).into();
         reading.cut(Raw { columns, ..Raw::default() }, &[5, 6, 7, 8], "a").unwrap()
     };
-    let (mut dark, mut bright) = (cut([1.0, 0.0, 0.0, 0.5]), cut([255.0, 0.0, 51.0, 51.0]));
+    let (mut dark, mut bright) = (cut([1.0, 0.0, 0.0, 0.0]), cut([255.0, 0.0, 51.0, 51.0]));
     assert_eq!((dark.rows.as_slice(), dark.clouds[0].classes()), (&[0, 3][..], &[5, 8][..]));
     let mut files = [dark.clouds.as_mut_slice(), bright.clouds.as_mut_slice()];
     let divided = cloud::divide_colours(&mut files, ColorRange::Auto, &reading.features, "a").unwrap();

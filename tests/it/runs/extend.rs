@@ -1,5 +1,5 @@
-//! The example of a crate that adds a space, a strategy and an objective: searched with decisions, killed, resumed,
-//! trained, evaluated. It sees the public API alone.
+//! The example of a crate that adds a space, a strategy, an objective and a family of data: searched with decisions, killed,
+//! resumed, trained, evaluated. It sees the public API alone.
 
 use super::resume::{Name, Stop, kill_at};
 use super::{assert_equal_runs, decisions, epochs, output};
@@ -75,6 +75,53 @@ fn a_space_a_strategy_and_an_objective_of_another_crate_do_the_whole_job() {
         &format!("{SEARCH} --strategy sgas --out greedy --set decision.warmup=0 --set decision.interval=1"),
     );
     assert_eq!(decisions(&folder.path().join("greedy")).len(), 3);
+}
+
+/// Slow and fast waves, in the tables of the UCR archive.
+fn write_signals(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    for (part, count) in [("TRAIN", 40), ("TEST", 20)] {
+        let row = |number: usize| {
+            let (class, pace) = if number.is_multiple_of(2) { ("slow", 0.2) } else { ("fast", 1.1) };
+            let values = (0..48).map(|at| (pace * (at as f64 + number as f64)).sin());
+            std::iter::once(class.to_owned())
+                .chain(values.map(|value| value.to_string()))
+                .collect::<Vec<_>>()
+                .join("\t")
+        };
+        let text: String = (0..count).map(|number| row(number) + "\n").collect();
+        std::fs::write(folder.join(format!("Waves_{part}.tsv")), text).unwrap();
+    }
+}
+
+#[test]
+fn a_family_of_another_crate_is_told_searched_trained_and_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    write_signals(&folder.path().join("waves"));
+    let info: Value = serde_json::from_str(&run(folder.path(), "data info waves --json")).unwrap();
+    assert_eq!((&info["kind"], &info["classes"][1]["train"]), (&Value::from("signals"), &Value::from(20)), "{info}");
+    let own = "--task signals --data waves";
+    run(
+        folder.path(),
+        &format!(
+            "search {own} --space toy --config smoke/search-points --set search.batch=8 --set decision.warmup=0 --set \
+             decision.interval=1 --out found"
+        ),
+    );
+    run(folder.path(), &format!("train {own} --genotype found --config smoke/train-points --batch 8 --out run"));
+    let report: Value = serde_json::from_str(&run(folder.path(), "eval --run run --json")).unwrap();
+    assert_eq!(report["samples"], 20);
+    let accuracy = report["overall_accuracy"].as_f64().unwrap();
+    // Chance is half, three deviations of 20 draws above it 84 %.
+    assert!(accuracy > 0.84, "{accuracy}");
+    let refused = extended(folder.path(), "predict --run run --input waves").assert().code(2);
+    let text = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(text.contains("sgas predict reads none of this kind of data"), "{text}");
+    let wrong = extended(folder.path(), "data synth new --kind signals").assert().code(2);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("sgas data synth writes none"));
+    // Without --config it takes that of the data that is like its own.
+    let tiny = "--set train.epochs=1 --set model.cells=1 --set model.channels=4 --set point.embedding=8 --batch 8";
+    run(folder.path(), &format!("train {own} --genotype found {tiny} --out usual"));
 }
 
 #[test]

@@ -8,6 +8,24 @@ use crate::data::numpy::header::Element;
 use crate::data::scan::show;
 use crate::error::{Error, Result};
 
+/// The names that the column of labels usually has, the likeliest first; programs that keep scalar fields write the
+/// longer ones.
+pub(in crate::data) const LABELS: [&str; 10] = [
+    "label",
+    "class",
+    "scalar_label",
+    "scalar_class",
+    "labels",
+    "classification",
+    "scalar_classification",
+    "semantic",
+    "segment",
+    "segment20",
+];
+
+/// The most names of a column: more are no classes.
+const MOST_WORDS: usize = 1024;
+
 /// The names of colours.
 const COLOURS: [&str; 4] = ["red", "green", "blue", "alpha"];
 
@@ -109,17 +127,19 @@ impl Number {
 }
 
 /// A column as its file has it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Column {
     pub name: String,
     pub values: Vec<f64>,
     pub number: Number,
+    /// Names, where the values are positions among them.
+    pub words: Vec<String>,
 }
 
 impl Column {
     /// A column without values yet.
     pub(super) fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), values: Vec::new(), number: Number::Other }
+        Self { name: name.into(), ..Self::default() }
     }
 
     /// The column that files without names have at a position.
@@ -135,6 +155,20 @@ impl Column {
         self.values.push(value);
     }
 
+    /// Adds a name; false where it is none, where the column has numbers, or too many names.
+    pub(super) fn push_word(&mut self, word: &[u8]) -> bool {
+        let Some(word) = name_of_class(word) else { return false };
+        if self.words.is_empty() && !self.values.is_empty() {
+            return false;
+        }
+        let position = self.words.iter().position(|known| known == word).unwrap_or_else(|| {
+            self.words.push(word.to_owned());
+            self.words.len() - 1
+        });
+        self.values.push(position as f64);
+        self.words.len() <= MOST_WORDS
+    }
+
     /// The column itself, or the three of a colour that it holds as 0xAARRGGBB.
     fn unpacked(self) -> Vec<Self> {
         let bits = match self.name.as_str() {
@@ -146,6 +180,7 @@ impl Column {
             name: name.to_owned(),
             values: bits.iter().map(|bits| f64::from(bits >> shift & 0xFF)).collect(),
             number: Number::Byte,
+            words: Vec::new(),
         };
         [("red", 16), ("green", 8), ("blue", 0)].map(part).into()
     }
@@ -173,7 +208,10 @@ pub(super) fn finish(columns: Vec<Column>, triangles: Vec<[u64; 3]>, place: &str
     let mut raw = Raw { triangles, ..Raw::default() };
     let names = common_names(columns.iter().map(|column| Cow::from(&column.name)));
     let named = columns.into_iter().zip(names).map(|(column, name)| Column { name, ..column });
-    for Column { name, values, number } in named.flat_map(Column::unpacked) {
+    for Column { name, values, number, words } in named.flat_map(Column::unpacked) {
+        if !words.is_empty() {
+            raw.words.push((name.clone(), words));
+        }
         let scale = match number {
             Number::Byte => Some(Scale::Byte),
             Number::Word => Some(Scale::Word),
@@ -202,7 +240,7 @@ pub(in crate::data) fn rename<'a>(raw: &mut Raw, names: impl Iterator<Item = (us
             None => {}
         }
     }
-    for (name, _) in &mut raw.scales {
+    for name in raw.scales.iter_mut().map(|(name, _)| name).chain(raw.words.iter_mut().map(|(name, _)| name)) {
         if let Some(at) = before.iter().position(|before| before == name) {
             name.clone_from(&raw.columns[at].0);
         }
@@ -217,6 +255,13 @@ pub(super) fn divide_bytes(raw: &mut Raw) {
         values.for_each(|value| *value /= f64::from(u8::MAX));
         *scale = Scale::Unit;
     }
+}
+
+/// A text as the name of a class: it begins with a letter, and a terminal shows it as it is.
+fn name_of_class(word: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(word).ok()?;
+    let is_name = text.starts_with(char::is_alphabetic) && !text.contains(char::is_control);
+    is_name.then_some(text)
 }
 
 /// True for red, green, blue and alpha.
@@ -294,7 +339,7 @@ mod tests {
 
     fn column(name: &str, values: &[f64], is_byte: bool) -> Column {
         let number = if is_byte { Number::Byte } else { Number::Other };
-        Column { name: name.into(), values: values.into(), number }
+        Column { values: values.into(), number, ..Column::new(name) }
     }
 
     fn names(list: &[&str]) -> String {
@@ -347,7 +392,7 @@ mod tests {
             (Number::Single, [0x00_FF_33_00, 0x00_00_00_FF].map(|bits| f64::from(f32::from_bits(bits)))),
             (Number::Other, [0x00_FF_33_00, 0x00_00_00_FF].map(|bits| f64::from(f32::from_bits(bits)))),
         ] {
-            let packed = Column { name: "RGB".into(), values: values.into(), number };
+            let packed = Column { values: values.into(), number, ..Column::new("RGB") };
             let raw = finish(vec![packed], vec![], "a").unwrap();
             let expected = [("red", [1.0, 0.0]), ("green", [0.2, 0.0]), ("blue", [0.0, 1.0])];
             assert_eq!(raw.columns, expected.map(|(name, values)| (name.to_owned(), values.to_vec())));

@@ -5,6 +5,7 @@
 
 pub(in crate::data) mod columns;
 mod las;
+mod laz;
 mod numpy;
 mod obj;
 mod off;
@@ -34,6 +35,8 @@ pub(in crate::data) struct Raw {
     /// Corners as positions of vertices, checked against nothing yet; a file without any is a cloud. Polygons are
     /// fanned, and faces of fewer than three corners left out.
     pub triangles: Vec<[u64; 3]>,
+    /// The names that a column of labels holds; its values are positions among them, NaN where there is none.
+    pub words: Vec<(String, Vec<String>)>,
     /// What the type of a column says of its colours; of columns of other types, the range of the set says it.
     pub scales: Vec<(String, Scale)>,
     /// Bytes after the end of what the header speaks of.
@@ -59,6 +62,11 @@ impl Raw {
     /// What the type of this column says of its colours.
     pub(in crate::data) fn scale(&self, name: &str) -> Option<Scale> {
         self.scales.iter().find(|(column, _)| column == name).map(|(_, scale)| *scale)
+    }
+
+    /// The names that this column holds, if it holds names.
+    pub(in crate::data) fn words(&self, name: &str) -> Option<&[String]> {
+        self.words.iter().find(|(column, _)| column == name).map(|(_, words)| words.as_slice())
     }
 
     /// Whether there is a column of this name.
@@ -88,7 +96,7 @@ pub(in crate::data) enum Format {
     Stl,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
-    /// Laser scans of the ASPRS.
+    /// Laser scans of the ASPRS, also compressed.
     Las,
     /// Arrays of NumPy, alone or in an archive.
     Numpy,

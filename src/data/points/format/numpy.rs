@@ -13,7 +13,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::Raw;
-use super::columns::{self, Column, Number};
+use super::columns::{self, Column, LABELS, Number};
 use crate::data::numpy::header::{self, Field, Header};
 use crate::data::numpy::{Grid, shape_error, value, whole_rows};
 use crate::error::{Error, Result};
@@ -21,9 +21,6 @@ use crate::reading::{self, most_unpacked};
 
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 6] = ["points", "pos", "xyz", "coord", "coords", "arr_0"];
-
-/// The arrays of an archive that may hold a label per point.
-const LABELS: [&str; 5] = ["label", "labels", "class", "segment", "segment20"];
 
 /// The arrays of an archive that may hold three values per point, or four, and the columns that these are.
 const BESIDE: [(&[&str], &[&str]); 2] = [
@@ -68,20 +65,39 @@ fn joined(array: &[u8], place: &str, beside: &dyn Fn(&str) -> Option<Vec<u8>>) -
     let others = BESIDE.iter().flat_map(|(names, columns)| names.iter().map(|name| (name, *columns)));
     for (name, parts) in labels.chain(others) {
         let Some(array) = beside(name) else { continue };
-        let Ok(grid) = Grid::read(&array, name) else { continue };
+        let Ok(grid) = Grid::read(&array, name) else {
+            if parts.len() == 1 {
+                columns.extend(names(name, &array, points));
+            }
+            continue;
+        };
         let is_width = grid.columns == parts.len() || parts.len() == 4 && grid.columns == 3;
         let is_new = !columns.iter().any(|column| parts.contains(&column.name.to_lowercase().as_str()));
         if grid.rows == points && is_width && is_new {
             let values = |part| (0..points).map(|row| grid.at(row, part)).collect();
             let column = |(part, name): (usize, &&str)| Column {
-                name: (*name).to_owned(),
                 values: values(part),
                 number: Number::of(grid.element),
+                ..Column::new(*name)
             };
             columns.extend(parts.iter().take(grid.columns).enumerate().map(column));
         }
     }
     columns::finish(columns, Vec::new(), place)
+}
+
+/// The column of an array of so many names.
+fn names(name: &str, array: &[u8], points: usize) -> Option<Column> {
+    let texts = header::texts(array).filter(|texts| texts.len() == points)?;
+    let mut column = Column::new(name);
+    for text in texts {
+        match text.is_empty() {
+            true => column.values.push(f64::NAN),
+            false if column.push_word(text.as_bytes()) => {}
+            false => return None,
+        }
+    }
+    Some(column)
 }
 
 /// The array of points in an archive: its name and its bytes.
@@ -152,7 +168,7 @@ fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &st
             let start = field.offset + part * field.element.size;
             let values = rows.clone().map(|row| value(&row[start..], field.element)).collect();
             let name = if field.count == 1 { field.name.clone() } else { format!("{}_{part}", field.name) };
-            columns.push(Column { name, values, number: Number::of(field.element) });
+            columns.push(Column { values, number: Number::of(field.element), ..Column::new(name) });
         }
     }
     Ok(columns)

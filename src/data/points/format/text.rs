@@ -4,13 +4,13 @@
 //! semicolons a comma may stand for the decimal point. The first line may be names, numbers from 0 that pandas gives to
 //! columns without names, or the number of points alone; `#` and `//` begin comments, and names may stand in one
 //! (CloudCompare and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry,
-//! which name elements, are refused.
+//! which name elements, are refused. A column of labels may hold names instead of numbers.
 //!
 //! The crate `csv` is not used: it splits at single letters, which blanks in rows are not, and knows one sign for
 //! comments.
 
 use super::Raw;
-use super::columns::{self, Column, Number};
+use super::columns::{self, Column, LABELS, Number};
 use crate::data::scan::{Line, Lines, cut, number, show, whole};
 use crate::error::{Error, Result};
 
@@ -248,10 +248,16 @@ fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], 
         let expected = format!("{} values, as in the line before", columns.len());
         return Err(line.invalid(place, expected, values.len().to_string()));
     }
-    for (column, word) in columns.iter_mut().zip(&values) {
-        let wrong = || line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(word));
-        let value = separator.number(word).ok_or_else(wrong)?;
-        column.push(value, word);
+    let last = columns.len() - 1;
+    for ((at, column), word) in columns.iter_mut().enumerate().zip(&values) {
+        let is_label = || at == last && at > 2 || LABELS.contains(&column.name.to_lowercase().as_str());
+        match separator.number(word) {
+            Some(value) if column.words.is_empty() => column.push(value, word),
+            // What has no class stands among names as nothing, or as the NaN of other programs.
+            Some(value) if value.is_nan() => column.values.push(value),
+            _ if is_label() && column.push_word(word) => {}
+            _ => return Err(line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(word))),
+        }
     }
     Ok(values)
 }
