@@ -159,8 +159,8 @@ pub trait SearchModel: Model {
     /// The space it searches.
     fn space(&self) -> SpaceName;
 
-    /// The places in the stack of a kind's cells.
-    fn cells(&self, kind: CellKind) -> Vec<usize>;
+    /// The primitive of an edge of a kind that a weight belongs to, by the weight's name.
+    fn primitive_of(&self, weight: &str, kind: CellKind, edge: usize) -> Option<usize>;
 
     /// Chooses what the next steps learn.
     fn learn(&mut self, what: Learn);

@@ -50,15 +50,17 @@ impl<S: Space> Supernet<S> {
     /// Drops weights of an edge: of all its primitives that `stays` does not keep.
     fn shrink(&mut self, edge: usize, cells: &[usize], stays: impl Fn(usize) -> bool) -> Kept {
         let edge = self.network.space().mixed_edge_name(self.topology.edge(edge));
-        let edges: Vec<String> = cells.iter().map(|cell| format!("cells.{cell}.{edge}.")).collect();
-        let primitive = |name: &str| {
-            let rest = edges.iter().find_map(|edge| name.strip_prefix(edge.as_str()))?;
-            rest.split('.').next()?.parse().ok()
-        };
-        let keep = |name: &str| primitive(name).is_none_or(&stays);
+        let keep = |name: &str| primitive_of(name, cells, &edge).is_none_or(&stays);
         self.weights.buffers.retain(keep);
         self.weights.parameters.retain(keep)
     }
+}
+
+/// The primitive that a weight belongs to, where it is one of the edge of this name in one of these cells.
+fn primitive_of(weight: &str, cells: &[usize], edge: &str) -> Option<usize> {
+    let (cell, rest) = weight.strip_prefix("cells.")?.split_once('.')?;
+    let primitive = rest.strip_prefix(edge)?.strip_prefix('.')?.split('.').next()?;
+    if cells.contains(&cell.parse().ok()?) { primitive.parse().ok() } else { None }
 }
 
 /// The nodes of a cell with all primitives on every edge.
@@ -116,8 +118,9 @@ impl<S: Space> SearchModel for Supernet<S> {
         self.network.space().name()
     }
 
-    fn cells(&self, kind: CellKind) -> Vec<usize> {
-        self.network.cells(kind)
+    fn primitive_of(&self, weight: &str, kind: CellKind, edge: usize) -> Option<usize> {
+        let edge = self.network.space().mixed_edge_name(self.topology.edge(edge));
+        primitive_of(weight, &self.network.cells(kind), &edge)
     }
 
     fn learn(&mut self, what: Learn) {

@@ -69,8 +69,8 @@ impl SearchModel for Limited {
         self.inner.space()
     }
 
-    fn cells(&self, kind: CellKind) -> Vec<usize> {
-        self.inner.cells(kind)
+    fn primitive_of(&self, weight: &str, kind: CellKind, edge: usize) -> Option<usize> {
+        self.inner.primitive_of(weight, kind, edge)
     }
 
     fn learn(&mut self, what: Learn) {

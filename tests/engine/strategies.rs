@@ -250,6 +250,31 @@ impl Strategy for Looking {
 }
 
 #[test]
+fn every_weight_of_a_primitive_is_told_by_its_name_in_every_space() {
+    let _turn = turn();
+    for space in
+        [SpaceName::POINT, SpaceName::IMAGE, SpaceName::GRAPH, SpaceName::NAS_BENCH_201, SpaceName::NAS_BENCH_GRAPH]
+    {
+        let model = model::supernet(space, &spec(), 1e-3, 1, Device::Cpu);
+        let mut edges = std::collections::BTreeSet::new();
+        for (name, _) in model.weights().parameters.iter() {
+            let places = model.alphas().kinds().into_iter().flat_map(|kind| {
+                let edges = 0..space.topology().edge_count();
+                edges.map(move |edge| (kind, edge))
+            });
+            let of: Vec<_> = places
+                .filter_map(|(kind, edge)| {
+                    model.primitive_of(name, kind, edge).map(|primitive| (kind, edge, primitive))
+                })
+                .collect();
+            assert!(of.len() <= 1, "{name} of {space}: {of:?}");
+            edges.extend(of.into_iter().map(|(kind, edge, _)| (kind, edge)));
+        }
+        assert_eq!(edges.len(), space.kinds().len() * space.topology().edge_count(), "{space}");
+    }
+}
+
+#[test]
 fn a_change_that_can_t_be_made_is_an_error() {
     let _turn = turn();
     let (first, second) = (Cursor { epoch: 0, step: 1 }, Cursor { epoch: 0, step: 2 });

@@ -120,10 +120,10 @@ impl<'a> Probe<'a> {
         let parameters = &self.model.weights().parameters;
         let output = self.model.forward(batch, Mode::TRAINING);
         let gradient = parameters.gradient(&self.task.loss(&output.logits, batch.target()));
-        let cells = self.model.cells(kind);
         let mut squares = vec![vec![0.0; self.space().primitives().len()]; self.space().topology().edge_count()];
         for (name, part) in parameters.split(&gradient) {
-            if let Some((edge, primitive)) = place(name, &cells) {
+            let place = |edge| Some((edge, self.model.primitive_of(name, kind, edge)?));
+            if let Some((edge, primitive)) = (0..squares.len()).find_map(place) {
                 squares[edge][primitive] += no_grad(|| part.square().sum(Kind::Double).double_value(&[]));
             }
         }
@@ -152,13 +152,4 @@ impl<'a> Probe<'a> {
     fn data(&self) -> Result<&'a Loader> {
         self.data.ok_or_else(|| Error::run("this strategy looks at data, and the search has none"))
     }
-}
-
-/// Edge and primitive of a weight, where it belongs to a primitive of one of these cells.
-fn place(name: &str, cells: &[usize]) -> Option<(usize, usize)> {
-    let mut parts = name.strip_prefix("cells.")?.split('.');
-    let cell: usize = parts.next()?.parse().ok()?;
-    let [ops, edge, primitives, primitive] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-    let is_primitive = cells.contains(&cell) && ops == "_ops" && primitives == "_ops";
-    is_primitive.then(|| Some((edge.parse().ok()?, primitive.parse().ok()?))).flatten()
 }
