@@ -86,7 +86,7 @@ impl Strategy for Compared {
 
     fn after_epoch(&mut self, epoch: usize, probe: &mut Probe<'_>) -> Result<Answer> {
         let answer = self.inner.after_epoch(epoch, probe)?;
-        let dropping = answer.changes.iter().find_map(|change| edge_of_drop(change));
+        let dropping = answer.changes.iter().find_map(edge_of_drop);
         let spared = dropping.map(|edge| missed_most(probe, edge)).transpose()?;
         for change in &answer.changes {
             self.decisions.set(self.decisions.get() + 1);
@@ -106,7 +106,7 @@ impl Strategy for Compared {
                 Change::Fix { .. } | Change::Prune { .. } => {}
             }
         }
-        let fixed: Vec<usize> = answer.changes.iter().filter_map(|change| edge_of_fix(change)).collect();
+        let fixed: Vec<usize> = answer.changes.iter().filter_map(edge_of_fix).collect();
         if let [one, other] = fixed[..] {
             let node = probe.space().topology().edge(one).node;
             let open: Vec<usize> = probe.space().topology().edges_into(node).collect();

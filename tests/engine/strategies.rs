@@ -6,7 +6,7 @@ use sgas::checkpoint::Cursor;
 use sgas::decision::EdgeState;
 use sgas::error::Result;
 use sgas::genotype::SpaceName;
-use sgas::model::{self, Alphas, Learn, Mask, MixtureRule, SearchModel};
+use sgas::model::{self, Alphas, Learn, Mask, MixtureRule, ModelConfig, NetworkSpec, SearchModel};
 use sgas::ops::{Mode, Wrapping};
 use sgas::report::{Event, NamedScores};
 use sgas::search::strategy::{Answer, Change, Composed, Penalty, Probe, Strategy};
@@ -255,7 +255,9 @@ fn every_weight_of_a_primitive_is_told_by_its_name_in_every_space() {
     for space in
         [SpaceName::POINT, SpaceName::IMAGE, SpaceName::GRAPH, SpaceName::NAS_BENCH_201, SpaceName::NAS_BENCH_GRAPH]
     {
-        let model = model::supernet(space, &spec(), 1e-3, 1, Device::Cpu);
+        // Three cells are of all kinds.
+        let spec = NetworkSpec { model: ModelConfig { cells: 3, ..spec().model }, ..spec() };
+        let model = model::supernet(space, &spec, 1e-3, 1, Device::Cpu);
         let mut edges = std::collections::BTreeSet::new();
         for (name, _) in model.weights().parameters.iter() {
             let places = model.alphas().kinds().into_iter().flat_map(|kind| {

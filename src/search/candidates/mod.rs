@@ -253,7 +253,7 @@ impl Learning for Candidates<'_> {
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
         let turn = self.settings.processes.share().turn(at.step);
         self.key(Purpose::WeightStep, at.epoch, turn).seed_torch();
-        self.step.run(&mut *self.model, self.settings.task, batch, Mode::TRAINING, terms.learning_rate)
+        self.step.run(&*self.model, self.settings.task, batch, Mode::TRAINING, terms.learning_rate)
     }
 
     fn after_steps(
@@ -286,7 +286,7 @@ impl Learning for Candidates<'_> {
     fn culprit(&mut self, at: Cursor, _: Learner, batch: &Batch) -> Result<Option<String>> {
         let turn = self.settings.processes.share().turn(at.step);
         self.key(Purpose::WeightStep, at.epoch, turn).seed_torch();
-        self.step.culprit(&mut *self.model, self.settings.task, batch, Mode::TRAINING)
+        self.step.culprit(&*self.model, self.settings.task, batch, Mode::TRAINING)
     }
 
     fn save(&self) -> Checkpoint {
