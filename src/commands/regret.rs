@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Random searches of each cost that its expected regret is the mean of.
 const EXPECTED_OVER: u64 = 2000;
@@ -52,7 +52,7 @@ struct Line {
     /// Cells of the table with a better test accuracy, and one, for each seed.
     ranks: Vec<usize>,
     regrets: Vec<f64>,
-    /// Wall time of a search in seconds.
+    /// Wall time of a search's epochs in seconds.
     seconds: Summary,
     random: Option<Random>,
 }
@@ -80,6 +80,15 @@ pub fn run(options: &RegretOptions, out: &mut dyn Write) -> Result<()> {
     let first = searches.first().ok_or_else(|| Error::usage("which searches? name their run folders"))?;
     for search in &searches {
         search.genotype.require_space(first.genotype.space, &search.origin)?;
+        let is_alike = |other: &&Search| (&other.method, other.seed) == (&search.method, search.seed);
+        if let Some(other) = searches.iter().filter(is_alike).nth(1) {
+            let found = format!("{} and {}", search.origin, other.origin);
+            return Err(Error::invalid(
+                "RUN",
+                format!("one search by {} with seed {}", search.method, search.seed),
+                found,
+            ));
+        }
     }
     let training = training_seconds(options)?;
     let benchmark = cell_estimate::open(first.genotype.space, &options.table, None)?;
@@ -112,27 +121,26 @@ fn read(path: &Path) -> Result<Search> {
             .with_hint(format!("sgas search --out {} --resume", folder.typed())));
     }
     let run: SearchRun = config::read(&folder.config())?;
-    let seconds = log::readable_events(path)?.into_iter().map(|event| match event {
-        Event::Finished { seconds } => seconds,
-        Event::Epoch(report) if !run.search.strategy.trains => report.seconds,
-        _ => 0.0,
-    });
-    let seconds = seconds.sum();
+    let seconds = seconds(path)?;
     let genotype = Genotype::load(folder.genotype())?;
     Ok(Search { method: run.method(), seed: run.seed, seconds, genotype, origin })
 }
 
+/// The wall time of a run's epochs, whichever processes ran them; 0 of one that trained nothing.
+fn seconds(path: &Path) -> Result<f64> {
+    let epochs = log::readable_events(path)?.into_iter();
+    Ok(epochs.map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum())
+}
+
 /// The mean wall time of the named trainings.
 fn training_seconds(options: &RegretOptions) -> Result<Option<f64>> {
-    let seconds = |path: &std::path::PathBuf| {
-        let folder = RunFolder::begun(path, "train")?;
-        if !folder.is_finished() {
-            return Err(Error::usage(format!("{}: this training is not finished", path.display())));
+    let of = |path: &PathBuf| {
+        if RunFolder::begun(path, "train")?.is_finished() {
+            return seconds(path);
         }
-        let events = log::readable_events(path)?.into_iter();
-        Ok(events.map(|event| if let Event::Finished { seconds } = event { seconds } else { 0.0 }).sum::<f64>())
+        Err(Error::usage(format!("{}: this training is not finished", path.display())))
     };
-    let all: Vec<f64> = options.training.iter().map(seconds).collect::<Result<_>>()?;
+    let all: Vec<f64> = options.training.iter().map(of).collect::<Result<_>>()?;
     Ok((!all.is_empty()).then(|| Summary::of(&all).mean))
 }
 

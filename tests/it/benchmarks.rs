@@ -165,6 +165,11 @@ fn what_searches_found_is_held_against_the_table() {
     assert!(text.contains("cifar10: 15625 cells") && text.contains("random"), "{text}");
     let line = format!("regret f1 --table {}", table.display());
     refused(folder.path(), &line, &["--on: expected one of cifar10", "found nothing"]);
+    refused(
+        folder.path(),
+        "regret f1 f2 f1 --table t.csv",
+        &["expected one search by random with seed 1", "f1 and f1"],
+    );
     refused(folder.path(), "regret f1 f9 --table t.csv", &["f9 is not the folder of a run"]);
     refused(folder.path(), "regret f1 --training f2 --table t.csv", &["f2 is a run of `sgas search`"]);
 }

@@ -13,6 +13,7 @@ use crate::space::{CellContext, CellPlan, Head, Output, Space, Stem, stacked_on_
 use crate::tensor::layers::{Activation, Block, Linear};
 use crate::tensor::links::{Aggregate, Links};
 use crate::tensor::parameters::{Norms, Path};
+use crate::tensor::precision::at_least_single;
 use crate::tensor::sparse;
 use crate::topology::CellKind;
 use tch::Tensor;
@@ -146,6 +147,8 @@ pub fn scored(
         return classify(&graphs.of_scored(features));
     }
     let own = classify(features);
+    // Every step would round half precision once more.
+    let own = own.to_kind(at_least_single(own.kind()));
     let mut scores = own.shallow_clone();
     for _ in 0..config.propagation {
         let sums = graphs.links.aggregates(&scores, &[Aggregate::NormalizedSum]);
