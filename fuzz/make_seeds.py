@@ -108,6 +108,7 @@ def texts():
     put("names/a.txt", "\ufeffchair\n\n# sofas\nsofa\n")
     put("names/numbered.txt", "7 tree\n2: water\n40=road\n")
     put("names/files.txt", "chair/a.off\n./sofa/a\nb\n")
+    put("names/taxonomy.json", json.dumps([{"synsetId": "02691156", "name": "airplane,plane", "children": []}]))
     put("names/parts.csv", "id,modelId,split\n0,chair/a,train\n1,sofa/a.off,test\n2,b,val\n")
     put("shapenet_lists/list.json", json.dumps(["shape_data/02691156/1021a0914a7207aff9", "a/b/c"]))
     put("shapenet_lists/categories.txt", "Airplane\t02691156\nBag 02773838\n")

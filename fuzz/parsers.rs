@@ -148,6 +148,7 @@ fn names(content: &[u8]) -> Result<()> {
         parsers::class_list(text),
         parsers::file_list(text),
         parsers::parts_table(text),
+        parsers::taxonomy(text),
     ];
     any(read)
 }

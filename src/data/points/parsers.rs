@@ -7,6 +7,7 @@ use super::config::Hdf5DataConfig;
 use super::format::Format;
 use super::hdf5_set::{self, Wanted};
 use super::shape::{Reading, Shape};
+use super::taxonomy;
 use crate::data::division::{by_table, listed};
 use crate::data::hdf5;
 use crate::data::split::Split;
@@ -50,6 +51,14 @@ pub fn modelnet_hdf5(content: Vec<u8>) -> Result<()> {
 /// A list without any.
 pub fn shape_names(text: &str) -> Result<()> {
     hdf5_set::names_of(text, Path::new("shape_names.txt")).map(|_| ())
+}
+
+/// Reads ShapeNet's names of synsets.
+///
+/// # Errors
+/// What is no such list.
+pub fn taxonomy(text: &str) -> Result<()> {
+    taxonomy::names(text, Path::new("taxonomy.json")).map(|_| ())
 }
 
 /// Reads a list of the files `chair/a.off`, `chair/b.off` and `sofa/a.off`.

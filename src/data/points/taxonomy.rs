@@ -37,7 +37,15 @@ pub(super) fn named(folder: &Path, classes: Vec<String>) -> Vec<String> {
 }
 
 fn read(path: &Path) -> Result<HashMap<String, String>> {
-    let synsets: Vec<Synset> = serde_json::from_str(&reading::text(path, reading::LIST)?).map_err(|error| {
+    names(&reading::text(path, reading::LIST)?, path)
+}
+
+/// The first name of each synset in the text of such a file.
+///
+/// # Errors
+/// What is no list of synsets.
+pub(super) fn names(text: &str, path: &Path) -> Result<HashMap<String, String>> {
+    let synsets: Vec<Synset> = serde_json::from_str(text).map_err(|error| {
         let expected = "a list of synsets, each with synsetId and name";
         Error::invalid(path.display().to_string(), expected, error.to_string())
     })?;
