@@ -259,10 +259,13 @@ impl Truth {
             text += &format!("\nrandom search at the same cost (a training takes {training:.1} s)\n");
             for Line { method, random, .. } in lines {
                 let Some(Random { trainings, regret, expected_regret, difference, .. }) = random else { continue };
-                let half = difference.interval.map_or_else(|| "unknown".to_owned(), |half| format!("{half:.2}"));
-                let verdict = if difference.excludes_zero() { "excludes 0" } else { "holds 0" };
+                let interval = match difference.interval {
+                    Some(half) if difference.excludes_zero() => format!("95 % interval ± {half:.2}, without 0"),
+                    Some(half) => format!("95 % interval ± {half:.2}, which holds 0"),
+                    None => "one seed has no interval".to_owned(),
+                };
                 text += &format!(
-                    "{method:<28} {trainings} trainings: regret {}, {expected_regret:.2} expected; difference {:+.2}, 95 % interval ± {half} {verdict}\n",
+                    "{method:<28} {trainings} trainings: regret {}, {expected_regret:.2} expected; difference {:+.2}, {interval}\n",
                     with_spread(regret),
                     difference.mean
                 );
@@ -344,7 +347,7 @@ mod tests {
         assert_eq!(random.trainings, 1);
         assert!((random.expected_regret - 11.25).abs() < 0.6, "{}", random.expected_regret);
         let text = truth.as_text(&[truth.line("sgas", &[&searches[0]], Some(2.5), &Table).unwrap()], Some(2.5));
-        assert!(text.contains("the best 90.00 % on test") && text.contains("interval ± unknown"), "{text}");
+        assert!(text.contains("the best 90.00 % on test") && text.contains("one seed has no interval"), "{text}");
     }
 
     #[test]
