@@ -6,7 +6,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use laz::record::{LayeredPointRecordDecompressor, RecordDecompressor};
-use laz::{DecompressionSelection, LasZipDecompressor, LasZipError, LazItemType, LazVlr};
+use laz::{DecompressionSelection, LasZipDecompressor, LasZipError, LazItem, LazItemType, LazVlr};
 
 use crate::error::{Error, Result};
 use crate::panics;
@@ -36,7 +36,10 @@ pub(super) fn unpacked(bytes: &[u8], start: usize, size: usize, count: u64, plac
     let record = LazVlr::from_buffer(content).map_err(|error| refuse(visible_word(&error.to_string())))?;
     let kind = u16_at(content, 0);
     let parts: usize = record.items().iter().map(|part| usize::from(part.size())).sum();
-    if parts != size || record.items().iter().any(|part| (part.version() >= LAYERED) != (kind == LAYERS)) {
+    // The crate reads a part by its type, whatever size the record says.
+    let is_other =
+        |part: &LazItem| (part.version() >= LAYERED) != (kind == LAYERS) || part.size() != bytes_of(part.item_type());
+    if parts != size || record.items().iter().any(is_other) {
         return Err(refuse(format!("points of {size} bytes whose parts are others")));
     }
     // The crate's reader of such times calls itself as often as the file says, until the stack is at its end, which ends
@@ -126,6 +129,18 @@ fn chunk(rest: &[u8], size: usize, layers: usize) -> Option<(usize, u32)> {
     let length = (0..layers).fold(0_u64, |sum, layer| sum + u64::from(u32_at(rest, sizes + 4 * layer)));
     let length = content.checked_add(usize::try_from(length).ok()?).filter(|length| *length <= rest.len())?;
     Some((length, u32_at(rest, size)))
+}
+
+/// What a part of a point takes.
+fn bytes_of(part: LazItemType) -> u16 {
+    match part {
+        LazItemType::Byte(count) | LazItemType::Byte14(count) => count,
+        LazItemType::Point10 => 20,
+        LazItemType::Point14 => 30,
+        LazItemType::GpsTime | LazItemType::RGBNIR14 => 8,
+        LazItemType::RGB12 | LazItemType::RGB14 => 6,
+        LazItemType::WavePacket13 | LazItemType::WavePacket14 => 29,
+    }
 }
 
 /// The layers of a part of a point.
@@ -246,6 +261,12 @@ mod tests {
         let mut other = whole.clone();
         other[105] = 71;
         assert!(message(&other).contains("found points of 71 bytes whose parts are others"));
+        // Types and sizes of the parts stand behind 34 bytes of the record: 30 for the point and 6 for its colour.
+        let record = whole.windows(14).position(|bytes| bytes == LazVlr::USER_ID.as_bytes()).unwrap() - 2 + RECORD;
+        let mut shifted = whole.clone();
+        assert_eq!((u16_at(&shifted, record + 36), u16_at(&shifted, record + 42)), (30, 6));
+        (shifted[record + 36], shifted[record + 42]) = (29, 7);
+        assert!(message(&shifted).contains("whose parts are others"));
         let mut none = whole.clone();
         none[100] = 1;
         assert!(message(&none).ends_with("found no record of how it is compressed"));
