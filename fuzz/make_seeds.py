@@ -50,7 +50,6 @@ def shapes():
     link("npz", ["npz"])
     link("ply", ["ply"])
     link("pcd", ["pcd"])
-    link("las", ["laz"])
     corners = [[(0, 0, 0), (1, 0, 0), (1, 1, 0.5)], [(0, 0, 0), (1, 1, 0.5), (0, 1, 0)]]
     records = [struct.pack("<12fH", 0, 0, 1, *sum(triangle, ()), 0) for triangle in corners]
     put("stl/binary.stl", b"binary".ljust(80) + struct.pack("<I", 2) + b"".join(records))

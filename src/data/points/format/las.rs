@@ -1,15 +1,12 @@
-//! LAS clouds (ASPRS, versions 1.0 to 1.4) of all point formats: position, intensity, classification, colours; also
-//! compressed ones (LAZ).
+//! LAS clouds (ASPRS, versions 1.0 to 1.4) of all point formats: position, intensity, classification, colours.
 //!
 //! Colours have 16 bits, but many programs store values of 8 bits in them, so their range is that of the set.
 //!
-//! Read by ourselves, because the crate `las` (0.11) reserves memory by counts of the header.
+//! Read by ourselves, because the crate `las` (0.11) reserves memory by counts of the header; compressed files (LAZ) are
+//! refused, because the crate `laz` (0.13) overflows the stack on damaged ones (found by fuzzing).
 
-use std::borrow::Cow;
-
+use super::Raw;
 use super::columns::{self, Column, Number};
-use super::laz::{at, u16_at, u32_at};
-use super::{Raw, laz};
 use crate::data::scan::{cut, show};
 use crate::error::{Error, Result};
 
@@ -17,9 +14,6 @@ const MAGIC: &[u8] = b"LASF";
 /// Bytes of the shortest header, and of that with a count of points in 64 bits.
 const HEADER: usize = 227;
 const HEADER_1_4: usize = 255;
-
-/// The bits of a point format that say that points are compressed.
-const COMPRESSED: u8 = 0xC0;
 
 /// Of each point format the fewest bytes of a point, and where its colours begin.
 const FORMATS: [(usize, Option<usize>); 11] = [
@@ -49,7 +43,11 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         let found = format!("{} bytes: the file is cut", bytes.len());
         return Err(Error::invalid(place, format!("a header of {HEADER} bytes"), found));
     }
-    let (kind, is_compressed) = (usize::from(bytes[104] & !COMPRESSED), bytes[104] & COMPRESSED != 0);
+    let kind = usize::from(bytes[104]);
+    if kind & 0xC0 != 0 {
+        return Err(Error::invalid(place, "an uncompressed LAS file", "a compressed one (LAZ)")
+            .with_hint("unpack it: `laszip -i a.laz -o a.las`, or `pdal translate a.laz a.las`"));
+    }
     let &(least, colours) = FORMATS.get(kind).ok_or_else(|| {
         Error::invalid(place, format!("a point format from 0 to {}", FORMATS.len() - 1), kind.to_string())
     })?;
@@ -60,17 +58,15 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     }
     let is_wide = bytes[25] >= 4 && bytes.len() >= HEADER_1_4;
     let count = if is_wide { u64_at(bytes, 247) } else { u32_at(bytes, 107).into() };
+    let body = bytes.get(u32_at(bytes, 96) as usize..).unwrap_or_default();
+    let available = body.len() / size;
+    let count = usize::try_from(count).ok().filter(|count| *count <= available);
+    let count = count.ok_or_else(|| {
+        cut(place, if is_wide { u64_at(bytes, 247) } else { u32_at(bytes, 107).into() }, "points", available as u64)
+    })?;
     if count == 0 {
         return Err(Error::invalid(place, "points", "none"));
     }
-    let start = u32_at(bytes, 96) as usize;
-    let body = match is_compressed {
-        true => Cow::from(laz::unpacked(bytes, start, size, count, place)?),
-        false => Cow::from(bytes.get(start..).unwrap_or_default()),
-    };
-    let available = body.len() / size;
-    let whole = usize::try_from(count).ok().filter(|count| *count <= available);
-    let count = whole.ok_or_else(|| cut(place, count, "points", available as u64))?;
     let points = || body.chunks_exact(size).take(count);
     let axis = |axis: usize| {
         let (scale, offset) = (f64_at(bytes, 131 + 8 * axis), f64_at(bytes, 155 + 8 * axis));
@@ -87,6 +83,19 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     columns::finish(columns.into_iter().map(column).collect(), Vec::new(), place)
 }
 
+/// The bytes at a place that is known to be there.
+fn at<const SIZE: usize>(bytes: &[u8], start: usize) -> [u8; SIZE] {
+    std::array::from_fn(|byte| bytes[start + byte])
+}
+
+fn u16_at(bytes: &[u8], start: usize) -> u16 {
+    u16::from_le_bytes(at(bytes, start))
+}
+
+fn u32_at(bytes: &[u8], start: usize) -> u32 {
+    u32::from_le_bytes(at(bytes, start))
+}
+
 fn u64_at(bytes: &[u8], start: usize) -> u64 {
     u64::from_le_bytes(at(bytes, start))
 }
@@ -96,12 +105,12 @@ fn f64_at(bytes: &[u8], start: usize) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::Scale;
     use super::*;
 
     /// A file of so many equal points of 70 bytes at (1.5, -2, 3), intensity 300, class 5, colours 257, 514 and 771.
-    pub(in super::super) fn las(kind: u8, minor: u8, count: u64) -> Vec<u8> {
+    fn las(kind: u8, minor: u8, count: u64) -> Vec<u8> {
         let mut bytes = vec![0; HEADER_1_4 + 120];
         bytes[..4].copy_from_slice(MAGIC);
         (bytes[24], bytes[25], bytes[104], bytes[105]) = (1, minor, kind, 70);
@@ -152,7 +161,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_lies_is_named() {
+    fn what_is_cut_lies_or_is_compressed_is_named() {
         let message = |bytes: &[u8]| parse(bytes, "a.las").unwrap_err().to_string();
         let cut = |count| format!("a.las: expected {count} points, as the header says, found 2: the file is cut");
         assert_eq!(message(&las(3, 2, 3)), cut(3));
@@ -160,6 +169,7 @@ pub(super) mod tests {
         assert!(message(&las(3, 2, 2)[..100]).ends_with("100 bytes: the file is cut"));
         assert_eq!(message(&las(3, 2, 0)), "a.las: expected points, found none");
         assert_eq!(message(&las(11, 4, 2)), "a.las: expected a point format from 0 to 10, found 11");
+        assert!(message(&las(0x83, 2, 2)).contains("found a compressed one (LAZ)"));
         let mut narrow = las(3, 2, 2);
         narrow[105] = 33;
         assert!(message(&narrow).contains("points of at least 34 bytes"));

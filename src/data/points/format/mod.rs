@@ -5,7 +5,6 @@
 
 pub(in crate::data) mod columns;
 mod las;
-mod laz;
 mod numpy;
 mod obj;
 mod off;
@@ -96,7 +95,7 @@ pub(in crate::data) enum Format {
     Stl,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
-    /// Laser scans of the ASPRS, also compressed.
+    /// Laser scans of the ASPRS.
     Las,
     /// Arrays of NumPy, alone or in an archive.
     Numpy,

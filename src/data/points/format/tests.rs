@@ -331,24 +331,6 @@ fn tables_without_names_or_of_other_types_are_read() {
 }
 
 #[test]
-fn compressed_scans_of_laszip_are_read() {
-    for name in ["laszip_2.laz", "laszip_7.laz"] {
-        let raw = fixture(name);
-        for (column, values) in &raw.columns {
-            // Of 16 bits, so that the set says the range of the colours.
-            let expected = match column.as_str() {
-                "red" | "green" | "blue" => expected(column).iter().map(|value| (value * 255.0).round()).collect(),
-                "intensity" => vec![0.0, 100.0, 200.0, 300.0, 400.0],
-                "classification" => vec![0.0, 1.0, 2.0, 3.0, 4.0],
-                axis => expected(axis),
-            };
-            assert_eq!(values, &expected, "{name}, column {column}");
-        }
-        assert_eq!(raw.columns.len(), 8, "{name}");
-    }
-}
-
-#[test]
 fn meshes_of_other_programs_are_read() {
     let faces = [[0, 2, 1], [0, 3, 2], [0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]];
     let axes = [[0.0, 1.0, 1.0, 0.0, 0.5], [0.0, 0.0, 1.0, 1.0, 0.5], [0.0, 0.0, 0.0, 0.0, 0.75]];
