@@ -1,9 +1,10 @@
 //! Which data set a task reads.
 
-use crate::config::{RunConfig, embedded, tasks};
+use crate::config::{Common, RunConfig, embedded, tasks};
 use crate::data::{self, DataIdentity, Dataset, EpochPlan, LoadNeeds, Loaded, SampleKind, Source, Targets, Variant};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::model::NetworkKind;
 use crate::panics;
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
@@ -26,22 +27,23 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// The same for a run that is to begin: where another variant of the task's recipe suits the data, the run becomes what
-/// `by_variant` gives for it. A configuration that the user names stays.
+/// The same for a run that may take another variant of the task's recipe: where one suits the data, the run becomes what
+/// `by_variant` gives for it. Cells of another space than the task's own have no variant.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_by_variant<R: RunConfig>(
     run: &mut R,
     device: Device,
-    by_variant: impl FnOnce(&str) -> Result<R>,
+    by_variant: Option<impl FnOnce(&str) -> Result<R>>,
 ) -> Result<Dataset> {
     let dataset = open(run, device)?;
-    let task = run.common().task;
+    let Common { task, network, .. } = run.common();
+    let own = tasks::find(task)?.space;
+    let by_variant = by_variant.filter(|_| !matches!(network, Some(NetworkKind::Cells(space)) if space != own));
     let named = |variant: &Variant| embedded::special::<R>(task, variant.name);
-    let Some((variant, name)) = dataset.variant.as_ref().and_then(|variant| Some((variant, named(variant)?))) else {
-        return Ok(dataset);
-    };
+    let found = dataset.variant.as_ref().and_then(|variant| Some((variant, named(variant)?)));
+    let (Some((variant, name)), Some(by_variant)) = (found, by_variant) else { return Ok(dataset) };
     tracing::info!("recipe {name}: {}; --config {task} takes the usual one", variant.why);
     *run = by_variant(variant.name)?;
     open(run, device)

@@ -96,10 +96,7 @@ fn load_data(
     if !run.search.needs_data() {
         return Ok(None);
     }
-    let dataset = match by_variant {
-        Some(by_variant) => dataset::open_by_variant(run, device, by_variant)?,
-        None => dataset::open(run, device)?,
-    };
+    let dataset = dataset::open_by_variant(run, device, by_variant)?;
     check_alpha_data(run, &dataset)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
     Ok(Some(dataset))

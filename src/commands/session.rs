@@ -89,8 +89,8 @@ fn check_free(options: &RunOptions) -> Result<()> {
     options.out.as_deref().map_or(Ok(()), RunFolder::check_free)
 }
 
-/// The newest run of one of these configurations, whatever its batch where that was chosen for it; one that is finished only where
-/// no other is.
+/// The newest run of one of these configurations, whatever its batch where that was chosen for it; one that is finished
+/// only where no other is.
 fn newest_alike<R: RunConfig>(typed: &[R], any_batch: bool) -> Option<RunFolder> {
     let is_alike = |kept: &serde_json::Value, typed: &serde_json::Value| {
         let source = typed.pointer("/data/source").and_then(serde_json::Value::as_str);

@@ -42,12 +42,9 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
             return print(out, &summary(&run, &going_on.folder)?);
         }
     }
-    let dataset = if going_on.is_some() || options.run.config.is_some() {
-        dataset::open(&mut run, device)?
-    } else {
-        let by_variant = |variant: &str| resolve(options, None, Some(variant)).and_then(settled).map(|(run, _)| run);
-        dataset::open_by_variant(&mut run, device, by_variant)?
-    };
+    let by_variant = |variant: &str| resolve(options, None, Some(variant)).and_then(settled).map(|(run, _)| run);
+    let fixed = going_on.is_some() || options.run.config.is_some();
+    let dataset = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant))?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
     run.train.batch = batch(&run, &architecture, &dataset, device, options, going_on.is_some())?;
     let trained = || train(&run, &architecture, &dataset, device, options, global, going_on, begun);

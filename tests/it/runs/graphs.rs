@@ -90,6 +90,9 @@ fn few_labels_take_their_own_recipe_unless_another_is_named() {
     }
     search("--out usual --config graphs");
     assert!(config("usual").contains("norm = \"batch\"") && config("usual").contains("propagation = 0"));
+    // Cells of another space know nothing of it.
+    search("--space nas-bench-graph --out other");
+    assert!(config("other").contains("propagation = 0"));
     // The same command finds the run that it began.
     search("");
     search("--resume");
