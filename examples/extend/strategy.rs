@@ -84,7 +84,7 @@ fn missed_most(probe: &mut Probe<'_>, kind: CellKind, open: &[(usize, Vec<usize>
         }
         decisions.extend(most.map(|(edge, primitive, loss)| {
             let scores = NamedScores(vec![("loss_without".to_owned(), loss)]);
-            Change::Fix { kind, edge, primitive, scores, runner_up: None }
+            Change::Fix { kind, edge, primitive, scores, runner_up: None, confidence: None }
         }));
     }
     Ok(decisions)

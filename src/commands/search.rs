@@ -8,14 +8,14 @@ use super::session::{self, GoingOn, Parts, Session};
 use super::{GlobalOptions, SearchOptions, candidates, dataset, device, show};
 use crate::config::{RunConfig, SearchRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
-use crate::decision::Choice;
+use crate::decision::{Choice, Confidence};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model::{self, NetworkSpec, SearchModel};
 use crate::panics;
-use crate::report::{Change, Event, Observer, drawing};
+use crate::report::{Change, Event, Observer, drawing, log};
 use crate::search::candidates::Candidates;
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
 use crate::step::{self, StepBatch};
@@ -28,6 +28,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use tch::Device;
+
+/// The share of replicas that must decide alike for a decision to count as sure.
+const SURE: f64 = 0.95;
 
 /// Searches a cell and leaves the run folder; prints the cell and the next command.
 ///
@@ -164,6 +167,7 @@ fn search(
             }
         };
         write(&genotype, session.folder())?;
+        tell_confidence(session.folder())?;
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
         Ok(genotype)
     })?;
@@ -256,6 +260,29 @@ fn tell(run: &SearchRun, dataset: Option<&Dataset>) {
     if run.search.alpha_data == AlphaData::Test {
         tracing::warn!("published protocol: the alphas learn from the test split, so its scores tell nothing");
     }
+}
+
+/// How many decisions would have been the same, had the noise of the search fallen otherwise; those before a resume count.
+fn tell_confidence(folder: &RunFolder) -> Result<()> {
+    let events = log::readable_events(folder.path())?.into_iter();
+    let told =
+        events.filter_map(|event| if let Event::Decision(decision) = event { decision.confidence } else { None });
+    let told: Vec<Confidence> = told.collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let sure = told.iter().filter(|confidence| confidence.reaches(SURE)).count();
+    let (of, percent) = (told.len(), 100.0 * SURE);
+    let line = format!("{sure} of {of} decisions are the same in {percent} % of the replicas of this search's noise");
+    if sure == of {
+        tracing::info!("{line}");
+    } else {
+        tracing::warn!(
+            "{line}; for the others another --seed may find otherwise. Search with several seeds and train what each \
+             finds, or let the alphas learn longer (search.steps, decision.warmup, decision.interval)"
+        );
+    }
+    Ok(())
 }
 
 fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>)], changes: &[Change]) -> Genotype {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::confidence::{Confidence, Decided, Table, confidence};
 use super::config::DecisionConfig;
 use super::reading::EdgeState;
 use super::score::{Distributions, EdgeScore, distributions, score_edges};
@@ -29,6 +30,8 @@ pub struct Decision {
     pub runner_up: Option<(usize, f64)>,
     /// Indices of the edges pruned because their node now has what it keeps.
     pub pruned: Vec<usize>,
+    /// How sure it is; absent where that can't be said.
+    pub confidence: Option<Confidence>,
 }
 
 /// What an epoch showed about one kind of cell.
@@ -61,15 +64,30 @@ struct KindState {
     states: Vec<EdgeState>,
     /// The distributions of the last epochs, the newest last.
     history: VecDeque<Distributions>,
+    /// The alphas before training, then at the end of every epoch while edges are open; empty where the first are unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    past: Vec<Table>,
 }
 
 impl GreedyDecision {
     /// All edges of all `kinds` open, no history.
     pub fn new(topology: Topology, kinds: &[CellKind], config: DecisionConfig) -> Self {
-        let open =
-            |&kind| KindState { kind, states: vec![EdgeState::Open; topology.edge_count()], history: VecDeque::new() };
+        let open = |&kind| KindState {
+            kind,
+            states: vec![EdgeState::Open; topology.edge_count()],
+            history: VecDeque::new(),
+            past: Vec::new(),
+        };
         let kinds = kinds.iter().map(open).collect();
         Self { topology, progress: Progress { config, kinds } }
+    }
+
+    /// Takes the alphas of a kind before the first epoch; without them no decision says how sure it is.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`].
+    pub fn begin(&mut self, kind: CellKind, alphas: Vec<Vec<f64>>) {
+        self.kind_mut(kind).past = vec![alphas];
     }
 
     /// Takes the alphas (edges × primitives) of a kind at the end of `epoch`: scores every edge, decides where
@@ -80,13 +98,16 @@ impl GreedyDecision {
     /// For a kind that was not named in [`Self::new`].
     pub fn observe(&mut self, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<Observation> {
         check_table(self.topology, epoch, kind, alphas)?;
-        let (topology, config) = (self.topology, &self.progress.config);
+        let (topology, config) = (self.topology, self.progress.config.clone());
         let current = distributions(topology, alphas);
-        let (due, criterion, capacity) = (config.is_due(epoch), config.criterion, config.history);
         let state = self.kind_mut(kind);
-        let scores = score_edges(topology, alphas, &current, state.history.iter(), criterion);
-        let decision = if due { state.decide(topology, epoch, alphas, &scores) } else { None };
-        state.remember(current, capacity);
+        let scores = score_edges(topology, alphas, &current, state.history.iter(), config.criterion);
+        if !state.past.is_empty() {
+            state.past.push(alphas.to_vec());
+        }
+        let decision =
+            if config.is_due(epoch) { state.decide(topology, epoch, alphas, &scores, &config) } else { None };
+        state.remember(current, config.history);
         Ok(Observation { scores, decision })
     }
 
@@ -147,13 +168,19 @@ impl KindState {
         epoch: usize,
         alphas: &[Vec<f64>],
         scores: &[EdgeScore],
+        config: &DecisionConfig,
     ) -> Option<Decision> {
         let (index, _) = self.best_open(scores)?;
+        let before = self.states.clone();
         let (edge, primitive) = (topology.edge(index), best_primitive(topology, &alphas[index]));
         self.states[index] = EdgeState::Fixed(primitive);
         let runner_up = self.best_open(scores);
         let pruned = self.prune(topology, edge.node);
-        Some(Decision { epoch, kind: self.kind, edge, primitive, score: scores[index], runner_up, pruned })
+        let (kind, score) = (self.kind, scores[index]);
+        let margin = runner_up.map(|(_, second)| score.score - second);
+        let decided = Decided { epoch, edge: index, primitive, margin };
+        let confidence = confidence(topology, config, &self.past, &before, decided);
+        Some(Decision { epoch, kind, edge, primitive, score, runner_up, pruned, confidence })
     }
 
     fn best_open(&self, scores: &[EdgeScore]) -> Option<(usize, f64)> {
@@ -174,6 +201,9 @@ impl KindState {
         self.history.push_back(current);
         while self.history.len() > capacity {
             self.history.pop_front();
+        }
+        if !self.states.contains(&EdgeState::Open) {
+            self.past.clear();
         }
     }
 }

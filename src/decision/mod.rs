@@ -1,10 +1,11 @@
 //! The heart of SGAS (section 3.3 of the paper): which edge is decided when, and for which primitive.
 //!
 //! Plain arithmetic on a table of alphas (edges × primitives, `f64`), without tensors: `score` holds the
-//! three measures of an edge and their product, `greedy` the decisions of a whole search, `reading` the
-//! ways to read a cell off a table at any time. What may be chosen says the shape of the cell: where it has `none`,
+//! three measures of an edge and their product, `greedy` the decisions of a whole search, `confidence` how sure each
+//! is, `reading` the ways to read a cell off a table at any time. What may be chosen says the shape of the cell: where it has `none`,
 //! that is primitive 0 of every table.
 
+mod confidence;
 mod config;
 mod greedy;
 mod reading;
@@ -12,6 +13,7 @@ mod score;
 
 use crate::topology::Topology;
 
+pub use confidence::Confidence;
 pub use config::{Criterion, DecisionConfig, grown_batch};
 pub use greedy::{Decision, GreedyDecision, Observation, Progress, superfluous_edges};
 pub use reading::{Choice, EdgeState, read_off, read_off_best_primitive};

@@ -11,7 +11,7 @@ pub mod progress;
 pub mod svg;
 pub mod terminal;
 
-use crate::decision::EdgeScore;
+use crate::decision::{Confidence, EdgeScore};
 use crate::error::Result;
 use crate::optim::NonFinite;
 pub use crate::task::Metrics;
@@ -213,6 +213,9 @@ pub struct DecisionReport {
     pub runner_up: Option<(usize, f64)>,
     /// Edges pruned because their node has what it keeps.
     pub pruned: Vec<usize>,
+    /// How sure it is, where that can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
 }
 
 /// The alphas of one kind of cell at the end of an epoch, and what the criterion made of them.
@@ -401,6 +404,7 @@ mod tests {
             primitive: "edge_conv".to_owned(),
             score: EdgeScore { importance: 0.75, certainty: 0.25, stability: 0.0, score: 0.5 }.into(),
             runner_up: Some((4, 0.25)),
+            confidence: None,
             pruned: vec![0, 2],
         }
     }

@@ -4,6 +4,7 @@
 use super::{
     Change, DecisionReport, EpochReport, Event, NamedScores, Observer, RemovalReport, ScalingReport, terminal,
 };
+use crate::decision::Confidence;
 use crate::error::Result;
 use crate::optim::NonFinite;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -163,10 +164,11 @@ fn decision_line(report: &DecisionReport) -> String {
         None if report.score.get("score").is_some() => "; no other edge was open".to_owned(),
         None => String::new(),
     };
+    let sure = report.confidence.as_ref().map(confidence_words).unwrap_or_default();
     let pruned: Vec<String> = report.pruned.iter().map(ToString::to_string).collect();
     let pruned = if pruned.is_empty() { String::new() } else { format!("; pruned edges {}", pruned.join(", ")) };
     format!(
-        "epoch {}: {} cell, edge {} (node {} from state {}) becomes {}{}{runner_up}{pruned}",
+        "epoch {}: {} cell, edge {} (node {} from state {}) becomes {}{}{runner_up}{sure}{pruned}",
         report.epoch,
         report.kind,
         report.edge,
@@ -175,6 +177,17 @@ fn decision_line(report: &DecisionReport) -> String {
         report.primitive,
         why(&report.score),
     )
+}
+
+/// The margin beside its noise, and how often replicas decide the same.
+fn confidence_words(confidence: &Confidence) -> String {
+    let Confidence { margin, margin_deviation, edge, primitive } = confidence;
+    let margin = match (margin, margin_deviation) {
+        (Some(margin), Some(deviation)) => format!(", margin {margin:.4} ± {deviation:.4}"),
+        _ => String::new(),
+    };
+    let primitive = primitive.map(|share| format!(", this primitive in {:.0} %", 100.0 * share)).unwrap_or_default();
+    format!("{margin}; this edge in {:.0} % of replicas{primitive}", 100.0 * edge)
 }
 
 /// The score, and what it was made of.

@@ -4,6 +4,7 @@
 //! An epoch is: one bilevel step per training batch, a pass over the alphas' data in evaluation mode, then the
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.
 
+mod few_steps;
 pub mod state;
 
 use crate::batch::Batch;
@@ -31,9 +32,6 @@ use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Edge};
 use std::collections::BTreeMap;
 use tch::Device;
-
-/// The least distance that alphas must be able to go: then the shares of two primitives can differ by a fifth.
-const LEAST_DISTANCE: f64 = 0.1;
 
 /// What the weights and what the alphas learn from.
 pub struct SearchData {
@@ -161,21 +159,6 @@ impl<'a> Search<'a> {
         self.epochs() * data.train.steps(&plan).max(1)
     }
 
-    /// Warns where no alpha can move far enough to matter: a step of Adam is about the learning rate at most.
-    fn warn_of_few_steps(&self, data: &SearchData) {
-        let steps = self.steps_of(data, self.passes(data));
-        let rate = self.settings.alphas.learning_rate;
-        let distance = steps as f64 * rate;
-        if distance < LEAST_DISTANCE {
-            let enough = (LEAST_DISTANCE / rate).ceil();
-            tracing::warn!(
-                "the search takes {steps} steps, in which no alpha moves further than about {distance:.2} at \
-                 alphas.learning_rate = {rate}: decisions rest on little more than the initial draw. Take more steps: \
-                 --set search.steps={enough}"
-            );
-        }
-    }
-
     /// Epochs before this one in which an edge was fixed.
     fn deciding_epochs(&self, epoch: usize) -> usize {
         self.decided.epochs.iter().filter(|decided| **decided < epoch).count()
@@ -268,13 +251,23 @@ impl<'a> Search<'a> {
     fn apply(&mut self, epoch: usize, change: Change) -> Result<Done> {
         let topology = self.model.topology();
         match change {
-            Change::Fix { kind, edge, primitive, scores: score, runner_up } => {
+            Change::Fix { kind, edge, primitive, scores: score, runner_up, confidence } => {
                 self.require(kind, edge, Some(primitive), topology.first_choosable())?;
                 let pruned = self.fix(epoch, kind, edge, primitive);
                 let primitive = self.model.space().primitives()[primitive].to_owned();
                 let Edge { node, source, .. } = topology.edge(edge);
-                let report = DecisionReport { epoch, kind, edge, node, source, primitive, score, runner_up, pruned };
-                Ok(Done::Decided(report))
+                Ok(Done::Decided(DecisionReport {
+                    epoch,
+                    kind,
+                    edge,
+                    node,
+                    source,
+                    primitive,
+                    score,
+                    runner_up,
+                    pruned,
+                    confidence,
+                }))
             }
             Change::Prune { kind, edge } => {
                 self.require(kind, edge, None, 0)?;
@@ -404,7 +397,7 @@ impl Learning for Search<'_> {
 
     fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
         if let Some(data) = data {
-            self.warn_of_few_steps(data);
+            few_steps::warn(self.steps_of(data, self.passes(data)), self.settings.alphas.learning_rate);
         }
         let (at, terms) = (Cursor::default(), self.terms(0));
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);

@@ -98,7 +98,7 @@ impl Strategy for Scripted {
 }
 
 fn fix(edge: usize, primitive: usize) -> Change {
-    Change::Fix { kind: KIND, edge, primitive, scores: NamedScores::default(), runner_up: None }
+    Change::Fix { kind: KIND, edge, primitive, scores: NamedScores::default(), runner_up: None, confidence: None }
 }
 
 #[test]

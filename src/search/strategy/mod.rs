@@ -17,7 +17,7 @@ pub use perturbation::PerturbationConfig;
 pub use probe::Probe;
 
 use crate::checkpoint::Cursor;
-use crate::decision::{self, DecisionConfig, EdgeState, read_off};
+use crate::decision::{self, Confidence, DecisionConfig, EdgeState, read_off};
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{Alphas, MixtureRule};
@@ -46,6 +46,8 @@ pub enum Change {
         scores: NamedScores,
         /// Index and score of the second best edge.
         runner_up: Option<(usize, f64)>,
+        /// How sure the choice is, where the strategy can say it.
+        confidence: Option<Confidence>,
     },
     /// An open edge goes.
     Prune {

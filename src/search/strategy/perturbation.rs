@@ -202,7 +202,7 @@ fn decide_edges(probe: &mut Probe<'_>, kind: CellKind, node: usize) -> Result<Ve
 }
 
 fn fix(kind: CellKind, edge: usize, primitive: usize, scores: NamedScores) -> Change {
-    Change::Fix { kind, edge, primitive, scores, runner_up: None }
+    Change::Fix { kind, edge, primitive, scores, runner_up: None, confidence: None }
 }
 
 #[cfg(test)]

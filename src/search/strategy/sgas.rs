@@ -34,21 +34,27 @@ impl Sgas {
     }
 
     fn change(&mut self, decision: Decision, probe: &mut Probe<'_>) -> Result<Change> {
-        let Decision { kind, edge, primitive, score, runner_up, .. } = decision;
+        let Decision { kind, edge, primitive, score, runner_up, mut confidence, .. } = decision;
         let (mut primitive, mut scores) = (primitive, NamedScores::from(score));
         if self.by_perturbation {
             let chosen = best_primitive(probe, kind, edge.index)?;
             scores.0.extend(chosen.named());
             primitive = chosen.index;
             self.greedy.choose(kind, edge.index, primitive);
+            confidence.iter_mut().for_each(|confidence| confidence.primitive = None);
         }
-        Ok(Change::Fix { kind, edge: edge.index, primitive, scores, runner_up })
+        Ok(Change::Fix { kind, edge: edge.index, primitive, scores, runner_up, confidence })
     }
 }
 
 impl Strategy for Sgas {
     fn epochs(&self) -> usize {
         self.epochs
+    }
+
+    fn before_training(&mut self, probe: &mut Probe<'_>) -> Result<Answer> {
+        probe.kinds().into_iter().for_each(|kind| self.greedy.begin(kind, probe.alphas(kind)));
+        Ok(Answer::default())
     }
 
     fn after_epoch(&mut self, epoch: usize, probe: &mut Probe<'_>) -> Result<Answer> {

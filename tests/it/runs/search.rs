@@ -124,6 +124,12 @@ fn decisions_are_consistent_under_both_criteria_and_alphas_of_decided_edges_rest
             let (at, last) = (&told[decision.epoch].alphas, &told[EPOCHS - 1].alphas);
             resting.for_each(|&edge| assert_eq!(at[edge], last[edge], "edge {edge} moved"));
         }
+        // The first decisions see too few epochs to say how sure they are; the log's last words count the others.
+        let sure: Vec<_> = decisions(&run).into_iter().filter_map(|decision| decision.confidence).collect();
+        let shares = sure.iter().flat_map(|sure| [sure.edge, sure.primitive.unwrap()]);
+        assert!(!sure.is_empty() && sure.len() < DECISIONS && shares.clone().all(|share| (0.0..=1.0).contains(&share)));
+        let last_words = format!("of {} decisions are the same in 95 % of the replicas", sure.len());
+        assert!(std::fs::read_to_string(run.join("log.txt")).unwrap().contains(&last_words));
         assert_ne!(told[0].alphas[decisions(&run)[5].edge], told[5].alphas[decisions(&run)[5].edge]);
         let first = events(&run).unwrap();
         assert!(matches!(first.first(), Some(Event::Started { .. })));
