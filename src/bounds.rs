@@ -19,6 +19,9 @@ pub const SOME_EPOCHS: RangeInclusive<usize> = 0..=1_000_000;
 /// Past epochs that every epoch of a search is compared with.
 pub const HISTORY: RangeInclusive<usize> = 1..=10_000;
 
+/// Random cells of a search.
+pub const CANDIDATES: RangeInclusive<usize> = 1..=100_000;
+
 /// Samples in a batch: no set in use has more than a few times as many.
 pub const MOST_SAMPLES: usize = 1_000_000;
 

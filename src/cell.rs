@@ -24,7 +24,16 @@ pub struct CellEdge<C> {
     /// The state it reads.
     pub source: usize,
     /// What it computes.
-    pub content: Content<C>,
+    content: Content<C>,
+    /// The primitive, or nothing, that is computed alone for now, where it mixes several.
+    narrowed: Option<Option<usize>>,
+}
+
+/// What an edge computes for now.
+enum Active<'a, C> {
+    Nothing,
+    One(&'a dyn Operation<C>),
+    Mixed(&'a [Option<Box<dyn Operation<C>>>]),
 }
 
 /// A cell over the context `C`.
@@ -88,7 +97,7 @@ impl<C> Cell<C> {
     /// Whether an edge that is decided reads this state.
     fn is_read(&self, state: usize) -> bool {
         let mut edges = self.nodes.iter().flatten();
-        edges.any(|edge| edge.source == state && matches!(edge.content, Content::Fixed(_)))
+        edges.any(|edge| edge.source == state && matches!(edge.active(), Active::One(_)))
     }
 
     /// Its edges, pruned ones included.
@@ -127,6 +136,14 @@ impl<C> Cell<C> {
         }
     }
 
+    /// Computes one primitive of some open edges, as if they were fixed to it, and nothing of the others, until it is
+    /// told anything else; `primitives` has an entry per edge. Without it all is computed.
+    pub fn narrow(&mut self, primitives: Option<&[Option<usize>]>) {
+        for (index, edge) in self.nodes.iter_mut().flatten().enumerate() {
+            edge.narrowed = primitives.map(|primitives| primitives[index]);
+        }
+    }
+
     /// Drops all primitives of an edge.
     pub fn prune(&mut self, edge: usize) {
         self.edge_mut(edge).content = Content::Pruned;
@@ -138,24 +155,42 @@ impl<C> Cell<C> {
 }
 
 impl<C> CellEdge<C> {
-    /// Its primitives.
-    fn operations(&self) -> impl Iterator<Item = &dyn Operation<C>> {
-        let (mixed, fixed) = match &self.content {
-            Content::Mixed(operations) => (operations.as_slice(), None),
-            Content::Fixed(operation) => (&[][..], Some(&**operation)),
-            Content::Pruned => (&[][..], None),
-        };
-        mixed.iter().flatten().map(|operation| &**operation).chain(fixed)
+    /// An edge from a state.
+    pub fn new(source: usize, content: Content<C>) -> Self {
+        Self { source, content, narrowed: None }
     }
 
-    /// What its primitives give, in their order; `None` for `none`.
-    fn parts<'a>(&'a self, state: &State, context: &C, mode: Mode) -> Vec<Option<Part<'a>>> {
-        let Content::Mixed(operations) = &self.content else { return Vec::new() };
-        operations
-            .iter()
-            .map(|operation| operation.as_ref().map(|operation| operation.part(state, context, mode)))
-            .collect()
+    fn active(&self) -> Active<'_, C> {
+        match (&self.content, self.narrowed) {
+            (Content::Mixed(operations), None) if operations.iter().all(Option::is_none) => Active::Nothing,
+            (Content::Mixed(operations), None) => Active::Mixed(operations),
+            (Content::Mixed(operations), Some(alone)) => {
+                alone.and_then(|primitive| operations[primitive].as_deref()).map_or(Active::Nothing, Active::One)
+            }
+            (Content::Fixed(operation), _) => Active::One(&**operation),
+            (Content::Pruned, _) => Active::Nothing,
+        }
     }
+
+    /// The primitives that are computed.
+    fn operations(&self) -> impl Iterator<Item = &dyn Operation<C>> {
+        let (mixed, one) = match self.active() {
+            Active::Mixed(operations) => (operations, None),
+            Active::One(operation) => (&[][..], Some(operation)),
+            Active::Nothing => (&[][..], None),
+        };
+        mixed.iter().flatten().map(|operation| &**operation).chain(one)
+    }
+}
+
+/// What primitives give, in their order; `None` for `none`.
+fn parts<'a, C>(
+    operations: &'a [Option<Box<dyn Operation<C>>>],
+    state: &State,
+    context: &C,
+    mode: Mode,
+) -> impl Iterator<Item = Option<Part<'a>>> {
+    operations.iter().map(move |operation| operation.as_ref().map(|operation| operation.part(state, context, mode)))
 }
 
 /// The sum of a node's edges, one edge after the other, with the kernels of a CPU; the mixture comes with the number of
@@ -170,16 +205,15 @@ fn by_edges<C>(
 ) -> Tensor {
     let outputs = node.iter().enumerate().filter_map(|(index, edge)| {
         let state = &states[edge.source];
-        match &edge.content {
-            Content::Pruned => None,
-            Content::Fixed(operation) => {
+        match edge.active() {
+            Active::Nothing => None,
+            Active::One(operation) => {
                 let output = operation.forward(state, context, mode);
                 Some(if operation.is_identity() { output } else { masks.dropped(output) })
             }
-            Content::Mixed(operations) if operations.iter().all(Option::is_none) => None,
-            Content::Mixed(_) => {
+            Active::Mixed(operations) => {
                 let (mixture, first) = mixture.expect("an open edge has a mixture");
-                Some(mix(mixture, first + index, edge.parts(state, context, mode).into_iter()))
+                Some(mix(mixture, first + index, parts(operations, state, context, mode)))
             }
         }
     });
@@ -203,14 +237,14 @@ fn at_once<C>(
     let mut sum = NodeSum::default();
     for (index, edge) in node.iter().enumerate() {
         let state = &states[edge.source];
-        match &edge.content {
-            Content::Pruned => {}
-            Content::Fixed(operation) if operation.is_identity() || masks.keeps_all() => {
+        match edge.active() {
+            Active::Nothing => {}
+            Active::One(operation) if operation.is_identity() || masks.keeps_all() => {
                 sum.add(operation.part(state, context, mode));
             }
-            Content::Fixed(operation) => sum.add_masked(operation.forward(state, context, mode)),
-            Content::Mixed(operations) => {
-                sum.add_mixed(index, operations.len(), edge.parts(state, context, mode).into_iter());
+            Active::One(operation) => sum.add_masked(operation.forward(state, context, mode)),
+            Active::Mixed(operations) => {
+                sum.add_mixed(index, operations.len(), parts(operations, state, context, mode));
             }
         }
     }

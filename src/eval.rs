@@ -22,7 +22,7 @@ pub fn evaluate(
     evaluate_in(Mode::Evaluation, model, task, batches, device, precision)
 }
 
-/// The same in any mode. In training mode norms use and move their statistics.
+/// The same in any mode. By the statistics of batches norms use and move theirs.
 ///
 /// # Errors
 /// A batch that can't be made.

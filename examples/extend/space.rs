@@ -47,7 +47,7 @@ struct CloudMaximum(Block);
 
 impl Operation<Clouds> for CloudMaximum {
     fn forward(&self, state: &State, clouds: &Clouds, mode: Mode) -> Tensor {
-        let rows = self.0.forward(&state.features, mode.is_training());
+        let rows = self.0.forward(&state.features, mode.by_batch_statistics());
         let channels = rows.size()[1];
         let apart = rows.view([clouds.0, -1, channels]);
         maximum_over_points(&apart).unsqueeze(1).expand_as(&apart).reshape([-1, channels])
@@ -110,7 +110,7 @@ struct ToyStem(Block);
 
 impl Stem for ToyStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        vec![self.0.forward(&batch.points().points.flatten(0, 1), mode.is_training())]
+        vec![self.0.forward(&batch.points().points.flatten(0, 1), mode.by_batch_statistics())]
     }
 }
 

@@ -6,12 +6,12 @@
 
 use super::run_folder::RunFolder;
 use super::{RegretOptions, cell_estimate, print};
-use crate::benchmark::{Benchmark, Quantity};
+use crate::benchmark::{Benchmark, Quantity, Score};
 use crate::config::{self, SearchRun};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::report::{Event, log};
-use crate::statistics::Summary;
+use crate::statistics::{Summary, kendall_tau};
 use crate::tensor::random::{Key, Purpose};
 use rand::seq::index;
 use serde::Serialize;
@@ -30,11 +30,15 @@ struct Search {
     seed: u64,
     seconds: f64,
     genotype: Genotype,
+    /// Cells that the search scored by equal means, with their validation scores.
+    scored: Vec<(Genotype, f64)>,
 }
 
 /// The scores of all cells of a table on one set, in per cent.
 struct Truth {
     set: String,
+    /// The set by whose validation cells are chosen.
+    chosen_by: String,
     /// Where nothing chooses by it, none.
     validation: Vec<f64>,
     test: Vec<f64>,
@@ -55,6 +59,20 @@ struct Line {
     /// Wall time of a search's epochs in seconds.
     seconds: Summary,
     random: Option<Random>,
+    tau: Option<Tau>,
+}
+
+/// How far a search's scores of cells order them as the table does: Kendall's tau_b, a search a value.
+#[derive(Serialize)]
+struct Tau {
+    /// Cells that each search scored.
+    cells: usize,
+    /// Against the table's validation accuracies.
+    validation: Summary,
+    /// Against its test accuracies.
+    test: Summary,
+    /// Of the table's validation accuracies of the same cells against its test accuracies.
+    of_table: Summary,
 }
 
 /// Random search at the cost of a method.
@@ -123,7 +141,17 @@ fn read(path: &Path) -> Result<Search> {
     let run: SearchRun = config::read(&folder.config())?;
     let seconds = seconds(path)?;
     let genotype = Genotype::load(folder.genotype())?;
-    Ok(Search { method: run.method(), seed: run.seed, seconds, genotype, origin })
+    let scored = scored(path)?;
+    Ok(Search { method: run.method(), seed: run.seed, seconds, genotype, scored, origin })
+}
+
+/// The candidates of a search that were scored by equal means: by shared weights, or after its shortest training.
+fn scored(path: &Path) -> Result<Vec<(Genotype, f64)>> {
+    let candidate = |event| if let Event::Candidate(report) = event { Some(report) } else { None };
+    let candidates: Vec<_> = log::readable_events(path)?.into_iter().filter_map(candidate).collect();
+    let shortest = candidates.iter().map(|report| report.trained).min();
+    let alike = candidates.into_iter().filter(|report| Some(report.trained) == shortest);
+    Ok(alike.map(|report| (report.genotype, report.score)).collect())
 }
 
 /// The wall time of a run's epochs, whichever processes ran them; 0 of one that trained nothing.
@@ -172,7 +200,8 @@ impl Truth {
         let chosen_by = options.chosen_by.as_deref().unwrap_or(&set);
         let validation =
             if options.training.is_empty() { Vec::new() } else { column(chosen_by, Quantity::ValidationAccuracy)? };
-        Ok(Self { set, validation, test })
+        let chosen_by = chosen_by.to_owned();
+        Ok(Self { set, chosen_by, validation, test })
     }
 
     fn best(&self) -> f64 {
@@ -199,8 +228,7 @@ impl Truth {
             let scores = benchmark
                 .scores(&search.genotype)
                 .map_err(|error| error.placed(|place| place.replacen("the cell", &search.origin, 1)))?;
-            let is_test =
-                |score: &crate::benchmark::Score| score.set == self.set && score.quantity == Quantity::TestAccuracy;
+            let is_test = |score: &Score| score.set == self.set && score.quantity == Quantity::TestAccuracy;
             let found = scores.into_iter().find(is_test);
             Ok(100.0 * found.expect("the table has this column").value)
         };
@@ -235,7 +263,42 @@ impl Truth {
             regrets,
             seconds,
             random,
+            tau: self.tau(searches, benchmark)?,
         })
+    }
+
+    /// How far the searches' scores order cells as the table does; none where searches scored fewer than two.
+    fn tau(&self, searches: &[&Search], benchmark: &dyn Benchmark) -> Result<Option<Tau>> {
+        let cells = searches.iter().map(|search| search.scored.len()).min().unwrap_or_default();
+        if cells < 2 {
+            return Ok(None);
+        }
+        let mut taus: [Vec<f64>; 3] = Default::default();
+        for search in searches {
+            let known = search.scored.iter().map(|(genotype, _)| benchmark.scores(genotype));
+            let known = known.collect::<Result<Vec<_>>>()?;
+            let column = |set: &str, quantity: Quantity| -> Option<Vec<f64>> {
+                let of = |scores: &Vec<Score>| {
+                    scores.iter().find(|score| score.set == set && score.quantity == quantity).map(|score| score.value)
+                };
+                known.iter().map(of).collect()
+            };
+            let validation = column(&self.chosen_by, Quantity::ValidationAccuracy);
+            let (Some(validation), Some(test)) = (validation, column(&self.set, Quantity::TestAccuracy)) else {
+                return Ok(None);
+            };
+            let own: Vec<f64> = search.scored.iter().map(|(_, score)| *score).collect();
+            let values = [kendall_tau(&own, &validation), kendall_tau(&own, &test), kendall_tau(&validation, &test)];
+            // Equal scores of all cells have no order.
+            if values.iter().all(|value| value.is_finite()) {
+                taus.iter_mut().zip(values).for_each(|(taus, value)| taus.push(value));
+            }
+        }
+        if taus[0].is_empty() {
+            return Ok(None);
+        }
+        let [validation, test, of_table] = taus.map(|values| Summary::of(&values));
+        Ok(Some(Tau { cells, validation, test, of_table }))
     }
 
     fn as_text(&self, lines: &[Line], training: Option<f64>) -> String {
@@ -271,6 +334,18 @@ impl Truth {
                 );
             }
         }
+        let told: Vec<_> = lines.iter().filter_map(|line| Some((&line.method, line.tau.as_ref()?))).collect();
+        if !told.is_empty() {
+            text += "\nKendall's tau of the scores of a search's cells against the table's\n";
+        }
+        for (method, Tau { cells, validation, test, of_table }) in told {
+            text += &format!(
+                "{method:<28} {cells} cells: validation {}, test {}; the table's validation against its test {}\n",
+                with_spread(validation),
+                with_spread(test),
+                with_spread(of_table)
+            );
+        }
         text
     }
 }
@@ -283,7 +358,6 @@ fn with_spread(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::Score;
     use crate::genotype::SpaceName;
 
     /// Cells of one primitive on all edges, and what they score: validation and test.
@@ -322,7 +396,22 @@ mod tests {
     }
 
     fn search(seed: u64, primitive: &str) -> Search {
-        Search { origin: "a".to_owned(), method: "sgas".to_owned(), seed, seconds: 10.0, genotype: cell(primitive) }
+        let (origin, method, genotype) = ("a".to_owned(), "sgas".to_owned(), cell(primitive));
+        Search { origin, method, seed, seconds: 10.0, genotype, scored: Vec::new() }
+    }
+
+    #[test]
+    fn scores_are_held_against_both_columns_of_the_table() {
+        let truth = Truth::read(&Table, &RegretOptions::default()).unwrap();
+        let mut scored = search(1, "nor_conv_1x1");
+        scored.scored = CELLS.iter().zip([1.0, 2.0, 3.0, 0.0]).map(|((name, ..), score)| (cell(name), score)).collect();
+        let line = truth.line("sgas", &[&scored], None, &Table).unwrap();
+        let tau = line.tau.as_ref().unwrap();
+        // The scores order the cells as validation does; on test two of six pairs stand so.
+        assert_eq!((tau.cells, tau.validation.mean), (4, 1.0));
+        assert!((tau.test.mean + 1.0 / 3.0).abs() < 1e-12, "{}", tau.test.mean);
+        assert_eq!(tau.of_table.mean, tau.test.mean);
+        assert!(truth.as_text(&[line], None).contains("4 cells: validation 1.00, test -0.33"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ embedded! {
     "search/modelnet10-paper"
     "search/modelnet40"
     "search/modelnet40-cpu"
+    "search/nas-bench-graph-citeseer"
+    "search/nas-bench-graph-cora"
     "search/points"
     "search/ppi"
     "search/ppi-cpu"

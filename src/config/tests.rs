@@ -15,12 +15,14 @@ fn every_embedded_configuration_is_whole_and_valid() {
     for (name, text) in embedded::CONFIGS {
         let config = Sources { config: Some(name), ..Sources::default() };
         let task = match name.starts_with("search/") || name.starts_with("smoke/search-") {
-            true => resolve_with::<SearchRun>(&config, variables(&[])).map(|run| (run.task, None)),
-            false => resolve_with::<TrainRun>(&config, variables(&[])).map(|run| (run.task, run.network)),
+            true => resolve_with::<SearchRun>(&config, variables(&[]))
+                .map(|run| (run.task, run.space.map(|space| space.name().to_owned()))),
+            false => resolve_with::<TrainRun>(&config, variables(&[]))
+                .map(|run| (run.task, run.network.map(|network| network.name().to_owned()))),
         };
-        let (task, network) = task.unwrap_or_else(|error| panic!("{name}: {error}"));
-        // By its task, or by a network that is not the task's own.
-        let subject = network.map_or_else(|| task.clone(), |network| network.name().to_owned());
+        let (task, other) = task.unwrap_or_else(|error| panic!("{name}: {error}"));
+        // By its task, or by a space or network that is not the task's own.
+        let subject = other.unwrap_or(task);
         assert!(name.contains(&subject), "{name} is for {subject}");
         for word in ["Command:", "Hardware:", "Time:", "Expected:", "Source:"] {
             assert!(text.starts_with("# ") && text.contains(word), "{name} does not say {word}");

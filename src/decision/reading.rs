@@ -48,6 +48,15 @@ pub fn read_off(topology: Topology, alphas: &[Vec<f64>], states: &[EdgeState]) -
     choices
 }
 
+/// What each edge of the whole cell carries in a derived one: its primitive, or nothing. The choices stand node by node.
+pub fn primitives_of_edges(topology: Topology, choices: &[Choice]) -> Vec<Option<usize>> {
+    let chosen = |edge: Edge| {
+        let of_node = topology.nodes_of_kept().zip(choices).filter(|(node, _)| *node == edge.node);
+        of_node.map(|(_, choice)| choice).find(|choice| choice.source == edge.source).map(|choice| choice.primitive)
+    };
+    topology.edges().map(chosen).collect()
+}
+
 /// The reading of DARTS and of the paper's random cells: per node the edges with the greatest single share of a
 /// primitive that may be chosen, the stronger first, as those cells are published.
 pub fn read_off_best_primitive(topology: Topology, alphas: &[Vec<f64>]) -> Vec<Choice> {

@@ -45,7 +45,7 @@ fn fixed_nodes<S: Space>(
     let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..genotype.topology.steps()).map(|_| Vec::new()).collect();
     for (index, (node, primitive, source)) in genotype.edges_with_nodes().enumerate() {
         let operation = space.operation(&path.sub(space.derived_edge_name(index)), primitive, plan, source);
-        nodes[node].push(CellEdge { source, content: operation.map_or(Content::Pruned, Content::Fixed) });
+        nodes[node].push(CellEdge::new(source, operation.map_or(Content::Pruned, Content::Fixed)));
     }
     nodes
 }

@@ -21,6 +21,7 @@ pub use spaces::register;
 pub use supernet::Supernet;
 
 use crate::batch::{Batch, ImageBatch};
+use crate::decision::Choice;
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::ops::{Mode, Wrapping};
@@ -173,6 +174,9 @@ pub trait SearchModel: Model {
 
     /// Takes an edge out of all cells of a kind; its alpha stops training.
     fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk;
+
+    /// Computes these cells alone, one of each kind, as their derived network would by its weights; or all again.
+    fn narrow(&mut self, cells: Option<&[(CellKind, Vec<Choice>)]>);
 }
 
 /// The sizes of a network.

@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::cell::{CellEdge, Content, JoinedStates};
+use crate::decision::{Choice, primitives_of_edges};
 use crate::genotype::SpaceName;
 use crate::model::network::Network;
 use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk};
@@ -82,7 +83,7 @@ fn mixed_nodes<S: Space>(
                 None => operation,
             })
         });
-        nodes[edge.node].push(CellEdge { source: edge.source, content: Content::Mixed(operations.collect()) });
+        nodes[edge.node].push(CellEdge::new(edge.source, Content::Mixed(operations.collect())));
     }
     nodes
 }
@@ -136,6 +137,14 @@ impl<S: Space> SearchModel for Supernet<S> {
     fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk {
         let cells = self.network.change(kind, |cell| cell.prune(edge));
         Shrunk { weights: self.shrink(edge, &cells, |_| false), alphas: self.alphas.close(kind, edge) }
+    }
+
+    fn narrow(&mut self, cells: Option<&[(CellKind, Vec<Choice>)]>) {
+        for kind in self.alphas.kinds() {
+            let of_kind = cells.and_then(|cells| cells.iter().find(|(of, _)| *of == kind));
+            let primitives = of_kind.map(|(_, choices)| primitives_of_edges(self.topology, choices));
+            self.network.change(kind, |cell| cell.narrow(primitives.as_deref()));
+        }
     }
 
     fn drop_primitive(&mut self, kind: CellKind, edge: usize, primitive: usize) -> Shrunk {

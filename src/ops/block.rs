@@ -9,7 +9,7 @@ pub struct RowBlock(pub Block);
 
 impl<C> Operation<C> for RowBlock {
     fn forward(&self, state: &State, _: &C, mode: Mode) -> Tensor {
-        state.block(&self.0, &state.features, mode.is_training())
+        state.block(&self.0, &state.features, mode.by_batch_statistics())
     }
 
     fn maps(&self) -> Vec<Map<'_>> {

@@ -28,6 +28,8 @@ pub enum Mode {
         /// Probability with which an edge of a derived cell is dropped.
         drop_path: f64,
     },
+    /// Batch statistics, and nothing is dropped: for a network whose running statistics are of another.
+    BatchStatistics,
     /// Running statistics; nothing is dropped.
     Evaluation,
 }
@@ -36,16 +38,21 @@ impl Mode {
     /// Training without drop path.
     pub const TRAINING: Self = Self::Training { drop_path: 0.0 };
 
-    /// True in training.
+    /// Whether values are dropped, as in training alone.
     pub fn is_training(self) -> bool {
         matches!(self, Self::Training { .. })
+    }
+
+    /// Whether norms take the statistics of the batch, and move the running ones by them.
+    pub fn by_batch_statistics(self) -> bool {
+        self != Self::Evaluation
     }
 
     /// The probability with which an edge is dropped.
     pub fn drop_path(self) -> f64 {
         match self {
             Self::Training { drop_path } => drop_path,
-            Self::Evaluation => 0.0,
+            Self::BatchStatistics | Self::Evaluation => 0.0,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod terminal;
 
 use crate::decision::{Confidence, EdgeScore};
 use crate::error::Result;
+use crate::genotype::Genotype;
 use crate::optim::NonFinite;
 pub use crate::task::Metrics;
 use crate::topology::CellKind;
@@ -192,6 +193,21 @@ pub struct RemovalReport {
     pub primitive: Option<String>,
 }
 
+/// A cell that was scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateReport {
+    /// Epoch at whose end it was scored.
+    pub epoch: usize,
+    /// Epochs that it was trained alone; 0 where a supernet's weights scored it.
+    pub trained: usize,
+    /// The cell.
+    pub genotype: Genotype,
+    /// Validation score.
+    pub score: f64,
+    /// Validation loss.
+    pub loss: f64,
+}
+
 /// One decision in the user's words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionReport {
@@ -313,6 +329,8 @@ pub enum Event {
     Alphas(AlphaReport),
     /// An edge was decided.
     Decision(DecisionReport),
+    /// A candidate was scored.
+    Candidate(CandidateReport),
     /// An open edge went, or lost a primitive.
     Removal(RemovalReport),
     /// A key that is not what it was when the run began; `--resume-anyway` let it pass.

@@ -109,7 +109,7 @@ impl Observer for Progress {
                 tracing::warn!("{reason}; the batch had grown to {from} and is {to} again, and the search goes on");
             }
             Event::Removal(report) => tracing::info!("{}", removal_line(report)),
-            Event::Alphas(_) => {}
+            Event::Alphas(_) | Event::Candidate(_) => {}
             Event::Skipped { epoch, step, what } => {
                 tracing::warn!("epoch {epoch}, step {step}: left out, because {what}");
             }

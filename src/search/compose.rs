@@ -56,12 +56,16 @@ impl SearchConfig {
     pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
         self.plan()?;
         let deciding = match self.selection {
+            None if self.strategy == StrategyName::ONE_SHOT => {
+                let epochs = self.epochs.unwrap_or_else(|| decision.epochs(space.topology()));
+                strategy::one_shot(epochs, &self.one_shot)
+            }
             None => self.strategy.strategy(space, decision.clone()),
             Some(Selection::Perturbation) => self.by_perturbation(space, decision)?,
         };
         let epochs = self.epochs.unwrap_or_else(|| deciding.epochs());
         let Some(regularizer) = self.regularizer else { return Ok(deciding) };
-        if !self.has_supernet() {
+        if !self.has_supernet() || !deciding.learns_alphas() {
             let found = format!("{}, which trains no alphas", self.strategy);
             return Err(Error::invalid(
                 "search.regularizer",

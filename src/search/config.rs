@@ -3,7 +3,7 @@
 use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
-use crate::search::strategy::{BetaConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
+use crate::search::strategy::{BetaConfig, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
@@ -61,7 +61,7 @@ impl From<AlphaOrder> for u8 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
-    /// How a cell is chosen: `sgas`, `darts`, `random`, `most-params` or `successive-halving`, or one that was registered.
+    /// How a cell is chosen: `sgas`, `darts`, `one-shot`, `random`, `most-params` or `successive-halving`, or one that was registered.
     pub strategy: StrategyName,
     /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +91,9 @@ pub struct SearchConfig {
     /// `[search.beta]`
     #[serde(skip_serializing_if = "is_default")]
     pub beta: BetaConfig,
+    /// `[search.one_shot]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub one_shot: OneShotConfig,
     /// `[search.candidates]`
     #[serde(skip_serializing_if = "is_default")]
     pub candidates: CandidateConfig,
@@ -116,6 +119,7 @@ impl Default for SearchConfig {
             alpha_batch: AlphaBatch::Random,
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
+            one_shot: OneShotConfig::default(),
             candidates: CandidateConfig::default(),
         }
     }
@@ -133,6 +137,7 @@ impl SearchConfig {
         }
         self.perturbation.validate()?;
         self.beta.validate()?;
+        self.one_shot.validate()?;
         self.candidates.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }

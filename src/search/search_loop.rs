@@ -4,23 +4,25 @@
 //! An epoch is: one bilevel step per training batch, a pass over the alphas' data in evaluation mode, then the
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.
 
+mod changes;
 mod few_steps;
 pub mod state;
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::data::{EpochPlan, Loader};
-use crate::decision::{Choice, EdgeState, grown_batch, superfluous_edges};
+use crate::decision::{Choice, EdgeState, grown_batch};
 use crate::dist::Processes;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::evaluate_while;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
 use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
-use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, RemovalReport, timed};
+use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, timed};
 use crate::search::bilevel::Bilevel;
+use crate::search::candidates::Cells;
 use crate::search::second_order::Ahead;
-use crate::search::strategy::{Answer, Change, Probe, Strategy, Stretch};
+use crate::search::strategy::{Answer, Probe, Strategy, Stretch};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{
     self, AfterSteps, Ended, Frame, Learning, OnNan, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
@@ -29,7 +31,8 @@ use crate::step::{
 use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
-use crate::topology::{CellKind, Edge};
+use crate::topology::CellKind;
+use changes::Done;
 use std::collections::BTreeMap;
 use tch::Device;
 
@@ -72,12 +75,6 @@ struct Answered {
     decisions: Vec<DecisionReport>,
     /// One per edge, for the log.
     scores: BTreeMap<CellKind, Vec<NamedScores>>,
-}
-
-/// What came of a change.
-enum Done {
-    Decided(DecisionReport),
-    Removed(RemovalReport),
 }
 
 /// A search under way.
@@ -213,7 +210,8 @@ impl<'a> Search<'a> {
             at,
             draws: 0,
         };
-        let Answer { changes, scores, wait } = ask(&mut **strategy, &mut probe)?;
+        let Answer { changes, scores, candidates, wait } = ask(&mut **strategy, &mut probe)?;
+        candidates.into_iter().try_for_each(|candidate| observer.observe(&Event::Candidate(candidate)))?;
         decided.wait = decided.wait.max(wait);
         let mut decisions = Vec::new();
         for change in changes {
@@ -244,96 +242,17 @@ impl<'a> Search<'a> {
         Ok(decisions)
     }
 
-    /// Takes out of the supernet what a change takes.
-    ///
-    /// # Errors
-    /// An edge that is not open, or a primitive that it can't become or lose: a fault of the strategy.
-    fn apply(&mut self, epoch: usize, change: Change) -> Result<Done> {
-        let topology = self.model.topology();
-        match change {
-            Change::Fix { kind, edge, primitive, scores: score, runner_up, confidence } => {
-                self.require(kind, edge, Some(primitive), topology.first_choosable())?;
-                let pruned = self.fix(epoch, kind, edge, primitive);
-                let primitive = self.model.space().primitives()[primitive].to_owned();
-                let Edge { node, source, .. } = topology.edge(edge);
-                Ok(Done::Decided(DecisionReport {
-                    epoch,
-                    kind,
-                    edge,
-                    node,
-                    source,
-                    primitive,
-                    score,
-                    runner_up,
-                    pruned,
-                    confidence,
-                }))
-            }
-            Change::Prune { kind, edge } => {
-                self.require(kind, edge, None, 0)?;
-                self.prune(kind, edge);
-                Ok(Done::Removed(RemovalReport { epoch, kind, edge, primitive: None }))
-            }
-            Change::Drop { kind, edge, primitive } => {
-                self.require(kind, edge, Some(primitive), 0)?;
-                self.require_another(kind, edge)?;
-                let shrunk = self.model.drop_primitive(kind, edge, primitive);
-                self.bilevel.shrink(&shrunk);
-                let primitive = Some(self.model.space().primitives()[primitive].to_owned());
-                Ok(Done::Removed(RemovalReport { epoch, kind, edge, primitive }))
-            }
-        }
-    }
-
-    /// Refuses an edge that is not open, and a primitive that it does not mix, or that stands before `first`.
-    fn require(&self, kind: CellKind, edge: usize, primitive: Option<usize>, first: usize) -> Result<()> {
-        let state = self.decided.states.get(&kind).and_then(|states| states.get(edge));
-        if state != Some(&EdgeState::Open) {
-            return Err(Error::run(format!("the strategy changes edge {edge} of the {kind} cell, which is not open")));
-        }
-        let Some(primitive) = primitive else { return Ok(()) };
-        let known = first..self.model.space().primitives().len();
-        if known.contains(&primitive) && !self.model.alphas().dropped(kind).contains(&(edge, primitive)) {
-            return Ok(());
-        }
-        Err(Error::run(format!(
-            "the strategy takes primitive {primitive} of edge {edge} of the {kind} cell, which has no such choice"
-        )))
-    }
-
-    /// Refuses to take the last primitive of an edge.
-    fn require_another(&self, kind: CellKind, edge: usize) -> Result<()> {
-        let lost = self.model.alphas().dropped(kind).iter().filter(|(of, _)| *of == edge).count();
-        if lost + 1 < self.model.space().primitives().len() {
-            return Ok(());
-        }
-        Err(Error::run(format!("the strategy drops the last primitive of edge {edge} of the {kind} cell; prune it")))
-    }
-
-    /// Fixes an edge, and prunes the open ones of its node where that has all that it keeps; gives their indices.
-    fn fix(&mut self, epoch: usize, kind: CellKind, edge: usize, primitive: usize) -> Vec<usize> {
-        let topology = self.model.topology();
-        let shrunk = self.model.fix(kind, edge, primitive);
-        self.bilevel.shrink(&shrunk);
-        if self.decided.epochs.last() != Some(&epoch) {
-            self.decided.epochs.push(epoch);
-        }
-        let states = self.decided.states.get_mut(&kind).expect("the edge was open");
-        states[edge] = EdgeState::Fixed(primitive);
-        let open = superfluous_edges(topology, states, topology.edge(edge).node);
-        open.iter().for_each(|&edge| self.prune(kind, edge));
-        open
-    }
-
-    fn prune(&mut self, kind: CellKind, edge: usize) {
-        let shrunk = self.model.prune(kind, edge);
-        self.bilevel.shrink(&shrunk);
-        self.decided.states.get_mut(&kind).expect("the edge was open")[edge] = EdgeState::Pruned;
-    }
-
     /// The key of an epoch's order.
     fn key(&self, epoch: usize) -> Key {
         Key::new(self.settings.seed, Purpose::Order).at(epoch as u64, 0)
+    }
+
+    /// The cell that the strategy wants trained, or scored, alone at this point.
+    fn path(&self, at: Cursor) -> Option<Cells> {
+        let turn = self.settings.processes.share().turn(at.step);
+        // Draws of the probe begin at 1; see its keys.
+        let key = Key::new(self.settings.seed, Purpose::Strategy).at(at.epoch as u64, (turn as u64) << 32);
+        self.strategy.path(self.model.space(), key)
     }
 
     /// The key of what this process draws in a step.
@@ -396,7 +315,7 @@ impl Learning for Search<'_> {
     }
 
     fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
-        if let Some(data) = data {
+        if let Some(data) = data.filter(|_| self.strategy.learns_alphas()) {
             few_steps::warn(self.steps_of(data, self.passes(data)), self.settings.alphas.learning_rate);
         }
         let (at, terms) = (Cursor::default(), self.terms(0));
@@ -413,6 +332,9 @@ impl Learning for Search<'_> {
                 never_record();
             }
             self.bilevel.forget_passes();
+        }
+        if !self.strategy.learns_alphas() {
+            never_record();
         }
         self.bilevel.set_penalty(self.strategy.penalty(epoch));
     }
@@ -439,8 +361,8 @@ impl Learning for Search<'_> {
             AlphaBatch::Whole => data.alphas.samples().len(),
         };
         let turns = (at.step..at.step + weights.len()).map(|step| share.turn(step));
-        let alphas = Some(data.alphas.random_batches(key.after_rollbacks(times), size, turns));
-        StepBatches { weights, alphas }
+        let random = || data.alphas.random_batches(key.after_rollbacks(times), size, turns);
+        StepBatches { weights, alphas: self.strategy.learns_alphas().then(random) }
     }
 
     fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
@@ -450,8 +372,12 @@ impl Learning for Search<'_> {
     }
 
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
+        let path = self.path(at);
+        self.model.narrow(path.as_deref());
         self.key_of_step(Purpose::WeightStep, at).seed_torch();
-        self.bilevel.step_weights(self.model, batch, terms.learning_rate)
+        let outcome = self.bilevel.step_weights(self.model, batch, terms.learning_rate);
+        self.model.narrow(None);
+        outcome
     }
 
     fn after_steps(
@@ -463,7 +389,11 @@ impl Learning for Search<'_> {
         observer: &mut dyn Observer,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>> {
-        let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data, goes_on))?;
+        let path = self.path(Cursor { epoch, step: 0 });
+        self.model.narrow(path.as_deref());
+        let validation = timed(&mut phases.validation, || self.validate(epoch, terms.batch_size, data, goes_on));
+        self.model.narrow(None);
+        let validation = validation?;
         if validation.is_none() {
             return Ok(None);
         }

@@ -4,7 +4,7 @@ use super::stops::{Kept, Stops, clouds, loader, search_settings, spec_of};
 use super::turn;
 use sgas::batch::Batch;
 use sgas::checkpoint::Cursor;
-use sgas::decision::{Criterion, DecisionConfig};
+use sgas::decision::{Choice, Criterion, DecisionConfig};
 use sgas::error::{Error, Result};
 use sgas::genotype::SpaceName;
 use sgas::model::{self, Alphas, Learn, Model, SearchModel, Shrunk};
@@ -87,6 +87,10 @@ impl SearchModel for Limited {
 
     fn prune(&mut self, kind: CellKind, edge: usize) -> Shrunk {
         self.inner.prune(kind, edge)
+    }
+
+    fn narrow(&mut self, cells: Option<&[(CellKind, Vec<Choice>)]>) {
+        self.inner.narrow(cells);
     }
 }
 

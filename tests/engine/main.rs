@@ -12,6 +12,7 @@ mod memory;
 mod nas_bench_201;
 mod nas_bench_graph;
 mod network;
+mod one_shot;
 mod optimizers;
 mod parameters;
 mod parts;

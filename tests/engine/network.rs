@@ -83,7 +83,7 @@ impl Operation<()> for Copy {
 
 /// One node whose only edge copies state 0, over `units` units of 2 rows and 3 channels of ones.
 fn copied(is_identity: bool, units: i64, mode: Mode) -> Tensor {
-    let edge = CellEdge { source: 0, content: Content::Fixed(Box::new(Copy { is_identity })) };
+    let edge = CellEdge::new(0, Content::Fixed(Box::new(Copy { is_identity })));
     let copy = || -> Box<dyn Operation<()>> { Box::new(Copy { is_identity: true }) };
     let ones = || Tensor::ones([2 * units, 3], (Kind::Float, Device::Cpu));
     let mut masks = DropPath::new(mode.drop_path(), units, 1, Device::Cpu);

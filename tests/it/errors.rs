@@ -53,7 +53,7 @@ fn wrong_flags_say_what_they_take() {
         (&["search", "--task", "points", "--criterion", "3"], &["--criterion: expected 1 or 2, found 3"]),
         (&["search", "--task", "points", "--criterion", "-1"], &["--criterion: expected 1 or 2, found -1"]),
         (&["search", "--task", "points", "--batch", "1"], &["--batch: expected at least 2", "found 1"]),
-        (&["search", "--task", "points", "--strategy", "dart"], &["possible values: sgas, darts, random"]),
+        (&["search", "--task", "points", "--strategy", "dart"], &["possible values: sgas, darts, one-shot, random"]),
         (&["search", "--task", "points", "--device", "gpu"], &["auto, cpu, cuda or cuda:N"]),
         (&["search", "--task", "points", "--seed", "-1"], &["--seed"]),
         (&["train"], &["--genotype"]),

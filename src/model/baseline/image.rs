@@ -97,7 +97,7 @@ impl Model for ResNet {
         let mut x = self.stem.forward(batch, mode).pop().expect("a stem has an output").relu();
         watch::look(|| "the stem".to_owned(), &x);
         for (position, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, mode.is_training());
+            x = block.forward(&x, mode.by_batch_statistics());
             watch::look(|| format!("block {position}"), &x);
         }
         let pooled = x.mean_dim([2_i64, 3].as_slice(), false, None);

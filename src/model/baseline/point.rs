@@ -61,7 +61,7 @@ impl Model for Dgcnn {
         let mut outputs = Vec::with_capacity(WIDTHS.len());
         for (position, convolution) in self.convolutions.iter().enumerate() {
             let neighbours = Neighbours::nearest(&searched, clouds, self.k, 1);
-            let [output, _] = convolution.forward_rows(&x, None, &neighbours, mode.is_training());
+            let [output, _] = convolution.forward_rows(&x, None, &neighbours, mode.by_batch_statistics());
             watch::look(|| format!("convolution {position}"), &output);
             // The next one looks for neighbours in it: fp32 whatever the convolutions compute in.
             x = output.to_kind(at_least_single(output.kind()));

@@ -64,16 +64,16 @@ impl ResGcn {
     }
 
     /// Features of the points (R, C_in) to those of every block, (R, blocks · channels).
-    fn features(&self, rows: &Tensor, clouds: i64, training: bool) -> Tensor {
+    fn features(&self, rows: &Tensor, clouds: i64, mode: Mode) -> Tensor {
         let position = rows.narrow(1, 0, POSITION).contiguous();
         let residual: Vec<&Linear> = self.convolutions[1..].iter().map(EdgeConvolution::map).collect();
         let prepared = prepare_pairs(rows, &residual);
         let mut outputs: Vec<Tensor> = Vec::with_capacity(self.convolutions.len());
         for (block, convolution) in self.convolutions.iter().enumerate() {
             let (input, searched) = outputs.last().map_or((rows, &position), |last| (last, last));
-            let neighbours = Neighbours::at_ranks(searched, clouds, &self.ranks(block, training));
+            let neighbours = Neighbours::at_ranks(searched, clouds, &self.ranks(block, mode.is_training()));
             let prepared = block.checked_sub(1).and_then(|residual| prepared.get(residual));
-            let [output, input] = convolution.forward_rows(input, prepared, &neighbours, training);
+            let [output, input] = convolution.forward_rows(input, prepared, &neighbours, mode.by_batch_statistics());
             // Sums over many blocks, in which the next one looks for neighbours: fp32 whatever the blocks compute in.
             let output = output.to_kind(at_least_single(output.kind()));
             let output = if block == 0 { output } else { output + &input };
@@ -107,13 +107,13 @@ impl Model for ResGcn {
     fn forward(&self, batch: &Batch, mode: Mode) -> Output {
         let points = &batch.points().points;
         let (clouds, _, channels) = points.size3().expect("points are (B, N, C)");
-        let training = mode.is_training();
-        let features = self.features(&points.view([-1, channels]), clouds, training);
-        let fused = self.fusion.forward(&features, training);
+        let by_batch = mode.by_batch_statistics();
+        let features = self.features(&points.view([-1, channels]), clouds, mode);
+        let fused = self.fusion.forward(&features, by_batch);
         let pooled = maximum_over_points(&fused.view([clouds, -1, self.config.fusion]));
         let [wide, narrow] = &self.prediction;
-        let x = wide.forward_repeated(&pooled, &features, training);
-        let x = narrow.forward(&x, training).dropout(self.config.dropout, training);
+        let x = wide.forward_repeated(&pooled, &features, by_batch);
+        let x = narrow.forward(&x, by_batch).dropout(self.config.dropout, mode.is_training());
         let logits = self.output.forward(&x);
         watch::look(|| "the prediction".to_owned(), &logits);
         Output { logits, auxiliary: None }

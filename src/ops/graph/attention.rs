@@ -40,7 +40,7 @@ impl Operation<Links> for GraphAttention {
         let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
         let [target, source] = columns(&scores);
         let attended = links.attention(&hidden, &target, &source, LEAKY_SLOPE);
-        self.tail.forward(attended, mode.is_training())
+        self.tail.forward(attended, mode.by_batch_statistics())
     }
 
     fn maps(&self) -> Vec<Map<'_>> {

@@ -26,7 +26,7 @@ impl GraphConvolution {
 impl Operation<Links> for GraphConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let sum = aggregate(state, links, Aggregate::NormalizedSum);
-        self.tail.forward(state.map(&self.map, &sum), mode.is_training())
+        self.tail.forward(state.map(&self.map, &sum), mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {

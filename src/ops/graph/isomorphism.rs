@@ -26,7 +26,7 @@ impl Operation<Links> for GraphIsomorphism {
         let sum = aggregate(state, links, Aggregate::Sum);
         // 0-dimensional, or a half activation would be promoted.
         let own = &state.features * (&self.epsilon + 1.0).squeeze();
-        self.block.forward(&(own + sum), mode.is_training())
+        self.block.forward(&(own + sum), mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {

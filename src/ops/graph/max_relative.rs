@@ -22,7 +22,7 @@ impl MaxRelativeConvolution {
 impl Operation<Links> for MaxRelativeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
         let relative = aggregate(state, links, Aggregate::RelativeMaximum);
-        state.block_of_pair(&self.block, &relative, mode.is_training())
+        state.block_of_pair(&self.block, &relative, mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {

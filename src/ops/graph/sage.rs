@@ -44,7 +44,7 @@ impl Operation<Links> for Sage {
         unit_length(&self.block.forward_pair(
             &state.features,
             &mean.matmul(&self.message_map.tensor()),
-            mode.is_training(),
+            mode.by_batch_statistics(),
         ))
     }
 

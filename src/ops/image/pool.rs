@@ -40,7 +40,7 @@ impl Operation<()> for Pool {
     fn part(&self, state: &State, (): &(), mode: Mode) -> Part<'_> {
         let pooled = self.kind.pooled(state, self.stride);
         match &self.norm {
-            Some(norm) => Part::normed(pooled, norm, mode.is_training()),
+            Some(norm) => Part::normed(pooled, norm, mode.by_batch_statistics()),
             None => Part::plain(pooled),
         }
     }

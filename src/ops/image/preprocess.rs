@@ -36,6 +36,6 @@ impl Operation<()> for ReluConvolution {
     }
 
     fn part(&self, state: &State, (): &(), mode: Mode) -> Part<'_> {
-        Part::normed(self.map.forward(&relu(state)), &self.norm, mode.is_training())
+        Part::normed(self.map.forward(&relu(state)), &self.norm, mode.by_batch_statistics())
     }
 }

@@ -37,6 +37,6 @@ impl Operation<()> for FactorizedReduction {
         let x = relu(state);
         let shifted = x.slice(2, 1, None, 1).slice(3, 1, None, 1);
         let joined = Tensor::cat(&[self.even.forward(&x), self.odd.forward(&shifted)], 1);
-        Part::normed(joined, &self.norm, mode.is_training())
+        Part::normed(joined, &self.norm, mode.by_batch_statistics())
     }
 }

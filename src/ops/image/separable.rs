@@ -27,7 +27,7 @@ impl Block {
 
     /// What is left to the norm, of a depthwise convolution's output.
     fn part(&self, convolved: &Tensor, mode: Mode) -> Part<'_> {
-        Part::normed(self.pointwise.forward(convolved), &self.norm, mode.is_training())
+        Part::normed(self.pointwise.forward(convolved), &self.norm, mode.by_batch_statistics())
     }
 }
 

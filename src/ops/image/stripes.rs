@@ -31,6 +31,6 @@ impl Stripes {
 impl Operation<()> for Stripes {
     fn forward(&self, state: &State, (): &(), mode: Mode) -> Tensor {
         let mapped = self.column.forward(&self.row.forward(&relu(state)));
-        self.norm.forward(&mapped, mode.is_training())
+        self.norm.forward(&mapped, mode.by_batch_statistics())
     }
 }

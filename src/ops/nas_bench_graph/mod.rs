@@ -82,11 +82,10 @@ fn reader<O: Operator + 'static>(
 
 impl<O: Operator> Operation<Links> for Reader<O> {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let training = mode.is_training();
         let rows = match &self.norm {
             Some(norm) => {
-                let active = norm.forward(&state.features, training).relu();
-                Rows::new(if training { active.dropout(self.dropout, true) } else { active })
+                let active = norm.forward(&state.features, mode.by_batch_statistics()).relu();
+                Rows::new(if mode.is_training() { active.dropout(self.dropout, true) } else { active })
             }
             None => Rows::new(state.features.shallow_clone()),
         };

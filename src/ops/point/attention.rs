@@ -27,7 +27,7 @@ impl GraphAttention {
 
 impl Operation<Neighbours> for GraphAttention {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let hidden = state.block(&self.block, &state.features, mode.is_training());
+        let hidden = state.block(&self.block, &state.features, mode.by_batch_statistics());
         // (2, C): the target's half and the source's half.
         let attention = self.attention.tensor().view([2, -1]);
         // Exponents need fp32.

@@ -26,6 +26,6 @@ impl Operation<Neighbours> for GraphIsomorphism {
         let sum = state.shared(Shared::NeighbourSum, |x| neighbours.sum(x, OwnPoint::Skipped));
         // 0-dimensional, or a half activation would be promoted.
         let own = &state.features * (&self.epsilon + 1.0).squeeze();
-        self.block.forward(&(own + sum), mode.is_training())
+        self.block.forward(&(own + sum), mode.by_batch_statistics())
     }
 }

@@ -22,7 +22,7 @@ impl MaxRelativeConvolution {
 impl Operation<Neighbours> for MaxRelativeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
         let relative = state.shared(Shared::RelativeMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped) - x);
-        state.block_of_pair(&self.block, &relative, mode.is_training())
+        state.block_of_pair(&self.block, &relative, mode.by_batch_statistics())
     }
 
     fn maps(&self) -> Vec<Map<'_>> {

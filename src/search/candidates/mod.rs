@@ -6,25 +6,25 @@ mod plan;
 mod sample;
 
 pub use plan::{CandidateConfig, Plan, Rung};
-pub use sample::{Cells, sample};
+pub(in crate::search) use sample::draw;
+pub use sample::{Cells, genotype, sample};
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor};
 use crate::data::EpochPlan;
 use crate::error::{Error, Result};
 use crate::eval::evaluate_while;
-use crate::genotype::{Genotype, SpaceName};
+use crate::genotype::SpaceName;
 use crate::model::{self, Architecture, Model, NetworkSpec};
 use crate::ops::Mode;
 use crate::optim::{Scaler, ScalerState, learning_rate};
-use crate::report::{Learner, Observer, Phases, timed};
+use crate::report::{CandidateReport, Event, Learner, Observer, Phases, timed};
 use crate::search::{SearchData, SearchSettings};
 use crate::step::{
     self, AfterSteps, Frame, Learning, LossConfig, Position, StepBatches, StepOutcome, Terms, WeightStep, finite_pass,
 };
 use crate::task::Metrics;
 use crate::tensor::random::{Key, Purpose};
-use crate::topology::CellKind;
 use plan::Slot;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -180,13 +180,6 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// As a genotype of the space.
-pub fn genotype(space: SpaceName, cells: &Cells) -> Genotype {
-    let cell = |wanted: CellKind| cells.iter().find(|(kind, _)| *kind == wanted).map(|(_, cell)| &cell[..]);
-    let normal = cell(CellKind::Normal).expect("every space has normal cells");
-    Genotype::from_choices(space, normal, cell(CellKind::Reduce))
-}
-
 fn architecture(space: SpaceName, cells: &Cells) -> Architecture {
     Architecture::Cell(Box::new(genotype(space, cells)))
 }
@@ -262,7 +255,7 @@ impl Learning for Candidates<'_> {
         terms: Terms,
         data: &SearchData,
         phases: &mut Phases,
-        _: &mut dyn Observer,
+        observer: &mut dyn Observer,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>> {
         let SearchSettings { task, precision, device, processes, .. } = self.settings;
@@ -274,7 +267,7 @@ impl Learning for Candidates<'_> {
         let validation = finite_pass(meter.metrics(), "validation", epoch)?;
         let (slot, within) = self.place(epoch);
         if within + 1 == slot.epochs {
-            self.end(slot, &validation);
+            observer.observe(&Event::Candidate(self.end(epoch, slot, &validation)))?;
         }
         Ok(Some(AfterSteps { validation: Some(validation), ..AfterSteps::default() }))
     }
@@ -307,7 +300,7 @@ impl Learning for Candidates<'_> {
 
 impl Candidates<'_> {
     /// Keeps what the training of a slot came to.
-    fn end(&mut self, slot: Slot, validation: &Metrics) {
+    fn end(&mut self, epoch: usize, slot: Slot, validation: &Metrics) -> CandidateReport {
         let candidate = self.candidate(slot);
         let Metrics { score, loss, .. } = *validation;
         let (cells, trainings) = (self.cells.len(), self.plan.trainings());
@@ -317,5 +310,7 @@ impl Candidates<'_> {
             slot.epochs
         );
         self.trained.push(Trained { candidate, epochs: slot.epochs, score, loss });
+        let genotype = genotype(self.space, &self.cells[candidate]);
+        CandidateReport { epoch, trained: slot.epochs, genotype, score, loss }
     }
 }

@@ -5,9 +5,6 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Most candidates of a search.
-const CANDIDATES: std::ops::RangeInclusive<usize> = 1..=100_000;
-
 /// `[search.candidates]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,7 +30,7 @@ impl CandidateConfig {
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
         if let Some(cells) = &self.cells {
-            bounds::check("search.candidates.cells", cells, &CANDIDATES, "cells")?;
+            bounds::check("search.candidates.cells", cells, &bounds::CANDIDATES, "cells")?;
         }
         bounds::check("search.candidates.epochs", &self.epochs, &bounds::EPOCHS, "epochs")?;
         bounds::check("search.candidates.eta", &self.eta, &(2..=1000), "")

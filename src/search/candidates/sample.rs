@@ -1,7 +1,7 @@
 //! Random cells: every choice of a space is as likely as any other.
 
 use crate::decision::Choice;
-use crate::genotype::SpaceName;
+use crate::genotype::{Genotype, SpaceName};
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::CellKind;
 use rand::RngExt;
@@ -32,11 +32,19 @@ pub fn sample(space: SpaceName, seed: u64, count: usize) -> Vec<Cells> {
     (0..count).map(|_| fresh()).collect()
 }
 
+/// As a genotype of the space.
+pub fn genotype(space: SpaceName, cells: &Cells) -> Genotype {
+    let cell = |wanted: CellKind| cells.iter().find(|(kind, _)| *kind == wanted).map(|(_, cell)| &cell[..]);
+    let normal = cell(CellKind::Normal).expect("every space has normal cells");
+    Genotype::from_choices(space, normal, cell(CellKind::Reduce))
+}
+
 fn fingerprint(cells: &Cells) -> Vec<(usize, usize)> {
     cells.iter().flat_map(|(_, cell)| cell.iter().map(|choice| (choice.source, choice.primitive))).collect()
 }
 
-fn draw(space: SpaceName, generator: &mut ChaCha8Rng) -> Cells {
+/// One random cell of each kind.
+pub(in crate::search) fn draw(space: SpaceName, generator: &mut ChaCha8Rng) -> Cells {
     space.kinds().iter().map(|kind| (*kind, draw_cell(space, generator))).collect()
 }
 

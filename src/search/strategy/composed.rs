@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::model::{Alphas, MixtureRule};
 use crate::ops::{Mode, Wrapping};
+use crate::search::candidates::Cells;
+use crate::tensor::random::Key;
 use serde_json::Value;
 use std::rc::Rc;
 use tch::Tensor;
@@ -35,6 +37,7 @@ impl Composed {
             for (kind, scores) in answer.scores {
                 joined.scores.entry(kind).or_insert(scores);
             }
+            joined.candidates.extend(answer.candidates);
             joined.wait = joined.wait.max(answer.wait);
         }
         Ok(joined)
@@ -64,6 +67,14 @@ impl Strategy for Composed {
 
     fn mixture(&self, epoch: usize) -> Option<Rc<dyn MixtureRule>> {
         self.0.iter().find_map(|part| part.mixture(epoch))
+    }
+
+    fn learns_alphas(&self) -> bool {
+        self.first().learns_alphas()
+    }
+
+    fn path(&self, space: SpaceName, key: Key) -> Option<Cells> {
+        self.first().path(space, key)
     }
 
     fn stretch(&self, epoch: usize, epochs: usize) -> Stretch {

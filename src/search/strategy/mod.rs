@@ -6,6 +6,7 @@
 
 mod beta;
 mod composed;
+mod one_shot;
 mod perturbation;
 mod probe;
 mod sgas;
@@ -13,6 +14,7 @@ mod undecided;
 
 pub use beta::{BetaConfig, beta_decay};
 pub use composed::Composed;
+pub use one_shot::OneShotConfig;
 pub use perturbation::PerturbationConfig;
 pub use probe::Probe;
 
@@ -23,7 +25,9 @@ use crate::genotype::SpaceName;
 use crate::model::{Alphas, MixtureRule};
 use crate::ops::Wrapping;
 use crate::registry::{Choice, Registered, Registry};
-use crate::report::NamedScores;
+use crate::report::{CandidateReport, NamedScores};
+use crate::search::candidates::Cells;
+use crate::tensor::random::Key;
 use crate::topology::{CellKind, Topology};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +78,8 @@ pub struct Answer {
     pub changes: Vec<Change>,
     /// Scores of a kind's edges, one an edge, for the log; none where a strategy scores nothing.
     pub scores: BTreeMap<CellKind, Vec<NamedScores>>,
+    /// Cells that it scored, for the log.
+    pub candidates: Vec<CandidateReport>,
     /// Steps to train before it is shown another step; 0 for none.
     pub wait: usize,
 }
@@ -137,6 +143,16 @@ pub trait Strategy {
     /// How alphas become weights of primitives in this epoch; absent for softmax. A rule that draws numbers says so, and
     /// steps are no more recorded as CUDA graphs then.
     fn mixture(&self, _epoch: usize) -> Option<Rc<dyn MixtureRule>> {
+        None
+    }
+
+    /// Whether alphas learn.
+    fn learns_alphas(&self) -> bool {
+        true
+    }
+
+    /// The cell that a step trains alone, drawn by its key; by default all primitives train at once.
+    fn path(&self, _space: SpaceName, _key: Key) -> Option<Cells> {
         None
     }
 
@@ -215,6 +231,11 @@ pub(super) fn darts_by_perturbation(
     config: PerturbationConfig,
 ) -> Box<dyn Strategy> {
     Box::new(perturbation::AfterTraining::new(topology, trained, config))
+}
+
+/// A supernet of single paths in a search of so many epochs.
+pub(super) fn one_shot(epochs: usize, config: &OneShotConfig) -> Box<dyn Strategy> {
+    Box::new(one_shot::OneShot::new(epochs, config))
 }
 
 /// Beta decay in a search of so many epochs.
@@ -300,12 +321,20 @@ static SUCCESSIVE_HALVING: StrategyDescription = StrategyDescription {
     make: undecided::random,
 };
 
+static ONE_SHOT: StrategyDescription = StrategyDescription {
+    name: "one-shot",
+    about: "A supernet trained a random cell at a time, whose weights score random cells",
+    trains: true,
+    initial_scale: None,
+    make: undecided::darts,
+};
+
 impl Registered for StrategyDescription {
     const WHAT: &'static str = "strategy";
 
     fn registry() -> &'static Registry<Self> {
         static STRATEGIES: Registry<StrategyDescription> =
-            Registry::new(&[&SGAS, &DARTS, &RANDOM, &MOST_PARAMS, &SUCCESSIVE_HALVING]);
+            Registry::new(&[&SGAS, &DARTS, &ONE_SHOT, &RANDOM, &MOST_PARAMS, &SUCCESSIVE_HALVING]);
         &STRATEGIES
     }
 
@@ -322,6 +351,8 @@ impl StrategyName {
     /// No training; the cell is read off random alphas (the paper's baseline).
     pub const RANDOM: Self = Self::of(&RANDOM);
 
+    /// Random cells, scored by the weights of a supernet that was trained one of them at a time.
+    pub const ONE_SHOT: Self = Self::of(&ONE_SHOT);
     /// Of random cells the one with the most weights.
     pub const MOST_PARAMS: Self = Self::of(&MOST_PARAMS);
     /// Random cells, each trained alone, of which the better ones go on (Jamieson and Talwalkar 2016).

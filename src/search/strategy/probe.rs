@@ -10,6 +10,7 @@ use crate::eval::evaluate_in;
 use crate::genotype::SpaceName;
 use crate::model::{Learn, Mask, SearchModel};
 use crate::ops::Mode;
+use crate::search::candidates::{Cells, sample};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -74,16 +75,33 @@ impl<'a> Probe<'a> {
     }
 
     /// The same with the statistics of every batch in its norms, as in training, because what is left out changes what
-    /// later norms see; a last batch that is too small for that is left out. Dropout, where there is some, is the same in every call at this point of the search.
+    /// later norms see; a last batch that is too small for that is left out. Nothing is dropped, and the running statistics
+    /// stay.
     ///
     /// # Errors
     /// A search without data; data that can't be read.
     pub fn validate_by_batch_statistics(&mut self, without: &[Mask]) -> Result<Metrics> {
         let statistics = self.model.weights().buffers.copies();
-        self.key_of_draw(0).seed_torch();
-        let metrics = self.validate_in(Mode::TRAINING, without);
+        let metrics = self.validate_in(Mode::BatchStatistics, without);
         self.model.weights().buffers.restore(&statistics);
         metrics
+    }
+
+    /// The scores of one cell on the alphas' data by the weights of the supernet, with the statistics of every batch in
+    /// its norms.
+    ///
+    /// # Errors
+    /// A search without data; data that can't be read.
+    pub fn validate_cell(&mut self, cells: &Cells) -> Result<Metrics> {
+        self.model.narrow(Some(cells));
+        let metrics = self.validate_by_batch_statistics(&[]);
+        self.model.narrow(None);
+        metrics
+    }
+
+    /// So many random cells, the same in a search that is repeated.
+    pub fn sample(&self, count: usize) -> Vec<Cells> {
+        sample(self.space(), self.seed, count)
     }
 
     fn validate_in(&mut self, mode: Mode, without: &[Mask]) -> Result<Metrics> {
@@ -92,7 +110,7 @@ impl<'a> Probe<'a> {
         let key = Key::new(seed, Purpose::Order).at(self.at.epoch as u64, 0);
         let plan = EpochPlan::evaluation(key, self.batch_size).shared(processes.share());
         self.model.alphas_mut().set_masks(without);
-        let plan = if mode.is_training() { plan.by_batch_statistics() } else { plan };
+        let plan = if mode.by_batch_statistics() { plan.by_batch_statistics() } else { plan };
         let meter = evaluate_in(mode, &*self.model, task, data.epoch(&plan), device, precision);
         self.model.alphas_mut().set_masks(&[]);
         let mut meter = meter?;

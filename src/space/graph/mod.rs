@@ -99,9 +99,8 @@ struct GraphStem {
 
 impl Stem for GraphStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let training = mode.is_training();
-        let read = sparse::dropped_for_products(&batch.graphs().features, self.dropout, training);
-        let rows = self.block.forward(&read, training);
+        let read = sparse::dropped_for_products(&batch.graphs().features, self.dropout, mode.is_training());
+        let rows = self.block.forward(&read, mode.by_batch_statistics());
         vec![rows.shallow_clone(), rows]
     }
 }

@@ -163,7 +163,7 @@ struct NormedHead {
 impl Head for NormedHead {
     fn forward(&self, outputs: &[Tensor], _: &Batch, mode: Mode) -> Output {
         let last = outputs.last().expect("stem and cells have outputs");
-        let features = self.norm.forward(last, mode.is_training()).relu();
+        let features = self.norm.forward(last, mode.by_batch_statistics()).relu();
         Output { logits: self.classifier.forward(&mean_over_pixels(&features)), auxiliary: None }
     }
 }

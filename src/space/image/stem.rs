@@ -34,7 +34,7 @@ impl Block {
 
     /// (B, C, H, W) to as many pixels over its stride.
     pub(super) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.norm.forward(&self.convolution.forward(x), mode.is_training())
+        self.norm.forward(&self.convolution.forward(x), mode.by_batch_statistics())
     }
 }
 

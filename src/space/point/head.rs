@@ -22,9 +22,9 @@ impl Fusion {
         Self(Block::new(&root.sub("fusion_conv"), inputs, config.embedding, Activation::LeakyRelu, false))
     }
 
-    fn forward(&self, outputs: &[Tensor], batch: &Batch, training: bool) -> [Tensor; 2] {
+    fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> [Tensor; 2] {
         let joined = Tensor::cat(outputs, 1);
-        let fused = self.0.forward(&joined, training);
+        let fused = self.0.forward(&joined, mode.by_batch_statistics());
         let fused = fused.view([clouds(batch), -1, fused.size()[1]]);
         [joined, fused]
     }
@@ -52,9 +52,10 @@ impl Classifier {
     }
 
     /// From the first hidden layer's output.
-    fn finish(&self, first: Tensor, training: bool) -> Output {
-        let dropped = first.dropout(self.dropout, training);
-        let second = self.hidden[1].forward(&dropped, training).dropout(self.dropout, training);
+    fn finish(&self, first: Tensor, mode: Mode) -> Output {
+        let dropped = first.dropout(self.dropout, mode.is_training());
+        let second = self.hidden[1].forward(&dropped, mode.by_batch_statistics());
+        let second = second.dropout(self.dropout, mode.is_training());
         Output { logits: self.output.forward(&second), auxiliary: None }
     }
 }
@@ -75,11 +76,10 @@ impl CloudHead {
 
 impl Head for CloudHead {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output {
-        let training = mode.is_training();
-        let [_, fused] = self.fusion.forward(outputs, batch, training);
+        let [_, fused] = self.fusion.forward(outputs, batch, mode);
         let mean = fused.mean_dim([1_i64].as_slice(), false, None);
         let pooled = Tensor::cat(&[maximum_over_points(&fused), mean], 1);
-        self.classifier.finish(self.classifier.hidden[0].forward(&pooled, training), training)
+        self.classifier.finish(self.classifier.hidden[0].forward(&pooled, mode.by_batch_statistics()), mode)
     }
 }
 
@@ -100,10 +100,9 @@ impl SegmentationHead {
 
 impl Head for SegmentationHead {
     fn forward(&self, outputs: &[Tensor], batch: &Batch, mode: Mode) -> Output {
-        let training = mode.is_training();
-        let [joined, fused] = self.fusion.forward(outputs, batch, training);
+        let [joined, fused] = self.fusion.forward(outputs, batch, mode);
         let of_cloud = maximum_over_points(&fused);
-        let first = self.classifier.hidden[0].forward_repeated(&of_cloud, &joined, training);
-        self.classifier.finish(first, training)
+        let first = self.classifier.hidden[0].forward_repeated(&of_cloud, &joined, mode.by_batch_statistics());
+        self.classifier.finish(first, mode)
     }
 }

@@ -95,7 +95,7 @@ struct PointStem(Block);
 
 impl Stem for PointStem {
     fn forward(&self, batch: &Batch, mode: Mode) -> Vec<Tensor> {
-        let rows = self.0.forward(&batch.points().points.flatten(0, 1), mode.is_training());
+        let rows = self.0.forward(&batch.points().points.flatten(0, 1), mode.by_batch_statistics());
         vec![rows.shallow_clone(), rows]
     }
 }

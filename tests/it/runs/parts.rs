@@ -1,8 +1,9 @@
 //! Searches with parts beside the strategy: in every space from the command line, killed and gone on with, refused.
 
 use super::resume::{Name, Stop, kill_at};
-use super::{assert_equal_runs, decisions, failure, output, search};
+use super::{assert_equal_runs, decisions, events, failure, output, search};
 use crate::cli::sgas;
+use sgas::report::Event;
 use std::path::Path;
 
 /// A search by the smoke configuration of this name.
@@ -56,13 +57,31 @@ fn every_space_is_searched_by_perturbation_after_training() {
 }
 
 #[test]
+fn every_space_is_searched_by_single_paths() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{space} --strategy one-shot --set search.one_shot.cells=5 --set search.epochs=2 --out run");
+        output(&mut smoke(folder.path(), name, &line));
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let candidates = events(&run).unwrap().into_iter().filter(|event| matches!(event, Event::Candidate(_)));
+        assert_eq!(candidates.count(), 5);
+    }
+}
+
+#[test]
 fn a_killed_search_with_parts_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    for strategy in ["sgas --criterion 2", "darts --set search.perturbation.epochs=1 --set search.epochs=12"] {
+    for (strategy, parts) in [
+        ("sgas --criterion 2", PARTS),
+        ("darts --set search.perturbation.epochs=1 --set search.epochs=12", PARTS),
+        ("one-shot --set search.one_shot.cells=3 --set search.epochs=4", ""),
+    ] {
         let name = &strategy[..4];
-        let line = format!("--strategy {strategy} {PARTS} --out");
+        let line = format!("--strategy {strategy} {parts} --out");
         output(&mut search(folder.path(), &format!("{line} {name}-whole")));
-        kill_at(&search(folder.path(), &format!("{line} {name}-cut")), Stop::Logged(Name::Decision, 2));
+        let stop = if parts.is_empty() { Stop::Logged(Name::Epoch, 2) } else { Stop::Logged(Name::Decision, 2) };
+        kill_at(&search(folder.path(), &format!("{line} {name}-cut")), stop);
         let go_on = ["search", "--out", &format!("{name}-cut"), "--resume", "--threads", "1", "--device", "cpu"];
         output(sgas(folder.path()).args(go_on));
         assert_equal_runs(&folder.path().join(format!("{name}-whole")), &folder.path().join(format!("{name}-cut")));
@@ -80,6 +99,9 @@ fn what_does_not_go_together_is_refused_before_the_start() {
             "search.epochs: expected more than the 50",
         ),
         ("--selection perturbance", "--selection: expected \"perturbation\", found \"perturbance\""),
+        ("--strategy one-shot --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
+        ("--strategy one-shot --selection perturbation", "--selection: expected the strategy sgas or darts"),
+        ("--set search.one_shot.cells=0", "search.one_shot.cells: expected 1 to 100000 cells, found 0"),
         ("--set search.beta.scale=-1", "search.beta.scale: expected 0 to 1000000, found -1"),
         ("--set search.perturbation.epochs=0", "search.perturbation.epochs: expected 1 to 1000000 epochs, found 0"),
     ] {
