@@ -32,7 +32,7 @@ use crate::tensor::watch;
 use tch::{Tensor, no_grad};
 
 /// How the loss of a step is made of the task's.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Default)]
 pub struct LossConfig {
     /// Weight of the auxiliary head's loss.
     pub auxiliary_weight: f64,
@@ -40,6 +40,8 @@ pub struct LossConfig {
     pub label_smoothing: f64,
     /// What is descended instead of the task's own loss.
     pub objective: Option<ObjectiveName>,
+    /// How much each class counts in the task's own loss, fp32 (classes); absent: alike.
+    pub class_weights: Option<Tensor>,
 }
 
 impl LossConfig {
@@ -66,7 +68,7 @@ impl LossConfig {
             Some(objective) => {
                 (objective.loss)(&logits.to_kind(at_least_single(logits.kind())), target, self.label_smoothing)
             }
-            None => task.training_loss(logits, target, self.label_smoothing),
+            None => task.training_loss(logits, target, self.label_smoothing, self.class_weights.as_ref()),
         }
     }
 }
@@ -131,8 +133,7 @@ impl WeightStep {
     ) -> Result<StepOutcome> {
         let parameters = &model.weights().parameters;
         let before = Statistics::before(model, self.on_nan);
-        let Self { scaler, precision, loss, recorder, .. } = self;
-        let loss_of = *loss;
+        let Self { scaler, precision, loss: loss_of, recorder, .. } = self;
         let pass = |batch: &Batch| {
             let (logits, loss) = loss_of.forward(model, task, batch, mode, *precision)?;
             let gradient = parameters.gradient(&scaler.scaled(&loss));

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::model::{self, Architecture, HandDesigned, NetworkKind};
 use crate::panics;
 use crate::report::{EpochReport, Event, Observer, log};
-use crate::step::{self, StepBatch};
+use crate::step::{self, Learning, StepBatch};
 use crate::task::Task;
+use crate::train::class_weights::{self, ClassWeights};
 use crate::train::{TrainData, TrainSettings, Training};
 use std::io::Write;
 use std::time::Instant;
@@ -129,7 +130,16 @@ fn train(
     let spec = run.network(classes, dataset.channels);
     let task = dataset::task(classes, dataset.targets);
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
-    let settings = settings(run, task, device);
+    if run.train.patience.is_some() && dataset.validation.is_none() {
+        let found = run.data.validation.to_string();
+        return Err(Error::invalid("data.validation", "a share above 0, whose score train.patience waits for", found)
+            .with_hint("set data.validation = 0.1, or leave train.patience out"));
+    }
+    let mut settings = settings(run, task, device);
+    let data = train_data(run, dataset);
+    if let Some(ClassWeights::Balanced) = run.train.class_weights {
+        settings.class_weights = Some(class_weights::balanced(task, &data.train)?);
+    }
     let parts = Parts {
         run,
         options: &options.run,
@@ -142,11 +152,15 @@ fn train(
     };
     let mut session = Session::open(parts, going_on)?;
     tracing::info!("data: {}", dataset.description());
-    let data = train_data(run, dataset);
     session.run(|session| {
         let mut model = model::network(architecture, &spec, run.seed, device);
         let mut training = Training::new(&settings, &mut *model);
         let mut observers = session.go(&mut training, Some(&data), Training::restore)?;
+        if training.is_over() {
+            let patience = run.train.patience.unwrap_or_default();
+            let epochs = if patience == 1 { "epoch" } else { "epochs" };
+            tracing::info!("ended early: {patience} {epochs} without a better validation score (train.patience)");
+        }
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
     })?;
     Ok(session.folder().clone())
@@ -179,6 +193,7 @@ fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
         task_name: run.task.clone(),
         task,
         objective: run.objective,
+        class_weights: None,
         seed: run.seed,
         train: run.train.clone(),
         weights: run.weights.clone(),

@@ -344,6 +344,11 @@ impl RunConfig for TrainRun {
 
     fn validate_own(&self) -> Result<()> {
         self.train.validate()?;
+        if let (Some(_), Some(objective)) = (self.train.class_weights, self.objective) {
+            let found = format!("objective = \"{}\"", objective.name());
+            return Err(Error::invalid("train.class_weights", "the task's own loss beside them", found)
+                .with_hint("leave one of the two keys out"));
+        }
         self.resgcn.validate()?;
         self.weights.validate()
     }

@@ -193,6 +193,11 @@ pub trait Learning {
     /// Its own.
     fn culprit(&mut self, at: Cursor, learner: Learner, batch: &Batch) -> Result<Option<String>>;
 
+    /// Whether it ends before its last epoch.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Keeps the weights of an epoch, where it wants to.
     ///
     /// # Errors
@@ -222,7 +227,7 @@ pub fn run<L: Learning>(
     if course.cursor() == Cursor::default() {
         course.learning.before_training(data, course.observer)?;
     }
-    while course.cursor().epoch < course.frame.epochs {
+    while course.cursor().epoch < course.frame.epochs && !course.learning.is_over() {
         let data = data.ok_or_else(|| Error::usage(format!("a {} that trains needs data", course.frame.command)))?;
         if let Some(next) = course.epoch(data)? {
             return Ok(Ended::Stopped(next));

@@ -59,28 +59,39 @@ pub enum Task {
 impl Task {
     /// The loss of scores (B, classes), of points (B·N, classes), against `target`, 0-dimensional, in fp32: call it outside autocast.
     pub fn loss(self, logits: &Tensor, target: &Tensor) -> Tensor {
-        self.training_loss(logits, target, 0.0)
+        self.training_loss(logits, target, 0.0, None)
     }
 
     /// The loss that a training step descends: the same, with a share `smoothing` of every target spread evenly over
-    /// all classes (Szegedy et al. 2016), or, of a label that holds or not, over both.
-    pub fn training_loss(self, logits: &Tensor, target: &Tensor, smoothing: f64) -> Tensor {
-        let (logits, weight) = (logits.to_kind(at_least_single(logits.kind())), None::<&Tensor>);
+    /// all classes (Szegedy et al. 2016), or, of a label that holds or not, over both. With `weights`, fp32 (classes), it
+    /// is the mean weighted by those of the targets' classes; of labels that of those that hold is multiplied by them.
+    pub fn training_loss(self, logits: &Tensor, target: &Tensor, smoothing: f64, weights: Option<&Tensor>) -> Tensor {
+        let logits = logits.to_kind(at_least_single(logits.kind()));
+        let weight = weights.map(|weights| weights.to_kind(logits.kind()));
         match self {
-            Self::Classify { .. } if smoothing > 0.0 => {
-                logits.cross_entropy_loss(target, weight, Reduction::Mean, IGNORED, smoothing)
+            Self::Classify { .. } if smoothing > 0.0 || weight.is_some() => {
+                logits.cross_entropy_loss(target, weight.as_ref(), Reduction::Mean, IGNORED, smoothing)
             }
             Self::Classify { .. } => logits.cross_entropy_for_logits(target),
             // The mean over what counts; of a batch in which nothing does, 0.
             Self::Segment { .. } => {
-                let sum = logits.cross_entropy_loss(target, weight, Reduction::Sum, IGNORED, smoothing);
-                sum / target.not_equal(IGNORED).sum(Kind::Float).clamp_min(1.0)
+                let sum = logits.cross_entropy_loss(target, weight.as_ref(), Reduction::Sum, IGNORED, smoothing);
+                let counted = target.not_equal(IGNORED);
+                match &weight {
+                    None => sum / counted.sum(Kind::Float).clamp_min(1.0),
+                    Some(weight) => {
+                        let of_targets = weight.index_select(0, &target.clamp_min(0)) * counted;
+                        sum / of_targets.sum(logits.kind()).clamp_min(f64::from(f32::MIN_POSITIVE))
+                    }
+                }
             }
             Self::MultiLabel { .. } if smoothing > 0.0 => {
                 let target = target * (1.0 - smoothing) + 0.5 * smoothing;
-                logits.binary_cross_entropy_with_logits(&target, weight, weight, Reduction::Mean)
+                logits.binary_cross_entropy_with_logits(&target, None::<&Tensor>, weight.as_ref(), Reduction::Mean)
             }
-            Self::MultiLabel { .. } => logits.binary_cross_entropy_with_logits(target, weight, weight, Reduction::Mean),
+            Self::MultiLabel { .. } => {
+                logits.binary_cross_entropy_with_logits(target, None::<&Tensor>, weight.as_ref(), Reduction::Mean)
+            }
         }
     }
 

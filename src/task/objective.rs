@@ -25,14 +25,14 @@ static CROSS_ENTROPY: ObjectiveDescription = ObjectiveDescription {
     name: "cross_entropy",
     about: "Cross-entropy of one class per sample or point",
     fits: |task| !matches!(task, Task::MultiLabel { .. }),
-    loss: |logits, target, smoothing| Task::Segment { classes: 0 }.training_loss(logits, target, smoothing),
+    loss: |logits, target, smoothing| Task::Segment { classes: 0 }.training_loss(logits, target, smoothing, None),
 };
 
 static BINARY_CROSS_ENTROPY: ObjectiveDescription = ObjectiveDescription {
     name: "binary_cross_entropy",
     about: "Cross-entropy of every label, which holds or not",
     fits: |task| matches!(task, Task::MultiLabel { .. }),
-    loss: |logits, target, smoothing| Task::MultiLabel { labels: 0 }.training_loss(logits, target, smoothing),
+    loss: |logits, target, smoothing| Task::MultiLabel { labels: 0 }.training_loss(logits, target, smoothing, None),
 };
 
 impl Registered for ObjectiveDescription {
@@ -88,7 +88,7 @@ mod tests {
             let objective: ObjectiveName = name.parse().unwrap();
             objective.require(task).unwrap();
             for smoothing in [0.0, 0.1] {
-                let own = task.training_loss(&logits, target, smoothing);
+                let own = task.training_loss(&logits, target, smoothing, None);
                 assert!((objective.loss)(&logits, target, smoothing).equal(&own));
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::bounds;
 use crate::error::{Error, Result};
+use crate::train::class_weights::ClassWeights;
 use serde::{Deserialize, Serialize};
 
 /// `[train]`: the retraining loop (docs/method.md, "Recipes of the training").
@@ -20,6 +21,12 @@ pub struct TrainConfig {
     pub auxiliary_weight: f64,
     /// Share of every target that is spread evenly over all classes; scores of other splits do not know it.
     pub label_smoothing: f64,
+    /// How much each class counts in the loss: `balanced` for all alike, whatever their sizes; absent: every sample alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+    /// Epochs without a better validation score after which the training ends early; absent: it never does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Decay of an exponential average of the weights, which is scored and kept in their place; 0 for none.
     #[serde(skip_serializing_if = "is_absent")]
     pub average: f64,
@@ -42,6 +49,8 @@ impl Default for TrainConfig {
             drop_path: 0.2,
             auxiliary_weight: 0.4,
             label_smoothing: 0.0,
+            class_weights: None,
+            patience: None,
             average: 0.0,
             test_every_epoch: false,
         }
@@ -53,6 +62,9 @@ impl TrainConfig {
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
         bounds::check("train.epochs", &self.epochs, &bounds::EPOCHS, "epochs")?;
+        if let Some(patience) = &self.patience {
+            bounds::check("train.patience", patience, &bounds::EPOCHS, "epochs")?;
+        }
         let shares = [
             ("train.drop_path", self.drop_path),
             ("train.label_smoothing", self.label_smoothing),

@@ -2,6 +2,7 @@
 
 mod average;
 mod best;
+pub mod class_weights;
 mod config;
 mod train_loop;
 

@@ -24,7 +24,7 @@ use crate::train::average::Average;
 use crate::train::best::Best;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// What a network trains on, and what chooses its best weights.
 pub struct TrainData {
@@ -44,6 +44,8 @@ pub struct TrainSettings {
     pub task: Task,
     /// What is descended instead of the task's own loss.
     pub objective: Option<ObjectiveName>,
+    /// How much each class counts in the task's own loss; absent: every sample alike.
+    pub class_weights: Option<Vec<f64>>,
     /// Seed of everything random.
     pub seed: u64,
     /// `[train]`
@@ -64,6 +66,9 @@ pub struct TrainSettings {
 #[derive(Serialize, Deserialize)]
 struct Counters {
     best_score: Best,
+    /// Epochs since the best one.
+    #[serde(default)]
+    epochs_since_best: usize,
     optimizer_steps: i64,
     scaler: ScalerState,
 }
@@ -75,6 +80,7 @@ pub struct Training<'a> {
     step: WeightStep,
     position: Position,
     best: Best,
+    epochs_since_best: usize,
     average: Option<Average>,
 }
 
@@ -82,13 +88,24 @@ impl<'a> Training<'a> {
     /// A training that has not begun.
     pub fn new(settings: &'a TrainSettings, model: &'a mut dyn Model) -> Self {
         let TrainConfig { auxiliary_weight, label_smoothing, .. } = settings.train;
-        let loss = LossConfig { auxiliary_weight, label_smoothing, objective: settings.objective };
+        let on_device =
+            |weights: &Vec<f64>| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(settings.device);
+        let class_weights = settings.class_weights.as_ref().map(on_device);
+        let loss = LossConfig { auxiliary_weight, label_smoothing, objective: settings.objective, class_weights };
         let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         step.processes = settings.processes.clone();
         step.on_nan = settings.on_nan;
         let TrainConfig { average, .. } = settings.train;
         let average = (average > 0.0).then(|| Average::new(average, &model.weights().parameters));
-        Self { settings, model, step, position: Position::default(), best: Best::default(), average }
+        Self {
+            settings,
+            model,
+            step,
+            position: Position::default(),
+            best: Best::default(),
+            epochs_since_best: 0,
+            average,
+        }
     }
 
     /// Brings a training that has not begun to the state of a checkpoint.
@@ -107,6 +124,7 @@ impl<'a> Training<'a> {
         self.step.scaler = Scaler::from_state(&counters.scaler, self.settings.device);
         self.position = position;
         self.best = counters.best_score;
+        self.epochs_since_best = counters.epochs_since_best;
         Ok(())
     }
 
@@ -236,6 +254,10 @@ impl Learning for Training<'_> {
         })
     }
 
+    fn is_over(&self) -> bool {
+        self.settings.train.patience.is_some_and(|patience| self.epochs_since_best >= patience)
+    }
+
     fn probe(&self, batch: &Batch) -> Result<f64> {
         step::probe(self.model, self.settings.task, batch)
     }
@@ -249,6 +271,7 @@ impl Learning for Training<'_> {
     fn keep_weights(&mut self, report: &EpochReport, keeper: &mut dyn Keeper) -> Result<()> {
         let score = report.validation.as_ref().map(|metrics| metrics.score);
         let is_best = score.is_some_and(|score| self.best.is_beaten_by(score));
+        self.epochs_since_best = if is_best { 0 } else { self.epochs_since_best + 1 };
         self.averaged(|training| {
             if is_best {
                 keeper.keep_weights(WhichWeights::Best, training.model.weights())?;
@@ -260,6 +283,7 @@ impl Learning for Training<'_> {
     fn save(&self) -> Checkpoint {
         let counters = Counters {
             best_score: self.best,
+            epochs_since_best: self.epochs_since_best,
             optimizer_steps: self.step.optimizer.steps(),
             scaler: self.step.scaler.state(),
         };
@@ -277,7 +301,6 @@ impl Learning for Training<'_> {
 mod tests {
     use super::*;
     use crate::model::{Architecture, HandDesigned, NetworkSpec, ResGcnConfig, network};
-    use tch::Tensor;
 
     #[test]
     fn the_loss_scale_and_its_clean_steps_are_kept() {
@@ -287,6 +310,7 @@ mod tests {
             task_name: "s3dis".to_owned(),
             task: Task::Segment { classes: 2 },
             objective: None,
+            class_weights: None,
             seed: 1,
             train: TrainConfig::default(),
             weights: WeightConfig::default(),

@@ -20,6 +20,7 @@ mod resgcn;
 mod shapes;
 mod stops;
 mod strategies;
+mod uneven;
 
 use sgas::batch::{Batch, PointBatch};
 use sgas::genotype::{Genotype, zoo};

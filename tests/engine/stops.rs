@@ -51,6 +51,11 @@ impl Kept {
         Self { stops, folder, last: Vec::new(), best: Vec::new(), events: Vec::new() }
     }
 
+    /// The weights that were kept last.
+    pub fn last(&self) -> &[Tensor] {
+        &self.last
+    }
+
     /// What was kept last.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let path = self.folder.path().join("state.safetensors");
@@ -172,7 +177,7 @@ pub fn loader(samples: &std::sync::Arc<dyn data::Samples>) -> Loader {
     Loader::new(samples.clone(), DataConfig::default().loader())
 }
 
-fn train(dataset: &Dataset, cell: &Genotype, settings: &TrainSettings, stops: Stops) -> (Kept, usize) {
+pub fn train(dataset: &Dataset, cell: &Genotype, settings: &TrainSettings, stops: Stops) -> (Kept, usize) {
     let validation = dataset.validation.as_ref().map(loader);
     let data = TrainData { train: loader(&dataset.train), validation, test: None };
     let mut kept = Kept::new(stops);
@@ -283,6 +288,7 @@ pub fn train_settings(task: Task) -> TrainSettings {
         task_name: "test".to_owned(),
         task,
         objective: None,
+        class_weights: None,
         seed: 3,
         train: TrainConfig::default(),
         weights: WeightConfig::default(),

@@ -222,7 +222,7 @@ fn train(run: &TrainRun, architecture: &Architecture, precision: Precision, devi
     let task = task(run);
     let model = model::network(architecture, &network(run), SEED, device);
     let crate::train::TrainConfig { auxiliary_weight, label_smoothing, .. } = run.train;
-    let loss = LossConfig { auxiliary_weight, label_smoothing, objective: run.objective };
+    let loss = LossConfig { auxiliary_weight, label_smoothing, objective: run.objective, class_weights: None };
     let step = WeightStep::new(&*model, &run.weights, precision, loss);
     let mode = Mode::Training { drop_path: run.train.drop_path };
     let batch = samples(run).batch(run.batch(), task, SEED, device);

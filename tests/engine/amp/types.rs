@@ -111,7 +111,7 @@ pub(super) fn search(case: &Case, precision: Precision) -> Option<Vec<Arrival>> 
 
 pub(super) fn train(case: &Case, precision: Precision) -> Vec<Arrival> {
     let model = case.network();
-    let loss = LossConfig { auxiliary_weight: 0.4, label_smoothing: 0.1, objective: None };
+    let loss = LossConfig { auxiliary_weight: 0.4, label_smoothing: 0.1, objective: None, class_weights: None };
     let mut step = WeightStep::new(&*model, &WeightConfig::default(), precision, loss);
     let batch = case.batch(0);
     let run = || drop(step.run(&*model, case.task, &batch, Mode::Training { drop_path: 0.2 }, 0.01).unwrap());

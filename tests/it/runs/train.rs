@@ -1,6 +1,6 @@
 //! Trainings and their evaluation.
 
-use super::{assert_equal_runs, check_costs, epochs, output, results, search, train};
+use super::{assert_equal_runs, check_costs, epochs, failure, output, results, search, train};
 use crate::cli::sgas;
 use serde_json::Value;
 use sgas::checkpoint::Checkpoint;
@@ -158,4 +158,34 @@ fn deterministic_changes_nothing_on_a_processor() {
     output(&mut train(folder.path(), "--out usual --set train.epochs=2"));
     output(&mut train(folder.path(), "--out asked --set train.epochs=2 --deterministic"));
     assert_equal_runs(&folder.path().join("usual"), &folder.path().join("asked"));
+}
+
+/// Of pictures counted by their lists, of points and labels by their batches.
+#[test]
+fn uneven_classes_count_alike_and_a_training_ends_early_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "--set train.class_weights=balanced --set train.patience=1 --set train.epochs=30 --out";
+    for name in ["points", "segmentation", "ppi"] {
+        let mut command = sgas(folder.path());
+        command.args(["train", "--data", "synthetic", "--threads", "1", "--device", "cpu", "--config"]);
+        command.args([&format!("smoke/train-{name}"), "--baseline", "--set", "data.validation=0.25"]);
+        output(command.args(more.split(' ')).arg(name));
+        let run = folder.path().join(name);
+        let count = epochs(&run).len();
+        assert!(count < 30, "{name} had a better score {count} times");
+        let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
+        assert!(log.contains("ended early: 1 epoch without a better validation score"), "{log}");
+    }
+    for (keys, words) in [
+        ("--set train.patience=3 --set data.validation=0", "data.validation: expected a share above 0"),
+        (
+            "--set train.class_weights=balanced --objective cross_entropy",
+            "train.class_weights: expected the task's own loss",
+        ),
+        ("--set train.class_weights=even", "train.class_weights: expected \"balanced\", found \"even\""),
+        ("--set train.patience=0", "train.patience: expected 1 to"),
+    ] {
+        let text = failure(&mut train(folder.path(), &format!("{keys} --out no")), 2);
+        assert!(text.contains(words) && !folder.path().join("no").exists(), "{text}");
+    }
 }
