@@ -49,8 +49,8 @@ fn row(report: &EpochReport) -> Vec<(String, String)> {
         ("learning_rate".to_owned(), report.learning_rate.to_string()),
         ("batch_size".to_owned(), report.batch_size.to_string()),
     ];
-    row.extend(columns("train", Some(&report.train)));
-    row.extend(columns("validation", report.validation.as_ref()));
+    row.extend(columns("train", Some(&report.train), &report.train));
+    row.extend(columns("validation", report.validation.as_ref(), &report.train));
     row.extend([
         ("open_edges".to_owned(), report.open_edges.map(|count| count.to_string()).unwrap_or_default()),
         ("parameters".to_owned(), report.parameters.to_string()),
@@ -61,14 +61,16 @@ fn row(report: &EpochReport) -> Vec<(String, String)> {
     row
 }
 
-fn columns(pass: &str, metrics: Option<&Metrics>) -> Vec<(String, String)> {
+/// The columns of a pass; where an epoch has none, those of `alike` stay empty, so that all rows are of one length.
+fn columns(pass: &str, metrics: Option<&Metrics>, alike: &Metrics) -> Vec<(String, String)> {
     let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let mut columns = vec![
         (format!("{pass}_loss"), text(metrics.map(|metrics| metrics.loss))),
         (format!("{pass}_score"), text(metrics.map(|metrics| metrics.score))),
     ];
-    let others = metrics.map_or(&[][..], |metrics| &metrics.others);
-    columns.extend(others.iter().map(|(name, value)| (format!("{pass}_{name}"), value.to_string())));
+    let others = metrics.map_or(&alike.others, |metrics| &metrics.others);
+    let value = |value: &f64| metrics.map_or(String::new(), |_| value.to_string());
+    columns.extend(others.iter().map(|(name, other)| (format!("{pass}_{name}"), value(other))));
     columns
 }
 

@@ -62,10 +62,7 @@ fn halving_goes_on_with_the_better_half_and_chooses_the_best_of_the_last_rung() 
         .filter_map(|event| if let Event::Epoch(report) = event { report.validation.as_ref() } else { None })
         .map(|metrics| metrics.score)
         .collect();
-    assert_eq!(
-        [&scores[..4], &[scores[5], scores[7]]].concat(),
-        trained.iter().map(|one| one.score).collect::<Vec<_>>()
-    );
+    assert_eq!(scores, trained.iter().map(|one| one.score).collect::<Vec<_>>());
 }
 
 #[test]

@@ -258,6 +258,11 @@ impl Learning for Candidates<'_> {
         observer: &mut dyn Observer,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<AfterSteps>> {
+        let (slot, within) = self.place(epoch);
+        // The scores before the last choose nothing.
+        if within + 1 < slot.epochs {
+            return Ok(Some(AfterSteps::default()));
+        }
         let SearchSettings { task, precision, device, processes, .. } = self.settings;
         let plan =
             EpochPlan::evaluation(self.key(Purpose::Order, epoch, 0), terms.batch_size).shared(processes.share());
@@ -265,10 +270,7 @@ impl Learning for Candidates<'_> {
         let Some(mut meter) = timed(&mut phases.validation, pass)? else { return Ok(None) };
         meter.all_reduce(processes)?;
         let validation = finite_pass(meter.metrics(), "validation", epoch)?;
-        let (slot, within) = self.place(epoch);
-        if within + 1 == slot.epochs {
-            observer.observe(&Event::Candidate(self.end(epoch, slot, &validation)))?;
-        }
+        observer.observe(&Event::Candidate(self.end(epoch, slot, &validation)))?;
         Ok(Some(AfterSteps { validation: Some(validation), ..AfterSteps::default() }))
     }
 
