@@ -266,6 +266,11 @@ impl Topology {
         self.output_states().filter(|state| !self.puts_out_leaves() || !read.contains(state)).collect()
     }
 
+    /// Whether a state is an input of the cell.
+    pub fn reads_input(self, state: usize) -> bool {
+        state < self.inputs
+    }
+
     /// The indices of the edges that lead into `node`.
     pub fn edges_into(self, node: usize) -> std::ops::Range<usize> {
         self.first_edge(node)..self.first_edge(node + 1)

@@ -18,7 +18,7 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 17] = [
+const FIXED: [&str; 19] = [
     "task",
     "seed",
     "space",
@@ -30,6 +30,8 @@ const FIXED: [&str; 17] = [
     "search.regularizer",
     "search.beta",
     "search.candidates",
+    "search.limits",
+    "search.one_shot",
     "decision",
     "model",
     "point",

@@ -79,6 +79,12 @@ impl SearchOptions {
         if let Some(regularizer) = &self.regularizer {
             flags.push(Flag::new("--regularizer", "search.regularizer", regularizer.as_str()));
         }
+        if let Some(most) = self.max_params {
+            flags.push(Flag::new("--max-params", "search.limits.params", whole(most)));
+        }
+        if let Some(most) = self.max_macs {
+            flags.push(Flag::new("--max-macs", "search.limits.macs", whole(most)));
+        }
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }

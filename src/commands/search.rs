@@ -6,17 +6,18 @@ use super::outputs::{GENOTYPE, print_then_write};
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
 use super::{GlobalOptions, SearchOptions, candidates, dataset, device, show};
-use crate::config::{RunConfig, SearchRun, tasks};
+use crate::config::{self, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::{Choice, Confidence};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::genotype::{Genotype, SpaceName};
-use crate::model::{self, NetworkSpec, SearchModel};
+use crate::model::{self, Architecture, ModelConfig, NetworkKind, NetworkSpec, SearchModel};
 use crate::panics;
 use crate::report::{Change, Event, Observer, drawing, log};
 use crate::search::candidates::Candidates;
+use crate::search::limits::{Bound, LimitConfig, Limits};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
@@ -26,6 +27,7 @@ use crate::visible::for_shell;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 use tch::Device;
 
@@ -130,7 +132,8 @@ fn search(
     let targets = dataset.map_or(Targets::Classes, |dataset| dataset.targets);
     let task = dataset::task(classes, targets);
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
-    let settings = settings(run, task, device);
+    let limits = limits(run, dataset)?;
+    let settings = SearchSettings { limits, ..settings(run, task, device) };
     let description = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
     let names = dataset.map_or(&[][..], |dataset| &dataset.classes);
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -159,7 +162,7 @@ fn search(
                 (observers, genotype(run, space, &search.cells(), session.changes_so_far()))
             }
             Some(plan) => {
-                let mut search = Candidates::new(&settings, space, &spec, plan);
+                let mut search = Candidates::new(&settings, space, &spec, plan)?;
                 let observers = session.go(&mut search, data.as_ref(), Candidates::restore)?;
                 candidates::write(&search, space, &session.folder().file(candidates::FILE))?;
                 let chosen = &search.cells()[search.chosen()];
@@ -183,6 +186,45 @@ fn fresh(run: &SearchRun, spec: &NetworkSpec, device: Device) -> Result<(Box<dyn
     Ok((strategy, model))
 }
 
+/// What bounds the found cell, counted in networks of the training.
+///
+/// # Errors
+/// A configuration that is none of a training of such cells; bounds that no cell meets.
+fn limits(run: &SearchRun, dataset: Option<&Dataset>) -> Result<Option<Limits>> {
+    let LimitConfig { params, macs, ref config } = run.search.limits;
+    if !run.search.limits.is_set() {
+        return Ok(None);
+    }
+    let space = run.space();
+    let named = match config {
+        Some(config) => Sources { config: Some(config), ..Sources::default() },
+        None => Sources { task: Some(&run.task), space: Some(space.name()), ..Sources::default() },
+    };
+    let mut training: TrainRun = config::resolve(&named)?;
+    training.set_network(NetworkKind::Cells(space), "search.limits.config")?;
+    let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
+    let mut spec = training.network(classes, channels);
+    spec.image.auxiliary = false;
+    let side = training.data.images.size as i64;
+    let bounds = [
+        params.map(|most| Bound { flag: "--max-params", what: "weights", most }),
+        macs.map(|most| Bound { flag: "--max-macs", what: "multiply-adds", most }),
+    ];
+    let bounds: Vec<Bound> = bounds.into_iter().flatten().collect();
+    let count = move |genotype: &Genotype| {
+        let params = params.map(|_| {
+            let architecture = Architecture::Cell(Box::new(genotype.clone()));
+            Ok(model::parameter_count(&architecture, &spec) as u64)
+        });
+        let macs = macs.map(|_| model::multiply_adds(genotype, &spec, side).map(|count| count.all));
+        params.into_iter().chain(macs).collect()
+    };
+    let ModelConfig { cells, channels } = training.model;
+    let limits = Limits::new(space, bounds, Rc::new(count))?;
+    tracing::info!("the cell found has {} in a network of {cells} cells and {channels} channels", limits.words());
+    Ok(Some(limits))
+}
+
 /// The batch that the search begins with; tells what a step of it needs of memory.
 fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOptions, goes_on: bool) -> Result<usize> {
     let space = run.space();
@@ -195,7 +237,7 @@ fn batch(run: &SearchRun, dataset: &Dataset, device: Device, options: &SearchOpt
     let plan = run.search.plan()?;
     let step = |batch: &StepBatch| {
         if let Some(plan) = &plan {
-            return step::try_step(&mut Candidates::new(&settings, space, &spec, plan.clone()), batch);
+            return step::try_step(&mut Candidates::new(&settings, space, &spec, plan.clone())?, batch);
         }
         let (mut strategy, mut model) = fresh(run, &spec, device)?;
         step::try_step(&mut Search::new(&settings, &mut *model, &mut *strategy), batch)
@@ -231,6 +273,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
         objective: run.objective,
         seed: run.seed,
         search: run.search.clone(),
+        limits: None,
         weights: run.weights.clone(),
         alphas: run.alphas.clone(),
         precision: run.precision,

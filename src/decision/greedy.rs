@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::confidence::{Confidence, Decided, Table, confidence};
 use super::config::DecisionConfig;
+use super::first_greatest;
 use super::reading::EdgeState;
 use super::score::{Distributions, EdgeScore, distributions, score_edges};
-use super::{best_primitive, first_greatest};
 use crate::error::{Error, Result};
 use crate::topology::{CellKind, Edge, Topology};
+
+/// Whether an edge may be fixed to a primitive.
+pub type Allowed<'a> = &'a mut dyn FnMut(usize, usize) -> Result<bool>;
 
 /// One edge decided at the end of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +100,24 @@ impl GreedyDecision {
     /// # Panics
     /// For a kind that was not named in [`Self::new`].
     pub fn observe(&mut self, epoch: usize, kind: CellKind, alphas: &[Vec<f64>]) -> Result<Observation> {
+        self.observe_where(epoch, kind, alphas, &mut |_, _| Ok(true))
+    }
+
+    /// The same, where a decision takes the first edge by score, and of that the first primitive by its share, that
+    /// `allowed` has nothing against.
+    ///
+    /// # Errors
+    /// The same, those of `allowed`, and where it allows nothing.
+    ///
+    /// # Panics
+    /// For a kind that was not named in [`Self::new`].
+    pub fn observe_where(
+        &mut self,
+        epoch: usize,
+        kind: CellKind,
+        alphas: &[Vec<f64>],
+        allowed: Allowed<'_>,
+    ) -> Result<Observation> {
         check_table(self.topology, epoch, kind, alphas)?;
         let (topology, config) = (self.topology, self.progress.config.clone());
         let current = distributions(topology, alphas);
@@ -105,8 +126,10 @@ impl GreedyDecision {
         if !state.past.is_empty() {
             state.past.push(alphas.to_vec());
         }
-        let decision =
-            if config.is_due(epoch) { state.decide(topology, epoch, alphas, &scores, &config) } else { None };
+        let decision = match config.is_due(epoch) && state.best_open(&scores).is_some() {
+            true => Some(state.decide(topology, epoch, alphas, &scores, &config, allowed)?),
+            false => None,
+        };
         state.remember(current, config.history);
         Ok(Observation { scores, decision })
     }
@@ -161,7 +184,7 @@ impl GreedyDecision {
 }
 
 impl KindState {
-    /// Fixes the open edge of the greatest score; `None` when no edge is open.
+    /// Fixes the open edge of the greatest score, as far as that is allowed.
     fn decide(
         &mut self,
         topology: Topology,
@@ -169,18 +192,47 @@ impl KindState {
         alphas: &[Vec<f64>],
         scores: &[EdgeScore],
         config: &DecisionConfig,
-    ) -> Option<Decision> {
-        let (index, _) = self.best_open(scores)?;
+        allowed: Allowed<'_>,
+    ) -> Result<Decision> {
         let before = self.states.clone();
-        let (edge, primitive) = (topology.edge(index), best_primitive(topology, &alphas[index]));
+        let (index, primitive, is_free) = self.first_allowed(topology, epoch, alphas, scores, allowed)?;
+        let edge = topology.edge(index);
         self.states[index] = EdgeState::Fixed(primitive);
         let runner_up = self.best_open(scores);
         let pruned = self.prune(topology, edge.node);
         let (kind, score) = (self.kind, scores[index]);
         let margin = runner_up.map(|(_, second)| score.score - second);
         let decided = Decided { epoch, edge: index, primitive, margin };
-        let confidence = confidence(topology, config, &self.past, &before, decided);
-        Some(Decision { epoch, kind, edge, primitive, score, runner_up, pruned, confidence })
+        // Replicas know of nothing that is not allowed.
+        let sure = || confidence(topology, config, &self.past, &before, decided);
+        let confidence = if is_free { sure() } else { None };
+        Ok(Decision { epoch, kind, edge, primitive, score, runner_up, pruned, confidence })
+    }
+
+    /// The first allowed edge by score and primitive by share, and whether that is the first of all.
+    fn first_allowed(
+        &self,
+        topology: Topology,
+        epoch: usize,
+        alphas: &[Vec<f64>],
+        scores: &[EdgeScore],
+        allowed: Allowed<'_>,
+    ) -> Result<(usize, usize, bool)> {
+        let mut edges: Vec<usize> = (0..scores.len()).filter(|edge| self.states[*edge] == EdgeState::Open).collect();
+        edges.sort_by(|one, other| scores[*other].score.total_cmp(&scores[*one].score));
+        let mut is_free = true;
+        for edge in edges {
+            let row = &alphas[edge];
+            let mut primitives: Vec<usize> = (topology.first_choosable()..row.len()).collect();
+            primitives.sort_by(|one, other| row[*other].total_cmp(&row[*one]));
+            for primitive in primitives {
+                if allowed(edge, primitive)? {
+                    return Ok((edge, primitive, is_free));
+                }
+                is_free = false;
+            }
+        }
+        Err(Error::run(format!("epoch {epoch}: no choice of the {} cell is allowed", self.kind)))
     }
 
     fn best_open(&self, scores: &[EdgeScore]) -> Option<(usize, f64)> {

@@ -15,7 +15,7 @@ use crate::topology::Topology;
 
 pub use confidence::Confidence;
 pub use config::{Criterion, DecisionConfig, grown_batch};
-pub use greedy::{Decision, GreedyDecision, Observation, Progress, superfluous_edges};
+pub use greedy::{Allowed, Decision, GreedyDecision, Observation, Progress, superfluous_edges};
 pub use reading::{Choice, EdgeState, primitives_of_edges, read_off, read_off_best_primitive};
 pub use score::{EdgeScore, softmax};
 

@@ -55,6 +55,7 @@ impl SearchConfig {
     /// Parts that do not go together, with the key and the reason.
     pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
         self.plan()?;
+        self.check_limits(space)?;
         let deciding = match self.selection {
             None if self.strategy == StrategyName::ONE_SHOT => {
                 let epochs = self.epochs.unwrap_or_else(|| decision.epochs(space.topology()));
@@ -78,6 +79,33 @@ impl SearchConfig {
             Regularizer::Beta => strategy::beta_decay_part(&self.beta, epochs),
         };
         Ok(Box::new(Composed::new(vec![deciding, part])))
+    }
+
+    /// Refuses limits that the strategy would not keep to, or whose quantity is not counted in the space.
+    fn check_limits(&self, space: SpaceName) -> Result<()> {
+        if !self.limits.is_set() {
+            return Ok(());
+        }
+        let keeps_to_them =
+            [StrategyName::SGAS, StrategyName::ONE_SHOT].contains(&self.strategy) || self.plan()?.is_some();
+        if !keeps_to_them {
+            let found = format!("{}, which knows no bounds", self.strategy);
+            let expected = "the strategy sgas, one-shot, most-params, successive-halving, or random with several cells";
+            return Err(Error::invalid("search.limits", expected, found).with_hint(
+                "leave --max-params and --max-macs out, or choose another --strategy; random has \
+                 --set search.candidates.cells=10",
+            ));
+        }
+        if self.limits.macs.is_some() && ![SpaceName::IMAGE, SpaceName::NAS_BENCH_201].contains(&space) {
+            let found = format!("the {space} space");
+            return Err(Error::invalid(
+                "search.limits.macs",
+                "a space of pictures, whose multiply-adds are counted",
+                found,
+            )
+            .with_hint("--max-params bounds the weights in every space"));
+        }
+        Ok(())
     }
 
     fn by_perturbation(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {

@@ -3,6 +3,7 @@
 use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
+use crate::search::limits::LimitConfig;
 use crate::search::strategy::{BetaConfig, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct SearchConfig {
     /// `[search.beta]`
     #[serde(skip_serializing_if = "is_default")]
     pub beta: BetaConfig,
+    /// `[search.limits]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: LimitConfig,
     /// `[search.one_shot]`
     #[serde(skip_serializing_if = "is_default")]
     pub one_shot: OneShotConfig,
@@ -119,6 +123,7 @@ impl Default for SearchConfig {
             alpha_batch: AlphaBatch::Random,
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
+            limits: LimitConfig::default(),
             one_shot: OneShotConfig::default(),
             candidates: CandidateConfig::default(),
         }
@@ -137,6 +142,7 @@ impl SearchConfig {
         }
         self.perturbation.validate()?;
         self.beta.validate()?;
+        self.limits.validate()?;
         self.one_shot.validate()?;
         self.candidates.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")

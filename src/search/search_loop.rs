@@ -21,6 +21,7 @@ use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::candidates::Cells;
+use crate::search::limits::Limits;
 use crate::search::second_order::Ahead;
 use crate::search::strategy::{Answer, Probe, Strategy, Stretch};
 use crate::search::{AlphaBatch, SearchConfig};
@@ -56,6 +57,8 @@ pub struct SearchSettings {
     pub seed: u64,
     /// `[search]`
     pub search: SearchConfig,
+    /// What bounds the cell that is found.
+    pub limits: Option<Limits>,
     /// `[weights]`
     pub weights: WeightConfig,
     /// `[alphas]`
@@ -207,6 +210,7 @@ impl<'a> Search<'a> {
             precision,
             device,
             processes,
+            limits: settings.limits.as_ref(),
             at,
             draws: 0,
         };

@@ -25,7 +25,7 @@ fn search(plan: &Plan, stops: Stops) -> (Kept, Vec<Trained>, usize, usize) {
     let mut kept = Kept::new(stops);
     let outcome = std::cell::RefCell::new(None);
     let stopped = kept.run(|checkpoint, observer, keeper| {
-        let mut search = Candidates::new(&settings, SpaceName::POINT, &spec, plan.clone());
+        let mut search = Candidates::new(&settings, SpaceName::POINT, &spec, plan.clone()).unwrap();
         if let Some(checkpoint) = checkpoint {
             search.restore(&checkpoint, "checkpoint").unwrap();
         }
@@ -97,7 +97,7 @@ fn without_training_the_cell_of_the_most_weights_is_chosen() {
     let (_, trained, chosen, _) = search(&Plan::untrained(12), Stops::Never);
     assert!(trained.is_empty());
     let spec = spec_of(&clouds());
-    let cells = sgas::search::candidates::sample(SpaceName::POINT, 3, 12);
+    let cells = sgas::search::candidates::sample(SpaceName::POINT, 3, 12, None).unwrap();
     let count = |cells| {
         let architecture = Architecture::Cell(Box::new(genotype(SpaceName::POINT, cells)));
         model::network(&architecture, &spec, 1, device()).weights().parameters.count()

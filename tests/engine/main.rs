@@ -8,6 +8,7 @@ mod baselines;
 mod candidates;
 mod growth;
 mod images;
+mod limits;
 mod memory;
 mod nas_bench_201;
 mod nas_bench_graph;

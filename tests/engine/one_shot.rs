@@ -39,7 +39,7 @@ fn decide(model: &mut dyn SearchModel, cells: &Cells) {
 #[test]
 fn a_narrowed_supernet_computes_what_the_decided_one_does_until_it_is_whole_again() {
     let _turn = turn();
-    for cells in sample(SPACE, 3, 4) {
+    for cells in sample(SPACE, 3, 4, None).unwrap() {
         for mode in [Mode::Evaluation, Mode::BatchStatistics] {
             let (mut narrowed, mut decided) = (supernet(), supernet());
             narrowed.narrow(Some(&cells));
@@ -60,7 +60,7 @@ fn a_narrowed_supernet_computes_what_the_decided_one_does_until_it_is_whole_agai
 fn a_step_of_a_path_reaches_its_primitives_alone() {
     let _turn = turn();
     let mut model = supernet();
-    let cells = &sample(SPACE, 5, 1)[0];
+    let cells = &sample(SPACE, 5, 1, None).unwrap()[0];
     model.narrow(Some(cells));
     model.learn(Learn::Weights);
     let loss = Task::Classify { classes: 5 }.loss(&model.forward(&batch(), Mode::TRAINING).logits, batch().target());

@@ -272,6 +272,7 @@ pub fn search_settings(task: Task) -> SearchSettings {
         task,
         objective: None,
         seed: 3,
+        limits: None,
         search: SearchConfig::default(),
         weights: WeightConfig::default(),
         alphas: AlphaConfig::default(),

@@ -198,6 +198,12 @@ pub struct SearchOptions {
     /// A term of the alphas' loss: `beta`, beta decay; with every strategy that trains [default: none]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub regularizer: Option<String>,
+    /// Find a cell whose network has at most so many weights, at the sizes of the training
+    #[arg(long, value_name = "N", help_heading = "Search options")]
+    pub max_params: Option<u64>,
+    /// The same for the multiply-adds of a picture
+    #[arg(long, value_name = "N", help_heading = "Search options")]
+    pub max_macs: Option<u64>,
     /// Order of the alphas' gradient: 1, the published default, or 2, which looks ahead to the weights' next step
     /// and takes three more passes per step
     #[arg(long, value_name = "1|2", help_heading = "Search options")]

@@ -2,12 +2,14 @@
 //! number of weights (docs/method.md, "Random cells"). The loop ([`step::run`]) drives it like any other run: its epochs
 //! are those of one candidate after the other.
 
+mod cells;
 mod plan;
 mod sample;
 
+pub use cells::{Cells, genotype};
 pub use plan::{CandidateConfig, Plan, Rung};
 pub(in crate::search) use sample::draw;
-pub use sample::{Cells, genotype, sample};
+pub use sample::sample;
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor};
@@ -77,22 +79,15 @@ pub struct Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     /// A search of cells of this space that has not begun.
-    pub fn new(settings: &'a SearchSettings, space: SpaceName, spec: &'a NetworkSpec, plan: Plan) -> Self {
-        let cells = sample(space, settings.seed, plan.candidates());
+    ///
+    /// # Errors
+    /// Limits that hardly any cell meets.
+    pub fn new(settings: &'a SearchSettings, space: SpaceName, spec: &'a NetworkSpec, plan: Plan) -> Result<Self> {
+        let cells = sample(space, settings.seed, plan.candidates(), settings.limits.as_ref())?;
         let model = network(settings, space, spec, &cells[0]);
         let step = weight_step(settings, &*model);
-        Self {
-            settings,
-            spec,
-            space,
-            plan,
-            cells,
-            trained: Vec::new(),
-            slot: 0,
-            model,
-            step,
-            position: Position::default(),
-        }
+        let (trained, slot, position) = (Vec::new(), 0, Position::default());
+        Ok(Self { settings, spec, space, plan, cells, trained, slot, model, step, position })
     }
 
     /// Brings a search that has not begun to the state of a checkpoint.

@@ -1,42 +1,52 @@
 //! Random cells: every choice of a space is as likely as any other.
 
+use super::cells::Cells;
 use crate::decision::Choice;
-use crate::genotype::{Genotype, SpaceName};
+use crate::error::{Error, Result};
+use crate::genotype::SpaceName;
+use crate::search::limits::Limits;
 use crate::tensor::random::{Key, Purpose};
-use crate::topology::CellKind;
 use rand::RngExt;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
 
-/// A derived cell for each kind of a space.
-pub type Cells = Vec<(CellKind, Vec<Choice>)>;
+/// Random cells in a row that no search goes on behind, because none met the limits.
+const MOST_REFUSED: usize = 1000;
 
 /// Draws after which a cell may come twice: then the space has hardly more than were drawn.
 const MOST_DRAWS: usize = 100;
 
-/// So many cells, the same for the same seed; different ones where the space has as many.
-pub fn sample(space: SpaceName, seed: u64, count: usize) -> Vec<Cells> {
+/// So many cells, the same for the same seed; different ones where the space has as many. Within the limits, where there
+/// are some.
+///
+/// # Errors
+/// Limits that none of [`MOST_REFUSED`] cells in a row meets; networks that can't be counted.
+pub fn sample(space: SpaceName, seed: u64, count: usize, limits: Option<&Limits>) -> Result<Vec<Cells>> {
     let mut generator = Key::new(seed, Purpose::Candidates).generator();
     let mut known = HashSet::new();
+    let mut drawn = || -> Result<Cells> {
+        let Some(limits) = limits else { return Ok(draw(space, &mut generator)) };
+        for _ in 0..MOST_REFUSED {
+            let cells = draw(space, &mut generator);
+            if limits.meet(&cells)? {
+                return Ok(cells);
+            }
+        }
+        Err(Error::run(format!("of {MOST_REFUSED} random cells none has {}", limits.words()))
+            .with_hint("raise the bound, or search by --strategy sgas, which keeps within it"))
+    };
     let mut fresh = || {
-        let mut cells = draw(space, &mut generator);
+        let mut cells = drawn()?;
         for _ in 1..MOST_DRAWS {
             if known.insert(fingerprint(&cells)) {
                 break;
             }
-            cells = draw(space, &mut generator);
+            cells = drawn()?;
         }
-        cells
+        Ok(cells)
     };
     (0..count).map(|_| fresh()).collect()
-}
-
-/// As a genotype of the space.
-pub fn genotype(space: SpaceName, cells: &Cells) -> Genotype {
-    let cell = |wanted: CellKind| cells.iter().find(|(kind, _)| *kind == wanted).map(|(_, cell)| &cell[..]);
-    let normal = cell(CellKind::Normal).expect("every space has normal cells");
-    Genotype::from_choices(space, normal, cell(CellKind::Reduce))
 }
 
 fn fingerprint(cells: &Cells) -> Vec<(usize, usize)> {
@@ -71,9 +81,9 @@ mod tests {
     #[test]
     fn cells_are_valid_distinct_and_repeatable_in_every_space() {
         for space in SpaceName::all() {
-            let cells = sample(space, 7, 50);
-            assert_eq!(cells, sample(space, 7, 50));
-            assert_ne!(cells, sample(space, 8, 50));
+            let cells = sample(space, 7, 50, None).unwrap();
+            assert_eq!(cells, sample(space, 7, 50, None).unwrap());
+            assert_ne!(cells, sample(space, 8, 50, None).unwrap());
             assert_eq!(cells.iter().map(fingerprint).collect::<HashSet<_>>().len(), 50);
             for (_, cell) in cells.iter().flatten() {
                 assert_eq!(cell.len(), space.topology().decision_count());
@@ -88,7 +98,7 @@ mod tests {
     #[test]
     fn every_primitive_and_edge_comes_equally_often() {
         let space = SpaceName::POINT;
-        let cells = sample(space, 1, 3000);
+        let cells = sample(space, 1, 3000, None).unwrap();
         let mut primitives = [0; 10];
         let mut sources = [0; 5];
         for choice in cells.iter().flatten().flat_map(|(_, cell)| cell) {

@@ -157,6 +157,7 @@ mod tests {
             objective: None,
             seed: 1,
             search: SearchConfig::default(),
+            limits: None,
             weights: WeightConfig::default(),
             alphas: AlphaConfig::default(),
             precision: Precision::Fp16,

@@ -70,7 +70,7 @@ impl Strategy for OneShot {
         let space = probe.space();
         let mut candidates = Vec::with_capacity(self.cells);
         let mut best: Option<(Cells, Metrics)> = None;
-        for cells in probe.sample(self.cells) {
+        for cells in probe.sample(self.cells)? {
             let metrics = probe.validate_cell(&cells)?;
             let Metrics { score, loss, .. } = metrics;
             if !score.is_finite() || !loss.is_finite() {

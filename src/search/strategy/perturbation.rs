@@ -8,6 +8,7 @@ use crate::decision::EdgeState;
 use crate::error::{Error, Result};
 use crate::model::Mask;
 use crate::report::NamedScores;
+use crate::search::limits::States;
 use crate::task::Metrics;
 use crate::topology::{CellKind, Topology};
 use rand::seq::IndexedRandom;
@@ -95,15 +96,19 @@ fn without(probe: &mut Probe<'_>, masks: &[Mask], index: usize) -> Result<Chosen
     Err(Error::run(message).with_hint("the search diverged: lower the learning rates, or search in fp32"))
 }
 
-/// The primitive of an open edge that validation misses most.
+/// The primitive of an open edge that validation misses most, of those that may follow these states.
 ///
 /// # Errors
 /// What the probe reports; scores that are not finite.
-pub(super) fn best_primitive(probe: &mut Probe<'_>, kind: CellKind, edge: usize) -> Result<Chosen> {
+pub(super) fn best_primitive(probe: &mut Probe<'_>, before: &States, kind: CellKind, edge: usize) -> Result<Chosen> {
     let first = probe.space().topology().first_choosable();
-    let candidates = probe.mixed(kind, edge).into_iter().filter(|primitive| *primitive >= first);
+    let mut candidates = Vec::new();
+    for primitive in probe.mixed(kind, edge).into_iter().filter(|primitive| *primitive >= first) {
+        if probe.allows(before, kind, edge, primitive)? {
+            candidates.push(primitive);
+        }
+    }
     let results = candidates
-        .collect::<Vec<_>>()
         .into_iter()
         .map(|primitive| without(probe, &[Mask { kind, edge, primitive: Some(primitive) }], primitive))
         .collect::<Result<Vec<_>>>()?;
@@ -176,7 +181,8 @@ fn decide(probe: &mut Probe<'_>, kind: CellKind) -> Result<Vec<Change>> {
 /// Where its node keeps every edge, the edge is fixed; elsewhere it loses the other primitives and stays open.
 fn decide_primitive(probe: &mut Probe<'_>, kind: CellKind, edge: usize) -> Result<Vec<Change>> {
     let topology = probe.space().topology();
-    let chosen = best_primitive(probe, kind, edge)?;
+    let before = probe.states.clone();
+    let chosen = best_primitive(probe, &before, kind, edge)?;
     let primitive = chosen.index;
     if keeps_all(topology, topology.edge(edge).node) {
         return Ok(vec![fix(kind, edge, primitive, NamedScores(chosen.named()))]);

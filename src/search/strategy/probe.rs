@@ -11,6 +11,7 @@ use crate::genotype::SpaceName;
 use crate::model::{Learn, Mask, SearchModel};
 use crate::ops::Mode;
 use crate::search::candidates::{Cells, sample};
+use crate::search::limits::{Limits, States};
 use crate::task::{Metrics, Task};
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
@@ -30,6 +31,7 @@ pub struct Probe<'a> {
     pub(in crate::search) precision: Precision,
     pub(in crate::search) device: Device,
     pub(in crate::search) processes: &'a Processes,
+    pub(in crate::search) limits: Option<&'a Limits>,
     pub(in crate::search) at: Cursor,
     /// Fresh batches drawn so far.
     pub(in crate::search) draws: usize,
@@ -99,9 +101,20 @@ impl<'a> Probe<'a> {
         metrics
     }
 
-    /// So many random cells, the same in a search that is repeated.
-    pub fn sample(&self, count: usize) -> Vec<Cells> {
-        sample(self.space(), self.seed, count)
+    /// So many random cells within the bounds, the same in a search that is repeated.
+    ///
+    /// # Errors
+    /// Bounds that hardly any cell meets.
+    pub fn sample(&self, count: usize) -> Result<Vec<Cells>> {
+        sample(self.space(), self.seed, count, self.limits)
+    }
+
+    /// Whether a cell with these states that has this edge fixed to this primitive can meet the bounds.
+    ///
+    /// # Errors
+    /// Networks that can't be counted.
+    pub fn allows(&self, states: &States, kind: CellKind, edge: usize, primitive: usize) -> Result<bool> {
+        self.limits.map_or(Ok(true), |limits| limits.allow(states, kind, edge, primitive))
     }
 
     fn validate_in(&mut self, mode: Mode, without: &[Mask]) -> Result<Metrics> {

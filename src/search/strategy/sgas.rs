@@ -6,6 +6,7 @@ use super::{Answer, Change, Probe, Setting, Strategy};
 use crate::decision::{Decision, GreedyDecision};
 use crate::error::{Error, Result};
 use crate::report::NamedScores;
+use crate::search::limits::States;
 use serde_json::Value;
 
 pub(super) struct Sgas {
@@ -33,11 +34,17 @@ impl Sgas {
         Self { by_perturbation: true, ..self }
     }
 
-    fn change(&mut self, decision: Decision, probe: &mut Probe<'_>) -> Result<Change> {
+    /// The states of all kinds' edges, what was decided in this epoch included.
+    fn states(&self, probe: &Probe<'_>) -> States {
+        probe.kinds().into_iter().map(|kind| (kind, self.greedy.states(kind).to_vec())).collect()
+    }
+
+    /// `before` are the states before the decision.
+    fn change(&mut self, decision: Decision, before: &States, probe: &mut Probe<'_>) -> Result<Change> {
         let Decision { kind, edge, primitive, score, runner_up, mut confidence, .. } = decision;
         let (mut primitive, mut scores) = (primitive, NamedScores::from(score));
         if self.by_perturbation {
-            let chosen = best_primitive(probe, kind, edge.index)?;
+            let chosen = best_primitive(probe, before, kind, edge.index)?;
             scores.0.extend(chosen.named());
             primitive = chosen.index;
             self.greedy.choose(kind, edge.index, primitive);
@@ -60,10 +67,12 @@ impl Strategy for Sgas {
     fn after_epoch(&mut self, epoch: usize, probe: &mut Probe<'_>) -> Result<Answer> {
         let mut answer = Answer::default();
         for kind in probe.kinds() {
-            let observation = self.greedy.observe(epoch, kind, &probe.alphas(kind))?;
+            let before = self.states(probe);
+            let mut allowed = |edge, primitive| probe.allows(&before, kind, edge, primitive);
+            let observation = self.greedy.observe_where(epoch, kind, &probe.alphas(kind), &mut allowed)?;
             answer.scores.insert(kind, observation.scores.into_iter().map(Into::into).collect());
             if let Some(decision) = observation.decision {
-                answer.changes.push(self.change(decision, probe)?);
+                answer.changes.push(self.change(decision, &before, probe)?);
             }
         }
         Ok(answer)

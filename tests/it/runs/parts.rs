@@ -1,7 +1,7 @@
 //! Searches with parts beside the strategy: in every space from the command line, killed and gone on with, refused.
 
 use super::resume::{Name, Stop, kill_at};
-use super::{assert_equal_runs, decisions, events, failure, output, search};
+use super::{assert_equal_runs, decisions, epochs, events, failure, output, search};
 use crate::cli::sgas;
 use sgas::report::Event;
 use std::path::Path;
@@ -108,5 +108,57 @@ fn what_does_not_go_together_is_refused_before_the_start() {
         let text = failure(&mut search(folder.path(), &format!("{parts} --out run")), 2);
         assert!(text.contains(words), "{text}");
         assert!(!folder.path().join("run").exists());
+    }
+}
+
+#[test]
+fn a_bound_holds_for_the_network_that_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |config: &str| format!("--set search.limits.config=smoke/train-{config}");
+    let mut sizes = Vec::new();
+    for most in ["999999999", "0"] {
+        // The least that there is stands in the error.
+        let most = if most == "0" {
+            let text =
+                failure(&mut smoke(folder.path(), "images", &format!("--max-params 1 {} --out no", at("images"))), 2);
+            let least = text.split("at least ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+            assert!(text.contains("--max-params: expected at least") && !folder.path().join("no").exists(), "{text}");
+            least
+        } else {
+            most.to_owned()
+        };
+        let run = format!("run-{most}");
+        let line = format!("--max-params {most} --max-macs 999999999 {} --out {run}", at("images"));
+        output(&mut smoke(folder.path(), "images", &line));
+        let mut train = sgas(folder.path());
+        train.args([
+            "train",
+            "--data",
+            "synthetic",
+            "--config",
+            "smoke/train-images",
+            "--threads",
+            "1",
+            "--device",
+            "cpu",
+        ]);
+        train.args(["--genotype", &run, "--set", "image.auxiliary=false", "--set", "train.epochs=1"]);
+        output(train.args(["--out", &format!("trained-{most}")]));
+        let trained = epochs(&folder.path().join(format!("trained-{most}")))[0].parameters;
+        assert!(trained <= most.parse().unwrap(), "{trained} of {most}");
+        sizes.push(trained);
+    }
+    assert!(sizes[1] < sizes[0], "{sizes:?}");
+    for (line, words) in [
+        ("--strategy darts --max-params 1000000", "expected the strategy sgas, one-shot"),
+        ("--strategy random --max-params 1000000", "expected the strategy sgas, one-shot"),
+        ("--max-macs 1000000", "--max-macs: expected a space of pictures"),
+        ("--set search.limits.config=points", "search.limits: expected params or macs beside config"),
+        ("--max-params 0", "--max-params: expected 1 to"),
+        ("--max-params 9999999 --set search.limits.config=cifar10-cpu", "search.limits.config: "),
+        ("--max-params 9999999 --set search.limits.config=nothing", "no configuration file or embedded configuration"),
+    ] {
+        let text = failure(&mut search(folder.path(), &format!("{line} --out none")), 2);
+        assert!(text.contains(words) && !folder.path().join("none").exists(), "{line}: {text}");
     }
 }
