@@ -3,7 +3,9 @@
 use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
-use crate::search::strategy::{BetaConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
+use crate::search::strategy::{
+    BetaConfig, DirichletConfig, MixtureName, PerturbationConfig, Regularizer, Selection, StrategyName,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
@@ -66,6 +68,9 @@ pub struct SearchConfig {
     /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
+    /// How alphas become shares of primitives: `dirichlet`; absent: softmax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<MixtureName>,
     /// A term of the alphas' loss: `beta`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regularizer: Option<Regularizer>,
@@ -91,6 +96,9 @@ pub struct SearchConfig {
     /// `[search.beta]`
     #[serde(skip_serializing_if = "is_default")]
     pub beta: BetaConfig,
+    /// `[search.dirichlet]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub dirichlet: DirichletConfig,
     /// `[search.candidates]`
     #[serde(skip_serializing_if = "is_default")]
     pub candidates: CandidateConfig,
@@ -106,6 +114,7 @@ impl Default for SearchConfig {
         Self {
             strategy: StrategyName::SGAS,
             selection: None,
+            mixture: None,
             regularizer: None,
             order: AlphaOrder::First,
             epochs: None,
@@ -116,6 +125,7 @@ impl Default for SearchConfig {
             alpha_batch: AlphaBatch::Random,
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
+            dirichlet: DirichletConfig::default(),
             candidates: CandidateConfig::default(),
         }
     }
@@ -133,6 +143,7 @@ impl SearchConfig {
         }
         self.perturbation.validate()?;
         self.beta.validate()?;
+        self.dirichlet.validate()?;
         self.candidates.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }

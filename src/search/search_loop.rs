@@ -5,6 +5,7 @@
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.
 
 pub mod state;
+mod steps;
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
@@ -31,9 +32,6 @@ use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Edge};
 use std::collections::BTreeMap;
 use tch::Device;
-
-/// The least distance that alphas must be able to go: then the shares of two primitives can differ by a fifth.
-const LEAST_DISTANCE: f64 = 0.1;
 
 /// What the weights and what the alphas learn from.
 pub struct SearchData {
@@ -113,6 +111,8 @@ impl<'a> Search<'a> {
             .descending(settings.objective);
         bilevel.weights.processes = settings.processes.clone();
         bilevel.weights.on_nan = settings.on_nan;
+        // Also of a search that goes on at its very end, where no epoch is entered.
+        strategy.mixture(0).into_iter().for_each(|rule| model.alphas_mut().set_rule(rule));
         let open = vec![EdgeState::Open; model.topology().edge_count()];
         let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
         let decided = Decided { states, epochs: Vec::new(), wait: 0, growths_taken_back: 0 };
@@ -137,7 +137,7 @@ impl<'a> Search<'a> {
         let kinds = self.model.alphas().kinds();
         let space = self.model.space();
         let read = |kind| {
-            let alphas = self.model.alphas().values(kind);
+            let alphas = self.model.alphas().logits(kind);
             (kind, self.strategy.read(space, &alphas, &self.decided.states[&kind]))
         };
         kinds.into_iter().map(read).collect()
@@ -146,34 +146,6 @@ impl<'a> Search<'a> {
     /// The epochs in all.
     fn epochs(&self) -> usize {
         self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
-    }
-
-    /// How often an epoch goes through the training samples.
-    fn passes(&self, data: &SearchData) -> usize {
-        self.settings.search.steps.map_or(1, |steps| steps.div_ceil(self.steps_of(data, 1)))
-    }
-
-    /// The steps of a search whose epochs go so often through the training samples, as far as is known before batches
-    /// grow.
-    fn steps_of(&self, data: &SearchData, passes: usize) -> usize {
-        let SearchSettings { search, processes, .. } = self.settings;
-        let plan = EpochPlan::training(self.key(0), search.batch, false).shared(processes.share()).repeated(passes);
-        self.epochs() * data.train.steps(&plan).max(1)
-    }
-
-    /// Warns where no alpha can move far enough to matter: a step of Adam is about the learning rate at most.
-    fn warn_of_few_steps(&self, data: &SearchData) {
-        let steps = self.steps_of(data, self.passes(data));
-        let rate = self.settings.alphas.learning_rate;
-        let distance = steps as f64 * rate;
-        if distance < LEAST_DISTANCE {
-            let enough = (LEAST_DISTANCE / rate).ceil();
-            tracing::warn!(
-                "the search takes {steps} steps, in which no alpha moves further than about {distance:.2} at \
-                 alphas.learning_rate = {rate}: decisions rest on little more than the initial draw. Take more steps: \
-                 --set search.steps={enough}"
-            );
-        }
     }
 
     /// Epochs before this one in which an edge was fixed.
@@ -453,12 +425,13 @@ impl Learning for Search<'_> {
     fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
         let key = self.key_of_step(Purpose::AlphaStep, at);
         let ahead = Ahead { batch: ahead, learning_rate: terms.learning_rate, key };
-        self.bilevel.step_alphas(self.model, batch, &ahead)
+        self.drawing(Purpose::AlphaMixture, at, |search| search.bilevel.step_alphas(search.model, batch, &ahead))
     }
 
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
         self.key_of_step(Purpose::WeightStep, at).seed_torch();
-        self.bilevel.step_weights(self.model, batch, terms.learning_rate)
+        let rate = terms.learning_rate;
+        self.drawing(Purpose::WeightMixture, at, |search| search.bilevel.step_weights(search.model, batch, rate))
     }
 
     fn after_steps(
@@ -483,13 +456,14 @@ impl Learning for Search<'_> {
     }
 
     fn culprit(&mut self, at: Cursor, learner: Learner, batch: &Batch) -> Result<Option<String>> {
-        let purpose = match learner {
-            Learner::Weights => Purpose::WeightStep,
-            Learner::Alphas => Purpose::AlphaStep,
+        let (purpose, mixture) = match learner {
+            Learner::Weights => (Purpose::WeightStep, Purpose::WeightMixture),
+            Learner::Alphas => (Purpose::AlphaStep, Purpose::AlphaMixture),
         };
         self.key_of_step(purpose, at).seed_torch();
         self.model.learn(Learn::Weights);
-        self.bilevel.weights.culprit(self.model, self.settings.task, batch, Mode::TRAINING)
+        let task = self.settings.task;
+        self.drawing(mixture, at, |search| search.bilevel.weights.culprit(search.model, task, batch, Mode::TRAINING))
     }
 
     fn save(&self) -> Checkpoint {
