@@ -18,7 +18,7 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 19] = [
+const FIXED: [&str; 21] = [
     "task",
     "seed",
     "space",
@@ -27,6 +27,8 @@ const FIXED: [&str; 19] = [
     "search.strategy",
     "search.selection",
     "search.perturbation",
+    "search.mixture",
+    "search.dirichlet",
     "search.regularizer",
     "search.beta",
     "search.candidates",

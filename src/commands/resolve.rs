@@ -76,6 +76,9 @@ impl SearchOptions {
         if let Some(selection) = &self.selection {
             flags.push(Flag::new("--selection", "search.selection", selection.as_str()));
         }
+        if let Some(mixture) = &self.mixture {
+            flags.push(Flag::new("--mixture", "search.mixture", mixture.as_str()));
+        }
         if let Some(regularizer) = &self.regularizer {
             flags.push(Flag::new("--regularizer", "search.regularizer", regularizer.as_str()));
         }

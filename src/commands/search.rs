@@ -342,6 +342,9 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
     if let Some(selection) = run.search.selection {
         provenance["selection"] = json!(selection);
     }
+    if let Some(mixture) = run.search.mixture {
+        provenance["mixture"] = json!(mixture);
+    }
     if let Some(regularizer) = run.search.regularizer {
         provenance["regularizer"] = json!(regularizer);
     }

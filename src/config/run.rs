@@ -10,7 +10,7 @@ use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
-use crate::search::strategy::{Regularizer, Selection, StrategyName};
+use crate::search::strategy::{MixtureName, Regularizer, Selection, StrategyName};
 use crate::space::graph::GraphConfig;
 use crate::space::image::{ImageConfig, nas_bench_201};
 use crate::space::nas_bench_graph::NasBenchGraphConfig;
@@ -108,9 +108,10 @@ impl SearchRun {
     /// How it chooses edges, in short, to tell it from others: the strategy, of SGAS with its criterion, and what is
     /// composed with it.
     pub fn method(&self) -> String {
-        let SearchConfig { strategy, selection, regularizer, .. } = &self.search;
+        let SearchConfig { strategy, selection, mixture, regularizer, .. } = &self.search;
         let criterion = (*strategy == StrategyName::SGAS).then(|| format!(" {}", self.decision.criterion));
-        let parts = [selection.map(Selection::name), regularizer.map(Regularizer::name)];
+        let parts =
+            [selection.map(Selection::name), mixture.map(MixtureName::name), regularizer.map(Regularizer::name)];
         let parts = parts.into_iter().flatten().map(|part| format!(" + {part}"));
         std::iter::once(strategy.name().to_owned()).chain(criterion).chain(parts).collect()
     }

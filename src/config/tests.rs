@@ -210,5 +210,6 @@ fn a_search_says_in_short_how_it_chooses() {
         method("[search]\nselection = \"perturbation\"\nregularizer = \"beta\""),
         "sgas 1 + perturbation + beta"
     );
+    assert_eq!(method("[search]\nmixture = \"dirichlet\""), "sgas 1 + dirichlet");
     assert_eq!(method("[search]\nstrategy = \"random\""), "random");
 }

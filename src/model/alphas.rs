@@ -10,6 +10,7 @@ use crate::tensor::parameters::{Kept, Parameters};
 use crate::tensor::precision::at_least_single;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
+use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -22,6 +23,18 @@ pub trait MixtureRule {
     /// Alphas (edges, primitives), fp32 where nobody asks for more, with -inf for a dropped primitive, to weights of that
     /// shape and type.
     fn weights(&self, alphas: &Tensor) -> Tensor;
+
+    /// The same in a step of the weights or of the alphas. A rule that draws takes its numbers from `generator` alone, which
+    /// begins anew in every pass of a step, and gives in [`Self::weights`] what it draws in the mean.
+    fn drawn(&self, alphas: &Tensor, _generator: ChaCha8Rng) -> Tensor {
+        self.weights(alphas)
+    }
+
+    /// Numbers of which the softmax over a row are its weights, by an alpha: what decisions are made of. By default the
+    /// alpha itself, also where weights are others.
+    fn logit(&self, alpha: f64) -> f64 {
+        alpha
+    }
 
     /// Whether it gives the same for the same alphas. Passes with a rule that draws are not recorded as CUDA graphs.
     fn is_repeatable(&self) -> bool {
@@ -56,6 +69,8 @@ pub struct Alphas {
     topology: Topology,
     primitives: usize,
     rule: Rc<dyn MixtureRule>,
+    /// By which the rule draws, while a step is made.
+    draws: Option<Key>,
     /// Primitives that open edges have lost, by kind and edge.
     dropped: BTreeSet<(CellKind, usize, usize)>,
     /// The same as tables of bools, on the device.
@@ -87,7 +102,8 @@ impl Alphas {
         let open = Parameters::new(leaves.collect(), device);
         let rule: Rc<dyn MixtureRule> = Rc::new(Softmax);
         let (dropped_places, masked_places) = (BTreeMap::new(), BTreeMap::new());
-        Self { tables, open, topology, primitives, rule, dropped: BTreeSet::new(), dropped_places, masked_places }
+        let (draws, dropped) = (None, BTreeSet::new());
+        Self { tables, open, topology, primitives, rule, draws, dropped, dropped_places, masked_places }
     }
 
     /// The trained rows.
@@ -117,6 +133,12 @@ impl Alphas {
         rows
     }
 
+    /// What decisions about a kind are made of: by the rule, numbers of which the softmax over a row are its shares.
+    pub fn logits(&self, kind: CellKind) -> Vec<Vec<f64>> {
+        let logit = |alpha: f64| self.rule.logit(alpha);
+        self.values(kind).into_iter().map(|row| row.into_iter().map(logit).collect()).collect()
+    }
+
     /// Overwrites the values of a kind's rows, open or not (from a checkpoint, or a test).
     pub fn set_values(&mut self, kind: CellKind, values: &[Vec<f64>]) {
         no_grad(|| {
@@ -138,7 +160,11 @@ impl Alphas {
     /// The weights of all primitives, by the rule, in fp32.
     pub fn mixture(&self, kind: CellKind) -> Mixture {
         let _fp32 = Autocast::disabled(self.rows(kind)[0].device()).expect("CPU and CUDA have autocast");
-        let mut table = self.rule.weights(&self.table(kind));
+        let table = self.table(kind);
+        let mut table = match self.draws {
+            Some(key) => self.rule.drawn(&table, self.generator(key, kind)),
+            None => self.rule.weights(&table),
+        };
         if let Some(masked) = self.masked_places.get(&kind) {
             table = table.masked_fill(masked, 0.0);
         }
@@ -159,6 +185,20 @@ impl Alphas {
     /// Another rule by which alphas become weights.
     pub fn set_rule(&mut self, rule: Rc<dyn MixtureRule>) {
         self.rule = rule;
+    }
+
+    /// Lets a rule that draws do so by this key, until another or none is given: then the mixture is what it draws in the
+    /// mean.
+    pub fn draw_by(&mut self, key: Option<Key>) {
+        self.draws = key;
+    }
+
+    /// A stream of its own for every kind.
+    fn generator(&self, key: Key, kind: CellKind) -> ChaCha8Rng {
+        let mut generator = key.generator();
+        let place = self.tables.iter().position(|(known, _)| *known == kind);
+        generator.set_stream(place.unwrap_or(0) as u64);
+        generator
     }
 
     /// Whether the same alphas give the same weights.

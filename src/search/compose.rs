@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
 use crate::search::SearchConfig;
 use crate::search::candidates::{CandidateConfig, Plan};
-use crate::search::strategy::{self, Composed, Regularizer, Selection, Strategy, StrategyName};
+use crate::search::strategy::{self, Composed, MixtureName, Regularizer, Selection, Strategy, StrategyName};
 
 /// Cells that are counted where `search.candidates.cells` is absent.
 const COUNTED: usize = 100;
@@ -65,20 +65,44 @@ impl SearchConfig {
             Some(Selection::Perturbation) => self.by_perturbation(space, decision)?,
         };
         let epochs = self.epochs.unwrap_or_else(|| deciding.epochs());
-        let Some(regularizer) = self.regularizer else { return Ok(deciding) };
-        if !self.has_supernet() || !deciding.learns_alphas() {
-            let found = format!("{}, which trains no alphas", self.strategy);
-            return Err(Error::invalid(
-                "search.regularizer",
-                "a strategy that trains alphas, such as sgas or darts",
-                found,
-            )
-            .with_hint("leave --regularizer out, or choose another --strategy"));
+        let learns_alphas = deciding.learns_alphas();
+        let has_rule = deciding.mixture(0).is_some();
+        let mut parts = vec![deciding];
+        if self.mixture == Some(MixtureName::Dirichlet) {
+            self.require_alphas("mixture", learns_alphas)?;
+            self.require_free_mixture(has_rule)?;
+            parts.push(strategy::dirichlet_part(&self.dirichlet, epochs));
         }
-        let part = match regularizer {
-            Regularizer::Beta => strategy::beta_decay_part(&self.beta, epochs),
+        if self.regularizer == Some(Regularizer::Beta) {
+            self.require_alphas("regularizer", learns_alphas)?;
+            parts.push(strategy::beta_decay_part(&self.beta, epochs));
+        }
+        Ok(Composed::of(parts))
+    }
+
+    /// Refuses a part of this key beside a strategy that trains no supernet.
+    fn require_alphas(&self, key: &str, learns_alphas: bool) -> Result<()> {
+        if self.has_supernet() && learns_alphas {
+            return Ok(());
+        }
+        let found = format!("{}, which trains no alphas", self.strategy);
+        let expected = "a strategy that trains alphas, such as sgas or darts";
+        let hint = format!("leave --{} out, or choose another --strategy", key.replace('_', "-"));
+        Err(Error::invalid(format!("search.{key}"), expected, found).with_hint(hint))
+    }
+
+    /// Refuses Dirichlet shares where something else is said of shares.
+    fn require_free_mixture(&self, has_rule: bool) -> Result<()> {
+        let found = if has_rule {
+            format!("{}, which has a mixture of its own", self.strategy)
+        } else if self.regularizer == Some(Regularizer::Beta) {
+            "the regularizer beta, whose term is made for shares that are a softmax".to_owned()
+        } else {
+            return Ok(());
         };
-        Ok(Box::new(Composed::new(vec![deciding, part])))
+        let expected = "dirichlet with no other rule for shares beside it";
+        let hint = "leave --mixture out, or what stands beside it; dirichlet has a term of its own, search.dirichlet.divergence";
+        Err(Error::invalid("search.mixture", expected, found).with_hint(hint))
     }
 
     /// Refuses limits that the strategy would not keep to, or whose quantity is not counted in the space.
@@ -155,6 +179,7 @@ mod tests {
                     "selection = 'perturbation'",
                     "regularizer = 'beta'",
                     "selection = 'perturbation'\nregularizer = 'beta'",
+                    "selection = 'perturbation'\nmixture = 'dirichlet'",
                 ] {
                     let config: SearchConfig = toml::from_str(&format!("strategy = '{strategy}'\n{parts}")).unwrap();
                     config.compose(space, &DecisionConfig::default()).unwrap();
@@ -200,6 +225,11 @@ mod tests {
             (
                 "strategy = 'random'\n[candidates]\ncells = 99999\nepochs = 999999",
                 "search.candidates: expected at most",
+            ),
+            ("strategy = 'random'\nmixture = 'dirichlet'", "search.mixture: expected a strategy that trains alphas"),
+            (
+                "mixture = 'dirichlet'\nregularizer = 'beta'",
+                "search.mixture: expected dirichlet with no other rule for shares beside it, found the regularizer beta",
             ),
             ("strategy = 'random'\nregularizer = 'beta'", "search.regularizer: expected a strategy that trains alphas"),
             (

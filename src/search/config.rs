@@ -4,7 +4,9 @@ use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
 use crate::search::limits::LimitConfig;
-use crate::search::strategy::{BetaConfig, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName};
+use crate::search::strategy::{
+    BetaConfig, DirichletConfig, MixtureName, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
@@ -67,6 +69,9 @@ pub struct SearchConfig {
     /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
+    /// How alphas become shares of primitives: `dirichlet`; absent: softmax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<MixtureName>,
     /// A term of the alphas' loss: `beta`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regularizer: Option<Regularizer>,
@@ -92,6 +97,9 @@ pub struct SearchConfig {
     /// `[search.beta]`
     #[serde(skip_serializing_if = "is_default")]
     pub beta: BetaConfig,
+    /// `[search.dirichlet]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub dirichlet: DirichletConfig,
     /// `[search.limits]`
     #[serde(skip_serializing_if = "is_default")]
     pub limits: LimitConfig,
@@ -113,6 +121,7 @@ impl Default for SearchConfig {
         Self {
             strategy: StrategyName::SGAS,
             selection: None,
+            mixture: None,
             regularizer: None,
             order: AlphaOrder::First,
             epochs: None,
@@ -123,6 +132,7 @@ impl Default for SearchConfig {
             alpha_batch: AlphaBatch::Random,
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
+            dirichlet: DirichletConfig::default(),
             limits: LimitConfig::default(),
             one_shot: OneShotConfig::default(),
             candidates: CandidateConfig::default(),
@@ -142,6 +152,7 @@ impl SearchConfig {
         }
         self.perturbation.validate()?;
         self.beta.validate()?;
+        self.dirichlet.validate()?;
         self.limits.validate()?;
         self.one_shot.validate()?;
         self.candidates.validate()?;

@@ -5,8 +5,8 @@
 //! strategy looks at the alphas and perhaps decides; what it decided leaves the supernet at once.
 
 mod changes;
-mod few_steps;
 pub mod state;
+mod steps;
 
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
@@ -111,6 +111,8 @@ impl<'a> Search<'a> {
             .descending(settings.objective);
         bilevel.weights.processes = settings.processes.clone();
         bilevel.weights.on_nan = settings.on_nan;
+        // Also of a search that goes on at its very end, where no epoch is entered.
+        strategy.mixture(0).into_iter().for_each(|rule| model.alphas_mut().set_rule(rule));
         let open = vec![EdgeState::Open; model.topology().edge_count()];
         let states = model.alphas().kinds().into_iter().map(|kind| (kind, open.clone())).collect();
         let decided = Decided { states, epochs: Vec::new(), wait: 0, growths_taken_back: 0 };
@@ -135,7 +137,7 @@ impl<'a> Search<'a> {
         let kinds = self.model.alphas().kinds();
         let space = self.model.space();
         let read = |kind| {
-            let alphas = self.model.alphas().values(kind);
+            let alphas = self.model.alphas().logits(kind);
             (kind, self.strategy.read(space, &alphas, &self.decided.states[&kind]))
         };
         kinds.into_iter().map(read).collect()
@@ -144,19 +146,6 @@ impl<'a> Search<'a> {
     /// The epochs in all.
     fn epochs(&self) -> usize {
         self.settings.search.epochs.unwrap_or_else(|| self.strategy.epochs())
-    }
-
-    /// How often an epoch goes through the training samples.
-    fn passes(&self, data: &SearchData) -> usize {
-        self.settings.search.steps.map_or(1, |steps| steps.div_ceil(self.steps_of(data, 1)))
-    }
-
-    /// The steps of a search whose epochs go so often through the training samples, as far as is known before batches
-    /// grow.
-    fn steps_of(&self, data: &SearchData, passes: usize) -> usize {
-        let SearchSettings { search, processes, .. } = self.settings;
-        let plan = EpochPlan::training(self.key(0), search.batch, false).shared(processes.share()).repeated(passes);
-        self.epochs() * data.train.steps(&plan).max(1)
     }
 
     /// Epochs before this one in which an edge was fixed.
@@ -320,7 +309,7 @@ impl Learning for Search<'_> {
 
     fn before_training(&mut self, data: Option<&SearchData>, observer: &mut dyn Observer) -> Result<()> {
         if let Some(data) = data.filter(|_| self.strategy.learns_alphas()) {
-            few_steps::warn(self.steps_of(data, self.passes(data)), self.settings.alphas.learning_rate);
+            self.warn_of_few_steps(data);
         }
         let (at, terms) = (Cursor::default(), self.terms(0));
         let ask = |strategy: &mut dyn Strategy, probe: &mut Probe<'_>| strategy.before_training(probe);
@@ -372,14 +361,16 @@ impl Learning for Search<'_> {
     fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
         let key = self.key_of_step(Purpose::AlphaStep, at);
         let ahead = Ahead { batch: ahead, learning_rate: terms.learning_rate, key };
-        self.bilevel.step_alphas(self.model, batch, &ahead)
+        self.drawing(Purpose::AlphaMixture, at, |search| search.bilevel.step_alphas(search.model, batch, &ahead))
     }
 
     fn step_weights(&mut self, at: Cursor, terms: Terms, batch: &Batch) -> Result<StepOutcome> {
         let path = self.path(at);
         self.model.narrow(path.as_deref());
         self.key_of_step(Purpose::WeightStep, at).seed_torch();
-        let outcome = self.bilevel.step_weights(self.model, batch, terms.learning_rate);
+        let rate = terms.learning_rate;
+        let step = |search: &mut Self| search.bilevel.step_weights(search.model, batch, rate);
+        let outcome = self.drawing(Purpose::WeightMixture, at, step);
         self.model.narrow(None);
         outcome
     }
@@ -410,13 +401,14 @@ impl Learning for Search<'_> {
     }
 
     fn culprit(&mut self, at: Cursor, learner: Learner, batch: &Batch) -> Result<Option<String>> {
-        let purpose = match learner {
-            Learner::Weights => Purpose::WeightStep,
-            Learner::Alphas => Purpose::AlphaStep,
+        let (purpose, mixture) = match learner {
+            Learner::Weights => (Purpose::WeightStep, Purpose::WeightMixture),
+            Learner::Alphas => (Purpose::AlphaStep, Purpose::AlphaMixture),
         };
         self.key_of_step(purpose, at).seed_torch();
         self.model.learn(Learn::Weights);
-        self.bilevel.weights.culprit(self.model, self.settings.task, batch, Mode::TRAINING)
+        let task = self.settings.task;
+        self.drawing(mixture, at, |search| search.bilevel.weights.culprit(search.model, task, batch, Mode::TRAINING))
     }
 
     fn save(&self) -> Checkpoint {

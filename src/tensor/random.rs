@@ -43,6 +43,10 @@ pub enum Purpose {
     Reorder = 14,
     /// The random cells of a search without a supernet.
     Candidates = 15,
+    /// Shares of primitives in the step of the weights, where a search draws them.
+    WeightMixture = 16,
+    /// The same in the step of the alphas.
+    AlphaMixture = 17,
 }
 
 /// Names one stream of random numbers.

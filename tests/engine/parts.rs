@@ -1,7 +1,7 @@
 //! Parts of strategies that `[search]` puts together: what they compute, and that they go on from any stop to the bit.
 
 use super::stops::{self, Stops};
-use super::{spec, turn};
+use super::{numbers, spec, turn};
 use sgas::checkpoint::Cursor;
 use sgas::decision::{DecisionConfig, EdgeState};
 use sgas::error::Result;
@@ -9,7 +9,7 @@ use sgas::genotype::SpaceName;
 use sgas::model::{self, Mask};
 use sgas::report::Event;
 use sgas::search::SearchConfig;
-use sgas::search::strategy::{Answer, Change, Probe, Strategy, beta_decay};
+use sgas::search::strategy::{Answer, Change, Probe, Strategy, beta_decay, divergence_from_uniform};
 use sgas::topology::CellKind;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,6 +29,9 @@ fn compose(text: &str) -> Box<dyn Strategy> {
 const DARTS: &str =
     "strategy = 'darts'\nselection = 'perturbation'\nepochs = 12\nregularizer = 'beta'\n[perturbation]\nepochs = 1";
 const SGAS: &str = "selection = 'perturbation'\nregularizer = 'beta'";
+const DRAWN: &str = "mixture = 'dirichlet'";
+const DRAWN_DARTS: &str =
+    "strategy = 'darts'\nselection = 'perturbation'\nepochs = 12\nmixture = 'dirichlet'\n[perturbation]\nepochs = 1";
 
 #[test]
 fn beta_decay_is_the_mean_of_the_logarithms_of_sums_of_exponentials() {
@@ -54,6 +57,93 @@ fn beta_decay_is_the_mean_of_the_logarithms_of_sums_of_exponentials() {
     assert!((beta_decay(model.alphas()).double_value(&[]) - by_hand(&without)).abs() < 1e-6);
     model.fix(KIND, 4, 3);
     assert!((beta_decay(model.alphas()).double_value(&[]) - by_hand(&without)).abs() < 1e-6, "decided edges count");
+}
+
+/// KL(Dirichlet(β) ‖ Dirichlet(1, ..., 1)) of a row of alphas.
+fn divergence_of(row: &[f64]) -> f64 {
+    use statrs::function::gamma::{digamma, ln_gamma};
+    let concentrations: Vec<f64> =
+        row.iter().map(|alpha| if *alpha > 0.0 { alpha + 1.0 } else { alpha.exp() }).collect();
+    let total: f64 = concentrations.iter().sum();
+    let densities = ln_gamma(total) - ln_gamma(row.len() as f64);
+    let of_one = |one: &f64| (one - 1.0) * (digamma(*one) - digamma(total)) - ln_gamma(*one);
+    densities + concentrations.iter().map(of_one).sum::<f64>()
+}
+
+#[test]
+fn the_divergence_of_dirichlet_shares_is_summed_over_edges() {
+    let _turn = turn();
+    let mut model = model::supernet(SpaceName::POINT, &spec(), 1e-3, 1, Device::Cpu);
+    assert!(divergence_from_uniform(model.alphas()).double_value(&[]).abs() < 1e-4, "alphas of about 0 are uniform");
+    let rows: Vec<Vec<f64>> = (0..9)
+        .map(|edge| (0..10).map(|primitive| 0.3 * f64::from(edge) - 0.2 * f64::from(primitive)).collect())
+        .collect();
+    model.alphas_mut().set_values(KIND, &rows);
+    let value = divergence_from_uniform(model.alphas());
+    let expected: f64 = rows.iter().map(|row| divergence_of(row)).sum();
+    assert!((value.double_value(&[]) / expected - 1.0).abs() < 1e-5, "{value:?} {expected}");
+    // Its gradient by differences.
+    let gradient = model.alphas().open().gradient(&value);
+    let parts: Vec<Vec<f32>> = model.alphas().open().split(&gradient).map(|(_, part)| numbers(&part)).collect();
+    for (edge, primitive) in [(0, 0), (3, 9), (8, 2)] {
+        let moved = |by: f64| {
+            let mut row = rows[edge].clone();
+            row[primitive] += by;
+            divergence_of(&row)
+        };
+        let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        let found = f64::from(parts[edge][primitive]);
+        assert!((found - difference).abs() < 1e-4 * difference.abs().max(1.0), "{found} {difference}");
+    }
+    model.drop_primitive(KIND, 4, 0);
+    let mut without = rows.clone();
+    without[4].remove(0);
+    let value = divergence_from_uniform(model.alphas());
+    let expected: f64 = without.iter().map(|row| divergence_of(row)).sum();
+    assert!((value.double_value(&[]) / expected - 1.0).abs() < 1e-5);
+    assert!(numbers(&model.alphas().open().gradient(&value)).iter().all(|number| number.is_finite()));
+}
+
+/// Looks at shares and at what decisions are made of.
+struct Looked(Box<dyn Strategy>, Rc<Cell<usize>>);
+
+impl Strategy for Looked {
+    fn epochs(&self) -> usize {
+        self.0.epochs()
+    }
+
+    fn mixture(&self, epoch: usize) -> Option<Rc<dyn sgas::model::MixtureRule>> {
+        self.0.mixture(epoch)
+    }
+
+    fn after_epoch(&mut self, epoch: usize, probe: &mut Probe<'_>) -> Result<Answer> {
+        let alphas = probe.model().alphas();
+        let mixed = alphas.mixture(KIND);
+        for (edge, row) in alphas.values(KIND).iter().enumerate() {
+            let weights: Vec<f64> =
+                row.iter().map(|alpha| if *alpha > 0.0 { alpha + 1.0 } else { alpha.exp() }).collect();
+            let total: f64 = weights.iter().sum();
+            let decided = sgas::decision::softmax(&probe.alphas(KIND)[edge]);
+            for (k, share) in numbers(&mixed.edges()[edge]).into_iter().enumerate() {
+                assert!((f64::from(share) - weights[k] / total).abs() < 1e-6, "outside of steps shares are means");
+                assert!((decided[k] - weights[k] / total).abs() < 1e-12, "decisions are made of means");
+            }
+            self.1.set(self.1.get() + 1);
+        }
+        self.0.after_epoch(epoch, probe)
+    }
+}
+
+#[test]
+fn decisions_and_validation_take_the_mean_of_drawn_shares() {
+    let _turn = turn();
+    let looks = Rc::new(Cell::new(0));
+    let (kept, _) = stops::search(Stops::Never, || Box::new(Looked(compose(DRAWN), Rc::clone(&looks))));
+    assert!(looks.get() >= 9 * 6);
+    assert_eq!(kept.events.iter().filter(|event| matches!(event, Event::Decision(_))).count(), 6);
+    let (softmax, _) = stops::search(Stops::Never, || compose(""));
+    let alphas = |kept: &stops::Kept| kept.checkpoint().unwrap().tensors["alphas.normal"].copy();
+    assert!(!alphas(&kept).equal(&alphas(&softmax)), "draws move the alphas otherwise");
 }
 
 /// Looks for itself what validation misses before another strategy decides, and compares.
@@ -160,7 +250,7 @@ fn perturbation_keeps_what_validation_misses_most() {
 #[test]
 fn parts_go_on_from_any_step_to_the_bit() {
     let _turn = turn();
-    for text in [DARTS, SGAS] {
+    for text in [DARTS, SGAS, DRAWN, DRAWN_DARTS] {
         let search = |stops| stops::search(stops, || compose(text));
         let whole = search(Stops::Never).0;
         search(Stops::At(Cursor { epoch: 2, step: 1 })).0.assert_equals(&whole);

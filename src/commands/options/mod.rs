@@ -195,6 +195,10 @@ pub struct SearchOptions {
     /// darts [default: the strategy's own rule]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub selection: Option<String>,
+    /// How alphas become shares of primitives: `dirichlet`, drawn from Dirichlet distributions, with every strategy that
+    /// trains [default: softmax]
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    pub mixture: Option<String>,
     /// A term of the alphas' loss: `beta`, beta decay; with every strategy that trains [default: none]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub regularizer: Option<String>,

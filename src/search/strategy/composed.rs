@@ -25,6 +25,14 @@ impl Composed {
         Self(parts)
     }
 
+    /// These as one; a single one as it is. Panics without any.
+    pub fn of(mut parts: Vec<Box<dyn Strategy>>) -> Box<dyn Strategy> {
+        match parts.pop() {
+            Some(only) if parts.is_empty() => only,
+            last => Box::new(Self::new(parts.into_iter().chain(last).collect())),
+        }
+    }
+
     fn first(&self) -> &dyn Strategy {
         &*self.0[0]
     }

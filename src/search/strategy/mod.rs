@@ -6,6 +6,7 @@
 
 mod beta;
 mod composed;
+mod dirichlet;
 mod one_shot;
 mod perturbation;
 mod probe;
@@ -14,6 +15,7 @@ mod undecided;
 
 pub use beta::{BetaConfig, beta_decay};
 pub use composed::Composed;
+pub use dirichlet::{Dirichlet, DirichletConfig, divergence_from_uniform};
 pub use one_shot::OneShotConfig;
 pub use perturbation::PerturbationConfig;
 pub use probe::Probe;
@@ -219,6 +221,23 @@ impl Regularizer {
     }
 }
 
+/// How alphas become shares of primitives, where it is not softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MixtureName {
+    /// Drawn from Dirichlet distributions (DrNAS).
+    Dirichlet,
+}
+
+impl MixtureName {
+    /// As configurations name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dirichlet => "dirichlet",
+        }
+    }
+}
+
 /// SGAS, whose edges are fixed to the primitive that validation misses most.
 pub(super) fn sgas_by_perturbation(space: SpaceName, decision: DecisionConfig) -> Box<dyn Strategy> {
     Box::new(sgas::Sgas::new(&Setting { space, decision }).by_perturbation())
@@ -236,6 +255,11 @@ pub(super) fn darts_by_perturbation(
 /// A supernet of single paths in a search of so many epochs.
 pub(super) fn one_shot(epochs: usize, config: &OneShotConfig) -> Box<dyn Strategy> {
     Box::new(one_shot::OneShot::new(epochs, config))
+}
+
+/// Dirichlet shares in a search of so many epochs.
+pub(super) fn dirichlet_part(config: &DirichletConfig, epochs: usize) -> Box<dyn Strategy> {
+    Box::new(dirichlet::Drawing::new(config, epochs))
 }
 
 /// Beta decay in a search of so many epochs.

@@ -48,9 +48,10 @@ impl<'a> Probe<'a> {
         self.model.alphas().kinds()
     }
 
-    /// The alphas of a kind, edges × primitives, closed rows too; those of dropped primitives are below all others.
+    /// The alphas of a kind, edges × primitives, closed rows too; those of dropped primitives are below all others. Where
+    /// shares are no softmax of alphas, numbers of which they are ([`crate::model::Alphas::logits`]).
     pub fn alphas(&self, kind: CellKind) -> Vec<Vec<f64>> {
-        self.model.alphas().values(kind)
+        self.model.alphas().logits(kind)
     }
 
     /// The states of a kind's edges. Panics for a kind that the space has not.

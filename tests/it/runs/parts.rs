@@ -70,17 +70,30 @@ fn every_space_is_searched_by_single_paths() {
 }
 
 #[test]
+fn every_space_is_searched_by_drawn_shares() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{space} --strategy sgas --criterion 2 --mixture dirichlet --out run");
+        output(&mut smoke(folder.path(), name, &line));
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+        assert!(cell.contains("\"mixture\": \"dirichlet\""), "{cell}");
+    }
+}
+
+#[test]
 fn a_killed_search_with_parts_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    for (strategy, parts) in [
-        ("sgas --criterion 2", PARTS),
-        ("darts --set search.perturbation.epochs=1 --set search.epochs=12", PARTS),
-        ("one-shot --set search.one_shot.cells=3 --set search.epochs=4", ""),
+    for (name, strategy) in [
+        ("sgas", format!("sgas --criterion 2 {PARTS}")),
+        ("darts", format!("darts --set search.perturbation.epochs=1 --set search.epochs=12 {PARTS}")),
+        ("drawn", "sgas --criterion 2 --mixture dirichlet --order 2".to_owned()),
+        ("paths", "one-shot --set search.one_shot.cells=3 --set search.epochs=4".to_owned()),
     ] {
-        let name = &strategy[..4];
-        let line = format!("--strategy {strategy} {parts} --out");
+        let line = format!("--strategy {strategy} --out");
         output(&mut search(folder.path(), &format!("{line} {name}-whole")));
-        let stop = if parts.is_empty() { Stop::Logged(Name::Epoch, 2) } else { Stop::Logged(Name::Decision, 2) };
+        let stop = if name == "paths" { Stop::Logged(Name::Epoch, 2) } else { Stop::Logged(Name::Decision, 2) };
         kill_at(&search(folder.path(), &format!("{line} {name}-cut")), stop);
         let go_on = ["search", "--out", &format!("{name}-cut"), "--resume", "--threads", "1", "--device", "cpu"];
         output(sgas(folder.path()).args(go_on));
@@ -93,6 +106,12 @@ fn what_does_not_go_together_is_refused_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
     for (parts, words) in [
         ("--strategy random --selection perturbation", "--selection: expected the strategy sgas or darts"),
+        ("--strategy random --mixture dirichlet", "--mixture: expected a strategy that trains alphas"),
+        (
+            "--regularizer beta --mixture dirichlet",
+            "--mixture: expected dirichlet with no other rule for shares beside it, found the regularizer beta",
+        ),
+        ("--set search.dirichlet.divergence=-1", "search.dirichlet.divergence: expected 0 to 1000000, found -1"),
         ("--strategy random --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
         (
             "--strategy darts --selection perturbation --set search.epochs=50",
