@@ -3,6 +3,7 @@
 
 use crate::cli::{self, Meant};
 use crate::commands::{self, STANDARD_OUTPUT};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::tensor::bridge::memory;
 use crate::{panics, threads, visible};
@@ -15,6 +16,9 @@ const MISUSE: u8 = 2;
 
 /// Does what was typed.
 pub fn main() -> ExitCode {
+    if let Some(code) = data::unpack_where_asked() {
+        return code;
+    }
     panics::silence();
     threads::set_thread_defaults();
     memory::keep_freed_memory();

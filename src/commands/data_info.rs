@@ -6,6 +6,7 @@ use crate::config::{self, Sources, TrainRun, tasks};
 use crate::data::survey::Problem;
 use crate::data::{self, SampleKind, Survey};
 use crate::error::{Error, Result};
+use crate::visible::visible_word;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::Write;
@@ -58,7 +59,7 @@ fn verdict(Told { kind, survey }: &Told<'_>) -> Result<()> {
 }
 
 fn line(name: &str, text: &str) -> String {
-    format!("{:<12}{text}\n", format!("{name}:"))
+    format!("{:<12}{}\n", format!("{name}:"), visible_word(text))
 }
 
 fn as_text(Told { kind, survey }: &Told<'_>) -> String {
@@ -88,7 +89,7 @@ fn classes(survey: &Survey, has_bad: bool) -> String {
     let mut sums = [0; 4];
     for class in &survey.classes {
         let counts = [class.train, class.validation.unwrap_or_default(), class.test, class.bad];
-        text += &row(&class.class, counts.map(|count| count.to_string()));
+        text += &row(&visible_word(&class.class), counts.map(|count| count.to_string()));
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
     text + &row(&format!("all {}", survey.classes.len()), sums.map(|sum| sum.to_string())) + "\n"

@@ -7,6 +7,7 @@ use super::graphs::config::GraphDataConfig;
 use super::images::config::ImageDataConfig;
 use super::loader::LoaderConfig;
 use super::points::augmentation::{Augmentation, Normalization, PointOrder};
+use super::points::clouds::Clouds;
 use super::points::colours::ColorRange;
 use super::points::config::Hdf5DataConfig;
 use super::points::features::Features;
@@ -87,6 +88,14 @@ pub struct DataConfig {
     pub scenes: SceneDataConfig,
 }
 
+/// What a family takes of `[data]`: its own section, the size of the built-in set, and what divides a folder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section<'a, Own> {
+    pub own: Own,
+    pub synthetic: &'a SyntheticConfig,
+    pub lists: Lists<'a>,
+}
+
 /// A run that keeps it says nothing of it.
 fn is_usual_share(share: &f64) -> bool {
     *share == INVALID_POINTS
@@ -140,8 +149,7 @@ impl DataConfig {
             let found = self.test_share.to_string();
             return Err(Error::invalid("data.test_share", "a share above 0 and below 1", found));
         }
-        Features::parse(&self.features)?;
-        self.intake()?;
+        self.clouds()?;
         bounds::check("data.workers", &self.workers, &(1..=MOST_WORKERS), "threads")?;
         bounds::check("data.batches_ahead", &self.batches_ahead, &(1..=MOST_AHEAD), "batches")?;
         self.hdf5.validate()?;
@@ -158,23 +166,33 @@ impl DataConfig {
         Ok(Features::parse(&self.features)?.channels() as i64)
     }
 
-    /// Which files of a folder are for what.
-    pub(super) fn lists(&self) -> Lists<'_> {
-        Lists { train: &self.train_list, test: &self.test_list, shares: self.shares(), skip_bad: self.skip_bad }
-    }
-
-    /// The shares by which a set is divided.
-    pub(super) fn shares(&self) -> Shares {
+    /// The section of a family, `own` what is its own.
+    pub(super) fn section<Own>(&self, own: Own) -> Section<'_, Own> {
         let (training, validation, test) = (self.training_share, self.validation, self.test_share);
-        Shares { training, validation, test, seed: self.split_seed }
+        let shares = Shares { training, validation, test, seed: self.split_seed };
+        let lists = Lists { train: &self.train_list, test: &self.test_list, shares, skip_bad: self.skip_bad };
+        Section { own, synthetic: &self.synthetic, lists }
     }
 
-    /// What is made of the columns of files.
+    /// What it says of clouds.
     ///
     /// # Errors
-    /// Columns or a share that won't do.
-    pub(super) fn intake(&self) -> Result<Intake> {
-        Intake::new(&self.columns, self.invalid_points)
+    /// Features, columns or a share that won't do.
+    pub(super) fn clouds(&self) -> Result<Clouds> {
+        Ok(Clouds {
+            points: self.points,
+            features: Features::parse(&self.features)?,
+            intake: Intake::new(&self.columns, self.invalid_points)?,
+            color_range: self.color_range,
+            normalize: self.normalize,
+            augmentation: self.augmentation,
+            order: self.order,
+        })
+    }
+
+    /// The same with what a set decided of its clouds.
+    pub(super) fn resolved(&self, clouds: &Clouds) -> Self {
+        Self { normalize: clouds.normalize, color_range: clouds.color_range, ..self.clone() }
     }
 
     /// What a loader needs of it.

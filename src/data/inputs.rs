@@ -24,6 +24,22 @@ pub struct Inputs {
     pub config: DataConfig,
 }
 
+/// What a family reads of the files that were named.
+pub(super) struct Read {
+    pub files: Vec<InputFile>,
+    pub samples: Arc<dyn Samples>,
+    pub channels: i64,
+    pub points: Option<InputPoints>,
+}
+
+impl Read {
+    /// The same with the configuration by which it was read.
+    pub fn with(self, config: DataConfig) -> Inputs {
+        let Self { files, samples, channels, points } = self;
+        Inputs { files, samples, channels, points, config }
+    }
+}
+
 /// The points that samples are made of.
 pub struct InputPoints {
     /// The positions of the points as each file without an error stores them, in the same order.

@@ -43,6 +43,7 @@ pub use inputs::{InputFile, InputNeeds, InputPoints, Inputs};
 pub use loader::{Access, Batches, EpochPlan, Loader, LoaderConfig, Samples};
 pub use points::augmentation::{Augmentation, Normalization, PointOrder};
 pub use points::colours::ColorRange;
+pub(crate) use points::unpack_where_asked;
 pub use scenes::config::SceneDataConfig;
 pub use source::Source;
 pub use split::{HeldOut, Split};

@@ -97,9 +97,29 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
+/// What the libraries of C on Windows print for NaN and infinity, without the sign.
+const OF_WINDOWS: [(&str, f64); 6] = [
+    ("nan(ind)", f64::NAN),
+    ("nan(snan)", f64::NAN),
+    ("1.#IND", f64::NAN),
+    ("1.#QNAN", f64::NAN),
+    ("1.#SNAN", f64::NAN),
+    ("1.#INF", f64::INFINITY),
+];
+
 /// A decimal number as C, Python and Rust print it, `nan` and `inf` included.
 pub(super) fn number(word: &[u8]) -> Option<f64> {
-    std::str::from_utf8(word).ok()?.parse().ok()
+    let text = std::str::from_utf8(word).ok()?;
+    let of_windows = || {
+        let spelled = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (_, value) = OF_WINDOWS.iter().find(|(name, _)| {
+            // Digits may follow: 1.#QNAN0.
+            spelled.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && spelled[name.len()..].bytes().all(|byte| byte == b'0')
+        })?;
+        Some(if text.starts_with('-') { -value } else { *value })
+    };
+    text.parse().ok().or_else(|| if text.contains(['#', '(']) { of_windows() } else { None })
 }
 
 /// A whole number that is not negative.
@@ -179,7 +199,11 @@ mod tests {
         assert_eq!(number(b"-1.5e-3"), Some(-0.0015));
         assert_eq!(number(b"+.5"), Some(0.5));
         assert_eq!(number(b"5."), Some(5.0));
-        assert!(number(b"nan").is_some_and(f64::is_nan));
+        for nan in ["nan", "-NaN", "-nan(ind)", "1.#QNAN", "-1.#IND00"] {
+            assert!(number(nan.as_bytes()).is_some_and(f64::is_nan), "{nan}");
+        }
+        assert_eq!(number(b"-1.#INF"), Some(f64::NEG_INFINITY));
+        assert_eq!(number(b"1.#5"), None);
         assert_eq!(number(b"1,5"), None);
         assert_eq!(number(b"\xFF"), None);
     }

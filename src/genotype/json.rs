@@ -38,6 +38,7 @@ impl Genotype {
         if let (false, Some(Value::Object(cell))) = (object.contains_key("normal"), object.get_mut("genotype")) {
             object = std::mem::take(cell);
         }
+        published::list_ranges(&mut object);
         published::name_space(&mut object, asked, origin)?;
         Self::from_object(object, origin)
     }

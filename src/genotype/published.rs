@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::python::{self, first_value};
 use crate::topology::CellKind;
 
+/// The fields of the published code's tuple, as it may be called without their names.
+const FIELDS: [&str; 4] = ["normal", "normal_concat", "reduce", "reduce_concat"];
 /// How such a cell begins.
 const CALL: &str = "Genotype(";
 /// Of `range`: far more than any cell has states.
@@ -47,14 +49,27 @@ pub(super) fn of_python(text: &str, origin: &str) -> Result<Map<String, Value>> 
     };
     let Some(python::Value::Call(_, arguments)) = first_value(&text[at..]) else { return Err(broken()) };
     let mut object = Map::new();
-    for (name, value) in arguments {
-        match (name, json(value)) {
+    let unnamed = arguments.iter().take_while(|(name, _)| name.is_none()).count();
+    for (at, (name, value)) in arguments.into_iter().enumerate() {
+        let by_position = || FIELDS.get(at).filter(|_| at < unnamed).map(|field| (*field).to_owned());
+        match (name.or_else(by_position), json(value)) {
             (Some(_), Some(Value::Null)) => {}
-            (Some(name), Some(value)) => drop(object.insert(name, value)),
+            (Some(name), Some(value)) if !object.contains_key(&name) => drop(object.insert(name, value)),
             _ => return Err(broken()),
         }
     }
     Ok(object)
+}
+
+/// Makes lists of the ranges in an object that Python's `json` wrote as text: `"range(2, 6)"`.
+pub(super) fn list_ranges(object: &mut Map<String, Value>) {
+    for field in FIELDS {
+        let Some(value) = object.get_mut(field) else { continue };
+        let text = value.as_str().filter(|text| text.starts_with("range("));
+        if let Some(list) = text.and_then(first_value).and_then(json).filter(Value::is_array) {
+            *value = list;
+        }
+    }
 }
 
 fn json(value: python::Value) -> Option<Value> {

@@ -206,6 +206,7 @@ fn a_cell_is_read_as_the_published_code_prints_it() {
             "from collections import namedtuple\nGenotype = namedtuple('Genotype', 'normal normal_concat')\nBest = {alone}"
         ),
         alone.replace("range(1, 5)", "list(range(1, 5))").replace('\'', "\""),
+        alone.replace("normal=", "").replace("normal_concat=", ""),
     ];
     for text in texts {
         let cell = read(&text, Some(SpaceName::POINT)).unwrap();
@@ -244,6 +245,8 @@ fn a_cell_of_several_spaces_needs_a_task_and_python_that_is_no_cell_is_told() {
 #[test]
 fn an_object_without_its_space_and_one_that_holds_the_cell_are_read() {
     let without = POINT.replace("\"space\": \"point\", ", "");
+    let ranged = without.replace("[1, 2, 3, 4]", "\"range(1, 5)\"");
+    assert!(ranged != without && read(&ranged, Some(SpaceName::POINT)).unwrap().normal == point().normal);
     assert_eq!(read(&without, Some(SpaceName::POINT)).unwrap().normal, point().normal);
     assert!(read(&without, None).unwrap_err().to_string().contains("expected point or graph"));
     let shown = format!(

@@ -32,6 +32,7 @@ mod own_graphs;
 mod own_pictures;
 mod own_scenes;
 mod own_shapes;
+mod packed_scans;
 mod parity;
 mod pictures;
 mod printing;

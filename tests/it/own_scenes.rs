@@ -140,6 +140,21 @@ fn clouds_in_one_folder_are_divided_by_lists_or_a_share_and_cut_into_blocks() {
 
 /// Labels that are names, in texts and in arrays: classes in the order of the alphabet, or of `classes.txt`.
 #[test]
+fn a_label_that_usually_means_no_class_is_pointed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["train", "test"] {
+        write(
+            folder.path().join("set").join(part).join("a.txt"),
+            b"x y z label\n0 0 1 0\n1 2 0 1\n2 0 0 255\n3 1 1 255\n",
+        );
+    }
+    let note = "label 255 is a class of its own: if it means none, set data.scenes.unlabelled = 255";
+    assert!(run(folder.path(), "data info set").contains(note));
+    let info = run_json(folder.path(), "data info set --json --set data.scenes.unlabelled=255");
+    assert_eq!((info["classes"].as_array().unwrap().len(), &info["unlabelled"]), (2, &json!(4)));
+}
+
+#[test]
 fn names_are_labels_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -70,11 +70,14 @@ impl Family for Graphs {
     }
 
     fn load(&self, source: &Source, set: SetName, config: &DataConfig, _: &LoadNeeds) -> Result<Loaded> {
-        Ok(Loaded { dataset: load(source, config, set.targets == Targets::Labels)?, config: config.clone() })
+        Ok(Loaded {
+            dataset: load(source, config.section(&config.graphs), set.targets == Targets::Labels)?,
+            config: config.clone(),
+        })
     }
 
     fn survey(&self, source: &Source, config: &DataConfig, _: usize) -> Result<Survey> {
-        Ok(survey(source, config))
+        Ok(survey(source, config.section(&config.graphs)))
     }
 
     fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -82,7 +85,7 @@ impl Family for Graphs {
     }
 
     fn read_inputs(&self, files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
-        read_inputs(files, config, needs)
+        Ok(read_inputs(files, config.section(&config.graphs), needs)?.with(config.clone()))
     }
 
     fn synthesise(&self, wanted: &Synthesis, folder: &Path) -> Result<()> {

@@ -113,6 +113,9 @@ impl Heading {
     pub fn of(table: &Table) -> Result<Self> {
         let mut rows = table.start(2)?.into_iter();
         let Some(first) = rows.next() else { return Ok(Self::Row) };
+        if table.has_names() {
+            return Ok(Self::Names(first));
+        }
         let second = rows.next().unwrap_or_default();
         let value = |cell: &String| number(cell.as_bytes());
         let numbers: Vec<f64> = first.iter().filter_map(value).collect();
@@ -202,19 +205,19 @@ pub(super) fn ends(names: &[String]) -> [Option<usize>; 2] {
 
 /// The split that the name of a file or a column means, such as `val`, `train_mask` or `testIdx`.
 pub(super) fn split_of(name: &str) -> Option<Split> {
-    let (mut rest, mut found) = (&*plain(name), None);
-    while !rest.is_empty() {
-        if let Some((word, split)) = PARTS.iter().find(|(word, _)| rest.starts_with(word)) {
-            if found.replace(*split).is_some() {
-                return None;
-            }
-            rest = &rest[word.len()..];
-        } else {
-            let word = BESIDE_SPLITS.iter().find(|word| rest.starts_with(**word))?;
-            rest = &rest[word.len()..];
+    /// Letters of the longest name that is looked at.
+    const LONGEST: usize = 64;
+    /// Whether a name is the word of a split once and others of those that may stand beside one.
+    fn rest_of(name: &str, found: Option<Split>) -> Option<Split> {
+        if name.is_empty() {
+            return found;
         }
+        let part = |(word, split): &(&str, Split)| rest_of(name.strip_prefix(word)?, Some(*split));
+        let beside = |word: &&str| rest_of(name.strip_prefix(*word)?, found);
+        let as_part = if found.is_none() { PARTS.iter().find_map(part) } else { None };
+        as_part.or_else(|| BESIDE_SPLITS.iter().find_map(beside))
     }
-    found
+    Some(plain(name)).filter(|name| name.len() <= LONGEST).and_then(|name| rest_of(&name, None))
 }
 
 /// The split that a word in a column of splits means.
@@ -273,6 +276,7 @@ mod tests {
             ("validation", Split::Validation),
             ("dev", Split::Validation),
             ("test-nodes", Split::Test),
+            ("val_ids", Split::Validation),
         ] {
             assert_eq!(split_of(name), Some(split), "{name}");
         }

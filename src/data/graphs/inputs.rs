@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Graphs;
+use super::config::GraphDataConfig;
 use super::folder::{self, Wanted};
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
 use super::ppi;
 use super::set::{first, graph_name};
 use super::tables::Checked;
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
 use crate::data::folders::folders;
-use crate::data::inputs::{InputFile, InputNeeds, Inputs};
+use crate::data::inputs::{InputFile, InputNeeds, Read};
 use crate::error::{Error, Result};
 
 /// The folders of graphs that `named` means: a folder itself, or the folders of graphs in it.
@@ -45,10 +46,14 @@ pub(super) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Reads the graphs. What is called a file is a node here, in the order of the graphs.
-pub(super) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
+pub(super) fn read_inputs(
+    named: &[PathBuf],
+    section: Section<'_, &GraphDataConfig>,
+    needs: InputNeeds,
+) -> Result<Read> {
     let (mut files, mut graphs): (Vec<InputFile>, Vec<Graph>) = (Vec::new(), Vec::new());
     for folder in named {
-        match read_one(folder, config, graphs.first().map(|graph| graph.features.columns)) {
+        match read_one(folder, section, graphs.first().map(|graph| graph.features.columns)) {
             Ok(mut read) => {
                 files.extend(read.iter().flat_map(nodes));
                 graphs.append(&mut read);
@@ -62,13 +67,13 @@ pub(super) fn read_inputs(named: &[PathBuf], config: &DataConfig, needs: InputNe
     }
     let channels = graphs.first().map_or(0, |graph| graph.features.columns as i64);
     let samples = Arc::new(Graphs::whole(graphs));
-    Ok(Inputs { files, samples, channels, points: None, config: config.clone() })
+    Ok(Read { files, samples, channels, points: None })
 }
 
-fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Result<Vec<Graph>> {
+fn read_one(folder: &Path, section: Section<'_, &GraphDataConfig>, columns: Option<usize>) -> Result<Vec<Graph>> {
     let graphs = match Layout::detect(folder) {
-        Some(Layout::Ppi) => ppi::read_inputs(folder, &config.graphs),
-        layout => read_folder(folder, layout.unwrap_or(Layout::Tables), config),
+        Some(Layout::Ppi) => ppi::read_inputs(folder, section.own),
+        layout => read_folder(folder, layout.unwrap_or(Layout::Tables), section),
     };
     let graphs = graphs.map_err(first)?;
     let found = graphs.first().map(|graph| graph.features.columns);
@@ -81,12 +86,13 @@ fn read_one(folder: &Path, config: &DataConfig, columns: Option<usize>) -> Resul
     }
 }
 
-fn read_folder(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<Vec<Graph>> {
-    let wanted = Wanted { labelled: false, lists: [&config.train_list, &config.test_list], config: &config.graphs };
+fn read_folder(folder: &Path, layout: Layout, section: Section<'_, &GraphDataConfig>) -> Checked<Vec<Graph>> {
+    let Section { own: config, lists, .. } = section;
+    let wanted = Wanted { labelled: false, lists: [lists.train, lists.test], config };
     let read = folder::read(folder, layout, wanted)?;
     read.told.iter().for_each(|told| tracing::info!("{told}"));
     let place = folder.display().to_string();
-    let graphs = read.nodes.into_graphs(&config.graphs, |number| graph_name(&place, number));
+    let graphs = read.nodes.into_graphs(config, |number| graph_name(&place, number));
     let mut graphs = graphs.map_err(|error| vec![error])?;
     if read.numbering.has_names() {
         for graph in &mut graphs {

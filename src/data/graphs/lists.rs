@@ -294,8 +294,9 @@ impl Listed {
         let has_digit = |cell: &&str| cell.contains(|letter: char| letter.is_ascii_digit());
         let is_word = |cell: &&str| mask(cell).is_some() || nodes.has_names() && nodes.find(cell).is_some();
         let begins_empty = first.len() > 1 && first[0].is_empty();
-        let has_header =
-            !first.is_empty() && (begins_empty || !first.iter().any(|cell| has_digit(cell) || is_word(cell)));
+        let has_header = !first.is_empty()
+            && (begins_empty || !first.iter().any(|cell| has_digit(cell) || is_word(cell)))
+            || table.has_names();
         let mut columns: Vec<usize> = (0..first.len().max(1)).collect();
         let (mut column_of_nodes, mut is_mask) = (None, false);
         if has_header && first.len() > 1 {

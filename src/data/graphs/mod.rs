@@ -36,11 +36,12 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use config::GraphDataConfig;
 use labels::Labels;
 use nodes::Graph;
 use set::first;
 
-use super::config::DataConfig;
+use super::config::Section;
 use super::dataset::{Dataset, Targets};
 use super::loader::{Access, Samples};
 use super::source::Source;
@@ -208,8 +209,8 @@ fn scored(graphs: &[&Graph], samples: &[&Sample]) -> Result<Option<Tensor>> {
 
 /// Reads, checks and divides a set. Which nodes are held out, where no list and no part says it, follows from
 /// `data.split_seed`; nodes of the built-in set have several labels where `several` says so.
-fn load(source: &Source, config: &DataConfig, several: bool) -> Result<Dataset> {
-    let set = open::open(source, config, several).map_err(first)?;
+fn load(source: &Source, section: Section<'_, &GraphDataConfig>, several: bool) -> Result<Dataset> {
+    let set = open::open(source, section, several).map_err(first)?;
     set.told.iter().for_each(|told| tracing::info!("{told}"));
     let channels = set.channels() as i64;
     let variant = few_labels::variant(&set.graphs, &set.marks);

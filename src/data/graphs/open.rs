@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::config::GraphDataConfig;
 use super::division::divide;
 use super::folder::{self, Folder, Wanted};
 use super::labels::Labels;
@@ -9,7 +10,7 @@ use super::layout::{LAYOUTS, Layout};
 use super::set::{GraphSet, count as in_words, graph_name};
 use super::tables::{Checked, WHERE_TO_READ};
 use super::{ppi, synthetic};
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
 use crate::data::source::Source;
 use crate::error::Error;
 
@@ -17,27 +18,27 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Everything that a run would refuse, the first problem first.
-pub(super) fn open(source: &Source, config: &DataConfig, several: bool) -> Checked<GraphSet> {
+pub(super) fn open(source: &Source, section: Section<'_, &GraphDataConfig>, several: bool) -> Checked<GraphSet> {
     let folder = match source {
-        Source::Synthetic => return synthetic::open(config, several).map_err(|error| vec![error]),
+        Source::Synthetic => return synthetic::open(section, several).map_err(|error| vec![error]),
         Source::Folder(folder) => folder,
     };
     let opened = match Layout::detect(folder) {
-        Some(Layout::Ppi) => ppi::open(folder, &config.graphs, config.shares()),
-        Some(layout) => open_tables(folder, layout, config),
+        Some(Layout::Ppi) => ppi::open(folder, section.own, section.lists.shares),
+        Some(layout) => open_tables(folder, layout, section),
         None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
     };
     opened.map_err(|problems| problems.into_iter().map(with_some_hint).collect())
 }
 
-fn open_tables(folder: &Path, layout: Layout, config: &DataConfig) -> Checked<GraphSet> {
-    let lists = [&*config.train_list, &*config.test_list];
-    let read = folder::read(folder, layout, Wanted { labelled: true, lists, config: &config.graphs })?;
+fn open_tables(folder: &Path, layout: Layout, section: Section<'_, &GraphDataConfig>) -> Checked<GraphSet> {
+    let Section { own: config, lists: given, .. } = section;
+    let read = folder::read(folder, layout, Wanted { labelled: true, lists: [given.train, given.test], config })?;
     let Folder { nodes, names, lacking, lists, told, files, .. } = read;
     let multi_label = matches!(nodes.labels, Some(Labels::Several(_)));
     let place = folder.display().to_string();
-    let graphs = nodes.into_graphs(&config.graphs, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
-    let divided = divide(&graphs, &lists, &lacking, config.shares(), &place).map_err(|error| vec![error])?;
+    let graphs = nodes.into_graphs(config, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
+    let divided = divide(&graphs, &lists, &lacking, given.shares, &place).map_err(|error| vec![error])?;
     Ok(GraphSet {
         origin: format!("{place} ({})", in_words(graphs.len())),
         graphs,

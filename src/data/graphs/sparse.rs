@@ -1,15 +1,11 @@
 //! Sparse matrices as SciPy's `save_npz` writes them: an archive of the arrays `data`, `indices`, `indptr` (CSR, CSC)
 //! or `row`, `col` (COO), `shape` and `format`.
 
-use std::io::{Cursor, Read};
-
-use zip::ZipArchive;
-
 use super::nodes::Matrix;
 use super::tables::{MOST_COLUMNS, Table};
+use crate::data::numpy::archive::Archive;
 use crate::data::numpy::{Grid, header};
 use crate::error::{Error, Result};
-use crate::reading::most_unpacked;
 
 /// Numbers that a matrix may always have.
 const LEAST_CELLS: u64 = 4 << 20;
@@ -27,7 +23,7 @@ const MOST_CELLS: u64 = 512 << 20;
 /// far more numbers than entries.
 pub(super) fn read(table: &Table) -> Result<Matrix> {
     let place = table.path.display().to_string();
-    let mut archive = Archive::open(table.bytes(), &place)?;
+    let mut archive = Parts { archive: Archive::open(table.bytes(), &place)?, place: &place };
     let shape = archive.numbers("shape")?;
     let format = archive.format()?;
     let &[rows, columns] = &shape[..] else {
@@ -129,43 +125,21 @@ fn fill([rows, columns]: [usize; 2], [row_of, column_of]: [&[f64]; 2], values: &
     Ok(matrix)
 }
 
-/// An archive of arrays.
-struct Archive<'a> {
-    archive: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes that all its arrays together may unpack to from here on.
-    left: u64,
+/// The arrays of a matrix.
+struct Parts<'a> {
+    archive: Archive<'a>,
     place: &'a str,
 }
 
-impl<'a> Archive<'a> {
-    fn open(bytes: &'a [u8], place: &'a str) -> Result<Self> {
-        let archive = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|error| Error::invalid(place, "a whole .npz archive", error.to_string()))?;
-        Ok(Self { archive, left: most_unpacked(bytes.len() as u64), place })
-    }
-
+impl Parts<'_> {
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        let place = self.place;
-        let names = || -> Vec<String> { self.archive.file_names().map(str::to_owned).collect() };
-        let entry = format!("{name}.npy");
-        if !names().contains(&entry) {
-            let mut found = names();
-            found.sort_unstable();
-            return Err(Error::invalid(place, format!("an array {name}, as a sparse matrix has it"), found.join(", "))
+        let names = self.archive.names();
+        if !names.iter().any(|found| found == name) {
+            let expected = format!("an array {name}, as a sparse matrix has it");
+            return Err(Error::invalid(self.place, expected, names.join(", "))
                 .with_hint("write it by scipy.sparse.save_npz; of a plain array take .npy"));
         }
-        let damaged = |error: String| Error::invalid(place, "a whole .npz archive", format!("array {name}: {error}"));
-        let file = self.archive.by_name(&entry).map_err(|error| damaged(error.to_string()))?;
-        let mut content = Vec::new();
-        file.take(self.left + 1).read_to_end(&mut content).map_err(|error| damaged(error.to_string()))?;
-        match self.left.checked_sub(content.len() as u64) {
-            Some(left) => self.left = left,
-            None => {
-                let expected = "arrays that unpack to at most a hundred times the archive's size";
-                return Err(Error::invalid(format!("{place}, array {name}"), expected, "larger ones"));
-            }
-        }
-        Ok(content)
+        self.archive.array(name)
     }
 
     /// An array of one dimension.
@@ -176,10 +150,13 @@ impl<'a> Archive<'a> {
         if header.shape.contains(&0) && header.shape.len() == 1 {
             return Ok(Vec::new());
         }
-        let &[count] = &header.shape[..] else {
+        if header.shape.len() != 1 {
             return Err(Error::invalid(place, "an array of one dimension", format!("{}", header.shape.len())));
-        };
-        let grid = Grid::new(&header, data, [count, 1], "numbers", &place)?;
+        }
+        let grid = Grid::new(&header, data, "numbers", &place)?;
+        if grid.has_words() {
+            return Err(header::no_numbers(&grid.element.to_string(), &place));
+        }
         Ok((0..grid.rows).map(|row| grid.at(row, 0)).collect())
     }
 
@@ -193,7 +170,7 @@ impl<'a> Archive<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Cursor, Write};
     use std::path::Path;
 
     use super::super::tables::Blanks;

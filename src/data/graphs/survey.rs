@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::config::GraphDataConfig;
 use super::few_labels;
 use super::labels::Labels;
 use super::links::StoredLinks;
@@ -9,7 +10,7 @@ use super::nodes::Graph;
 use super::open;
 use super::set::GraphSet;
 use super::tables::Checked;
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
 use crate::data::dataset::Variant;
 use crate::data::graphs::division::Marks;
 use crate::data::graphs::layout::Layout;
@@ -96,8 +97,8 @@ impl SplitCounts {
 }
 
 /// Looks at the whole set.
-pub(super) fn survey(source: &Source, config: &DataConfig) -> Survey {
-    let read = open::open(source, config, false);
+pub(super) fn survey(source: &Source, section: Section<'_, &GraphDataConfig>) -> Survey {
+    let read = open::open(source, section, false);
     let looked = looked(source, &read);
     match read {
         Ok(set) => {

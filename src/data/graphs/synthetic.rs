@@ -16,7 +16,8 @@ use super::labels::Labels;
 use super::nodes::{Matrix, Nodes};
 use super::set::{GraphSet, count, with_training_share};
 use crate::bounds;
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
+use crate::data::graphs::config::GraphDataConfig;
 use crate::data::split::Split;
 use crate::data::synthetic::SyntheticConfig;
 use crate::error::Result;
@@ -85,16 +86,15 @@ pub(super) fn check_count(key: &str, config: &SyntheticConfig) -> Result<()> {
 ///
 /// # Errors
 /// More graphs than fit into memory.
-pub(super) fn open(config: &DataConfig, multi_label: bool) -> Result<GraphSet> {
-    check_count("data.synthetic.train", &config.synthetic)?;
-    let Synthetic { nodes, splits, names } = generate(&config.synthetic, Shape { one: false, multi_label });
-    let graphs =
-        nodes.into_graphs(&config.graphs, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
+pub(super) fn open(section: Section<'_, &GraphDataConfig>, multi_label: bool) -> Result<GraphSet> {
+    check_count("data.synthetic.train", section.synthetic)?;
+    let Synthetic { nodes, splits, names } = generate(section.synthetic, Shape { one: false, multi_label });
+    let graphs = nodes.into_graphs(section.own, |number| format!("synthetic graph {}", number.unwrap_or_default()))?;
     let marks = graphs.iter().map(|graph| graph.nodes.iter().map(|node| Some(splits[*node as usize])).collect());
     let marks = marks.collect();
     Ok(GraphSet {
         origin: format!("synthetic {} (built in, not real data)", count(graphs.len())),
-        marks: with_training_share(&graphs, marks, config.shares()),
+        marks: with_training_share(&graphs, marks, section.lists.shares),
         graphs,
         names,
         multi_label,

@@ -145,6 +145,7 @@ impl Table<'_> {
 mod tests {
     use super::*;
     use crate::data::config::DataConfig;
+    use crate::data::graphs::config::GraphDataConfig;
     use crate::data::graphs::open;
     use crate::data::source::Source;
     use crate::data::synthetic::SyntheticConfig;
@@ -153,15 +154,17 @@ mod tests {
     fn what_is_written_is_read_back_as_it_was_made() {
         let size = SyntheticConfig { train: 10, test: 10, seed: 1 };
         let config = DataConfig { synthetic: size.clone(), ..DataConfig::default() };
+        let graphs = GraphDataConfig::default();
+        let section = config.section(&graphs);
         for multi_label in [true, false] {
-            let made = open::open(&Source::Synthetic, &config, multi_label).unwrap();
+            let made = open::open(&Source::Synthetic, section, multi_label).unwrap();
             for format in ["csv", "npy"] {
                 let folder = tempfile::tempdir().unwrap();
                 let formats = vec![format];
                 let files = Synthesis { size: size.clone(), points: 0, formats, layout: MANY, multi_label };
                 write(&files, &folder.path().join("new")).unwrap();
                 let source = Source::Folder(folder.path().join("new"));
-                let read = open::open(&source, &config, false).unwrap();
+                let read = open::open(&source, section, false).unwrap();
                 assert_eq!((read.multi_label, &read.marks), (multi_label, &made.marks));
                 assert_eq!(read.names.len(), made.names.len());
                 for (one, other) in read.graphs.iter().zip(&made.graphs) {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
 use crate::data::gzip;
-use crate::data::numpy::Grid;
+use crate::data::numpy::archive::is_archive;
+use crate::data::numpy::{Grid, header};
 use crate::data::scan::{number, show, whole, without_mark};
 use crate::error::{Error, Result};
 use crate::reading;
@@ -23,9 +24,6 @@ pub(super) const MOST_COLUMNS: usize = 1 << 20;
 
 /// How an array of NumPy begins.
 const ARRAY: &[u8] = b"\x93NUMPY";
-
-/// How an archive begins.
-const ARCHIVE: &[u8] = b"PK\x03\x04";
 
 /// A hint where nothing better is known.
 pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
@@ -115,24 +113,32 @@ impl Table {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// The first rows, at most so many, cell by cell; none of an array, whose rows have no header.
+    /// The first rows, at most so many, cell by cell; none of an array of numbers, which has no header.
     ///
     /// # Errors
-    /// A text that is no table.
+    /// What is no table.
     pub fn start(&self, most: usize) -> Result<Vec<Vec<String>>> {
         let mut rows: Vec<Vec<String>> = Vec::new();
-        if let Some(delimiter) = self.delimiter {
-            self.read_text(delimiter, &mut |row| {
-                rows.push((0..row.len()).map(|column| row.text(column).into_owned()).collect());
-                rows.len() < most
-            })?;
+        let mut each = |row: &Row<'_>| {
+            rows.push((0..row.len()).map(|column| row.text(column).into_owned()).collect());
+            rows.len() < most
+        };
+        match self.delimiter {
+            Some(delimiter) => self.read_text(delimiter, &mut each)?,
+            None if self.grid()?.has_words() => self.read_array(&mut each)?,
+            None => {}
         }
         Ok(rows)
     }
 
+    /// True of a structured array, whose columns have names.
+    pub fn has_names(&self) -> bool {
+        self.delimiter.is_none() && self.grid().is_ok_and(|grid| !grid.named().is_empty())
+    }
+
     /// True of an archive of NumPy.
     pub fn is_archive(&self) -> bool {
-        self.bytes.starts_with(ARCHIVE)
+        is_archive(&self.bytes)
     }
 
     /// The content of the file, unpacked.
@@ -161,7 +167,7 @@ impl Table {
         })
     }
 
-    /// Rows and columns of an array.
+    /// Rows and columns of an array of numbers without names.
     ///
     /// # Errors
     /// An array that is none or is cut.
@@ -169,7 +175,8 @@ impl Table {
         if self.delimiter.is_some() {
             return Ok(None);
         }
-        self.grid().map(|grid| Some([grid.rows, grid.columns]))
+        let grid = self.grid()?;
+        Ok((!grid.has_words()).then_some([grid.rows, grid.columns]))
     }
 
     /// The array.
@@ -177,15 +184,35 @@ impl Table {
     /// # Errors
     /// One that is none or is cut.
     pub fn grid(&self) -> Result<Grid<'_>> {
-        Grid::read(&self.bytes, &self.path.display().to_string()).map_err(|error| match error.hint() {
+        let place = self.path.display().to_string();
+        let grid =
+            header::read(&self.bytes, &place).and_then(|(header, data)| Grid::new(&header, data, "rows", &place));
+        grid.map_err(|error| match error.hint() {
             Some(_) => error,
             None => error.with_hint("write it by numpy.save, an array of numbers; copy a cut file again"),
         })
     }
 
+    /// A structured array is shown as a text with a header is: its names first, then its rows, cell by cell.
     fn read_array(&self, each: &mut impl FnMut(&Row<'_>) -> bool) -> Result<()> {
         let grid = self.grid()?;
         check_width(grid.columns, &self.path)?;
+        if grid.has_words() {
+            let mut show = |cells: ByteRecord, number| {
+                each(&Row { cells: Cells::Text(&cells, b','), path: &self.path, number: number as u64 })
+            };
+            let names: ByteRecord = grid.named().iter().map(|column| column.name.as_bytes()).collect();
+            if !names.is_empty() && !show(names, 0) {
+                return Ok(());
+            }
+            let cell = |row, column| match grid.element(column).is_text() {
+                true => grid.text(row, column).unwrap_or_default(),
+                false => grid.at(row, column).to_string(),
+            };
+            let cells = |row| (0..grid.columns).map(|column| cell(row, column).into_bytes()).collect();
+            let _ = (0..grid.rows).all(|row| show(cells(row), row));
+            return Ok(());
+        }
         let mut numbers = vec![0.0; grid.columns];
         for row in 0..grid.rows {
             numbers.iter_mut().enumerate().for_each(|(column, number)| *number = grid.at(row, column));

@@ -104,11 +104,12 @@ impl Family for Pictures {
     }
 
     fn load(&self, source: &Source, _: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-        load(source, config, needs)
+        let dataset = load(source, config.section(&config.images), needs)?;
+        Ok(Loaded { dataset, config: config.clone() })
     }
 
     fn survey(&self, source: &Source, config: &DataConfig, _: usize) -> Result<Survey> {
-        survey(source, config)
+        survey(source, config.section(&config.images))
     }
 
     fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -116,7 +117,7 @@ impl Family for Pictures {
     }
 
     fn read_inputs(&self, files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
-        read_inputs(SampleKind::of(&FAMILY), files, config, needs)
+        Ok(read_inputs(SampleKind::of(&FAMILY), files, &config.images, needs)?.with(config.clone()))
     }
 
     fn synthesise(&self, wanted: &Synthesis, folder: &Path) -> Result<()> {

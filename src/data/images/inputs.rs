@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::config::ImageDataConfig;
 use super::pictures::Pictures;
 use super::{CHANNELS, Images, Preparation, decode};
-use crate::data::config::DataConfig;
 use crate::data::family::SampleKind;
-use crate::data::inputs::{InputNeeds, Inputs};
+use crate::data::inputs::{InputNeeds, Read};
 use crate::data::named::read_each;
 use crate::error::Result;
 
@@ -18,16 +18,16 @@ use crate::error::Result;
 pub(super) fn read_inputs(
     kind: SampleKind,
     files: &[PathBuf],
-    config: &DataConfig,
+    images: &ImageDataConfig,
     needs: InputNeeds,
-) -> Result<Inputs> {
+) -> Result<Read> {
     let check = |path: &Path| decode::read(path).map(|_| path.to_owned());
     let (files, good) = read_each(kind, files, needs.skip_bad, check)?;
     // Nobody reads the label.
     let samples = (0..good.len()).map(|picture| (picture, 0)).collect();
     // One that turned bad since would be left out of its batch, and the others be taken for one another.
-    let preparation = Preparation { skip_bad: false, ..Preparation::new(config, needs.device) };
+    let preparation = Preparation::new(images, false, needs.device);
     let pictures = Arc::new(Pictures::Files(good));
     let samples = Arc::new(Images { pictures, samples, preparation, always_augmented: false });
-    Ok(Inputs { files, samples, channels: CHANNELS, points: None, config: config.clone() })
+    Ok(Read { files, samples, channels: CHANNELS, points: None })
 }

@@ -33,17 +33,20 @@ use tch::{Device, Tensor};
 
 use assembly::{Finish, assemble};
 use augmentation::{ImageAugmentation, placement, to_size};
+use config::ImageDataConfig;
 use layout::{LAYOUTS, Stored};
 use pictures::{Part, PictureSet, Pictures};
 use placement::Placement;
 
 use super::checks::{check_classes, keep_good};
-use super::config::DataConfig;
+use super::config::Section;
 use super::dataset::{Dataset, Targets};
-use super::family::{LoadNeeds, Loaded};
+use super::division::Lists;
+use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
 use super::source::Source;
 use super::split::{HeldOut, Shares, Split, hold_out_last};
+use super::synthetic::SyntheticConfig;
 use crate::batch::{Batch, ImageBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
@@ -66,15 +69,14 @@ struct Preparation {
 }
 
 impl Preparation {
-    fn new(config: &DataConfig, device: Device) -> Self {
-        let images = &config.images;
+    fn new(images: &ImageDataConfig, skip_bad: bool, device: Device) -> Self {
         Self {
             size: images.size,
             augmentation: images.augmentation,
             cutout: images.cutout > 0,
             finish: Finish::from(images),
             device,
-            skip_bad: config.skip_bad,
+            skip_bad,
         }
     }
 }
@@ -178,42 +180,42 @@ impl Samples for Images {
 }
 
 /// Reads or lists, checks and splits a set. Of single files the headers are read; pixels are at every access.
-fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-    let set = open(source, config)?;
+fn load(source: &Source, section: Section<'_, &ImageDataConfig>, needs: &LoadNeeds) -> Result<Dataset> {
+    let set = open(source, section.synthetic, &section.lists)?;
     let of = |split: Split, labels: &[usize]| labels.iter().map(move |label| (split, *label)).collect::<Vec<_>>();
     let all = [of(Split::Train, &set.train.labels), of(Split::Test, &set.test.labels)].concat();
     check_classes(all.into_iter(), &set.classes, &set.origin)?;
-    Ok(Loaded { dataset: divide(set, config, needs.seed, needs.device)?, config: config.clone() })
+    divide(set, section.own, &section.lists, needs)
 }
 
-fn open(source: &Source, config: &DataConfig) -> Result<PictureSet> {
+fn open(source: &Source, synthetic: &SyntheticConfig, lists: &Lists<'_>) -> Result<PictureSet> {
     let folder = match source {
-        Source::Synthetic => return Ok(synthetic::generate(&config.synthetic)),
+        Source::Synthetic => return Ok(synthetic::generate(synthetic)),
         Source::Folder(folder) => folder,
     };
     match layout::find(folder) {
         Some((Stored::Cifar(format), path)) => cifar::read(&path, format),
         Some((Stored::Idx, path)) => idx::read(&path),
-        Some((Stored::ClassFolders, path)) => folder::list(&path, &config.lists()),
+        Some((Stored::ClassFolders, path)) => folder::list(&path, lists),
         None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
     }
 }
 
-fn divide(set: PictureSet, config: &DataConfig, seed: u64, device: Device) -> Result<Dataset> {
-    let images = &config.images;
-    let preparation = Preparation::new(config, device);
+fn divide(set: PictureSet, images: &ImageDataConfig, lists: &Lists<'_>, needs: &LoadNeeds) -> Result<Dataset> {
+    let (shares, device) = (lists.shares, needs.device);
+    let preparation = Preparation::new(images, lists.skip_bad, device);
     let prepare = |pictures: Pictures| -> Result<Arc<Pictures>> {
         // What draws a part of every picture anew can't be done by the batch.
         let one_by_one = images.augmentation == ImageAugmentation::RandomResizedCrop;
         Ok(Arc::new(if one_by_one { pictures } else { pictures.store(images.size, device)? }))
     };
     let in_order = matches!(set.train.pictures, Pictures::Loaded(_));
-    let used = config.shares().used(&set.train.labels).into_iter();
+    let used = shares.used(&set.train.labels).into_iter();
     let samples: Vec<(usize, usize)> = used.map(|picture| (picture, set.train.labels[picture])).collect();
     let mut marks = match &set.validation {
         // The set's own part replaces a share.
         Some(_) => vec![false; samples.len()],
-        None => held_out(&samples, in_order, images.held_out, config.shares(), seed)?,
+        None => held_out(&samples, in_order, images.held_out, shares, needs.seed)?,
     }
     .into_iter();
     let part = |pictures: &Arc<Pictures>, samples: Vec<(usize, usize)>, always_augmented| -> Arc<dyn Samples> {

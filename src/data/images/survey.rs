@@ -8,11 +8,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::config::ImageDataConfig;
 use super::folder::{self, Found, Listing};
 use super::layout::{self, Stored};
 use super::pictures::{Loaded, Part, Pictures};
 use super::{LAYOUTS, cifar, decode, idx, synthetic};
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
 use crate::data::division::Lists;
 use crate::data::folders::count_extensions;
 use crate::data::source::Source;
@@ -65,12 +66,12 @@ struct Picture {
 }
 
 /// Looks at every picture.
-pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
-    let (looked, pictures) = look(source, config)?;
+pub(super) fn survey(source: &Source, section: Section<'_, &ImageDataConfig>) -> Result<Survey> {
+    let (looked, pictures) = look(source, section.synthetic, &section.lists)?;
     let seen: Vec<Seen<'_>> = pictures.iter().map(Picture::seen).collect();
     let good: Vec<(&str, Facts)> =
         pictures.iter().filter_map(|picture| Some((&*picture.name, *picture.facts.as_ref().ok()?))).collect();
-    let notes = notes(&good, config.images.size);
+    let notes = notes(&good, section.own.size);
     let content = content(&good);
     Ok(Survey::new(looked, &seen, Content::new(&content, good.len(), content.lines()), notes))
 }
@@ -81,15 +82,15 @@ impl Picture {
     }
 }
 
-fn look(source: &Source, config: &DataConfig) -> Result<(Looked, Vec<Picture>)> {
+fn look(source: &Source, synthetic: &SyntheticConfig, lists: &Lists<'_>) -> Result<(Looked, Vec<Picture>)> {
     let folder = match source {
-        Source::Synthetic => return Ok(look_at_synthetic(&config.synthetic)),
+        Source::Synthetic => return Ok(look_at_synthetic(synthetic)),
         Source::Folder(folder) => folder,
     };
     match layout::find(folder) {
         Some((Stored::Cifar(format), path)) => look_at_cifar(&path, format),
         Some((Stored::Idx, path)) => look_at_idx(&path),
-        Some((Stored::ClassFolders, path)) => look_at_files(&path, &config.lists()),
+        Some((Stored::ClassFolders, path)) => look_at_files(&path, lists),
         None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
     }
 }

@@ -1,6 +1,7 @@
 //! The header of a `.npy` file: a dictionary in Python's notation with `descr`, `fortran_order` and `shape`.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::data::scan::show;
 use crate::error::{Error, Result};
@@ -9,6 +10,8 @@ use crate::python::{Value, first_value};
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// More than NumPy itself reads of a header (10,000 bytes, unless told otherwise).
 const LONGEST_HEADER: usize = 1 << 20;
+/// Bytes of a letter of texts `U`.
+const LETTER: usize = 4;
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +23,7 @@ pub(in crate::data) struct Header {
     fields: Vec<Field>,
 }
 
-/// The type of a number: `b`, `i`, `u` or `f` of so many bytes, or `V`, which is padding.
+/// The type of a value: `b`, `i`, `u` or `f` of so many bytes, texts `U` or `S`, or `V`, which is padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::data) struct Element {
     pub kind: u8,
@@ -50,9 +53,29 @@ impl Header {
     }
 }
 
+impl Element {
+    pub(in crate::data) fn is_text(self) -> bool {
+        matches!(self.kind, b'U' | b'S')
+    }
+}
+
+/// As NumPy writes it.
+impl fmt::Display for Element {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let order = match (self.kind, self.is_big_endian) {
+            (b'S' | b'V' | b'b', _) => '|',
+            (_, true) => '>',
+            _ => '<',
+        };
+        let size = if self.kind == b'U' { self.size / LETTER } else { self.size };
+        write!(formatter, "{order}{}{size}", char::from(self.kind))
+    }
+}
+
 impl Field {
-    pub(in crate::data) fn is_padding(&self) -> bool {
-        self.element.kind == b'V'
+    /// The columns that it is: none of padding.
+    pub(in crate::data) fn columns(&self) -> usize {
+        if self.element.kind == b'V' { 0 } else { self.count }
     }
 
     fn end(&self) -> usize {
@@ -60,41 +83,18 @@ impl Field {
     }
 }
 
-/// The texts of an array of shape (rows) or (rows, 1), of fixed length each as NumPy stores them; none of another array.
-pub(in crate::data) fn texts(bytes: &[u8]) -> Option<Vec<String>> {
-    let (text, data) = split(bytes, "").ok()?;
-    let Value::List(entries) = first_value(&text)? else { return None };
-    let Value::Text(kind) = entry(&entries, "descr")? else { return None };
-    let rows = match wholes(entry(&entries, "shape")?)?[..] {
-        [rows] | [rows, 1] => usize::try_from(rows).ok()?,
-        _ => return None,
-    };
-    let (order, rest) = kind.split_at_checked(1)?;
-    let (kind, length) = rest.split_at_checked(1)?;
-    let length: usize = length.parse().ok().filter(|length| (1..LONGEST_HEADER).contains(length))?;
-    let letter = |bytes: &[u8]| {
-        let bytes: [u8; 4] = bytes.try_into().ok()?;
-        char::from_u32(if order == ">" { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
-    };
-    let text = |cell: &[u8]| match kind {
-        "U" => cell.chunks_exact(4).map(letter).collect::<Option<String>>(),
-        "S" => String::from_utf8(cell.to_vec()).ok(),
-        _ => None,
-    };
-    let size = if kind == "U" { 4 * length } else { length };
-    let cells = data.chunks_exact(size).take(rows);
-    (cells.len() == rows).then(|| cells.map(|cell| Some(text(cell)?.trim_end_matches('\0').to_owned())).collect())?
-}
-
 /// The header, and the data after it.
 pub(in crate::data) fn read<'a>(bytes: &'a [u8], place: &str) -> Result<(Header, &'a [u8])> {
     let (text, data) = split(bytes, place)?;
     let found = |reason: String| Error::invalid(place, "a header with descr, fortran_order and shape", reason);
     let header = parse(&text).ok_or_else(|| found(show(text.trim().as_bytes())))?;
-    header.map(|header| (header, data)).map_err(|kind| {
-        Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
-            .with_hint("save the array as float32, for example with array.astype('float32')")
-    })
+    header.map(|header| (header, data)).map_err(|kind| no_numbers(&kind, place))
+}
+
+/// The error of values of this type, which are no numbers.
+pub(in crate::data) fn no_numbers(kind: &str, place: &str) -> Error {
+    Error::invalid(place, "numbers: booleans, integers or floats of at most 64 bits", kind)
+        .with_hint("save the array as float32, for example with array.astype('float32')")
 }
 
 /// The header's text, and the data after it.
@@ -206,14 +206,19 @@ fn element(text: &str) -> Option<Element> {
         size: size.parse().ok().filter(|size| *size < LONGEST_HEADER)?,
         is_big_endian: order == ">",
     };
+    let orders = ["<", ">", "|", "="].contains(&order);
     let sizes: &[usize] = match element.kind {
+        b'U' | b'S' if element.size > 0 && orders => {
+            let letter = if element.kind == b'U' { LETTER } else { 1 };
+            return Some(Element { size: letter * element.size, ..element });
+        }
         b'b' => &[1],
         b'i' | b'u' => &[1, 2, 4, 8],
         b'f' => &[2, 4, 8],
         b'V' => return Some(element),
         _ => return None,
     };
-    (sizes.contains(&element.size) && ["<", ">", "|", "="].contains(&order)).then_some(element)
+    (sizes.contains(&element.size) && orders).then_some(element)
 }
 
 #[cfg(test)]
@@ -236,27 +241,6 @@ mod tests {
             assert_eq!((header.element, header.is_fortran, header.shape.as_slice()), (expected, true, &[3, 4][..]));
             assert_eq!((header.size(), data), (4, &b"data"[..]));
         }
-    }
-
-    #[test]
-    fn texts_of_both_kinds_are_read() {
-        let array = |kind: &str, shape: &str, data: &[u8]| {
-            let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-            let length = (header.len() as u32).to_le_bytes();
-            texts(&[b"\x93NUMPY\x02\x00", length.as_slice(), header.as_bytes(), data].concat())
-        };
-        let wide = |text: &str| text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect::<Vec<u8>>();
-        let expected = Some(vec!["é".to_owned(), "tree".to_owned()]);
-        assert_eq!(array("<U4", "(2,)", &wide("é\0\0\0tree")), expected);
-        let big: Vec<u8> = "é\0\0\0tree".chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
-        assert_eq!(array(">U4", "(2, 1)", &big), expected);
-        assert_eq!(array("|S5", "(2,)", "é\0\0\0tree\0".as_bytes()), expected);
-        for (kind, shape) in
-            [("|S5", "(3,)"), ("|S0", "(2,)"), ("<U99999999999", "(1,)"), ("<f4", "(1,)"), ("|S1", "(2, 2)")]
-        {
-            assert_eq!(array(kind, shape, b"0123456789"), None, "{kind} {shape}");
-        }
-        assert_eq!(array("<U1", "(1,)", &[0xFF; 4]), None);
     }
 
     #[test]

@@ -146,6 +146,8 @@ pub(in crate::data) struct Noticed {
     trailing: usize,
     /// Files whose first line numbers the columns.
     numbered: usize,
+    /// Files whose first column counts the points.
+    counting: usize,
     /// Colours whose type does not say their range.
     open: Span,
     /// Files whose open colours are integers, by their type.
@@ -172,8 +174,9 @@ impl Noticed {
         let have_fractions = colours(None).any(|value| value.fract() != 0.0);
         let fractions = Files::of(place, have_fractions && (0.0..=SLACK).contains(&open.greatest));
         let above = Files::of(place, wholes > 0 || open.greatest >= FAR);
-        let [with_dropped, trailing, numbered] = [dropped > 0, raw.trailing > 0, raw.is_numbered].map(usize::from);
-        Self { dropped, with_dropped, trailing, numbered, open, wholes, fractions, above, words }
+        let [with_dropped, trailing, numbered, counting] =
+            [dropped > 0, raw.trailing > 0, raw.is_numbered, raw.counts_points].map(usize::from);
+        Self { dropped, with_dropped, trailing, numbered, counting, open, wholes, fractions, above, words }
     }
 
     /// The sum over the files of a set.
@@ -183,6 +186,7 @@ impl Noticed {
             with_dropped: sum.with_dropped + file.with_dropped,
             trailing: sum.trailing + file.trailing,
             numbered: sum.numbered + file.numbered,
+            counting: sum.counting + file.counting,
             open: sum.open.join(file.open),
             wholes: sum.wholes + file.wholes,
             fractions: sum.fractions.join(&file.fractions),
@@ -274,23 +278,16 @@ impl Noticed {
                  share)", self.dropped, self.with_dropped
             )));
         }
-        if self.trailing > 0 {
-            notes.push((
-                true,
-                format!(
-                    "{} files go on after the end that their header speaks of: the rest is passed over",
-                    self.trailing
-                ),
-            ));
-        }
-        if self.numbered > 0 {
-            notes.push((
-                true,
-                format!(
-                    "{} files begin with a line 0, 1, 2 and so on, which numbers the columns and is no point",
-                    self.numbered
-                ),
-            ));
+        for (files, what) in [
+            (self.trailing, "go on after the end that their header speaks of: the rest is passed over"),
+            (self.numbered, "begin with a line 0, 1, 2 and so on, which numbers the columns and is no point"),
+            (
+                self.counting,
+                "have no names of columns, and a first column that counts the points: x, y and z are taken from \
+                             the next three; data.columns names others",
+            ),
+        ] {
+            notes.extend((files > 0).then(|| (true, format!("{files} files {what}"))));
         }
         notes
     }

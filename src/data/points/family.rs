@@ -86,11 +86,12 @@ impl Family for Shapes {
     }
 
     fn load(&self, source: &Source, _: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-        load(source, config, needs)
+        let (dataset, clouds) = load(source, config.section(config.clouds()?), &config.hdf5, needs)?;
+        Ok(Loaded { dataset, config: config.resolved(&clouds) })
     }
 
     fn survey(&self, source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
-        survey(source, config, minimum_points)
+        survey(source, config.section(config.clouds()?), &config.hdf5, minimum_points)
     }
 
     fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -98,7 +99,8 @@ impl Family for Shapes {
     }
 
     fn read_inputs(&self, files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
-        read_inputs(SampleKind::of(&FAMILY), files, config, needs)
+        let (read, clouds) = read_inputs(SampleKind::of(&FAMILY), files, config.clouds()?, needs)?;
+        Ok(read.with(config.resolved(&clouds)))
     }
 
     fn synthesise(&self, wanted: &Synthesis, folder: &Path) -> Result<()> {

@@ -141,7 +141,7 @@ pub(super) fn is_one(folder: &Path) -> (bool, bool) {
 }
 
 fn is_hdf5(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "h5" || extension == "hdf5")
+    path.extension().is_some_and(|extension| ["h5", "hdf5"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 /// What the name of a file says.

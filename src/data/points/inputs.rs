@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::augmentation::{Normalization, PointOrder};
-use super::features::Features;
+use super::clouds::{Clouds, Preparation};
 use super::shape::{Reading, Shape};
-use super::{PointClouds, Preparation, Sample, check_points, divide_colours, warn_of_repeated_points};
+use super::{PointClouds, Sample, check_points, divide_colours, warn_of_repeated_points};
 use crate::batch::Batch;
-use crate::data::config::DataConfig;
 use crate::data::family::SampleKind;
-use crate::data::inputs::{InputNeeds, Inputs};
+use crate::data::inputs::{InputNeeds, Read};
 use crate::data::loader::{Access, Samples};
 use crate::data::named::read_each;
 use crate::error::Result;
@@ -26,27 +25,24 @@ const UNIT: f32 = 1.001;
 pub(super) fn read_inputs(
     kind: SampleKind,
     files: &[PathBuf],
-    config: &DataConfig,
+    clouds: Clouds,
     needs: InputNeeds,
-) -> Result<Inputs> {
-    check_points(config.points, needs.minimum_points)?;
-    let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
-    let features = Features::parse(&config.features)?;
-    let (normalization, minimum_points, intake) = (config.normalize, needs.minimum_points, config.intake()?);
-    let reading = Reading { features, normalization, minimum_points, intake };
+) -> Result<(Read, Clouds)> {
+    check_points(clouds.points, needs.minimum_points)?;
+    let mut clouds = clouds.normalized(Normalization::Cube);
+    let reading = Reading::of(&clouds, needs.minimum_points);
     let (files, mut samples) = read_each(kind, files, needs.skip_bad, |path| read_one(path, &reading))?;
     let shapes = samples.iter_mut().map(|sample| &mut sample.shape).collect();
-    let color_range = divide_colours(shapes, config.color_range, &reading.features, "the files")?;
-    let config = DataConfig { color_range, ..config };
-    warn_of_repeated_points(samples.iter(), config.points);
-    if config.normalize == Normalization::None {
+    clouds.color_range = divide_colours(shapes, &clouds, "the files")?;
+    warn_of_repeated_points(samples.iter(), clouds.points);
+    if clouds.normalize == Normalization::None {
         warn_of_other_sizes(&samples);
     }
-    let order = if needs.draws > 1 { PointOrder::Random } else { config.order };
-    let preparation = Preparation { order, ..Preparation::new(&config, &reading.features) };
+    let order = if needs.draws > 1 { PointOrder::Random } else { clouds.order };
+    let preparation = Preparation { order, ..clouds.preparation() };
     let draws = Draws { clouds: PointClouds { samples, preparation }, draws: needs.draws };
-    let channels = reading.features.channels() as i64;
-    Ok(Inputs { files, samples: Arc::new(draws), channels, points: None, config })
+    let channels = preparation.channels as i64;
+    Ok((Read { files, samples: Arc::new(draws), channels, points: None }, clouds))
 }
 
 /// Nobody reads the label.

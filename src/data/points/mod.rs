@@ -4,6 +4,7 @@
 
 pub mod augmentation;
 mod class_folder;
+pub(super) mod clouds;
 pub(super) mod colours;
 pub(super) mod config;
 mod family;
@@ -27,48 +28,28 @@ use std::sync::Arc;
 
 use tch::Tensor;
 
-use augmentation::{Augmentation, PointOrder, augment};
+use augmentation::augment;
+use clouds::{Clouds, Preparation};
 use colours::{ColorRange, Noticed};
-use features::Features;
+use config::Hdf5DataConfig;
 use set::ShapeSet;
 use shape::{Reading, Shape};
 
 use super::checks::{check_classes, keep_good};
-use super::config::DataConfig;
+use super::config::Section;
 use super::dataset::{Dataset, Targets};
-use super::family::{LoadNeeds, Loaded};
+use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
 use super::source::Source;
-use super::split::Split;
+use super::split::{Shares, Split};
 use crate::batch::{Batch, PointBatch};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 
 pub(super) use format::known_extensions;
+pub(crate) use format::unpack_where_asked;
 
 pub use family::{FAMILY, MODELNET10, MODELNET40, POINTS};
-
-/// How shapes are looked at.
-#[derive(Debug, Clone)]
-struct Preparation {
-    points: usize,
-    channels: usize,
-    normals: Option<usize>,
-    order: PointOrder,
-    augmentation: Augmentation,
-}
-
-impl Preparation {
-    fn new(config: &DataConfig, features: &Features) -> Self {
-        Self {
-            points: config.points,
-            channels: features.channels(),
-            normals: features.normals(),
-            order: config.order,
-            augmentation: config.augmentation,
-        }
-    }
-}
 
 /// A shape with its file and class.
 #[derive(Debug)]
@@ -136,35 +117,34 @@ impl Samples for PointClouds {
 }
 
 /// Reads, checks, normalises and splits a set.
-fn load(source: &Source, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-    check_points(config.points, needs.minimum_points)?;
-    let set = ShapeSet::open(source, config)?;
-    let mut config = DataConfig { normalize: config.normalize.or(set.usual), ..config.clone() };
-    let features = Features::parse(&config.features)?;
-    let (minimum_points, intake) = (needs.minimum_points, config.intake()?);
-    let reading = Reading { features, normalization: config.normalize, minimum_points, intake };
+fn load(
+    source: &Source,
+    section: Section<'_, Clouds>,
+    hdf5: &Hdf5DataConfig,
+    needs: &LoadNeeds,
+) -> Result<(Dataset, Clouds)> {
+    check_points(section.own.points, needs.minimum_points)?;
+    let set = ShapeSet::open(source, &section, hdf5)?;
+    let mut clouds = section.own.normalized(set.usual);
+    let reading = Reading::of(&clouds, needs.minimum_points);
     let read = set.shapes.map(&reading.intake, |item, raw| {
         let shape = raw.and_then(|raw| Shape::new(raw, &item.name, &reading))?;
         Ok((item.split, Sample { name: item.name, label: item.label, shape }))
     });
-    let (mut samples, skipped) = keep_good(read, config.skip_bad)?;
+    let (mut samples, skipped) = keep_good(read, section.lists.skip_bad)?;
     let shapes = samples.iter_mut().map(|(_, sample)| &mut sample.shape);
-    config.color_range = divide_colours(shapes.collect(), config.color_range, &reading.features, &set.origin)?;
+    clouds.color_range = divide_colours(shapes.collect(), &clouds, &set.origin)?;
     let origin = if skipped > 0 { format!("{}, {skipped} bad files skipped", set.origin) } else { set.origin };
-    warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), config.points);
+    warn_of_repeated_points(samples.iter().map(|(_, sample)| sample), clouds.points);
     check_classes(samples.iter().map(|(split, sample)| (*split, sample.label)), &set.classes, &origin)?;
-    let dataset = divide(samples, set.classes, origin, &config, needs.seed, &reading.features);
-    Ok(Loaded { dataset, config })
+    let dataset = divide(samples, set.classes, origin, clouds.preparation(), section.lists.shares, needs.seed);
+    Ok((dataset, clouds))
 }
 
 /// Brings the colours of all shapes to 0..1, and says what was noticed in their files; gives what the colours' range
 /// came to.
-fn divide_colours(
-    mut shapes: Vec<&mut Shape>,
-    configured: ColorRange,
-    features: &Features,
-    origin: &str,
-) -> Result<ColorRange> {
+fn divide_colours(mut shapes: Vec<&mut Shape>, clouds: &Clouds, origin: &str) -> Result<ColorRange> {
+    let (configured, features) = (clouds.color_range, &clouds.features);
     let noticed = Noticed::sum(shapes.iter().map(|shape| &shape.noticed));
     let range = if features.have_colours() { noticed.settle(configured, origin)? } else { configured };
     noticed.log(range, features);
@@ -202,25 +182,22 @@ fn divide(
     samples: Vec<(Split, Sample)>,
     classes: Vec<String>,
     origin: String,
-    config: &DataConfig,
+    preparation: Preparation,
+    shares: Shares,
     seed: u64,
-    features: &Features,
 ) -> Dataset {
     let mut parts: [Vec<Sample>; 3] = Default::default();
     samples.into_iter().for_each(|(split, sample)| parts[split as usize].push(sample));
     let [train, mut held_out, test] = parts;
     let labels = |train: &[Sample]| train.iter().map(|sample| sample.label).collect::<Vec<_>>();
-    let mut used = config.shares().used(&labels(&train)).into_iter().peekable();
+    let mut used = shares.used(&labels(&train)).into_iter().peekable();
     let train = train.into_iter().enumerate().filter(|(index, _)| used.next_if_eq(index).is_some());
     let mut train: Vec<Sample> = train.map(|(_, sample)| sample).collect();
     if held_out.is_empty() {
-        let mut marks = config.shares().held_out(&labels(&train), seed).into_iter();
+        let mut marks = shares.held_out(&labels(&train), seed).into_iter();
         (held_out, train) = train.into_iter().partition(|_| marks.next().expect("one mark per shape"));
     }
-    let preparation = Preparation::new(config, features);
-    let wrap = |samples: Vec<Sample>| -> Arc<dyn Samples> {
-        Arc::new(PointClouds { samples, preparation: preparation.clone() })
-    };
+    let wrap = |samples: Vec<Sample>| -> Arc<dyn Samples> { Arc::new(PointClouds { samples, preparation }) };
     Dataset {
         train: wrap(train),
         validation: (!held_out.is_empty()).then(|| wrap(held_out)),
@@ -228,7 +205,7 @@ fn divide(
         classes,
         targets: Targets::Classes,
         unit: "samples",
-        channels: features.channels() as i64,
+        channels: preparation.channels as i64,
         origin,
         variant: None,
     }

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::augmentation::Normalization;
-use super::features::Features;
+use super::clouds::Clouds;
+use super::config::Hdf5DataConfig;
 use super::format::Raw;
 use super::hdf5_set::Files;
 use super::intake::Intake;
 use super::item::{Item, Loaded};
 use super::layout::{LAYOUTS, Layout};
 use super::{class_folder, synthetic};
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
+use crate::data::division::Lists;
 use crate::data::source::Source;
 use crate::error::{Error, Result};
 
@@ -46,32 +48,33 @@ impl ShapeSet {
     ///
     /// # Errors
     /// A folder of no known layout, classes that differ between train and test, HDF5 files that won't do.
-    pub fn open(source: &Source, config: &DataConfig) -> Result<Self> {
+    pub fn open(source: &Source, section: &Section<'_, Clouds>, hdf5: &Hdf5DataConfig) -> Result<Self> {
         match source {
             Source::Synthetic => {
-                config.synthetic.check_whole("data.points", config.points)?;
-                let (classes, shapes) = synthetic::generate(&config.synthetic, config.points);
+                section.synthetic.check_whole("data.points", section.own.points)?;
+                let (classes, shapes) = synthetic::generate(section.synthetic, section.own.points);
                 let origin = "synthetic solids (built in, not real data)".to_owned();
                 let (usual, shapes) = (Normalization::Cube, Shapes::InMemory(shapes));
                 Ok(Self { classes, usual, origin, layout: "none", division: "made apart".to_owned(), shapes })
             }
-            Source::Folder(folder) => Self::open_folder(folder, config),
+            Source::Folder(folder) => {
+                Self::open_folder(folder, &section.lists, hdf5, section.own.features.normals().is_some())
+            }
         }
     }
 
-    fn open_folder(folder: &Path, config: &DataConfig) -> Result<Self> {
+    fn open_folder(folder: &Path, lists: &Lists<'_>, hdf5: &Hdf5DataConfig, normals: bool) -> Result<Self> {
         let origin = folder.display().to_string();
         match Layout::detect(folder) {
             Some(Layout::Hdf5) => {
-                let files = Files::find(folder, &config.hdf5)?;
-                let normals = Features::parse(&config.features)?.normals().is_some();
-                let (classes, shapes) = files.read(folder, &config.hdf5, normals)?;
+                let files = Files::find(folder, hdf5)?;
+                let (classes, shapes) = files.read(folder, hdf5, normals)?;
                 let division = format!("names of the files{}", files.note);
                 let (usual, shapes) = (Normalization::None, Shapes::InMemory(shapes));
                 Ok(Self { classes, usual, origin, layout: "HDF5", division, shapes })
             }
             Some(Layout::ClassFolders) => {
-                let listing = class_folder::list(folder, &config.lists())?;
+                let listing = class_folder::list(folder, lists)?;
                 let origin = listing.note.as_ref().map_or(origin.clone(), |note| format!("{origin} ({note})"));
                 let division = listing.note.unwrap_or_else(|| "folders train and test".to_owned());
                 let (classes, usual, layout) = (listing.classes, Normalization::Cube, listing.layout);

@@ -6,6 +6,7 @@
 use rand::Rng;
 
 use super::augmentation::{CHANNELS, Normalization, PointOrder, choose_points, fit_into_cube};
+use super::clouds::Clouds;
 use super::colours::{Division, Noticed, Undivided};
 use super::features::{AXES, Features, NORMALS, is_normal};
 use super::format::Raw;
@@ -25,6 +26,14 @@ pub(super) struct Reading {
     pub minimum_points: usize,
     /// What the configuration says of the columns.
     pub intake: Intake,
+}
+
+impl Reading {
+    /// As the configuration says, for a network that takes at least so many points.
+    pub fn of(clouds: &Clouds, minimum_points: usize) -> Self {
+        let Clouds { features, intake, normalize, .. } = clouds.clone();
+        Self { features, normalization: normalize, minimum_points, intake }
+    }
 }
 
 /// A checked shape.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::augmentation::Normalization;
+use super::clouds::Clouds;
 use super::colours::Noticed;
+use super::config::Hdf5DataConfig;
 use super::features::{AXES, Features, NORMALS};
 use super::format::Raw;
 use super::format::columns::LABELS;
@@ -17,7 +19,7 @@ use super::layout::Layout;
 use super::set::{ShapeSet, Shapes};
 use super::shape::{Reading, Shape};
 use super::surface::Vector;
-use crate::data::config::DataConfig;
+use crate::data::config::Section;
 use crate::data::folders::count_extensions;
 use crate::data::source::Source;
 use crate::data::survey::{Content, Looked, Seen, Spread, Survey, short};
@@ -79,21 +81,30 @@ pub struct Column {
 }
 
 /// Looks at every shape.
-pub(super) fn survey(source: &Source, config: &DataConfig, minimum_points: usize) -> Result<Survey> {
+pub(super) fn survey(
+    source: &Source,
+    section: Section<'_, Clouds>,
+    config: &Hdf5DataConfig,
+    minimum_points: usize,
+) -> Result<Survey> {
     let hdf5 = hdf5_files(source, config)?;
-    let set = ShapeSet::open(source, &with_stored_normals(config, hdf5.as_ref())?)?;
-    let normalization = config.normalize.or(set.usual);
-    let (features, intake) = (Features::parse(&config.features)?, config.intake()?);
-    let reading = Reading { features, normalization, minimum_points: 0, intake };
+    let mut with_stored = section.clone();
+    // HDF5 sets are read with normals only where features name them; here they shall be told where they are stored.
+    if hdf5.as_ref().map_or(Ok(false), |files| files.have_normals(config))? {
+        with_stored.own.features = Features::parse(&["normals".to_owned()])?;
+    }
+    let set = ShapeSet::open(source, &with_stored, config)?;
+    let clouds = section.own.normalized(set.usual);
+    let reading = Reading::of(&clouds, 0);
     let files = hdf5.map_or_else(|| extensions(&set.shapes), |files| count_extensions(files.paths()));
     let looked = set.shapes.map(&reading.intake, |item, raw| look(item, raw, &reading));
     let good: Vec<(&Item, &Facts)> =
         looked.iter().filter_map(|(item, facts)| Some((item, facts.as_ref().ok()?))).collect();
     let seen: Vec<Seen<'_>> = looked.iter().map(|(item, facts)| seen(item, facts.as_ref().err())).collect();
-    let mut notes = notes(&good, config.points, normalization, minimum_points);
+    let mut notes = notes(&good, clouds.points, clouds.normalize, minimum_points);
     notes.extend(labelled(&good));
     let noticed = Noticed::sum(good.iter().map(|(_, facts)| &facts.noticed));
-    notes.extend(noticed.told(noticed.settle(config.color_range, &set.origin)?));
+    notes.extend(noticed.told(noticed.settle(clouds.color_range, &set.origin)?));
     let (origin, layout, division, classes) = (set.origin, set.layout, set.division, set.classes);
     let set = Looked { origin, layout, division, files, classes };
     let content = content(&good);
@@ -217,24 +228,11 @@ fn look(item: Item, raw: Result<Raw>, reading: &Reading) -> (Item, Result<Facts>
     (item, facts)
 }
 
-fn hdf5_files(source: &Source, config: &DataConfig) -> Result<Option<Files>> {
+fn hdf5_files(source: &Source, config: &Hdf5DataConfig) -> Result<Option<Files>> {
     match source {
-        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Hdf5) => {
-            Files::find(folder, &config.hdf5).map(Some)
-        }
+        Source::Folder(folder) if Layout::detect(folder) == Some(Layout::Hdf5) => Files::find(folder, config).map(Some),
         _ => Ok(None),
     }
-}
-
-/// HDF5 sets are read with normals only where features name them; here they shall be told where they are stored.
-fn with_stored_normals(config: &DataConfig, hdf5: Option<&Files>) -> Result<DataConfig> {
-    let mut config = config.clone();
-    if let Some(files) = hdf5
-        && files.have_normals(&config.hdf5)?
-    {
-        config.features = vec!["normals".to_owned()];
-    }
-    Ok(config)
 }
 
 fn extensions(shapes: &Shapes) -> BTreeMap<String, usize> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::inputs::read_inputs;
 use super::layout::{Layout, is_published, layouts};
 use super::own::is_cloud;
+use super::set::Resolved;
 use super::survey::survey;
 use super::{load, synthetic_files};
 use crate::batch::BatchKind;
@@ -101,11 +102,12 @@ impl Family for Scenes {
     }
 
     fn load(&self, source: &Source, set: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {
-        load(source, config, set == &S3DIS, needs)
+        let (dataset, resolved) = load(source, config.section(Resolved::of(config)?), set == &S3DIS, needs)?;
+        Ok(Loaded { dataset, config: resolved.written(config) })
     }
 
     fn survey(&self, source: &Source, config: &DataConfig, _: usize) -> Result<Survey> {
-        survey(source, config)
+        survey(source, config.section(Resolved::of(config)?))
     }
 
     fn find_inputs(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -113,7 +115,9 @@ impl Family for Scenes {
     }
 
     fn read_inputs(&self, files: &[PathBuf], config: &DataConfig, needs: InputNeeds) -> Result<Inputs> {
-        read_inputs(SampleKind::of(&FAMILY), files, config, needs)
+        let (kind, resolved) = (SampleKind::of(&FAMILY), Resolved::of(config)?);
+        let (read, resolved) = read_inputs(kind, files, resolved, config.split_seed, needs)?;
+        Ok(read.with(resolved.written(config)))
     }
 
     fn synthesise(&self, wanted: &Synthesis, folder: &Path) -> Result<()> {

@@ -5,14 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Scenes;
 use super::cloud::{Cloud, Cut, divide_colours};
 use super::labels::IGNORED;
-use super::set::reading;
+use super::set::Resolved;
 use super::shapenet::name_normals;
-use super::{Preparation, Scenes};
-use crate::data::config::DataConfig;
 use crate::data::family::SampleKind;
-use crate::data::inputs::{InputNeeds, InputPoints, Inputs};
+use crate::data::inputs::{InputNeeds, InputPoints, Read};
 use crate::data::loader::Samples;
 use crate::data::named::read_each;
 use crate::data::points::augmentation::Normalization;
@@ -24,12 +23,13 @@ use crate::error::Result;
 pub(super) fn read_inputs(
     kind: SampleKind,
     files: &[PathBuf],
-    config: &DataConfig,
+    mut resolved: Resolved,
+    seed: u64,
     needs: InputNeeds,
-) -> Result<Inputs> {
-    check_points(config.points, needs.minimum_points)?;
-    let config = DataConfig { normalize: config.normalize.or(Normalization::Cube), ..config.clone() };
-    let reading = reading(&config)?;
+) -> Result<(Read, Resolved)> {
+    check_points(resolved.clouds.points, needs.minimum_points)?;
+    resolved.clouds = resolved.clouds.normalized(Normalization::Cube);
+    let reading = resolved.reading();
     let read = |path: &Path| {
         let place = path.display().to_string();
         let mut raw = reading.intake.read(path)?;
@@ -44,9 +44,9 @@ pub(super) fn read_inputs(
     };
     let (files, mut read) = read_each(kind, files, needs.skip_bad, read)?;
     let mut cut: Vec<&mut [Cloud]> = read.iter_mut().map(|(_, cut)| cut.clouds.as_mut_slice()).collect();
-    let (color_range, noticed) = divide_colours(&mut cut, config.color_range, &reading.features, "the files")?;
-    noticed.log(color_range, &reading.features);
-    let config = DataConfig { color_range, ..config };
+    let (range, noticed) = divide_colours(&mut cut, resolved.clouds.color_range, &reading.features, "the files")?;
+    noticed.log(range, &reading.features);
+    resolved.clouds.color_range = range;
     let (mut all, mut clouds, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for (file, (positions, Cut { clouds: cut, rows })) in read.into_iter().enumerate() {
         places.extend(cut.iter().map(|cloud: &Cloud| (file, rows[cloud.rows.clone()].to_vec())));
@@ -54,7 +54,7 @@ pub(super) fn read_inputs(
         all.push(positions);
     }
     let channels = reading.features.channels() as i64;
-    let samples = Scenes::new(clouds, Preparation::new(&config, &reading.features));
+    let samples = Scenes::new(clouds, resolved.clouds.preparation(), seed);
     // Points that fill up a group are no points of the file.
     let rows = |sample: usize| {
         let (file, rows) = &places[samples.groups[sample].0];
@@ -62,5 +62,5 @@ pub(super) fn read_inputs(
         (*file, points[..counted].iter().map(|point| rows[*point as usize]).collect())
     };
     let points = Some(InputPoints { positions: all, rows: (0..samples.len()).map(rows).collect() });
-    Ok(Inputs { files, samples: Arc::new(samples), channels, points, config })
+    Ok((Read { files, samples: Arc::new(samples), channels, points }, resolved))
 }

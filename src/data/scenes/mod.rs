@@ -33,16 +33,16 @@ use tch::Tensor;
 
 use cloud::Cloud;
 use item::Item;
-use set::SceneSet;
+use set::{Resolved, SceneSet};
 
 use super::checks::keep_good;
-use super::config::DataConfig;
+use super::config::Section;
 use super::dataset::{Dataset, Targets};
-use super::family::{LoadNeeds, Loaded};
+use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
 use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
 use super::points::check_points;
-use super::points::features::Features;
+use super::points::clouds::Preparation;
 use super::source::Source;
 use super::split::{Shares, Split};
 use crate::batch::{Batch, PointBatch};
@@ -51,30 +51,6 @@ use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
 pub use family::{FAMILY, S3DIS, SEGMENTATION, SHAPENET_PART};
-
-/// How clouds are looked at.
-#[derive(Debug, Clone)]
-struct Preparation {
-    points: usize,
-    channels: usize,
-    normals: Option<usize>,
-    order: PointOrder,
-    augmentation: Augmentation,
-    seed: u64,
-}
-
-impl Preparation {
-    fn new(config: &DataConfig, features: &Features) -> Self {
-        Self {
-            points: config.points,
-            channels: features.channels(),
-            normals: features.normals(),
-            order: config.order,
-            augmentation: config.augmentation,
-            seed: config.split_seed,
-        }
-    }
-}
 
 /// One split of a set of labelled clouds, in groups of points.
 #[derive(Debug)]
@@ -89,14 +65,15 @@ pub struct Scenes {
 }
 
 impl Scenes {
-    fn new(clouds: Vec<Cloud>, preparation: Preparation) -> Self {
+    /// The seed decides which points of a cloud make a group.
+    fn new(clouds: Vec<Cloud>, preparation: Preparation, seed: u64) -> Self {
         let count = |cloud: &Cloud| cloud.len().div_ceil(preparation.points);
         let groups =
             clouds.iter().enumerate().flat_map(|(index, cloud)| (0..count(cloud)).map(move |group| (index, group)));
         let groups = groups.collect();
         let mut orders = HashMap::new();
         for cloud in clouds.iter().filter(|cloud| count(cloud) > 1) {
-            orders.entry(cloud.len()).or_insert_with(|| order(cloud.len(), preparation.seed));
+            orders.entry(cloud.len()).or_insert_with(|| order(cloud.len(), seed));
         }
         let labelled = clouds.iter().map(Cloud::labelled).sum();
         Self { clouds, groups, orders, labelled, preparation }
@@ -189,19 +166,26 @@ impl Samples for Scenes {
 
 /// Reads, checks, normalises and splits a set; the built-in one in blocks of rooms where `in_blocks` says so. The run's
 /// seed decides which clouds are held out for validation, of S3DIS whole rooms.
-fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds) -> Result<Loaded> {
-    check_points(config.points, needs.minimum_points)?;
-    let SceneSet { opened, reading, origin, config, noticed, .. } = SceneSet::open(source, config, in_blocks)?;
-    noticed.log(config.color_range, &reading.features);
+fn load(
+    source: &Source,
+    section: Section<'_, Resolved>,
+    in_blocks: bool,
+    needs: &LoadNeeds,
+) -> Result<(Dataset, Resolved)> {
+    check_points(section.own.clouds.points, needs.minimum_points)?;
+    let lists = section.lists;
+    let SceneSet { opened, origin, resolved, noticed, .. } = SceneSet::open(source, section, in_blocks)?;
+    let clouds = &resolved.clouds;
+    noticed.log(clouds.color_range, &clouds.features);
     let read = |item: Item| item.clouds.map(|clouds| Part { split: item.split, group: item.group, clouds });
-    let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), config.skip_bad)?;
+    let (parts, skipped) = keep_good(opened.items.into_iter().map(read).collect(), lists.skip_bad)?;
     let origin = if skipped > 0 { format!("{origin}, {skipped} bad clouds skipped") } else { origin };
-    warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), config.points);
-    let preparation = Preparation::new(&config, &reading.features);
-    let divided = divide(parts, config.shares(), needs.seed);
+    warn_of_repeated_points(parts.iter().flat_map(|part| &part.clouds), clouds.points);
+    let preparation = clouds.preparation();
+    let divided = divide(parts, lists.shares, needs.seed);
     warn_of_unlearned_classes(&divided[0], &opened.classes);
     let [train, validation, test] =
-        divided.map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation.clone())) });
+        divided.map(|clouds| -> Arc<dyn Samples> { Arc::new(Scenes::new(clouds, preparation, lists.shares.seed)) });
     if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
         return Err(Error::invalid(format!("{origin}: {empty} split"), "at least one labelled cloud", "none"));
     }
@@ -212,11 +196,11 @@ fn load(source: &Source, config: &DataConfig, in_blocks: bool, needs: &LoadNeeds
         classes: opened.classes,
         targets: Targets::PointClasses,
         unit: "points",
-        channels: reading.features.channels() as i64,
+        channels: preparation.channels as i64,
         origin,
         variant: None,
     };
-    Ok(Loaded { dataset, config })
+    Ok((dataset, resolved))
 }
 
 /// A good item.

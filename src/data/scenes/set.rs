@@ -1,11 +1,13 @@
 //! A set of labelled clouds as it lies somewhere, read: its classes, its clouds, and which of them can't be used.
 
 use super::cloud::{Cloud, Reading, divide_colours};
+use super::config::SceneDataConfig;
 use super::item::Opened;
 use super::layout::{Layout, layouts};
 use super::{own, s3dis, shapenet, synthetic};
-use crate::data::config::DataConfig;
+use crate::data::config::{DataConfig, Section};
 use crate::data::points::augmentation::Normalization;
+use crate::data::points::clouds::Clouds;
 use crate::data::points::colours::Noticed;
 use crate::data::points::features::Features;
 use crate::data::source::Source;
@@ -15,25 +17,54 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) struct SceneSet {
     pub opened: Opened,
-    pub reading: Reading,
     /// What was noticed in its files.
     pub noticed: Noticed,
     /// Where it comes from, in words.
     pub origin: String,
     /// How it is stored, in words.
     pub layout: &'static str,
-    /// The configuration with what the set itself decides.
-    pub config: DataConfig,
+    /// The section with what the set itself decides.
+    pub resolved: Resolved,
+}
+
+/// What `[data]` says of labelled clouds.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub clouds: Clouds,
+    pub scenes: SceneDataConfig,
+    /// The names of the features.
+    features: Vec<String>,
+}
+
+impl Resolved {
+    /// As it stands there.
+    ///
+    /// # Errors
+    /// Features, columns or a share that won't do.
+    pub fn of(config: &DataConfig) -> Result<Self> {
+        Ok(Self { clouds: config.clouds()?, scenes: config.scenes.clone(), features: config.features.clone() })
+    }
+
+    /// The configuration with these values.
+    pub fn written(self, config: &DataConfig) -> DataConfig {
+        DataConfig { features: self.features, scenes: self.scenes, ..config.resolved(&self.clouds) }
+    }
+
+    /// How files become clouds.
+    pub fn reading(&self) -> Reading {
+        let Clouds { features, intake, normalize, .. } = self.clouds.clone();
+        Reading { features, normalization: normalize, block: self.scenes.block, intake }
+    }
 }
 
 impl SceneSet {
     /// Reads the set; the built-in one in blocks of rooms where `in_blocks` says so. What is left open in the
-    /// configuration becomes `config` of the set, so that clouds to predict are made likewise: `normalize` and `color_range`
+    /// section becomes `resolved` of the set, so that clouds to predict are made likewise: `normalize` and `color_range`
     /// where they are `auto`, and of S3DIS its features and the side of its blocks.
     ///
     /// # Errors
     /// A set that can't be opened at all.
-    pub fn open(source: &Source, config: &DataConfig, in_blocks: bool) -> Result<Self> {
+    pub fn open(source: &Source, section: Section<'_, Resolved>, in_blocks: bool) -> Result<Self> {
         let layout = match source {
             Source::Synthetic => None,
             Source::Folder(folder) => Some(
@@ -47,15 +78,16 @@ impl SceneSet {
             Some(_) => false,
             None => in_blocks,
         };
-        let mut config = config.clone();
-        config.normalize = config.normalize.or(Normalization::Cube);
-        if is_blocks && config.features.is_empty() {
-            config.features = s3dis::FEATURES.map(str::to_owned).to_vec();
+        let (mut resolved, lists) = (section.own, section.lists);
+        resolved.clouds = resolved.clouds.normalized(Normalization::Cube);
+        if is_blocks && resolved.features.is_empty() {
+            resolved.features = s3dis::FEATURES.map(str::to_owned).to_vec();
+            resolved.clouds.features = Features::parse(&resolved.features)?;
         }
-        if is_blocks && config.scenes.block == 0.0 {
-            config.scenes.block = s3dis::BLOCK;
+        if is_blocks && resolved.scenes.block == 0.0 {
+            resolved.scenes.block = s3dis::BLOCK;
         }
-        let (reading, scenes, lists) = (reading(&config)?, &config.scenes, config.lists());
+        let (reading, scenes) = (resolved.reading(), &resolved.scenes);
         let mut opened = match (source, layout) {
             (Source::Folder(folder), Some(Layout::S3dis)) => s3dis::open(folder, scenes.area, &reading)?,
             (Source::Folder(folder), Some(Layout::ShapeNetPart)) => shapenet::open(folder, scenes, &lists, &reading)?,
@@ -65,7 +97,7 @@ impl SceneSet {
             (Source::Folder(folder), _) => own::open(folder, scenes, &lists, &reading)?,
             (Source::Synthetic, _) => {
                 let area = is_blocks.then_some(scenes.area);
-                synthetic::open(&config.synthetic, config.points, area, &reading)?
+                synthetic::open(section.synthetic, resolved.clouds.points, area, &reading)?
             }
         };
         let origin = match source {
@@ -74,15 +106,8 @@ impl SceneSet {
         };
         let items = opened.items.iter_mut().filter_map(|item| item.clouds.as_mut().ok());
         let mut files: Vec<&mut [Cloud]> = items.map(Vec::as_mut_slice).collect();
-        let (range, noticed) = divide_colours(&mut files, config.color_range, &reading.features, &origin)?;
-        config.color_range = range;
-        Ok(Self { opened, reading, origin, noticed, layout: layout.map_or("none", Layout::name), config })
+        let (range, noticed) = divide_colours(&mut files, resolved.clouds.color_range, &reading.features, &origin)?;
+        resolved.clouds.color_range = range;
+        Ok(Self { opened, origin, noticed, layout: layout.map_or("none", Layout::name), resolved })
     }
-}
-
-/// How files become clouds by this configuration.
-pub(super) fn reading(config: &DataConfig) -> Result<Reading> {
-    let features = Features::parse(&config.features)?;
-    let (normalization, block, intake) = (config.normalize, config.scenes.block, config.intake()?);
-    Ok(Reading { features, normalization, block, intake })
 }

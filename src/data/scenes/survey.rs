@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::cloud::Cloud;
 use super::item::Item;
 use super::labels::IGNORED;
-use super::set::SceneSet;
-use crate::data::config::DataConfig;
+use super::set::{Resolved, SceneSet};
+use crate::data::config::Section;
 use crate::data::points::features::Features;
 use crate::data::source::Source;
 use crate::data::split::Split;
@@ -69,17 +69,21 @@ struct Rooms {
     pub areas: BTreeMap<String, usize>,
 }
 
+/// The label that many programs give to what has no class.
+const LIKELY_NONE: usize = 255;
+
 /// Looks at every cloud.
-pub(super) fn survey(source: &Source, config: &DataConfig) -> Result<Survey> {
-    let set = SceneSet::open(source, config, false)?;
+pub(super) fn survey(source: &Source, section: Section<'_, Resolved>) -> Result<Survey> {
+    let set = SceneSet::open(source, section, false)?;
+    let clouds = &set.resolved.clouds;
     let items = &set.opened.items;
     let good: Vec<(&Item, &Vec<Cloud>)> =
         items.iter().filter_map(|item| Some((item, item.clouds.as_ref().ok()?))).collect();
     let content = content(&set, &good);
     let classes = classes(&set.opened.classes, &good);
     let problems = items.iter().filter_map(|item| Some(problem(&item.name, item.clouds.as_ref().err()?))).collect();
-    let mut notes = notes(&content, &classes, &good, config.points);
-    notes.extend(set.noticed.told(set.noticed.settle(config.color_range, &set.origin)?));
+    let mut notes = notes(&content, &classes, &good, clouds.points);
+    notes.extend(set.noticed.told(set.noticed.settle(clouds.color_range, &set.origin)?));
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
     Ok(Survey {
         data: set.origin,
@@ -108,7 +112,7 @@ fn content(set: &SceneSet, good: &[(&Item, &Vec<Cloud>)]) -> SceneContent {
         unlabelled: all_points - clouds().map(Cloud::labelled).sum::<usize>(),
         splits,
         rooms: rooms(good),
-        channels: set.reading.features.channels(),
+        channels: set.resolved.clouds.features.channels(),
         features: Features::nameable(&set.opened.columns.iter().map(String::as_str).collect::<Vec<_>>()),
     }
 }
@@ -162,6 +166,16 @@ fn notes(content: &SceneContent, classes: &[ClassCount], good: &[(&Item, &Vec<Cl
     if content.unlabelled > 0 {
         let count = content.unlabelled;
         notes.push(format!("{count} points have no class: they are neither trained on nor scored"));
+    }
+    let has_points = |class: &ClassCount| class.train + class.test + class.validation.unwrap_or_default() > 0;
+    if let [others @ .., last] = classes
+        && others.len() == LIKELY_NONE
+        && has_points(last)
+        && others.last().is_some_and(|before| !has_points(before))
+    {
+        notes.push(format!(
+            "label {LIKELY_NONE} is a class of its own: if it means none, set data.scenes.unlabelled = {LIKELY_NONE}"
+        ));
     }
     let clouds = || good.iter().flat_map(|(_, clouds)| clouds.iter());
     let small = clouds().filter(|cloud| cloud.len() < wanted).count();

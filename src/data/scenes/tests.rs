@@ -10,6 +10,7 @@ use super::labels::{Class, IGNORED};
 use super::*;
 use crate::data::points::augmentation::Normalization;
 use crate::data::points::colours::ColorRange;
+use crate::data::points::features::Features;
 use crate::data::points::format::Raw;
 use crate::data::points::intake::Intake;
 
@@ -22,7 +23,7 @@ fn cloud(points: usize) -> Cloud {
 }
 
 fn preparation(points: usize, order: PointOrder) -> Preparation {
-    Preparation { points, channels: 4, normals: None, order, augmentation: Augmentation::None, seed: 0 }
+    Preparation { points, channels: 4, normals: None, order, augmentation: Augmentation::None }
 }
 
 fn access(training: bool, epoch: u64) -> Access {
@@ -49,7 +50,7 @@ proptest! {
     #[test]
     fn every_point_is_scored_once_whatever_the_sizes(sizes in prop::collection::vec(1_usize..50, 1..5), points in 1_usize..20) {
         for order in [PointOrder::First, PointOrder::Random] {
-            let scenes = Scenes::new(sizes.iter().map(|size| cloud(*size)).collect(), preparation(points, order));
+            let scenes = Scenes::new(sizes.iter().map(|size| cloud(*size)).collect(), preparation(points, order), 0);
             let mut index = 0;
             for size in &sizes {
                 let mut seen = Vec::new();
@@ -109,7 +110,7 @@ proptest! {
 
 #[test]
 fn a_cloud_of_the_wanted_size_is_one_group_as_stored_and_a_small_one_is_filled_up() {
-    let scenes = Scenes::new(vec![cloud(6), cloud(4)], preparation(6, PointOrder::First));
+    let scenes = Scenes::new(vec![cloud(6), cloud(4)], preparation(6, PointOrder::First), 0);
     let whole = sample(&scenes, 0, access(false, 0));
     assert_eq!(whole, [(0, 0), (1, 1), (2, -100), (3, 0), (4, 1), (5, -100)]);
     assert_eq!(whole, sample(&scenes, 0, access(true, 5)));
@@ -119,7 +120,7 @@ fn a_cloud_of_the_wanted_size_is_one_group_as_stored_and_a_small_one_is_filled_u
 
 #[test]
 fn random_subsets_are_fresh_in_training_and_groups_are_the_same_at_every_pass() {
-    let scenes = Scenes::new(vec![cloud(40)], preparation(10, PointOrder::Random));
+    let scenes = Scenes::new(vec![cloud(40)], preparation(10, PointOrder::Random), 0);
     assert_eq!(scenes.len(), 4, "as many draws as groups");
     let first = sample(&scenes, 0, access(true, 0));
     assert_eq!(first.iter().map(|(point, _)| point).collect::<BTreeSet<_>>().len(), 10);
@@ -135,6 +136,7 @@ fn augmentation_moves_positions_and_leaves_points_beside_their_classes() {
     let scenes = Scenes::new(
         vec![cloud(6)],
         Preparation { augmentation: Augmentation::ScaleTranslate, ..preparation(6, PointOrder::First) },
+        0,
     );
     let batch = scenes.batch(&[0], access(true, 0)).unwrap();
     let values = Vec::<f32>::try_from(batch.points().points.reshape([-1])).unwrap();
@@ -152,22 +154,17 @@ fn whole_groups_of_training_clouds_are_held_out() {
         let train = (0..20).map(|index| part(Split::Train, index / 2));
         train.chain([part(Split::Test, 50)]).collect()
     };
-    let config = DataConfig { validation: 0.3, ..DataConfig::default() };
+    let shares = Shares { training: 1.0, validation: 0.3, test: 0.2, seed: 0 };
     let sizes = |clouds: &[Cloud]| clouds.iter().map(Cloud::len).collect::<BTreeSet<_>>();
-    let [train, held, test] = divide(parts(), config.shares(), 1);
+    let [train, held, test] = divide(parts(), shares, 1);
     assert_eq!((train.len(), held.len(), test.len()), (14, 6, 1));
     assert!(sizes(&train).is_disjoint(&sizes(&held)), "a room is in one split");
-    let [other, ..] = divide(parts(), config.shares(), 2);
+    let [other, ..] = divide(parts(), shares, 2);
     assert_ne!(sizes(&train), sizes(&other), "the seed decides");
-    let config = DataConfig { training_share: 0.5, ..DataConfig::default() };
-    assert_eq!(divide(parts(), config.shares(), 1).map(|clouds| clouds.len()), [10, 0, 1]);
+    let half = Shares { training: 0.5, validation: 0.0, ..shares };
+    assert_eq!(divide(parts(), half, 1).map(|clouds| clouds.len()), [10, 0, 1]);
     let with_validation = parts().into_iter().chain([part(Split::Validation, 60)]).collect();
-    let config = DataConfig { validation: 0.3, ..DataConfig::default() };
-    assert_eq!(
-        divide(with_validation, config.shares(), 1).map(|clouds| clouds.len()),
-        [20, 1, 1],
-        "the set's own part"
-    );
+    assert_eq!(divide(with_validation, shares, 1).map(|clouds| clouds.len()), [20, 1, 1], "the set's own part");
 }
 
 #[test]

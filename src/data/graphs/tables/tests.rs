@@ -47,6 +47,27 @@ fn names_with_blanks_are_one_cell_unless_every_line_begins_with_a_node() {
 }
 
 #[test]
+fn structured_arrays_and_texts_of_numpy_are_tables_with_their_names() {
+    let array = |descr: &str, shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat();
+        table("a.npy", &bytes)
+    };
+    let named = array("[('target', '<i2'), ('', '|V1'), ('w', '<f4', (2,)), ('kind', '|S3')]", "(2,)", &{
+        let row =
+            |target: i16, kind: &[u8]| [&target.to_le_bytes()[..], &[9], &[0, 0, 0, 63, 0, 0, 0, 64], kind].concat();
+        [row(-4, b"ab\0"), row(7, b"cde")].concat()
+    });
+    let rows = named.start(9).unwrap().into_iter().map(|row| row.join(" ")).collect::<Vec<_>>();
+    assert_eq!(rows, ["target w_0 w_1 kind", "-4 0.5 2 ab", "7 0.5 2 cde"]);
+    assert!(named.has_names() && named.shape().unwrap().is_none() && named.width().unwrap() == 4);
+    let texts = array("'<U1'", "(2,)", &[97, 0, 0, 0, 98, 0, 0, 0]);
+    assert_eq!((texts.start(9).unwrap(), texts.has_names()), (vec![vec!["a".to_owned()], vec!["b".to_owned()]], false));
+    assert_eq!(array("'|u1'", "(1, 2)", &[1, 2]).shape().unwrap(), Some([1, 2]));
+}
+
+#[test]
 fn packed_tables_are_read_by_their_content() {
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();

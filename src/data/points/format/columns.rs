@@ -89,6 +89,24 @@ pub(in crate::data) fn check_orientation(rows: usize, columns: usize, place: &st
         .with_hint("save it with a point a row, for example array.T"))
 }
 
+/// Points from which on a first column of columns without names that counts them is no axis.
+const MANY_POINTS: usize = 8;
+
+/// Renames columns without names of which the first, from 0 or 1, counts the points before three others: it is no axis.
+/// True where it does.
+pub(super) fn set_index_apart(columns: &mut [Column]) -> bool {
+    let [index, x, y, z, ..] = columns else { return false };
+    let Some(first) = index.values.first().filter(|first| [0.0, 1.0].contains(*first)) else { return false };
+    let counts = index.values.iter().zip(0_u32..).all(|(value, row)| *value == first + f64::from(row));
+    if !counts || index.values.len() < MANY_POINTS {
+        return false;
+    }
+    for (column, name) in [(index, "index"), (x, "x"), (y, "y"), (z, "z")] {
+        name.clone_into(&mut column.name);
+    }
+    true
+}
+
 /// The type of a column's numbers, as far as it says what a colour means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Number {

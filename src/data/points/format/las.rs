@@ -1,22 +1,24 @@
-//! LAS clouds (ASPRS, versions 1.0 to 1.4) of all point formats: position, intensity, classification, colours.
+//! LAS clouds (ASPRS, versions 1.0 to 1.4) of all point formats: position, intensity, classification, colours; also
+//! compressed ones (LAZ).
 //!
 //! Colours have 16 bits, but many programs store values of 8 bits in them, so their range is that of the set.
 //!
-//! Read by ourselves, because the crate `las` (0.11) reserves memory by counts of the header; compressed files (LAZ) are
-//! refused, because the crate `laz` (0.13) overflows the stack on damaged ones (found by fuzzing).
+//! Read by ourselves, because the crate `las` (0.11) reserves memory by counts of the header.
+
+use std::borrow::Cow;
 
 use super::Raw;
 use super::columns::{self, Column, Number};
+use super::laz::{self, HEADER, at, header_size, points_start, u16_at, u32_at};
 use crate::data::scan::{cut, show};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"LASF";
-/// Bytes of the shortest header, and of that with a count of points in 64 bits.
-const HEADER: usize = 227;
-const HEADER_1_4: usize = 255;
+/// The bits of a point format that say that points are compressed.
+const COMPRESSED: u8 = 0xC0;
 
 /// Of each point format the fewest bytes of a point, and where its colours begin.
-const FORMATS: [(usize, Option<usize>); 11] = [
+pub(super) const FORMATS: [(usize, Option<usize>); 11] = [
     (20, None),
     (28, None),
     (26, Some(20)),
@@ -43,30 +45,25 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         let found = format!("{} bytes: the file is cut", bytes.len());
         return Err(Error::invalid(place, format!("a header of {HEADER} bytes"), found));
     }
-    let kind = usize::from(bytes[104]);
-    if kind & 0xC0 != 0 {
-        return Err(Error::invalid(place, "an uncompressed LAS file", "a compressed one (LAZ)")
-            .with_hint("unpack it: `laszip -i a.laz -o a.las`, or `pdal translate a.laz a.las`"));
-    }
+    let (kind, is_compressed) = (usize::from(bytes[104] & !COMPRESSED), bytes[104] & COMPRESSED != 0);
     let &(least, colours) = FORMATS.get(kind).ok_or_else(|| {
         Error::invalid(place, format!("a point format from 0 to {}", FORMATS.len() - 1), kind.to_string())
     })?;
-    let size = usize::from(u16_at(bytes, 105));
+    let (size, count) = header_size(bytes);
     if size < least {
         let expected = format!("points of at least {least} bytes, as point format {kind} has them");
         return Err(Error::invalid(place, expected, size.to_string()));
     }
-    let is_wide = bytes[25] >= 4 && bytes.len() >= HEADER_1_4;
-    let count = if is_wide { u64_at(bytes, 247) } else { u32_at(bytes, 107).into() };
-    let body = bytes.get(u32_at(bytes, 96) as usize..).unwrap_or_default();
-    let available = body.len() / size;
-    let count = usize::try_from(count).ok().filter(|count| *count <= available);
-    let count = count.ok_or_else(|| {
-        cut(place, if is_wide { u64_at(bytes, 247) } else { u32_at(bytes, 107).into() }, "points", available as u64)
-    })?;
     if count == 0 {
         return Err(Error::invalid(place, "points", "none"));
     }
+    let body = match is_compressed {
+        true => Cow::from(laz::unpacked(bytes, size, count, place)?),
+        false => Cow::from(bytes.get(points_start(bytes)..).unwrap_or_default()),
+    };
+    let available = body.len() / size;
+    let whole = usize::try_from(count).ok().filter(|count| *count <= available);
+    let count = whole.ok_or_else(|| cut(place, count, "points", available as u64))?;
     let points = || body.chunks_exact(size).take(count);
     let axis = |axis: usize| {
         let (scale, offset) = (f64_at(bytes, 131 + 8 * axis), f64_at(bytes, 155 + 8 * axis));
@@ -83,38 +80,23 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     columns::finish(columns.into_iter().map(column).collect(), Vec::new(), place)
 }
 
-/// The bytes at a place that is known to be there.
-fn at<const SIZE: usize>(bytes: &[u8], start: usize) -> [u8; SIZE] {
-    std::array::from_fn(|byte| bytes[start + byte])
-}
-
-fn u16_at(bytes: &[u8], start: usize) -> u16 {
-    u16::from_le_bytes(at(bytes, start))
-}
-
-fn u32_at(bytes: &[u8], start: usize) -> u32 {
-    u32::from_le_bytes(at(bytes, start))
-}
-
-fn u64_at(bytes: &[u8], start: usize) -> u64 {
-    u64::from_le_bytes(at(bytes, start))
-}
-
 fn f64_at(bytes: &[u8], start: usize) -> f64 {
     f64::from_le_bytes(at(bytes, start))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Scale;
+    use super::super::laz::HEADER_1_4;
     use super::*;
 
     /// A file of so many equal points of 70 bytes at (1.5, -2, 3), intensity 300, class 5, colours 257, 514 and 771.
-    fn las(kind: u8, minor: u8, count: u64) -> Vec<u8> {
+    pub(in super::super) fn las(kind: u8, minor: u8, count: u64) -> Vec<u8> {
         let mut bytes = vec![0; HEADER_1_4 + 120];
         bytes[..4].copy_from_slice(MAGIC);
         (bytes[24], bytes[25], bytes[104], bytes[105]) = (1, minor, kind, 70);
         let start = bytes.len() as u32;
+        bytes[94..96].copy_from_slice(&(HEADER_1_4 as u16).to_le_bytes());
         bytes[96..100].copy_from_slice(&start.to_le_bytes());
         bytes[107..111].copy_from_slice(&(count as u32).to_le_bytes());
         bytes[247..255].copy_from_slice(&count.to_le_bytes());

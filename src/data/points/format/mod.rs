@@ -5,6 +5,7 @@
 
 pub(in crate::data) mod columns;
 mod las;
+mod laz;
 mod numpy;
 mod obj;
 mod off;
@@ -22,6 +23,8 @@ use crate::data::scan::show_names;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::reading;
+
+pub(crate) use laz::unpack_where_asked;
 
 /// What a file holds: columns of one value per point (or vertex), and triangles where it is a mesh.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +45,8 @@ pub(in crate::data) struct Raw {
     pub trailing: usize,
     /// Whether its first line numbers the columns, and is no point.
     pub is_numbered: bool,
+    /// Whether its first column, which has no name, counts the points, and is no axis.
+    pub counts_points: bool,
 }
 
 /// The range of colours in a column.
@@ -95,7 +100,7 @@ pub(in crate::data) enum Format {
     Stl,
     /// Point Cloud Data of the Point Cloud Library.
     Pcd,
-    /// Laser scans of the ASPRS.
+    /// Laser scans of the ASPRS, also compressed.
     Las,
     /// Arrays of NumPy, alone or in an archive.
     Numpy,

@@ -1,23 +1,21 @@
 //! NumPy arrays: `.npy`, and `.npz` with one array of points, and perhaps others of their normals, colours and labels.
 //!
 //! An array of shape (points, columns) of any integer or float type, in C or Fortran order, or a structured array
-//! of shape (points,) with named fields. Archives are unpacked by the crate `zip`.
+//! of shape (points,) with named fields.
 //!
 //! The header is read by ourselves (`data/numpy/header.rs`): the crate `npyz` (0.9) panics where it multiplies a lying
 //! shape (when overflow is checked), and reads structured arrays only into structures that are known when it is
 //! compiled.
 
-use std::io::{Cursor, Read};
 use std::path::Path;
-
-use zip::ZipArchive;
 
 use super::Raw;
 use super::columns::{self, Column, LABELS, Number};
-use crate::data::numpy::header::{self, Field, Header};
-use crate::data::numpy::{Grid, shape_error, value, whole_rows};
+use crate::data::numpy::archive::{Archive, is_archive};
+use crate::data::numpy::{Grid, header, shape_error};
+use crate::data::scan::show;
 use crate::error::{Error, Result};
-use crate::reading::{self, most_unpacked};
+use crate::reading;
 
 /// The arrays of an archive that may hold its points, the best name first.
 const POINTS: [&str; 6] = ["points", "pos", "xyz", "coord", "coords", "arr_0"];
@@ -28,20 +26,21 @@ const BESIDE: [(&[&str], &[&str]); 2] = [
     (&["color", "colors", "colour", "colours", "rgb"], &["red", "green", "blue", "alpha"]),
 ];
 
-/// How a ZIP archive begins, an empty one too.
-const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
-
 /// The columns of a `.npy` or `.npz` file; which of them it is, its first bytes say.
 pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
-    if ARCHIVES.iter().any(|start| bytes.starts_with(start)) {
-        let (name, array) = unpack(bytes, place)?;
-        let beside = |name: &str| {
-            let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
-            unpacked(&mut archive, name, bytes.len(), name).ok()
-        };
-        return joined(&array, &format!("{place}, array {name}"), &beside);
+    if is_archive(bytes) {
+        let mut archive = Archive::open(bytes, place)?;
+        let name = chosen(&archive.names(), place)?;
+        let array = archive.array(&name)?;
+        return joined(&array, &format!("{place}, array {name}"), &mut |name| archive.array(name).ok());
     }
-    columns::finish(columns_of(bytes, place)?, Vec::new(), place)
+    finish(columns_of(bytes, place)?, place)
+}
+
+fn finish(mut columns: Vec<Column>, place: &str) -> Result<Raw> {
+    let have_names = columns.iter().enumerate().any(|(at, column)| column.name != Column::numbered(at).name);
+    let counts_points = !have_names && columns::set_index_apart(&mut columns);
+    Ok(Raw { counts_points, ..columns::finish(columns, Vec::new(), place)? })
 }
 
 /// The columns of a folder with arrays as an archive has them, such as `coord.npy`, `color.npy` and `segment.npy`.
@@ -53,44 +52,85 @@ pub(super) fn read_folder(folder: &Path) -> Result<Raw> {
     let points = POINTS.iter().map(|name| file(name)).find(|path| path.is_file()).ok_or_else(|| {
         Error::invalid(folder.display().to_string(), format!("one of the arrays {}", POINTS.join(", ")), "none")
     })?;
-    joined(&reading::bytes(&points)?, &points.display().to_string(), &|name| reading::bytes(&file(name)).ok())
+    joined(&reading::bytes(&points)?, &points.display().to_string(), &mut |name| reading::bytes(&file(name)).ok())
 }
 
 /// The columns of an array of points, and those of others of so many rows, by their names; whatever else is called so is
 /// something else.
-fn joined(array: &[u8], place: &str, beside: &dyn Fn(&str) -> Option<Vec<u8>>) -> Result<Raw> {
+fn joined(array: &[u8], place: &str, beside: &mut dyn FnMut(&str) -> Option<Vec<u8>>) -> Result<Raw> {
     let mut columns = columns_of(array, place)?;
     let points = columns.first().map_or(0, |column| column.values.len());
     let labels = LABELS.iter().map(|name| (name, std::slice::from_ref(name)));
     let others = BESIDE.iter().flat_map(|(names, columns)| names.iter().map(|name| (name, *columns)));
     for (name, parts) in labels.chain(others) {
         let Some(array) = beside(name) else { continue };
-        let Ok(grid) = Grid::read(&array, name) else {
-            if parts.len() == 1 {
-                columns.extend(names(name, &array, points));
-            }
-            continue;
-        };
+        let Some(grid) = beside_points(&array, name) else { continue };
         let is_width = grid.columns == parts.len() || parts.len() == 4 && grid.columns == 3;
         let is_new = !columns.iter().any(|column| parts.contains(&column.name.to_lowercase().as_str()));
         if grid.rows == points && is_width && is_new {
-            let values = |part| (0..points).map(|row| grid.at(row, part)).collect();
-            let column = |(part, name): (usize, &&str)| Column {
-                values: values(part),
-                number: Number::of(grid.element),
-                ..Column::new(*name)
-            };
-            columns.extend(parts.iter().take(grid.columns).enumerate().map(column));
+            let parts = parts.iter().take(grid.columns).enumerate();
+            columns.extend(parts.filter_map(|(part, name)| values(&grid, part, Column::new(*name), name).ok()));
         }
     }
     columns::finish(columns, Vec::new(), place)
 }
 
-/// The column of an array of so many names.
-fn names(name: &str, array: &[u8], points: usize) -> Option<Column> {
-    let texts = header::texts(array).filter(|texts| texts.len() == points)?;
-    let mut column = Column::new(name);
-    for text in texts {
+/// An array without names of columns that is whole.
+fn beside_points<'a>(array: &'a [u8], name: &str) -> Option<Grid<'a>> {
+    let (header, data) = header::read(array, name).ok()?;
+    Grid::new(&header, data, "rows", name).ok().filter(|grid| grid.named().is_empty())
+}
+
+/// Which of these arrays of an archive has its points.
+fn chosen(names: &[String], place: &str) -> Result<String> {
+    let preferred = POINTS.into_iter().find(|points| names.iter().any(|name| name == points));
+    let is_beside = |name: &str| LABELS.contains(&name) || BESIDE.iter().any(|(beside, _)| beside.contains(&name));
+    let others: Vec<&String> = names.iter().filter(|name| !is_beside(name)).collect();
+    match (names, preferred, others.as_slice()) {
+        ([only], ..) => Ok(only.clone()),
+        (_, Some(points), _) => Ok(points.to_owned()),
+        (_, _, [only]) => Ok((*only).clone()),
+        _ => {
+            let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Err(Error::invalid(place, format!("one array, or one named {}", POINTS.join(", ")), found))
+        }
+    }
+}
+
+/// The columns of a table of shape (points, columns), or of a structured array of points.
+fn columns_of(bytes: &[u8], place: &str) -> Result<Vec<Column>> {
+    let (header, data) = header::read(bytes, place)?;
+    if header.fields().is_empty() && header.shape.len() == 1 {
+        return Err(shape_error(&header, "(points, columns)", place));
+    }
+    let grid = Grid::new(&header, data, "points", place)?;
+    columns::check_width(grid.columns as u64, place)?;
+    let name = |column: usize| grid.named().get(column).map(|named| named.name.clone());
+    if grid.named().is_empty() {
+        columns::check_orientation(grid.rows, grid.columns, place)?;
+    }
+    let numbered = |column| name(column).map_or_else(|| Column::numbered(column), Column::new);
+    (0..grid.columns).map(|column| values(&grid, column, numbered(column), place)).collect()
+}
+
+/// Gives a column its values of a table; texts are names of classes where the column is called so.
+fn values(grid: &Grid<'_>, at: usize, column: Column, place: &str) -> Result<Column> {
+    let element = grid.element(at);
+    if !element.is_text() {
+        let values = (0..grid.rows).map(|row| grid.at(row, at)).collect();
+        return Ok(Column { values, number: Number::of(element), ..column });
+    }
+    let field = format!("{element} in field {}", show(column.name.as_bytes()));
+    let refused = if grid.named().is_empty() { element.to_string() } else { field };
+    let is_label = LABELS.contains(&column.name.to_lowercase().as_str());
+    let named = if is_label { names(grid, at, column) } else { None };
+    named.ok_or_else(|| header::no_numbers(&refused, place))
+}
+
+/// Gives a column the names in a table.
+fn names(grid: &Grid<'_>, at: usize, mut column: Column) -> Option<Column> {
+    for row in 0..grid.rows {
+        let text = grid.text(row, at)?;
         match text.is_empty() {
             true => column.values.push(f64::NAN),
             false if column.push_word(text.as_bytes()) => {}
@@ -100,95 +140,9 @@ fn names(name: &str, array: &[u8], points: usize) -> Option<Column> {
     Some(column)
 }
 
-/// The array of points in an archive: its name and its bytes.
-fn unpack(bytes: &[u8], place: &str) -> Result<(String, Vec<u8>)> {
-    let refuse = |error: String| Error::invalid(place, "a whole .npz archive", error);
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| refuse(error.to_string()))?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
-    let preferred = POINTS.into_iter().find(|points| names.iter().any(|name| name == points));
-    let is_beside = |name: &str| LABELS.contains(&name) || BESIDE.iter().any(|(beside, _)| beside.contains(&name));
-    let others: Vec<&String> = names.iter().filter(|name| !is_beside(name)).collect();
-    let name = match (names.as_slice(), preferred, others.as_slice()) {
-        ([only], ..) => only.clone(),
-        (_, Some(points), _) => points.to_owned(),
-        (_, _, [only]) => (*only).clone(),
-        _ => return Err(choice_error(names, place)),
-    };
-    let array = unpacked(&mut archive, &name, bytes.len(), place)?;
-    Ok((name, array))
-}
-
-/// The bytes of an array in an archive of `packed` bytes.
-fn unpacked(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, packed: usize, place: &str) -> Result<Vec<u8>> {
-    let refuse = |error: String| Error::invalid(place, "a whole .npz archive", error);
-    let file = archive.by_name(&format!("{name}.npy")).map_err(|error| refuse(error.to_string()))?;
-    let most = most_unpacked(packed as u64);
-    let mut array = Vec::new();
-    // What the archive says of the size may be a lie in both directions.
-    if file.size() <= most {
-        let mut file = file.take(most + 1);
-        file.read_to_end(&mut array).map_err(|error| refuse(format!("array {name}: {error}")))?;
-        if array.len() as u64 <= most {
-            return Ok(array);
-        }
-    }
-    let expected = format!("an array that unpacks to at most {} MiB, as the archive's size allows", most >> 20);
-    Err(Error::invalid(format!("{place}, array {name}"), expected, "a larger one")
-        .with_hint("if it is meant so, save it uncompressed, by numpy.save or numpy.savez"))
-}
-
-fn choice_error(mut names: Vec<String>, place: &str) -> Error {
-    names.sort_unstable();
-    let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    Error::invalid(place, format!("one array, or one named {}", POINTS.join(", ")), found)
-}
-
-fn columns_of(bytes: &[u8], place: &str) -> Result<Vec<Column>> {
-    let (header, data) = header::read(bytes, place)?;
-    match header.fields() {
-        [] => plain_columns(&header, data, place),
-        fields => structured_columns(&header, fields, data, place),
-    }
-}
-
-/// A structured array: one row of bytes per point.
-fn structured_columns(header: &Header, fields: &[Field], data: &[u8], place: &str) -> Result<Vec<Column>> {
-    let [points] = header.shape[..] else { return Err(shape_error(header, "(points)", place)) };
-    if points == 0 {
-        return Err(shape_error(header, "some points", place));
-    }
-    let size = header.size().max(1);
-    let rows = data.chunks_exact(size).take(whole_rows(data, points, size, "points", place)?);
-    let numbers = fields.iter().filter(|field| !field.is_padding());
-    columns::check_width(numbers.fold(0_u64, |sum, field| sum.saturating_add(field.count as u64)), place)?;
-    let mut columns = Vec::new();
-    for field in fields.iter().filter(|field| !field.is_padding()) {
-        for part in 0..field.count {
-            let start = field.offset + part * field.element.size;
-            let values = rows.clone().map(|row| value(&row[start..], field.element)).collect();
-            let name = if field.count == 1 { field.name.clone() } else { format!("{}_{part}", field.name) };
-            columns.push(Column { values, number: Number::of(field.element), ..Column::new(name) });
-        }
-    }
-    Ok(columns)
-}
-
-/// A table of shape (points, columns).
-fn plain_columns(header: &Header, data: &[u8], place: &str) -> Result<Vec<Column>> {
-    let [points, width] = header.shape[..] else { return Err(shape_error(header, "(points, columns)", place)) };
-    let grid = Grid::new(header, data, [points, width], "points", place)?;
-    columns::check_width(grid.columns as u64, place)?;
-    columns::check_orientation(grid.rows, grid.columns, place)?;
-    let values = |column| (0..grid.rows).map(|point| grid.at(point, column)).collect();
-    let number = Number::of(grid.element);
-    let column = |column| Column { values: values(column), number, ..Column::numbered(column) };
-    Ok((0..grid.columns).map(column).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Cursor, Write};
 
     use half::f16;
 
@@ -271,6 +225,11 @@ mod tests {
             assert_eq!((column.0.as_str(), column.1.as_slice()), (name, &values[..]));
         }
         assert_eq!(raw.len(), 4);
+        let wide = |text: &str| text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect::<Vec<u8>>();
+        let rows = [[&[1, 2, 3], &wide("tree")[..]].concat(), [&[4, 5, 6], &wide("é\0\0\0")[..]].concat()].concat();
+        let descr = "[('x', '|u1'), ('y', '|u1'), ('z', '|u1'), ('Class', '<U4')]";
+        let raw = parse(&array(descr, false, "(2,)", &rows), "a.npy").unwrap();
+        assert_eq!(raw.words("class").unwrap(), ["tree", "é"]);
     }
 
     #[test]
@@ -367,7 +326,9 @@ mod tests {
             assert!(error.to_string().ends_with(&format!("at most 64 bits, found {kind}")), "{error}");
             assert!(error.hint().is_some());
         }
-        assert!(message(&array("[('x', '<f4'), ('name', '<U3')]", false, "(1,)", &[])).contains("<U3 in field name"));
+        assert!(
+            message(&array("[('x', '<f4'), ('name', '<U3')]", false, "(1,)", &[0; 16])).contains("<U3 in field name")
+        );
         assert!(message(&array("[('x', [('y', '<f4')])]", false, "(1,)", &[])).contains("fields in field x"));
     }
 }

@@ -1,7 +1,8 @@
 //! Tables of numbers in text: `.xyz`, `.txt`, `.csv`, `.pts` and `.asc`.
 //!
 //! One point a line; values between blanks, commas or semicolons, whichever the first line has; between blanks or
-//! semicolons a comma may stand for the decimal point. The first line may be names, numbers from 0 that pandas gives to
+//! semicolons a comma may stand for the decimal point; nothing between two commas or semicolons, and what pandas, R and
+//! databases write there, is NaN. The first line may be names, numbers from 0 that pandas gives to
 //! columns without names, or the number of points alone; `#` and `//` begin comments, and names may stand in one
 //! (CloudCompare and NumPy write them so). Without names the first three columns are x, y and z. XYZ files of chemistry,
 //! which name elements, are refused. A column of labels may hold names instead of numbers.
@@ -22,6 +23,9 @@ const LONG_LINE: usize = 1 << 16;
 
 /// Letters of a number with a decimal comma.
 const LONGEST_NUMBER: usize = 64;
+
+/// What programs write where a number is missing.
+const MISSING: [&str; 6] = ["", "na", "n/a", "<na>", "null", "none"];
 
 /// What stands between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,15 +69,16 @@ impl Separator {
 
     /// The values of a line, without the quotes that some programs put around names.
     fn values(self, text: &[u8]) -> Vec<&[u8]> {
-        let mut values: Vec<&[u8]> = match self {
-            Self::Blanks => text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
-            Self::Sign(sign) => text.split(|byte| *byte == sign).map(<[u8]>::trim_ascii).collect(),
-        };
-        // A separator behind the last value is a habit, not a value.
-        if values.last().is_some_and(|last| last.is_empty()) {
-            values.pop();
+        match self {
+            Self::Blanks => text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(unquoted).collect(),
+            Self::Sign(sign) => text.split(|byte| *byte == sign).map(<[u8]>::trim_ascii).map(unquoted).collect(),
         }
-        values.iter_mut().for_each(|value| *value = unquoted(value));
+    }
+
+    /// The values of a first line: a separator behind the last is a habit, not a value.
+    fn first_values(self, text: &[u8]) -> Vec<&[u8]> {
+        let mut values = self.values(text);
+        values.pop_if(|last| last.is_empty());
         values
     }
 }
@@ -104,7 +109,7 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
     }
     let separator = Separator::of(first.text);
     separator.check_width(first, place)?;
-    let mut values = separator.values(first.text);
+    let mut values = separator.first_values(first.text);
     let units = without_units(&values);
     if are_names(&units) {
         values = units;
@@ -136,10 +141,12 @@ pub(super) fn parse(bytes: &[u8], place: &str) -> Result<Raw> {
         columns.iter_mut().for_each(|column| drop(column.values.drain(..1)));
     }
     check_count(count, &columns, place)?;
+    let mut counts_points = false;
     if columns.iter().enumerate().all(|(at, column)| column.name == Column::numbered(at).name) {
         columns::check_orientation(columns[0].values.len(), columns.len(), place)?;
+        counts_points = columns::set_index_apart(&mut columns);
     }
-    Ok(Raw { is_numbered, ..columns::finish(columns, Vec::new(), place)? })
+    Ok(Raw { is_numbered, counts_points, ..columns::finish(columns, Vec::new(), place)? })
 }
 
 /// Whether the values are 0, 1, 2 and so on.
@@ -206,7 +213,7 @@ impl<'a> Table<'a> {
         let start = comment.iter().position(|byte| !matches!(byte, b'#' | b'/'))?;
         let text = comment[start..].trim_ascii();
         let separator = Separator::of(text);
-        let names = if separator.width(text) <= 2 * width as u64 { separator.values(text) } else { return None };
+        let names = if separator.width(text) <= 2 * width as u64 { separator.first_values(text) } else { return None };
         let names = without_units(&names);
         (names.len() == width && names_axes(&names)).then_some(names)
     }
@@ -243,7 +250,10 @@ fn named(names: Vec<&[u8]>) -> Vec<Column> {
 /// Gives the words of the line.
 fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], place: &str) -> Result<Vec<&'a [u8]>> {
     separator.check_width(line, place)?;
-    let values = separator.values(line.text);
+    let mut values = separator.values(line.text);
+    if values.len() > columns.len() {
+        values.pop_if(|last| last.is_empty());
+    }
     if values.len() != columns.len() {
         let expected = format!("{} values, as in the line before", columns.len());
         return Err(line.invalid(place, expected, values.len().to_string()));
@@ -256,10 +266,15 @@ fn push_point<'a>(line: Line<'a>, separator: Separator, columns: &mut [Column], 
             // What has no class stands among names as nothing, or as the NaN of other programs.
             Some(value) if value.is_nan() => column.values.push(value),
             _ if is_label() && column.push_word(word) => {}
+            _ if is_missing(word) => column.values.push(f64::NAN),
             _ => return Err(line.invalid(place, format!("a number for {}", show(column.name.as_bytes())), show(word))),
         }
     }
     Ok(values)
+}
+
+fn is_missing(word: &[u8]) -> bool {
+    MISSING.iter().any(|missing| word.eq_ignore_ascii_case(missing.as_bytes()))
 }
 
 fn check_count(count: Option<u64>, columns: &[Column], place: &str) -> Result<()> {
@@ -326,6 +341,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_between_commas_is_nan_and_a_column_that_counts_the_points_is_no_axis() {
+        let x = |text: &str| read(text)[0].1.clone();
+        for text in ["x,y,z\n1,2,3\n,,\nNA,1,2\n", "x;y;z\n1;2;3\nnull;;1\nNone;1;2;\n", "1,2,3,\n,0,0\nN/A,1,2,\n"] {
+            let found = x(text);
+            assert!(found.len() == 3 && found[0] == 1.0 && found[1..].iter().all(|value| value.is_nan()), "{text}");
+        }
+        assert_eq!(message("x,y,z\n1,2,3\n1,2\n"), "a.xyz, line 3: expected 3 values, as in the line before, found 2");
+        let rows = |first: usize| (0..9).map(|row| format!("{} {} 2 3 4\n", first + row, row * 2)).collect::<String>();
+        for (first, names) in [(0, "index x y z 4"), (1, "index x y z 4"), (2, "x y z 3 4")] {
+            let raw = parse(rows(first).as_bytes(), "a.xyz").unwrap();
+            let found: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!((found.join(" ").as_str(), raw.counts_points), (names, first < 2));
+        }
+    }
+
+    #[test]
     fn a_header_names_the_columns_wherever_x_y_and_z_stand() {
         let expected = columns(&[
             ("label", &[7.0]),
@@ -383,7 +414,6 @@ mod tests {
         assert_eq!(message("1 2 3\n\n4 five 6\n"), "a.xyz, line 3: expected a number for y, found five");
         assert_eq!(message("a b 3\n1 2 3\n"), "a.xyz, line 1: expected a number for x, found a");
         assert_eq!(message("1 2 3\n1 2 3\x1b\n"), "a.xyz, line 2: expected a number for z, found 3\\u001b");
-        assert_eq!(message("1,2,3\n1,,3\n"), "a.xyz, line 2: expected a number for y, found nothing");
         assert_eq!(message("1 2 3\n1 2\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 2");
         assert_eq!(message("1 2 3\n1 2 3 4\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 4");
         assert!(message("x,y,z,x\n1,2,3,4\n").contains("x twice"));
