@@ -74,6 +74,15 @@ pub struct SearchConfig {
     /// A term of the alphas' loss: `beta`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regularizer: Option<Regularizer>,
+    /// K, where edges of the supernet work on one of K equal parts of the channels and the others pass by; absent: on all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_channels: Option<usize>,
+    /// Whether edges have trained weights, which are compared at every node.
+    #[serde(skip_serializing_if = "is_default")]
+    pub edge_weights: bool,
+    /// The first epoch in which alphas learn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub alpha_start: usize,
     /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
     pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
@@ -116,6 +125,9 @@ impl Default for SearchConfig {
             selection: None,
             mixture: None,
             regularizer: None,
+            partial_channels: None,
+            edge_weights: false,
+            alpha_start: 0,
             order: AlphaOrder::First,
             epochs: None,
             steps: None,
@@ -141,6 +153,10 @@ impl SearchConfig {
         if let Some(steps) = &self.steps {
             bounds::check("search.steps", steps, &bounds::STEPS, "steps")?;
         }
+        if let Some(parts) = &self.partial_channels {
+            bounds::check("search.partial_channels", parts, &(2..=1024), "parts of the channels")?;
+        }
+        bounds::check("search.alpha_start", &self.alpha_start, &(0..=*bounds::EPOCHS.end()), "epochs")?;
         self.perturbation.validate()?;
         self.beta.validate()?;
         self.dirichlet.validate()?;

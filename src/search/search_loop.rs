@@ -423,6 +423,9 @@ impl Learning for Search<'_> {
     }
 
     fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
+        if at.epoch < self.settings.search.alpha_start {
+            return Ok(None);
+        }
         let key = self.key_of_step(Purpose::AlphaStep, at);
         let ahead = Ahead { batch: ahead, learning_rate: terms.learning_rate, key };
         self.drawing(Purpose::AlphaMixture, at, |search| search.bilevel.step_alphas(search.model, batch, &ahead))

@@ -14,6 +14,7 @@ mod nas_bench_graph;
 mod network;
 mod optimizers;
 mod parameters;
+mod partial;
 mod parts;
 mod resgcn;
 mod shapes;

@@ -69,6 +69,9 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
     checkpoint.add("weights.", search.model.weights().iter());
     for kind in alphas.kinds() {
         checkpoint.tensors.insert(format!("alphas.{kind}"), Tensor::stack(alphas.rows(kind), 0).detach());
+        if let Some(weights) = alphas.edge_weights(kind) {
+            checkpoint.tensors.insert(format!("edge_weights.{kind}"), Tensor::cat(weights, 0).detach());
+        }
     }
     checkpoint.add("optimizer.", bilevel.weights.optimizer.state());
     checkpoint.add("adam.", bilevel.adam.state());
@@ -92,6 +95,12 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
         let rows = table.to_kind(Kind::Double).unbind(0);
         let values = rows.iter().map(|row| Vec::try_from(row).expect("rows are fp64 here")).collect::<Vec<_>>();
         search.model.alphas_mut().set_values(kind, &values);
+        if search.model.alphas().edge_weights(kind).is_some() {
+            let weights = checkpoint.tensor(&format!("edge_weights.{kind}"), origin)?.to_kind(Kind::Double);
+            let weights = Vec::<f64>::try_from(weights)
+                .map_err(|error| Error::invalid(origin, "weights of edges", error.to_string()))?;
+            search.model.alphas_mut().set_edge_weights(kind, &weights);
+        }
     }
     let bilevel = &mut search.bilevel;
     checkpoint.copy_into(&bilevel.weights.optimizer.state(), "optimizer.", origin)?;

@@ -69,11 +69,30 @@ fn every_space_is_searched_by_drawn_shares() {
 }
 
 #[test]
+fn every_space_is_searched_through_a_part_of_the_channels() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let chooses = !space.contains("nas-bench") && !name.contains("nas-bench");
+        let weights = if chooses { "--edge-weights" } else { "" };
+        // Attention of nas-bench-graph has four heads.
+        let channels = if space.is_empty() { "" } else { "--set model.channels=8" };
+        let line = format!("{space} {channels} --partial-channels 2 {weights} --out run");
+        output(&mut smoke(folder.path(), name, &line));
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+        assert!(cell.contains("\"partial_channels\": 2"), "{cell}");
+        assert_eq!(cell.contains("\"edge_weights\": true"), chooses, "{cell}");
+    }
+}
+
+#[test]
 fn a_killed_search_with_parts_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     for (name, strategy) in [
         ("sgas", format!("sgas --criterion 2 {PARTS}")),
         ("darts", format!("darts --set search.perturbation.epochs=1 --set search.epochs=12 {PARTS}")),
+        ("part", "sgas --partial-channels 2 --edge-weights".to_owned()),
         ("drawn", "sgas --criterion 2 --mixture dirichlet --order 2".to_owned()),
     ] {
         let line = format!("--strategy {strategy} --out");
@@ -95,6 +114,10 @@ fn what_does_not_go_together_is_refused_before_the_start() {
             "--regularizer beta --mixture dirichlet",
             "--mixture: expected dirichlet with no other rule for shares beside it, found the regularizer beta",
         ),
+        ("--partial-channels 3", "--partial-channels: expected a divisor of model.channels, which is"),
+        ("--partial-channels 1", "--partial-channels: expected 2 to 1024 parts of the channels, found 1"),
+        ("--strategy random --partial-channels 2", "--partial-channels: expected a strategy that trains alphas"),
+        ("--strategy random --edge-weights", "--edge-weights: expected a strategy that trains alphas"),
         ("--set search.dirichlet.divergence=-1", "search.dirichlet.divergence: expected 0 to 1000000, found -1"),
         ("--strategy random --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
         (
