@@ -86,6 +86,9 @@ impl SearchOptions {
         if self.edge_weights {
             flags.push(Flag::new("--edge-weights", "search.edge_weights", true));
         }
+        if let Some(freezing) = &self.freezing {
+            flags.push(Flag::new("--freezing", "search.freezing", freezing.as_str()));
+        }
         if let Some(regularizer) = &self.regularizer {
             flags.push(Flag::new("--regularizer", "search.regularizer", regularizer.as_str()));
         }

@@ -283,6 +283,9 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
     if run.search.edge_weights {
         provenance["edge_weights"] = json!(true);
     }
+    if let Some(freezing) = run.search.freezing {
+        provenance["freezing"] = json!(freezing);
+    }
     if let Some(regularizer) = run.search.regularizer {
         provenance["regularizer"] = json!(regularizer);
     }

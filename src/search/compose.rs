@@ -102,6 +102,9 @@ impl SearchConfig {
             self.require_free_mixture(has_rule)?;
             parts.push(strategy::dirichlet_part(&self.dirichlet, epochs));
         }
+        if self.freezing.is_some() {
+            self.require_alphas("freezing")?;
+        }
         if self.regularizer == Some(Regularizer::Beta) {
             self.require_alphas("regularizer")?;
             parts.push(strategy::beta_decay_part(&self.beta, epochs));

@@ -3,6 +3,7 @@
 use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
+use crate::search::freezing::{FreezingName, SimilarityConfig};
 use crate::search::strategy::{
     BetaConfig, DirichletConfig, MixtureName, PerturbationConfig, Regularizer, Selection, StrategyName,
 };
@@ -71,6 +72,9 @@ pub struct SearchConfig {
     /// How alphas become shares of primitives: `dirichlet`; absent: softmax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mixture: Option<MixtureName>,
+    /// What ends the training of single operations before the search ends: `similarity`; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freezing: Option<FreezingName>,
     /// A term of the alphas' loss: `beta`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regularizer: Option<Regularizer>,
@@ -108,6 +112,9 @@ pub struct SearchConfig {
     /// `[search.dirichlet]`
     #[serde(skip_serializing_if = "is_default")]
     pub dirichlet: DirichletConfig,
+    /// `[search.similarity]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub similarity: SimilarityConfig,
     /// `[search.candidates]`
     #[serde(skip_serializing_if = "is_default")]
     pub candidates: CandidateConfig,
@@ -124,6 +131,7 @@ impl Default for SearchConfig {
             strategy: StrategyName::SGAS,
             selection: None,
             mixture: None,
+            freezing: None,
             regularizer: None,
             partial_channels: None,
             edge_weights: false,
@@ -138,6 +146,7 @@ impl Default for SearchConfig {
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
             dirichlet: DirichletConfig::default(),
+            similarity: SimilarityConfig::default(),
             candidates: CandidateConfig::default(),
         }
     }
@@ -160,6 +169,7 @@ impl SearchConfig {
         self.perturbation.validate()?;
         self.beta.validate()?;
         self.dirichlet.validate()?;
+        self.similarity.validate()?;
         self.candidates.validate()?;
         bounds::check("search.batch_growth", &self.batch_growth, &(0..=bounds::MOST_SAMPLES), "samples")
     }

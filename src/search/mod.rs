@@ -4,6 +4,7 @@ pub mod bilevel;
 pub mod candidates;
 mod compose;
 mod config;
+pub mod freezing;
 mod search_loop;
 pub mod second_order;
 pub mod strategy;

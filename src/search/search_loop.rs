@@ -19,6 +19,7 @@ use crate::ops::Mode;
 use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, RemovalReport, timed};
 use crate::search::bilevel::Bilevel;
+use crate::search::freezing::Freezing;
 use crate::search::second_order::Ahead;
 use crate::search::strategy::{Answer, Change, Probe, Strategy, Stretch};
 use crate::search::{AlphaBatch, SearchConfig};
@@ -108,7 +109,8 @@ impl<'a> Search<'a> {
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
         let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
             .of_order(settings.search.order)
-            .descending(settings.objective);
+            .descending(settings.objective)
+            .freezing(settings.search.freezing.map(|_| Freezing::new(settings.search.similarity.clone())));
         bilevel.weights.processes = settings.processes.clone();
         bilevel.weights.on_nan = settings.on_nan;
         // Also of a search that goes on at its very end, where no epoch is entered.

@@ -6,6 +6,7 @@
 mod amp;
 mod baselines;
 mod candidates;
+mod freezing;
 mod growth;
 mod images;
 mod memory;

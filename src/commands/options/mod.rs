@@ -206,6 +206,10 @@ pub struct SearchOptions {
     /// Give edges trained weights, by which those of a node are compared; in spaces whose nodes choose among edges
     #[arg(long, help_heading = "Search options")]
     pub edge_weights: bool,
+    /// What ends the training of single operations: `similarity`, gradients that have little in common on the weights' and
+    /// the alphas' data; with every strategy that trains alphas [default: nothing]
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    pub freezing: Option<String>,
     /// A term of the alphas' loss: `beta`, beta decay; with every strategy that trains [default: none]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub regularizer: Option<String>,
