@@ -3,6 +3,10 @@
 //! One type serves the supernet, where an edge mixes all primitives, and the derived network, where it has one;
 //! a supernet's edge becomes the other when it is decided (docs/method.md, "The cell").
 
+mod partial;
+
+pub use partial::PartialChannels;
+
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::fused::is_fused;
 use crate::tensor::mixture::{Mixture, NodeSum, Part, mix};
@@ -41,6 +45,8 @@ pub struct Cell<C> {
     preprocess: Vec<Box<dyn Operation<C>>>,
     nodes: Vec<Vec<CellEdge<C>>>,
     output: JoinedStates,
+    /// Of a supernet whose edges work on a part of the channels.
+    partial: Option<PartialChannels>,
 }
 
 /// The states that form a cell's output.
@@ -55,7 +61,13 @@ pub struct JoinedStates {
 impl<C> Cell<C> {
     /// A cell of what brings each input to its channels, and nodes with their edges, in order.
     pub fn new(preprocess: Vec<Box<dyn Operation<C>>>, nodes: Vec<Vec<CellEdge<C>>>, output: JoinedStates) -> Self {
-        Self { preprocess, nodes, output }
+        Self { preprocess, nodes, output, partial: None }
+    }
+
+    /// The same whose operations work on a part of the channels, where there is one.
+    #[must_use]
+    pub fn through(self, partial: Option<PartialChannels>) -> Self {
+        Self { partial, ..self }
     }
 
     /// The output of the cell for the outputs of those before it. `mixture` has the weights of all edges, those that
@@ -68,26 +80,33 @@ impl<C> Cell<C> {
         masks: &mut DropPath,
         mode: Mode,
     ) -> Tensor {
+        // What edges read, and the features in full.
         let mut states: Vec<State> = Vec::with_capacity(inputs.len() + self.nodes.len());
+        let mut whole: Vec<Tensor> = Vec::with_capacity(inputs.len() + self.nodes.len());
         for (operation, input) in self.preprocess.iter().zip(inputs.iter().copied()) {
             let features = operation.forward(input, context, mode);
             watch::look(|| format!("input {} brought to its channels", states.len()), &features);
-            states.push(self.state(states.len(), features));
+            states.push(self.state(states.len(), &features));
+            whole.push(features);
         }
         let mut first_edge = 0;
         for (position, node) in self.nodes.iter().enumerate() {
-            let sum = if is_fused(&states[0].features) {
+            let sum = if let Some(partial) = self.partial {
+                let read = Read { partial, states: &states, whole: &whole };
+                by_partial_edges(node, &read, context, mixture.map(|mixture| (mixture, position, first_edge)), mode)
+            } else if is_fused(&states[0].features) {
                 by_edges(node, &states, context, mixture.map(|mixture| (mixture, first_edge)), masks, mode)
             } else {
                 at_once(node, &states, context, mixture.map(|mixture| (mixture, position)), masks, mode)
             };
             watch::look(|| format!("node {position}"), &sum);
             first_edge += node.len();
-            states.push(self.state(states.len(), sum));
+            states.push(self.state(states.len(), &sum));
+            whole.push(sum);
         }
         let JoinedStates { states: joined, leaves_alone } = &self.output;
         let output = |&state: &usize| {
-            let features = &states[state].features;
+            let features = &whole[state];
             if *leaves_alone && self.is_read(state) { features.zeros_like() } else { features.shallow_clone() }
         };
         let outputs: Vec<Tensor> = joined.iter().map(output).collect();
@@ -106,7 +125,8 @@ impl<C> Cell<C> {
     }
 
     /// A state with what the operations on the edges from it will ask it for.
-    fn state(&self, source: usize, features: Tensor) -> State<'_> {
+    fn state(&self, source: usize, features: &Tensor) -> State<'_> {
+        let features = self.partial.map_or_else(|| features.shallow_clone(), |partial| partial.seen(features));
         let edges = self.nodes.iter().flatten().filter(|edge| edge.source == source);
         let operations: Vec<&dyn Operation<C>> = edges.flat_map(CellEdge::operations).collect();
         let mut shares: Vec<Shared> = Vec::new();
@@ -218,6 +238,44 @@ fn by_edges<C>(
         }
     });
     outputs.reduce(|sum, output| sum + output).unwrap_or_else(|| nothing(states))
+}
+
+/// The states that partial edges read: their channels that operations see, and all of them.
+struct Read<'a> {
+    partial: PartialChannels,
+    states: &'a [State<'a>],
+    whole: &'a [Tensor],
+}
+
+/// The sum of a node's edges that work on a part of the channels; the mixture comes with the number of the node and of
+/// its first edge.
+fn by_partial_edges<C>(
+    node: &[CellEdge<C>],
+    read: &Read<'_>,
+    context: &C,
+    mixture: Option<(&Mixture, usize, usize)>,
+    mode: Mode,
+) -> Tensor {
+    let outputs = node.iter().enumerate().filter_map(|(index, edge)| {
+        let (state, whole) = (&read.states[edge.source], &read.whole[edge.source]);
+        match edge.active() {
+            Active::Nothing => None,
+            Active::One(operation) => Some(read.partial.joined(&operation.forward(state, context, mode), whole, None)),
+            Active::Mixed(operations) => {
+                let (mixture, position, first) = mixture.expect("an open edge has a mixture");
+                let parts = parts(operations, state, context, mode);
+                let mixed = if is_fused(&state.features) {
+                    mix(mixture, first + index, parts)
+                } else {
+                    let mut sum = NodeSum::default();
+                    sum.add_mixed(index, operations.len(), parts);
+                    sum.finish(Some(mixture), position, |_, _| unreachable!("no edge is masked"))
+                };
+                Some(read.partial.joined(&mixed, whole, mixture.edge_weight(first + index)))
+            }
+        }
+    });
+    outputs.reduce(|sum, output| sum + output).unwrap_or_else(|| read.whole[0].zeros_like())
 }
 
 /// What a node gives whose edges carry nothing. Cells with such nodes keep the resolution of their inputs.

@@ -87,6 +87,10 @@ pub struct WeightStep {
     pub processes: Processes,
     /// What becomes of a step that is not finite.
     pub on_nan: OnNan,
+    /// The flat weights that steps leave as they are, true there.
+    pub frozen: Option<Tensor>,
+    /// Whether steps tell their gradient.
+    pub tells_gradient: bool,
     clip: f64,
     /// Of its passes.
     pub recorder: Recorder,
@@ -100,6 +104,8 @@ pub struct StepOutcome {
     pub logits: Tensor,
     /// Loss of the batch, 0-dimensional, without gradient.
     pub loss: Tensor,
+    /// Where it was asked for, the flat gradient of the loss, times the loss scale.
+    pub gradient: Option<Tensor>,
 }
 
 impl WeightStep {
@@ -113,6 +119,8 @@ impl WeightStep {
             loss,
             processes: Processes::alone(),
             on_nan: OnNan::default(),
+            frozen: None,
+            tells_gradient: false,
             clip: config.clip,
             recorder: Recorder::default(),
         }
@@ -141,10 +149,19 @@ impl WeightStep {
         };
         let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
         self.processes.mean(&mut gradient)?;
+        let told = self.tells_gradient.then(|| gradient.copy());
+        let frozen = self.frozen.as_ref().map(|mask| (mask, no_grad(|| parameters.flat().copy())));
+        if let Some((mask, _)) = &frozen {
+            let _ = gradient.masked_fill_(mask, 0.0);
+        }
         let mut checked = Checked::new(&mut self.scaler, &mut gradient, |gradient| clip(gradient, self.clip));
         before.undo_where_skipped(model, &loss, &mut checked);
         self.optimizer.step(parameters.flat(), gradient, learning_rate, Some(&checked.skip));
-        Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss })
+        if let Some((mask, kept)) = frozen {
+            // Neither decay nor momentum moves them.
+            no_grad(|| parameters.flat().shallow_clone().copy_(&kept.where_self(mask, parameters.flat())));
+        }
+        Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss, gradient: told })
     }
 }
 

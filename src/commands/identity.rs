@@ -18,7 +18,7 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 21] = [
+const FIXED: [&str; 26] = [
     "task",
     "seed",
     "space",
@@ -29,6 +29,11 @@ const FIXED: [&str; 21] = [
     "search.perturbation",
     "search.mixture",
     "search.dirichlet",
+    "search.partial_channels",
+    "search.edge_weights",
+    "search.alpha_start",
+    "search.freezing",
+    "search.similarity",
     "search.regularizer",
     "search.beta",
     "search.candidates",

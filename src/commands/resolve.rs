@@ -79,6 +79,16 @@ impl SearchOptions {
         if let Some(mixture) = &self.mixture {
             flags.push(Flag::new("--mixture", "search.mixture", mixture.as_str()));
         }
+        if let Some(parts) = self.partial_channels {
+            let parts = i64::try_from(parts).unwrap_or(i64::MAX);
+            flags.push(Flag::new("--partial-channels", "search.partial_channels", parts));
+        }
+        if self.edge_weights {
+            flags.push(Flag::new("--edge-weights", "search.edge_weights", true));
+        }
+        if let Some(freezing) = &self.freezing {
+            flags.push(Flag::new("--freezing", "search.freezing", freezing.as_str()));
+        }
         if let Some(regularizer) = &self.regularizer {
             flags.push(Flag::new("--regularizer", "search.regularizer", regularizer.as_str()));
         }

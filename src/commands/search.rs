@@ -182,7 +182,9 @@ fn fresh(run: &SearchRun, spec: &NetworkSpec, device: Device) -> Result<(Box<dyn
     let (space, chosen) = (run.space(), &run.search.strategy);
     let strategy = run.search.compose(space, &run.decision)?;
     let scale = chosen.initial_scale.unwrap_or(run.alphas.initial_scale);
-    let model = model::wrapped_supernet(space, spec, scale, run.seed, device, strategy.wrapping().as_ref());
+    let mut parts = run.search.supernet_parts(space, spec.model.channels)?;
+    parts.wrapping = strategy.wrapping();
+    let model = model::composed_supernet(space, spec, scale, run.seed, device, &parts);
     Ok((strategy, model))
 }
 
@@ -344,6 +346,15 @@ fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>
     }
     if let Some(mixture) = run.search.mixture {
         provenance["mixture"] = json!(mixture);
+    }
+    if let Some(parts) = run.search.partial_channels {
+        provenance["partial_channels"] = json!(parts);
+    }
+    if run.search.edge_weights {
+        provenance["edge_weights"] = json!(true);
+    }
+    if let Some(freezing) = run.search.freezing {
+        provenance["freezing"] = json!(freezing);
     }
     if let Some(regularizer) = run.search.regularizer {
         provenance["regularizer"] = json!(regularizer);

@@ -18,6 +18,7 @@ embedded! {
     "search/cifar10-cpu"
     "search/cifar10-nas-bench-201"
     "search/cifar10-nas-bench-201-cpu"
+    "search/cifar10-pc-darts"
     "search/cifar100"
     "search/cifar100-cpu"
     "search/graphs"

@@ -10,6 +10,7 @@ use crate::genotype::SpaceName;
 use crate::model::{ModelConfig, NetworkKind, NetworkSpec, ResGcnConfig};
 use crate::optim::{AlphaConfig, WeightConfig};
 use crate::search::SearchConfig;
+use crate::search::freezing::FreezingName;
 use crate::search::strategy::{MixtureName, Regularizer, Selection, StrategyName};
 use crate::space::graph::GraphConfig;
 use crate::space::image::{ImageConfig, nas_bench_201};
@@ -108,11 +109,18 @@ impl SearchRun {
     /// How it chooses edges, in short, to tell it from others: the strategy, of SGAS with its criterion, and what is
     /// composed with it.
     pub fn method(&self) -> String {
-        let SearchConfig { strategy, selection, mixture, regularizer, .. } = &self.search;
+        let SearchConfig {
+            strategy, selection, mixture, freezing, regularizer, partial_channels, edge_weights, ..
+        } = &self.search;
         let criterion = (*strategy == StrategyName::SGAS).then(|| format!(" {}", self.decision.criterion));
-        let parts =
-            [selection.map(Selection::name), mixture.map(MixtureName::name), regularizer.map(Regularizer::name)];
-        let parts = parts.into_iter().flatten().map(|part| format!(" + {part}"));
+        let parts = [
+            selection.map(Selection::name),
+            mixture.map(MixtureName::name),
+            freezing.map(FreezingName::name),
+            regularizer.map(Regularizer::name),
+        ];
+        let supernet = [partial_channels.map(|_| "partial channels"), edge_weights.then_some("edge weights")];
+        let parts = parts.into_iter().chain(supernet).flatten().map(|part| format!(" + {part}"));
         std::iter::once(strategy.name().to_owned()).chain(criterion).chain(parts).collect()
     }
 
@@ -311,6 +319,10 @@ impl RunConfig for SearchRun {
         self.search.validate()?;
         self.decision.validate()?;
         self.search.compose(self.space(), &self.decision)?;
+        let parts = self.search.supernet_parts(self.space(), self.model.channels)?;
+        if let (Some(partial), true) = (parts.partial_channels, self.space() == SpaceName::NAS_BENCH_GRAPH) {
+            self.nas_bench_graph.check_width(self.model.channels / partial.parts)?;
+        }
         self.weights.validate()?;
         self.alphas.validate()
     }

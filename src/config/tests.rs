@@ -211,5 +211,9 @@ fn a_search_says_in_short_how_it_chooses() {
         "sgas 1 + perturbation + beta"
     );
     assert_eq!(method("[search]\nmixture = \"dirichlet\""), "sgas 1 + dirichlet");
+    assert_eq!(
+        method("[search]\npartial_channels = 4\nedge_weights = true"),
+        "sgas 1 + partial channels + edge weights"
+    );
     assert_eq!(method("[search]\nstrategy = \"random\""), "random");
 }

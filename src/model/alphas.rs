@@ -11,6 +11,7 @@ use crate::tensor::precision::at_least_single;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -65,6 +66,8 @@ pub struct Mask {
 /// All alphas of a supernet.
 pub struct Alphas {
     tables: Vec<(CellKind, Vec<Tensor>)>,
+    /// Of every edge, (1) each; empty where edges have no weights.
+    edge_weights: Vec<(CellKind, Vec<Tensor>)>,
     open: Parameters,
     topology: Topology,
     primitives: usize,
@@ -77,6 +80,8 @@ pub struct Alphas {
     dropped_places: BTreeMap<CellKind, Tensor>,
     /// Where masks lie, likewise.
     masked_places: BTreeMap<CellKind, Tensor>,
+    /// What edges that are masked as a whole are multiplied by, (edges).
+    masked_edges: BTreeMap<CellKind, Tensor>,
 }
 
 impl Alphas {
@@ -101,9 +106,40 @@ impl Alphas {
         });
         let open = Parameters::new(leaves.collect(), device);
         let rule: Rc<dyn MixtureRule> = Rc::new(Softmax);
-        let (dropped_places, masked_places) = (BTreeMap::new(), BTreeMap::new());
-        let (draws, dropped) = (None, BTreeSet::new());
-        Self { tables, open, topology, primitives, rule, draws, dropped, dropped_places, masked_places }
+        Self {
+            tables,
+            edge_weights: Vec::new(),
+            open,
+            topology,
+            primitives,
+            rule,
+            draws: None,
+            dropped: BTreeSet::new(),
+            dropped_places: BTreeMap::new(),
+            masked_places: BTreeMap::new(),
+            masked_edges: BTreeMap::new(),
+        }
+    }
+
+    /// The same with a trained weight for every edge, drawn from `scale`·N(0, 1).
+    #[must_use]
+    pub fn with_edge_weights(mut self, scale: f64, seed: u64) -> Self {
+        let device = self.open.flat().device();
+        let mut generator = Key::new(seed, Purpose::EdgeWeights).generator();
+        let mut weight = || {
+            let drawn: f64 = StandardNormal.sample(&mut generator);
+            Tensor::from_slice(&[(scale * drawn) as f32]).to_device(device).set_requires_grad(true)
+        };
+        let edges = self.topology.edge_count();
+        self.edge_weights =
+            self.kinds().into_iter().map(|kind| (kind, (0..edges).map(|_| weight()).collect())).collect();
+        let named = |tables: &[(CellKind, Vec<Tensor>)], name: fn(CellKind, usize) -> String| {
+            let rows = tables.iter().flat_map(|(kind, rows)| rows.iter().enumerate().map(|row| (*kind, row)));
+            rows.map(|(kind, (edge, row))| (name(kind, edge), row.shallow_clone())).collect::<Vec<_>>()
+        };
+        let weights = named(&self.edge_weights, weight_name);
+        self.open = Parameters::new(named(&self.tables, row_name).into_iter().chain(weights).collect(), device);
+        self
     }
 
     /// The trained rows.
@@ -133,10 +169,50 @@ impl Alphas {
         rows
     }
 
-    /// What decisions about a kind are made of: by the rule, numbers of which the softmax over a row are its shares.
+    /// The trained weights of a kind's edges, (1) each, before the softmax; none where edges have none.
+    pub fn edge_weights(&self, kind: CellKind) -> Option<&[Tensor]> {
+        self.edge_weights.iter().find(|(known, _)| *known == kind).map(|(_, weights)| weights.as_slice())
+    }
+
+    /// Overwrites them, open or not (from a checkpoint, or a test).
+    pub fn set_edge_weights(&mut self, kind: CellKind, values: &[f64]) {
+        no_grad(|| {
+            for (weight, value) in self.edge_weights(kind).unwrap_or_default().iter().zip(values) {
+                weight.shallow_clone().copy_(&Tensor::from_slice(&[*value]));
+            }
+        });
+    }
+
+    /// What whole edges are multiplied by, fp32 (edges): of edges with weights their softmax over those of a node, and 0
+    /// for masked ones.
+    fn factors(&self, kind: CellKind) -> Option<Tensor> {
+        let of_node =
+            |weights: &[Tensor], node| Tensor::cat(&weights[self.topology.edges_into(node)], 0).softmax(0, Kind::Float);
+        let weights = self.edge_weights(kind).map(|weights| {
+            let nodes: Vec<Tensor> = (0..self.topology.steps()).map(|node| of_node(weights, node)).collect();
+            Tensor::cat(&nodes, 0)
+        });
+        match (weights, self.masked_edges.get(&kind)) {
+            (Some(weights), Some(masked)) => Some(weights * masked),
+            (weights, masked) => weights.or_else(|| masked.map(Tensor::shallow_clone)),
+        }
+    }
+
+    /// What decisions about a kind are made of: by the rule, numbers of which the softmax over a row are its shares. Where
+    /// edges have weights, the share of all primitives but `none` is multiplied by the edge's weight, divided by the
+    /// greatest of its node, and `none` has the rest.
     pub fn logits(&self, kind: CellKind) -> Vec<Vec<f64>> {
         let logit = |alpha: f64| self.rule.logit(alpha);
-        self.values(kind).into_iter().map(|row| row.into_iter().map(logit).collect()).collect()
+        let mut rows: Vec<Vec<f64>> =
+            self.values(kind).into_iter().map(|row| row.into_iter().map(logit).collect()).collect();
+        let Some(weights) = self.edge_weights(kind) else { return rows };
+        let weights: Vec<f64> = weights.iter().map(|weight| weight.double_value(&[0])).collect();
+        for node in 0..self.topology.steps() {
+            let edges = self.topology.edges_into(node);
+            let greatest = weights[edges.clone()].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            edges.for_each(|edge| lessen(&mut rows[edge], (weights[edge] - greatest).exp()));
+        }
+        rows
     }
 
     /// Overwrites the values of a kind's rows, open or not (from a checkpoint, or a test).
@@ -168,8 +244,17 @@ impl Alphas {
         if let Some(masked) = self.masked_places.get(&kind) {
             table = table.masked_fill(masked, 0.0);
         }
+        let factors = self.factors(kind);
+        let table = match &factors {
+            Some(factors) => table * factors.unsqueeze(1),
+            None => table,
+        };
         let edges = |node| self.topology.edges_into(node).len() as i64;
-        Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>())
+        let mixture = Mixture::new(&table, &(0..self.topology.steps()).map(edges).collect::<Vec<_>>());
+        match factors {
+            Some(factors) => mixture.with_edge_weights(&factors),
+            None => mixture,
+        }
     }
 
     /// A table of bools of a kind's alphas that is true at these places, on their device.
@@ -216,6 +301,13 @@ impl Alphas {
         };
         let kinds: BTreeSet<CellKind> = masks.iter().map(|mask| mask.kind).collect();
         self.masked_places = kinds.into_iter().map(|kind| (kind, self.places(of_kind(kind)))).collect();
+        let whole = masks.iter().filter(|mask| mask.primitive.is_none());
+        let mut edges: BTreeMap<CellKind, Vec<f32>> = BTreeMap::new();
+        for mask in whole {
+            edges.entry(mask.kind).or_insert_with(|| vec![1.0; self.topology.edge_count()])[mask.edge] = 0.0;
+        }
+        let on_device = |factors: Vec<f32>| Tensor::from_slice(&factors).to_device(self.open.flat().device());
+        self.masked_edges = edges.into_iter().map(|(kind, factors)| (kind, on_device(factors))).collect();
     }
 
     /// The primitives that a kind's open edges have lost, as (edge, primitive).
@@ -242,8 +334,31 @@ impl Alphas {
         let table = self.tables.iter_mut().find(|(known, _)| *known == kind);
         let row = &mut table.expect("a supernet has alphas for each of its kinds").1[edge];
         *row = row.detach().copy();
-        self.open.retain(|known| known != name)
+        if let Some((_, weights)) = self.edge_weights.iter_mut().find(|(known, _)| *known == kind) {
+            weights[edge] = weights[edge].detach().copy();
+        }
+        let weight = weight_name(kind, edge);
+        self.open.retain(|known| known != name && known != weight)
     }
+}
+
+/// Multiplies the shares of all but `none` in a row by `factor`, of 0 to 1, and leaves the rest to `none`.
+fn lessen(row: &mut [f64], factor: f64) {
+    let [none, others @ ..] = row else { return };
+    if factor >= 1.0 {
+        return;
+    }
+    let greatest = others.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = others.iter().map(|logit| (logit - greatest).exp()).sum();
+    let logarithm = greatest + sum.ln();
+    // 1 - factor·importance over factor·importance.
+    let odds_of_none = (*none - logarithm).exp();
+    let rest = (odds_of_none + 1.0 - factor) / factor;
+    *none = (logarithm + rest.ln()).min(-DROPPED);
+}
+
+fn weight_name(kind: CellKind, edge: usize) -> String {
+    format!("{kind}.{edge}.weight")
 }
 
 fn row_name(kind: CellKind, edge: usize) -> String {

@@ -21,6 +21,7 @@ pub use spaces::register;
 pub use supernet::Supernet;
 
 use crate::batch::{Batch, ImageBatch};
+use crate::cell::PartialChannels;
 use crate::decision::Choice;
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
@@ -227,19 +228,30 @@ pub fn supernet(
     seed: u64,
     device: Device,
 ) -> Box<dyn SearchModel> {
-    spaces::of(space).supernet(spec, alpha_scale, seed, device, None)
+    composed_supernet(space, spec, alpha_scale, seed, device, &SupernetParts::default())
 }
 
-/// The same with something around its primitives.
-pub fn wrapped_supernet(
+/// What is made of a supernet besides its space.
+#[derive(Clone, Default)]
+pub struct SupernetParts {
+    /// What is put around its primitives.
+    pub wrapping: Option<Rc<dyn Wrapping>>,
+    /// The part of the channels that its edges work on; none for all.
+    pub partial_channels: Option<PartialChannels>,
+    /// Whether edges have weights.
+    pub edge_weights: bool,
+}
+
+/// The same with such parts.
+pub fn composed_supernet(
     space: SpaceName,
     spec: &NetworkSpec,
     alpha_scale: f64,
     seed: u64,
     device: Device,
-    wrapping: Option<&Rc<dyn Wrapping>>,
+    parts: &SupernetParts,
 ) -> Box<dyn SearchModel> {
-    spaces::of(space).supernet(spec, alpha_scale, seed, device, wrapping)
+    spaces::of(space).supernet(spec, alpha_scale, seed, device, parts)
 }
 
 /// A fresh network to train, with weights drawn from `seed`.

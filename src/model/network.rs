@@ -1,7 +1,7 @@
 //! Stem, stack of cells and head, for any space: what supernet and derived network have in common.
 
 use crate::batch::Batch;
-use crate::cell::{Cell, CellEdge, DropPath, JoinedStates};
+use crate::cell::{Cell, CellEdge, DropPath, JoinedStates, PartialChannels};
 use crate::model::ModelConfig;
 use crate::ops::{Mode, State};
 use crate::space::{CellPlan, Head, Output, Space, Stem};
@@ -44,6 +44,13 @@ impl<S: Space> Network<S> {
             })
             .collect();
         Self { space, stem, cells, head }
+    }
+
+    /// The same whose operations work on a part of the channels of states, where there is one.
+    #[must_use]
+    pub fn through(self, partial: Option<PartialChannels>) -> Self {
+        let cells = self.cells.into_iter().map(|(plan, cell)| (plan, cell.through(partial))).collect();
+        Self { cells, ..self }
     }
 
     /// Scores of a batch; `mixture` gives the weights of a kind's edges, where any is open.

@@ -2,14 +2,12 @@
 
 use crate::error::Result;
 use crate::genotype::{Genotype, SpaceDescription, SpaceName};
-use crate::model::{Derived, Model, NetworkSpec, SearchModel, Supernet};
-use crate::ops::Wrapping;
+use crate::model::{Derived, Model, NetworkSpec, SearchModel, Supernet, SupernetParts};
 use crate::space::graph::GraphSpace;
 use crate::space::image::{ImageSpace, NasBench201Space};
 use crate::space::nas_bench_graph::NasBenchGraphSpace;
 use crate::space::point::PointSpace;
 use crate::space::{Space, Stage};
-use std::rc::Rc;
 use std::sync::{PoisonError, RwLock};
 use tch::Device;
 
@@ -25,7 +23,7 @@ pub(super) trait Builder: Send + Sync {
         alpha_scale: f64,
         seed: u64,
         device: Device,
-        wrapping: Option<&Rc<dyn Wrapping>>,
+        parts: &SupernetParts,
     ) -> Box<dyn SearchModel>;
 
     /// A fresh network of a derived cell, its weights drawn from libtorch's generator.
@@ -87,9 +85,9 @@ impl<S: Space + 'static> Builder for Entry<S> {
         alpha_scale: f64,
         seed: u64,
         device: Device,
-        wrapping: Option<&Rc<dyn Wrapping>>,
+        parts: &SupernetParts,
     ) -> Box<dyn SearchModel> {
-        Box::new(Supernet::new((self.make)(spec, Stage::Search), &spec.model, alpha_scale, seed, device, wrapping))
+        Box::new(Supernet::new((self.make)(spec, Stage::Search), &spec.model, alpha_scale, seed, device, parts))
     }
 
     fn derived(&self, genotype: &Genotype, spec: &NetworkSpec, device: Device) -> Box<dyn Model> {

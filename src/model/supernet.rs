@@ -5,13 +5,12 @@ use crate::cell::{CellEdge, Content, JoinedStates};
 use crate::decision::{Choice, primitives_of_edges};
 use crate::genotype::SpaceName;
 use crate::model::network::Network;
-use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk};
-use crate::ops::{Mode, Wrapping, wrapped};
+use crate::model::{Alphas, Learn, Model, ModelConfig, SearchModel, Shrunk, SupernetParts};
+use crate::ops::{Mode, wrapped};
 use crate::space::{CellPlan, Output, Space};
 use crate::tensor::parameters::{Kept, Path, Store, Weights};
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::{CellKind, Topology};
-use std::rc::Rc;
 use tch::Device;
 
 /// A supernet over the space `S`.
@@ -23,14 +22,14 @@ pub struct Supernet<S: Space> {
 }
 
 impl<S: Space> Supernet<S> {
-    /// A fresh supernet with weights and alphas drawn from `seed`; `wrapping` is put around its primitives.
+    /// A fresh supernet with weights and alphas drawn from `seed`.
     pub fn new(
         space: S,
         config: &ModelConfig,
         alpha_scale: f64,
         seed: u64,
         device: Device,
-        wrapping: Option<&Rc<dyn Wrapping>>,
+        parts: &SupernetParts,
     ) -> Self {
         let name = space.name();
         let topology = name.topology();
@@ -41,10 +40,12 @@ impl<S: Space> Supernet<S> {
             &store.root(),
             config,
             |_| JoinedStates { states: topology.output_states().collect(), leaves_alone: topology.puts_out_leaves() },
-            |space, path, plan| mixed_nodes(space, path, plan, wrapping),
+            |space, path, plan| mixed_nodes(space, path, plan, parts),
         );
+        let network = network.through(parts.partial_channels);
         let (parameters, buffers) = store.finish();
         let alphas = Alphas::new(name.kinds(), topology, name.primitives().len(), alpha_scale, seed, device);
+        let alphas = if parts.edge_weights { alphas.with_edge_weights(alpha_scale, seed) } else { alphas };
         Self { network, weights: Weights { parameters, buffers }, alphas, topology }
     }
 
@@ -69,16 +70,18 @@ fn mixed_nodes<S: Space>(
     space: &S,
     path: &Path,
     plan: &CellPlan,
-    wrapping: Option<&Rc<dyn Wrapping>>,
+    parts: &SupernetParts,
 ) -> Vec<Vec<CellEdge<S::Context>>> {
     let topology = space.name().topology();
+    let channels = parts.partial_channels.map_or(plan.channels, |partial| plan.channels / partial.parts);
+    let plan = &CellPlan { channels, ..plan.clone() };
     let mut nodes: Vec<Vec<CellEdge<S::Context>>> = (0..topology.steps()).map(|_| Vec::new()).collect();
     for edge in topology.edges() {
         let path = path.sub(space.mixed_edge_name(edge));
         let primitives = space.name().primitives().iter().enumerate();
         let operations = primitives.map(|(index, primitive)| {
             let operation = space.operation(&path.sub(index), primitive, plan, edge.source)?;
-            Some(match wrapping {
+            Some(match &parts.wrapping {
                 Some(wrapping) => wrapped(operation, primitive, wrapping.clone()),
                 None => operation,
             })

@@ -11,10 +11,12 @@ use crate::ops::Mode;
 use crate::optim::{Adam, AlphaConfig, Scaler, WeightConfig, clip};
 use crate::report::Learner;
 use crate::search::AlphaOrder;
+use crate::search::freezing::Freezing;
 use crate::search::second_order::{self, Ahead};
 use crate::search::strategy::{Penalty, penalised};
 use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, Statistics, StepOutcome, WeightStep};
 use crate::task::{ObjectiveName, Task};
+use crate::tensor::parameters::Parameters;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
 use tch::Tensor;
@@ -32,6 +34,9 @@ pub struct Bilevel {
     task: Task,
     recorder: Recorder,
     penalty: Option<Penalty>,
+    freezing: Option<Freezing>,
+    /// The weights' flat gradient in the last step of the alphas, where operations may freeze.
+    validation: Option<Tensor>,
 }
 
 impl Bilevel {
@@ -52,6 +57,8 @@ impl Bilevel {
             task,
             recorder: Recorder::default(),
             penalty: None,
+            freezing: None,
+            validation: None,
         }
     }
 
@@ -66,6 +73,23 @@ impl Bilevel {
     pub fn descending(mut self, objective: Option<ObjectiveName>) -> Self {
         self.weights.loss.objective = objective;
         self
+    }
+
+    /// The same whose operations freeze where their gradients on the two batches of a step have little in common.
+    #[must_use]
+    pub fn freezing(mut self, freezing: Option<Freezing>) -> Self {
+        self.weights.tells_gradient = freezing.is_some();
+        Self { freezing, ..self }
+    }
+
+    /// What is frozen, where something may.
+    pub fn frozen(&self) -> Option<&Freezing> {
+        self.freezing.as_ref()
+    }
+
+    /// The same, to bring it to the state of a checkpoint.
+    pub fn frozen_mut(&mut self) -> Option<&mut Freezing> {
+        self.freezing.as_mut()
     }
 
     /// The losses that may be scaled; the gradient of second order is computed in fp32.
@@ -97,14 +121,25 @@ impl Bilevel {
             AlphaOrder::First => {
                 let (loss, mut gradient) = self.first_order(model, batch, ahead.key)?;
                 self.weights.processes.mean(&mut gradient)?;
+                if self.freezing.is_some() {
+                    let of_alphas = model.alphas().open().flat().size()[0];
+                    let of_weights = gradient.size()[0] - of_alphas;
+                    self.validation = Some(gradient.narrow(0, of_alphas, of_weights).copy());
+                    gradient = gradient.narrow(0, 0, of_alphas).copy();
+                }
                 let checked = Checked::new(&mut self.alpha_scaler, &mut gradient, measure);
                 (loss, gradient, checked)
             }
             AlphaOrder::Second => {
-                let (loss, mut gradient) =
+                let (loss, mut gradient, direction) =
                     second_order::gradient(model, self.task, self.penalty.as_ref(), &self.weights, batch, ahead);
                 self.weights.processes.mean(&mut gradient)?;
                 let checked = Checked::unscaled(&mut gradient, measure);
+                if self.freezing.is_some() {
+                    let mut direction = direction;
+                    self.weights.processes.mean(&mut direction)?;
+                    self.validation = Some(direction);
+                }
                 (loss, gradient, checked)
             }
         };
@@ -113,9 +148,11 @@ impl Bilevel {
         Ok(Some(Outcome::new(&loss, checked)))
     }
 
-    /// The loss, and its flat gradient times the loss scale, at the weights as they are.
+    /// The loss, and its flat gradient times the loss scale, at the weights as they are; where operations may freeze, the
+    /// weights' gradient stands behind the alphas'.
     fn first_order(&mut self, model: &mut dyn SearchModel, batch: &Batch, key: Key) -> Result<(Tensor, Tensor)> {
-        model.learn(Learn::Alphas);
+        let both = self.freezing.is_some();
+        model.learn(if both { Learn::Both } else { Learn::Alphas });
         key.seed_torch();
         let model = &*model;
         let Self { recorder, weights, task, alpha_scaler, penalty, .. } = self;
@@ -124,7 +161,13 @@ impl Bilevel {
             let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
             let loss = weights.loss.loss(*task, &output.logits, batch.target());
             let loss = penalised(loss, penalty.as_ref(), model.alphas());
-            let gradient = open.gradient(&alpha_scaler.scaled(&loss));
+            let scaled = alpha_scaler.scaled(&loss);
+            let gradient = if both {
+                // The alphas' gradient, and behind it the weights'.
+                Tensor::cat(&Parameters::gradients(&scaled, [open, &model.weights().parameters]), 0)
+            } else {
+                open.gradient(&scaled)
+            };
             Ok(Pass { logits: output.logits.detach(), loss: loss.detach(), gradient })
         };
         let Pass { loss, gradient, .. } = recorder.run(model, open.flat(), batch, Mode::TRAINING, pass)?;
@@ -142,7 +185,16 @@ impl Bilevel {
         learning_rate: f64,
     ) -> Result<StepOutcome> {
         model.learn(Learn::Weights);
-        self.weights.run(model, self.task, batch, Mode::TRAINING, learning_rate)
+        if let Some(freezing) = &mut self.freezing {
+            self.weights.frozen = freezing.mask(model);
+        }
+        let outcome = self.weights.run(model, self.task, batch, Mode::TRAINING, learning_rate)?;
+        if let (Some(freezing), Some(validation), Some(training)) =
+            (&mut self.freezing, self.validation.take(), &outcome.gradient)
+        {
+            freezing.observe(model, training, &validation);
+        }
+        Ok(outcome)
     }
 
     /// Follows the supernet when a decision made it smaller.

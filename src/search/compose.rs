@@ -1,9 +1,11 @@
 //! From `[search]` to a strategy: the named one with the parts that are chosen beside it, or the reason why they do not
 //! go together.
 
+use crate::cell::PartialChannels;
 use crate::decision::DecisionConfig;
 use crate::error::{Error, Result};
 use crate::genotype::SpaceName;
+use crate::model::SupernetParts;
 use crate::search::SearchConfig;
 use crate::search::candidates::{CandidateConfig, Plan};
 use crate::search::strategy::{self, Composed, MixtureName, Regularizer, Selection, Strategy, StrategyName};
@@ -49,6 +51,39 @@ impl SearchConfig {
         self.has_supernet() || self.plan().is_ok_and(|plan| plan.is_some_and(|plan| plan.epochs() > 0))
     }
 
+    /// What is made of the supernet of a search in this space whose cells begin with `channels` channels, besides what a
+    /// strategy puts around its primitives.
+    ///
+    /// # Errors
+    /// Parts that do not go together, with the key and the reason.
+    pub fn supernet_parts(&self, space: SpaceName, channels: i64) -> Result<SupernetParts> {
+        let mut parts = SupernetParts { edge_weights: self.edge_weights, ..SupernetParts::default() };
+        if self.edge_weights {
+            self.require_alphas("edge_weights")?;
+            let topology = space.topology();
+            let reason = match (topology.keeps_all(), topology.first_choosable()) {
+                (true, _) => Some("whose cells keep every edge, so that nothing is chosen by weights"),
+                (false, 0) => Some("whose decisions know no importance that a weight could be a factor of"),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                let expected = "a space whose nodes choose among their edges by importance: image, point, graph";
+                return Err(Error::invalid("search.edge_weights", expected, format!("{space}, {reason}"))
+                    .with_hint("leave --edge-weights out; --partial-channels alone may stay"));
+            }
+        }
+        if let Some(count) = self.partial_channels {
+            self.require_alphas("partial_channels")?;
+            if channels % count as i64 != 0 {
+                let expected = format!("a divisor of model.channels, which is {channels}");
+                return Err(Error::invalid("search.partial_channels", expected, count.to_string())
+                    .with_hint("the published value is 4; --set model.channels=... sets the channels"));
+            }
+            parts.partial_channels = Some(PartialChannels { parts: count as i64 });
+        }
+        Ok(parts)
+    }
+
     /// The strategy of a search in this space, with all its parts.
     ///
     /// # Errors
@@ -65,24 +100,26 @@ impl SearchConfig {
             Some(Selection::Perturbation) => self.by_perturbation(space, decision)?,
         };
         let epochs = self.epochs.unwrap_or_else(|| deciding.epochs());
-        let learns_alphas = deciding.learns_alphas();
         let has_rule = deciding.mixture(0).is_some();
         let mut parts = vec![deciding];
         if self.mixture == Some(MixtureName::Dirichlet) {
-            self.require_alphas("mixture", learns_alphas)?;
+            self.require_alphas("mixture")?;
             self.require_free_mixture(has_rule)?;
             parts.push(strategy::dirichlet_part(&self.dirichlet, epochs));
         }
+        if self.freezing.is_some() {
+            self.require_alphas("freezing")?;
+        }
         if self.regularizer == Some(Regularizer::Beta) {
-            self.require_alphas("regularizer", learns_alphas)?;
+            self.require_alphas("regularizer")?;
             parts.push(strategy::beta_decay_part(&self.beta, epochs));
         }
         Ok(Composed::of(parts))
     }
 
-    /// Refuses a part of this key beside a strategy that trains no supernet.
-    fn require_alphas(&self, key: &str, learns_alphas: bool) -> Result<()> {
-        if self.has_supernet() && learns_alphas {
+    /// Refuses a part of this key beside a strategy that trains no alphas.
+    fn require_alphas(&self, key: &str) -> Result<()> {
+        if self.has_supernet() && self.strategy != StrategyName::ONE_SHOT {
             return Ok(());
         }
         let found = format!("{}, which trains no alphas", self.strategy);
@@ -186,6 +223,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn weights_of_edges_need_nodes_that_choose_by_importance() {
+        let config: SearchConfig = toml::from_str("edge_weights = true\npartial_channels = 4").unwrap();
+        for space in [SpaceName::POINT, SpaceName::IMAGE, SpaceName::GRAPH] {
+            let parts = config.supernet_parts(space, 16).unwrap();
+            assert!(parts.edge_weights && parts.partial_channels == Some(PartialChannels { parts: 4 }));
+        }
+        for (space, words) in [
+            (SpaceName::NAS_BENCH_201, "whose cells keep every edge"),
+            (SpaceName::NAS_BENCH_GRAPH, "whose decisions know no importance"),
+        ] {
+            let error = config.supernet_parts(space, 16).err().unwrap();
+            assert!(error.to_string().starts_with("search.edge_weights: ") && error.to_string().contains(words));
+            assert!(error.hint().is_some());
+        }
+        let error = config.supernet_parts(SpaceName::IMAGE, 18).err().unwrap().to_string();
+        assert_eq!(error, "search.partial_channels: expected a divisor of model.channels, which is 18, found 4");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::bounds;
 use crate::error::Result;
 use crate::search::candidates::CandidateConfig;
+use crate::search::freezing::{FreezingName, SimilarityConfig};
 use crate::search::limits::LimitConfig;
 use crate::search::strategy::{
     BetaConfig, DirichletConfig, MixtureName, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName,
@@ -72,9 +73,21 @@ pub struct SearchConfig {
     /// How alphas become shares of primitives: `dirichlet`; absent: softmax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mixture: Option<MixtureName>,
+    /// What ends the training of single operations before the search ends: `similarity`; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freezing: Option<FreezingName>,
     /// A term of the alphas' loss: `beta`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regularizer: Option<Regularizer>,
+    /// K, where edges of the supernet work on one of K equal parts of the channels and the others pass by; absent: on all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_channels: Option<usize>,
+    /// Whether edges have trained weights, which are compared at every node.
+    #[serde(skip_serializing_if = "is_default")]
+    pub edge_weights: bool,
+    /// The first epoch in which alphas learn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub alpha_start: usize,
     /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
     pub order: AlphaOrder,
     /// Epochs; absent: as many as the decisions need.
@@ -100,6 +113,9 @@ pub struct SearchConfig {
     /// `[search.dirichlet]`
     #[serde(skip_serializing_if = "is_default")]
     pub dirichlet: DirichletConfig,
+    /// `[search.similarity]`
+    #[serde(skip_serializing_if = "is_default")]
+    pub similarity: SimilarityConfig,
     /// `[search.limits]`
     #[serde(skip_serializing_if = "is_default")]
     pub limits: LimitConfig,
@@ -122,7 +138,11 @@ impl Default for SearchConfig {
             strategy: StrategyName::SGAS,
             selection: None,
             mixture: None,
+            freezing: None,
             regularizer: None,
+            partial_channels: None,
+            edge_weights: false,
+            alpha_start: 0,
             order: AlphaOrder::First,
             epochs: None,
             steps: None,
@@ -133,6 +153,7 @@ impl Default for SearchConfig {
             perturbation: PerturbationConfig::default(),
             beta: BetaConfig::default(),
             dirichlet: DirichletConfig::default(),
+            similarity: SimilarityConfig::default(),
             limits: LimitConfig::default(),
             one_shot: OneShotConfig::default(),
             candidates: CandidateConfig::default(),
@@ -150,9 +171,14 @@ impl SearchConfig {
         if let Some(steps) = &self.steps {
             bounds::check("search.steps", steps, &bounds::STEPS, "steps")?;
         }
+        if let Some(parts) = &self.partial_channels {
+            bounds::check("search.partial_channels", parts, &(2..=1024), "parts of the channels")?;
+        }
+        bounds::check("search.alpha_start", &self.alpha_start, &(0..=*bounds::EPOCHS.end()), "epochs")?;
         self.perturbation.validate()?;
         self.beta.validate()?;
         self.dirichlet.validate()?;
+        self.similarity.validate()?;
         self.limits.validate()?;
         self.one_shot.validate()?;
         self.candidates.validate()?;

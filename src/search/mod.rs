@@ -4,6 +4,7 @@ pub mod bilevel;
 pub mod candidates;
 mod compose;
 mod config;
+pub mod freezing;
 pub mod limits;
 mod search_loop;
 pub mod second_order;

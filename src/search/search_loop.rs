@@ -21,6 +21,7 @@ use crate::optim::{AlphaConfig, Scaler, WeightConfig, learning_rate};
 use crate::report::{AlphaReport, DecisionReport, Event, Learner, NamedScores, Observer, Phases, timed};
 use crate::search::bilevel::Bilevel;
 use crate::search::candidates::Cells;
+use crate::search::freezing::Freezing;
 use crate::search::limits::Limits;
 use crate::search::second_order::Ahead;
 use crate::search::strategy::{Answer, Probe, Strategy, Stretch};
@@ -108,7 +109,8 @@ impl<'a> Search<'a> {
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
         let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
             .of_order(settings.search.order)
-            .descending(settings.objective);
+            .descending(settings.objective)
+            .freezing(settings.search.freezing.map(|_| Freezing::new(settings.search.similarity.clone())));
         bilevel.weights.processes = settings.processes.clone();
         bilevel.weights.on_nan = settings.on_nan;
         // Also of a search that goes on at its very end, where no epoch is entered.
@@ -359,6 +361,9 @@ impl Learning for Search<'_> {
     }
 
     fn step_alphas(&mut self, at: Cursor, terms: Terms, batch: &Batch, ahead: &Batch) -> Result<Option<Outcome>> {
+        if at.epoch < self.settings.search.alpha_start {
+            return Ok(None);
+        }
         let key = self.key_of_step(Purpose::AlphaStep, at);
         let ahead = Ahead { batch: ahead, learning_rate: terms.learning_rate, key };
         self.drawing(Purpose::AlphaMixture, at, |search| search.bilevel.step_alphas(search.model, batch, &ahead))

@@ -32,7 +32,7 @@ pub struct Ahead<'a> {
     pub key: Key,
 }
 
-/// The loss of `batch` at w', with what a strategy adds to it, and the open alphas' flat gradient of it. Running statistics move as in the published
+/// The loss of `batch` at w', with what a strategy adds to it, the open alphas' flat gradient of it, and the weights' at w'. Running statistics move as in the published
 /// code: by the passes over the training batch, not by the one at w'. Nothing waits for the device.
 pub fn gradient(
     model: &mut dyn SearchModel,
@@ -41,7 +41,7 @@ pub fn gradient(
     weights: &WeightStep,
     batch: &Batch,
     ahead: &Ahead<'_>,
-) -> (Tensor, Tensor) {
+) -> (Tensor, Tensor, Tensor) {
     let loss = |model: &dyn SearchModel, batch: &Batch| {
         ahead.key.seed_torch();
         weights.loss.loss(task, &model.forward(batch, Mode::TRAINING).logits, batch.target())
@@ -69,7 +69,7 @@ pub fn gradient(
     let difference = beside(&epsilon) - beside(&epsilon.neg());
     let gradient = gradient - difference * factor.to_kind(at_least_single(direction.kind()));
     set(&model.weights().parameters, &saved);
-    (validation, gradient)
+    (validation, gradient, direction)
 }
 
 /// Adds `step`, 0-dimensional, times `direction` to the flat weights, in place.

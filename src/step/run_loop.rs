@@ -370,7 +370,8 @@ impl<L: Learning> Course<'_, L> {
             }
         }
         let begun = Instant::now();
-        let StepOutcome { outcome, logits, loss } = self.learning.step_weights(at, terms, &weights).map_err(failed)?;
+        let StepOutcome { outcome, logits, loss, .. } =
+            self.learning.step_weights(at, terms, &weights).map_err(failed)?;
         tally.add_finite(&logits, &weights, &loss);
         *last = Some(weights);
         ledger.note(at.step, Learner::Weights, outcome);

@@ -53,12 +53,25 @@ pub struct Mixture {
     edges: Vec<Tensor>,
     /// Node by node, fp32 (edges of the node, primitives).
     nodes: Vec<Tensor>,
+    /// What whole edges are multiplied by, 0-dimensional each; empty where that is 1.
+    whole: Vec<Tensor>,
 }
 
 impl Mixture {
     /// From a table fp32 (edges, primitives) of nodes with so many edges.
     pub fn new(table: &Tensor, edges_of_nodes: &[i64]) -> Self {
-        Self { edges: table.unbind(0), nodes: table.split_with_sizes(edges_of_nodes, 0) }
+        Self { edges: table.unbind(0), nodes: table.split_with_sizes(edges_of_nodes, 0), whole: Vec::new() }
+    }
+
+    /// The same with what whole edges are multiplied by, fp32 (edges), which is a factor of the weights already.
+    #[must_use]
+    pub fn with_edge_weights(self, weights: &Tensor) -> Self {
+        Self { whole: weights.unbind(0), ..self }
+    }
+
+    /// What an edge is multiplied by, 0-dimensional; none for 1. The weights of its primitives have it in them.
+    pub fn edge_weight(&self, edge: usize) -> Option<&Tensor> {
+        self.whole.get(edge)
     }
 
     /// The weights of every edge, (primitives) each.

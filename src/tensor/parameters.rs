@@ -236,6 +236,11 @@ impl Parameters {
         self.entries.iter().map(|entry| (entry.leaf.name.as_str(), &entry.leaf.tensor))
     }
 
+    /// Names with the first element and the number of elements of each in the flat tensor, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = (&str, i64, i64)> {
+        self.entries.iter().map(|entry| (entry.leaf.name.as_str(), entry.offset, entry.len()))
+    }
+
     /// Turns gradients on or off.
     pub fn set_trainable(&mut self, trainable: bool) {
         for entry in &self.entries {

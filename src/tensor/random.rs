@@ -47,6 +47,8 @@ pub enum Purpose {
     WeightMixture = 16,
     /// The same in the step of the alphas.
     AlphaMixture = 17,
+    /// Initial weights of edges.
+    EdgeWeights = 18,
 }
 
 /// Names one stream of random numbers.

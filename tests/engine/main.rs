@@ -6,6 +6,7 @@
 mod amp;
 mod baselines;
 mod candidates;
+mod freezing;
 mod growth;
 mod images;
 mod limits;
@@ -16,6 +17,7 @@ mod network;
 mod one_shot;
 mod optimizers;
 mod parameters;
+mod partial;
 mod parts;
 mod resgcn;
 mod shapes;

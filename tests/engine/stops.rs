@@ -303,6 +303,7 @@ pub fn train_settings(task: Task) -> TrainSettings {
 /// A short search by a strategy on clouds, with a step of the alphas in every step.
 fn search_by(
     kept: &mut Kept,
+    config: &SearchConfig,
     strategy: impl Fn() -> Box<dyn Strategy>,
     ended: impl Fn(Result<Ended>) -> Ended,
 ) -> usize {
@@ -310,14 +311,15 @@ fn search_by(
     let (space, spec) = (SpaceName::POINT, spec_of(&dataset));
     let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
     let settings = SearchSettings {
-        search: SearchConfig { batch: 11, batch_growth: 4, ..SearchConfig::default() },
+        search: SearchConfig { batch: 11, batch_growth: 4, ..config.clone() },
         weights: WeightConfig { learning_rate: 0.01, ..WeightConfig::default() },
         ..search_settings(Task::Classify { classes: dataset.classes.len() })
     };
+    let parts = config.supernet_parts(space, spec.model.channels).unwrap();
     kept.run(|checkpoint, observer, keeper| {
         let mut strategy = strategy();
-        let wrapping = strategy.wrapping();
-        let mut model = model::wrapped_supernet(space, &spec, 1e-3, 1, device(), wrapping.as_ref());
+        let parts = model::SupernetParts { wrapping: strategy.wrapping(), ..parts.clone() };
+        let mut model = model::composed_supernet(space, &spec, 1e-3, 1, device(), &parts);
         let mut search = Search::new(&settings, &mut *model, &mut *strategy);
         if let Some(checkpoint) = checkpoint {
             state::restore(&mut search, &checkpoint, "checkpoint").unwrap();
@@ -329,14 +331,25 @@ fn search_by(
 /// What a search by this strategy keeps, and how often it was stopped.
 pub fn search(stops: Stops, strategy: impl Fn() -> Box<dyn Strategy>) -> (Kept, usize) {
     let mut kept = Kept::new(stops);
-    let stopped = search_by(&mut kept, strategy, Result::unwrap);
+    let stopped = search_by(&mut kept, &SearchConfig::default(), strategy, Result::unwrap);
+    (kept, stopped)
+}
+
+/// The same by a section `[search]`, which decides in every epoch from the first on.
+pub fn search_by_section(stops: Stops, section: &str) -> (Kept, usize) {
+    let config: SearchConfig = toml::from_str(section).unwrap();
+    config.validate().unwrap();
+    let decision = DecisionConfig { warmup: 0, interval: 1, ..DecisionConfig::default() };
+    let strategy = || config.compose(SpaceName::POINT, &decision).unwrap();
+    let mut kept = Kept::new(stops);
+    let stopped = search_by(&mut kept, &config, strategy, Result::unwrap);
     (kept, stopped)
 }
 
 /// The error of a search by this strategy.
 pub fn search_fails(strategy: impl Fn() -> Box<dyn Strategy>) -> Error {
     let failed = RefCell::new(None);
-    search_by(&mut Kept::new(Stops::Never), strategy, |ended| {
+    search_by(&mut Kept::new(Stops::Never), &SearchConfig::default(), strategy, |ended| {
         *failed.borrow_mut() = ended.err();
         Ended::Whole
     });

@@ -204,7 +204,8 @@ fn network(run: &impl RunConfig) -> model::NetworkSpec {
 
 fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
     let task = task(run);
-    let model = model::supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device);
+    let parts = run.search.supernet_parts(run.space(), run.model.channels).expect("a resolved run has parts that fit");
+    let model = model::composed_supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device, &parts);
     let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision)
         .of_order(run.search.order)
         .descending(run.objective);

@@ -199,6 +199,17 @@ pub struct SearchOptions {
     /// trains [default: softmax]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub mixture: Option<String>,
+    /// Let edges of the supernet work on the first of K equal parts of the channels, while the others pass by: less memory,
+    /// and room for larger batches; 4 as published [default: all channels]
+    #[arg(long, value_name = "K", help_heading = "Search options")]
+    pub partial_channels: Option<usize>,
+    /// Give edges trained weights, by which those of a node are compared; in spaces whose nodes choose among edges
+    #[arg(long, help_heading = "Search options")]
+    pub edge_weights: bool,
+    /// What ends the training of single operations: `similarity`, gradients that have little in common on the weights' and
+    /// the alphas' data; with every strategy that trains alphas [default: nothing]
+    #[arg(long, value_name = "NAME", help_heading = "Search options")]
+    pub freezing: Option<String>,
     /// A term of the alphas' loss: `beta`, beta decay; with every strategy that trains [default: none]
     #[arg(long, value_name = "NAME", help_heading = "Search options")]
     pub regularizer: Option<String>,

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::Shrunk;
 use crate::optim::{Scaler, ScalerState};
 use crate::search::Search;
+use crate::search::freezing::Freezing;
 use crate::search::search_loop::Decided;
 use crate::step::Position;
 use crate::topology::CellKind;
@@ -31,6 +32,9 @@ struct Counters {
     /// How often a batch was taken back to what it was before it grew.
     #[serde(default, skip_serializing_if = "is_zero")]
     growths_taken_back: usize,
+    /// Similarities of operations, where these may freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    freezing: Option<Value>,
     optimizer_steps: i64,
     adam_steps: i64,
     weight_scaler: ScalerState,
@@ -59,6 +63,7 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
         deciding_epochs: Some(search.decided.epochs.clone()),
         wait: search.decided.wait,
         growths_taken_back: search.decided.growths_taken_back,
+        freezing: bilevel.frozen().map(Freezing::state),
         optimizer_steps: bilevel.weights.optimizer.steps(),
         adam_steps: bilevel.adam.steps(),
         weight_scaler: bilevel.weights.scaler.state(),
@@ -69,6 +74,9 @@ pub fn save(search: &Search<'_>) -> Checkpoint {
     checkpoint.add("weights.", search.model.weights().iter());
     for kind in alphas.kinds() {
         checkpoint.tensors.insert(format!("alphas.{kind}"), Tensor::stack(alphas.rows(kind), 0).detach());
+        if let Some(weights) = alphas.edge_weights(kind) {
+            checkpoint.tensors.insert(format!("edge_weights.{kind}"), Tensor::cat(weights, 0).detach());
+        }
     }
     checkpoint.add("optimizer.", bilevel.weights.optimizer.state());
     checkpoint.add("adam.", bilevel.adam.state());
@@ -92,8 +100,17 @@ pub fn restore(search: &mut Search<'_>, checkpoint: &Checkpoint, origin: &str) -
         let rows = table.to_kind(Kind::Double).unbind(0);
         let values = rows.iter().map(|row| Vec::try_from(row).expect("rows are fp64 here")).collect::<Vec<_>>();
         search.model.alphas_mut().set_values(kind, &values);
+        if search.model.alphas().edge_weights(kind).is_some() {
+            let weights = checkpoint.tensor(&format!("edge_weights.{kind}"), origin)?.to_kind(Kind::Double);
+            let weights = Vec::<f64>::try_from(weights)
+                .map_err(|error| Error::invalid(origin, "weights of edges", error.to_string()))?;
+            search.model.alphas_mut().set_edge_weights(kind, &weights);
+        }
     }
     let bilevel = &mut search.bilevel;
+    if let (Some(freezing), Some(state)) = (bilevel.frozen_mut(), &counters.freezing) {
+        freezing.restore(state, origin)?;
+    }
     checkpoint.copy_into(&bilevel.weights.optimizer.state(), "optimizer.", origin)?;
     checkpoint.copy_into(&bilevel.adam.state(), "adam.", origin)?;
     bilevel.weights.optimizer.set_steps(counters.optimizer_steps);

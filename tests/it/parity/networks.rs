@@ -7,7 +7,7 @@ use sgas::decision::NONE;
 use sgas::genotype::{Genotype, SpaceName};
 use sgas::model::{
     Architecture, Derived, HandDesigned, Learn, Model, ModelConfig, NetworkSpec, ResGcnConfig, SearchModel, Supernet,
-    derived, network, supernet,
+    SupernetParts, derived, network, supernet,
 };
 use sgas::ops::Mode;
 use sgas::optim::{AlphaConfig, WeightConfig};
@@ -87,7 +87,14 @@ fn fresh_supernet(case: &Case) -> Box<dyn SearchModel> {
     set_cuda_layout(Layout::SEARCH);
     let spec = spec(case);
     match space(case).takes() {
-        BatchKind::Points => Box::new(Supernet::new(published_points(&spec), &spec.model, 1e-3, 0, case.device, None)),
+        BatchKind::Points => Box::new(Supernet::new(
+            published_points(&spec),
+            &spec.model,
+            1e-3,
+            0,
+            case.device,
+            &SupernetParts::default(),
+        )),
         _ => supernet(space(case), &spec, 1e-3, 0, case.device),
     }
 }

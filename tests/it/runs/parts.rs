@@ -83,11 +83,46 @@ fn every_space_is_searched_by_drawn_shares() {
 }
 
 #[test]
+fn every_space_is_searched_through_a_part_of_the_channels() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let chooses = !space.contains("nas-bench") && !name.contains("nas-bench");
+        let weights = if chooses { "--edge-weights" } else { "" };
+        // Attention of nas-bench-graph has four heads.
+        let channels = if space.is_empty() { "" } else { "--set model.channels=8" };
+        let line = format!("{space} {channels} --partial-channels 2 {weights} --out run");
+        output(&mut smoke(folder.path(), name, &line));
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+        assert!(cell.contains("\"partial_channels\": 2"), "{cell}");
+        assert_eq!(cell.contains("\"edge_weights\": true"), chooses, "{cell}");
+    }
+}
+
+#[test]
+fn every_space_is_searched_with_operations_that_freeze() {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{space} --freezing similarity --set search.similarity.window=1 --out run");
+        let searched = smoke(folder.path(), name, &line).assert().success();
+        let told = String::from_utf8_lossy(&searched.get_output().stderr).into_owned();
+        assert!(told.contains("operations with weights are frozen"), "{name}: {told}");
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}");
+        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+        assert!(cell.contains("\"freezing\": \"similarity\""), "{cell}");
+    }
+}
+
+#[test]
 fn a_killed_search_with_parts_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     for (name, strategy) in [
         ("sgas", format!("sgas --criterion 2 {PARTS}")),
         ("darts", format!("darts --set search.perturbation.epochs=1 --set search.epochs=12 {PARTS}")),
+        ("frozen", "sgas --freezing similarity --set search.similarity.window=2".to_owned()),
+        ("part", "sgas --partial-channels 2 --edge-weights".to_owned()),
         ("drawn", "sgas --criterion 2 --mixture dirichlet --order 2".to_owned()),
         ("paths", "one-shot --set search.one_shot.cells=3 --set search.epochs=4".to_owned()),
     ] {
@@ -111,6 +146,12 @@ fn what_does_not_go_together_is_refused_before_the_start() {
             "--regularizer beta --mixture dirichlet",
             "--mixture: expected dirichlet with no other rule for shares beside it, found the regularizer beta",
         ),
+        ("--partial-channels 3", "--partial-channels: expected a divisor of model.channels, which is"),
+        ("--partial-channels 1", "--partial-channels: expected 2 to 1024 parts of the channels, found 1"),
+        ("--strategy random --partial-channels 2", "--partial-channels: expected a strategy that trains alphas"),
+        ("--strategy random --edge-weights", "--edge-weights: expected a strategy that trains alphas"),
+        ("--strategy random --freezing similarity", "--freezing: expected a strategy that trains alphas"),
+        ("--set search.similarity.threshold=2", "search.similarity.threshold: expected -1 to 1, found 2"),
         ("--set search.dirichlet.divergence=-1", "search.dirichlet.divergence: expected 0 to 1000000, found -1"),
         ("--strategy random --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
         (
@@ -119,6 +160,8 @@ fn what_does_not_go_together_is_refused_before_the_start() {
         ),
         ("--selection perturbance", "--selection: expected \"perturbation\", found \"perturbance\""),
         ("--strategy one-shot --regularizer beta", "--regularizer: expected a strategy that trains alphas"),
+        ("--strategy one-shot --partial-channels 2", "--partial-channels: expected a strategy that trains alphas"),
+        ("--strategy one-shot --freezing similarity", "--freezing: expected a strategy that trains alphas"),
         ("--strategy one-shot --selection perturbation", "--selection: expected the strategy sgas or darts"),
         ("--set search.one_shot.cells=0", "search.one_shot.cells: expected 1 to 100000 cells, found 0"),
         ("--set search.beta.scale=-1", "search.beta.scale: expected 0 to 1000000, found -1"),
