@@ -270,6 +270,10 @@ impl Parameters {
 
     /// Gradients of `loss` for several tables in one backward pass, each flat with zero padding.
     pub fn gradients<const N: usize>(loss: &Tensor, tables: [&Self; N]) -> [Tensor; N] {
+        // Nothing that learns reaches the loss, as where every open edge leads to a node that no other reads any more.
+        if !loss.requires_grad() {
+            return tables.map(|table| table.flat.zeros_like());
+        }
         let leaves: Vec<&Tensor> =
             tables.iter().flat_map(|table| table.entries.iter().map(|entry| &entry.leaf.tensor)).collect();
         let mut gradients = Tensor::run_backward(&[loss], &leaves, false, false).into_iter();
