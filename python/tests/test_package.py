@@ -1,6 +1,10 @@
 """Loading, fine-tuning, events and genotypes; run folders that are cut, mixed up or hostile give one clear error."""
 
+import contextlib
+import io
 import json
+import os
+import re
 import shutil
 import struct
 import unittest
@@ -284,3 +288,22 @@ class Refused(unittest.TestCase):
         text = (run / "config.toml").read_text()
         (run / "config.toml").write_text(text.replace('network = "gcn"', 'network = "transformer"'))
         self.refuse(run, "this package has no network 'transformer'")
+
+
+class Documented(unittest.TestCase):
+    def test_the_example_of_the_docs(self):
+        text = (ROOT / "docs" / "python.md").read_text()
+        blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+        self.assertEqual(len(blocks), 1)
+        link = folder() / "runs" / "my-training"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(trained("points"))
+        before = os.getcwd()
+        os.chdir(folder())
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(blocks[0], "docs/python.md", "exec"), {})
+        finally:
+            os.chdir(before)
+        self.assertIn("points", printed.getvalue().splitlines()[0])
+        self.assertTrue((folder() / "fine-tuned.pt").is_file())
