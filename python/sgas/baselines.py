@@ -3,6 +3,8 @@ points, a residual network on images. Inputs are those of `graphs`, `points` and
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -64,12 +66,12 @@ class TwoLayers(nn.Module):
         return propagated(self.conv2(self.dropout(x), along), along, self.propagation, self.teleport)
 
 
-def gcn(in_channels: int, classes: int, channels: int, **settings: float) -> TwoLayers:
+def gcn(in_channels: int, classes: int, channels: int, **settings: Any) -> TwoLayers:
     """Two layers of graph convolutions."""
     return TwoLayers(ConvolutionLayer(in_channels, channels), ConvolutionLayer(channels, classes), nn.ReLU(), **settings)
 
 
-def gat(in_channels: int, classes: int, channels: int, **settings: float) -> TwoLayers:
+def gat(in_channels: int, classes: int, channels: int, **settings: Any) -> TwoLayers:
     """Two layers of graph attention: eight heads (of fewer than eight channels as many), then one."""
     heads = min(GAT_HEADS, channels)
     first = AttentionLayer(in_channels, heads, channels // heads)

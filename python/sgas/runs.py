@@ -67,7 +67,7 @@ def load(run: Union[str, Path], which: str = "best", device: Union[str, torch.de
     about = About(str(told.get("task")), tuple(map(str, told.get("classes") or ())), config, genotype, file)
     network = _network(about, _Sizes(config, tensors, str(file)))
     _fill(network, tensors, file)
-    network.about = about
+    setattr(network, "about", about)
     return network.to(device).eval()
 
 
@@ -183,8 +183,13 @@ def _network(about: About, sizes: _Sizes) -> nn.Module:
         return build(about, sizes)
 
 
+def _cell(about: About) -> Genotype:
+    assert about.genotype is not None, "builders of spaces are asked for cells alone"
+    return about.genotype
+
+
 def _point(about: About, sizes: _Sizes) -> nn.Module:
-    return PointNetwork(about.genotype, sizes.size("stem.0.body.0.weight", 1), sizes.size("classifier.4.body.0.bias", 0),
+    return PointNetwork(_cell(about), sizes.size("stem.0.body.0.weight", 1), sizes.size("classifier.4.body.0.bias", 0),
                         **sizes.model(), **_of_points(sizes),
                         stem_multiplier=sizes.integer("point", "stem_multiplier", 3, 1, 64),
                         per_point=about.task in PER_POINT_TASKS)
@@ -196,7 +201,7 @@ def _of_points(sizes: _Sizes) -> dict[str, Any]:
 
 
 def _image(about: About, sizes: _Sizes) -> nn.Module:
-    return ImageNetwork(about.genotype, sizes.size("classifier.bias", 0), **sizes.model(), stem=_stem(sizes),
+    return ImageNetwork(_cell(about), sizes.size("classifier.bias", 0), **sizes.model(), stem=_stem(sizes),
                         stem_multiplier=sizes.integer("image", "stem_multiplier", 3, 1, 64),
                         auxiliary=sizes.flag("image", "auxiliary"))
 
@@ -209,11 +214,11 @@ def _nas_bench_201(about: About, sizes: _Sizes) -> nn.Module:
     model = sizes.model()
     if model["cells"] % STAGES != 0:
         raise RunError(f"config.toml: model.cells: expected a multiple of {STAGES}, found {model['cells']}")
-    return NasBench201Network(about.genotype, sizes.size("classifier.bias", 0), **model)
+    return NasBench201Network(_cell(about), sizes.size("classifier.bias", 0), **model)
 
 
 def _graph(about: About, sizes: _Sizes) -> nn.Module:
-    return GraphNetwork(about.genotype, sizes.size("stem.0.body.0.weight", 1), sizes.size("classifier.bias", 0),
+    return GraphNetwork(_cell(about), sizes.size("stem.0.body.0.weight", 1), sizes.size("classifier.bias", 0),
                         **sizes.model(), norm=sizes.one_of("graph", "norm", "batch", ("batch", "none")), **_of_graphs(sizes))
 
 
@@ -230,7 +235,7 @@ def _nas_bench_graph(about: About, sizes: _Sizes) -> nn.Module:
     model = sizes.model()
     if model["channels"] % HEADS != 0:
         raise RunError(f"config.toml: model.channels: expected a multiple of {HEADS}, found {model['channels']}")
-    return NasBenchGraphNetwork(about.genotype, _raw_width(about.genotype, sizes, layers), sizes.size("classifier.bias", 0),
+    return NasBenchGraphNetwork(_cell(about), _raw_width(_cell(about), sizes, layers), sizes.size("classifier.bias", 0),
                                 **model, **layers, dropout=sizes.share("nas_bench_graph", "dropout", 0.7))
 
 

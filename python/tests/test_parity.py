@@ -45,7 +45,7 @@ class Parity(unittest.TestCase):
         drawn = torch.rand(SAMPLES, 3, config["size"], config["size"], generator=generator(1))
         # Images that differ in colour, or a network of a few steps would not tell them apart.
         colours = torch.rand(SAMPLES, 3, 1, 1, generator=generator(2))
-        pixels = (255 * (0.5 * drawn + 0.5 * colours)).to(torch.uint8)
+        pixels = (255 * (0.2 * drawn + 0.8 * colours)).to(torch.uint8)
         files = [folder() / f"{name}-{number}.png" for number in range(SAMPLES)]
         for file, image in zip(files, pixels):
             write_png(file, image)
