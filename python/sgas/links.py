@@ -1,0 +1,88 @@
+"""Aggregation along the links of a graph: messages flow from source to target.
+
+Features are rows (N, C), one per node; links are int64 (2, E), sources first. Several graphs are one graph without links
+between them. Sums are made in fp32 at least.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .layers import LEAKY_SLOPE
+
+
+def wide(x: Tensor) -> Tensor:
+    """Half precision as fp32, all else as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+class Links:
+    """The links of one pass, as they are stored, and with exactly one link from every node to itself."""
+
+    def __init__(self, links: Tensor, nodes: int):
+        if links.dtype != torch.int64 or links.dim() != 2 or links.shape[0] != 2:
+            raise ValueError(f"links: expected int64 (2, E), sources first, found {links.dtype} {tuple(links.shape)}")
+        if links.numel() > 0 and not 0 <= int(links.min()) <= int(links.max()) < nodes:
+            raise ValueError(f"links: expected nodes from 0 to {nodes - 1}, as many as features has rows")
+        self.nodes = nodes
+        self.source, self.target = links
+
+    @cached_property
+    def looped(self) -> tuple[Tensor, Tensor]:
+        """Sources and targets with exactly one link from every node to itself."""
+        others = self.source != self.target
+        own = torch.arange(self.nodes, device=self.source.device)
+        return torch.cat([self.source[others], own]), torch.cat([self.target[others], own])
+
+    def count(self, target: Tensor, dtype: torch.dtype) -> Tensor:
+        """How many links lead into every node, (N, 1)."""
+        return torch.bincount(target, minlength=self.nodes).to(dtype).unsqueeze(1)
+
+    def sum_into(self, messages: Tensor, target: Tensor) -> Tensor:
+        """Messages (E, C) summed by target, (N, C)."""
+        return messages.new_zeros(self.nodes, messages.shape[1]).index_add(0, target, messages)
+
+    def maximum_into(self, messages: Tensor) -> Tensor:
+        """The maximum of messages (E, C) by target, 0 for a node without links, (N, C)."""
+        place = self.target.unsqueeze(1).expand_as(messages)
+        zeros = messages.new_zeros(self.nodes, messages.shape[1])
+        return zeros.scatter_reduce(0, place, messages, "amax", include_self=False)
+
+    def sum(self, x: Tensor) -> Tensor:
+        """Σ x_j over the links as they are stored."""
+        return self.sum_into(wide(x)[self.source], self.target).to(x.dtype)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of x_j, the node itself included once."""
+        source, target = self.looped
+        rows = wide(x)
+        return (self.sum_into(rows[source], target) / self.count(target, rows.dtype)).to(x.dtype)
+
+    def normalized_sum(self, x: Tensor) -> Tensor:
+        """Σ x_j / √(d_i d_j), the node itself included once; d counts the links into a node."""
+        source, target = self.looped
+        rows = wide(x)
+        root = self.count(target, rows.dtype).rsqrt()
+        return (self.sum_into((rows * root)[source], target) * root).to(x.dtype)
+
+    def relative_maximum(self, x: Tensor) -> Tensor:
+        """max over the links of (x_j - x_i), 0 for a node without."""
+        return self.maximum_into(x[self.source] - x[self.target])
+
+    def attention(self, x: Tensor, target_scores: Tensor, source_scores: Tensor) -> Tensor:
+        """Σ w_ij x_j with w_i the softmax over j of LeakyReLU(target_i + source_j), the node itself included once:
+        x (N, heads, C), scores (N, heads)."""
+        source, target = self.looped
+        scores = F.leaky_relu(wide(target_scores)[target] + wide(source_scores)[source], LEAKY_SLOPE)
+        place = target.unsqueeze(1).expand_as(scores)
+        greatest = scores.new_zeros(self.nodes, scores.shape[1])
+        greatest = greatest.scatter_reduce(0, place, scores.detach(), "amax", include_self=False)
+        powers = (scores - greatest[target]).exp()
+        sums = powers.new_zeros(self.nodes, scores.shape[1]).index_add(0, target, powers)
+        weights = powers / sums[target]
+        messages = (weights.unsqueeze(2) * wide(x)[source]).flatten(1)
+        return self.sum_into(messages, target).view(x.shape).to(x.dtype)

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Installs the wheel of `make wheel` into a fresh virtual environment and does the whole job there, without the checkout.
+
+    test_wheel.py [WHEEL] [--torch-of PYTHON]   PYTHON: another environment's, whose torch 2.11.0 serves; else pip fetches
+                                                torch (3 GB with CUDA)
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+from test_dist import ROOT, SMOKE_SEARCH, SMOKE_TRAIN, check
+
+FAKE_TORCH = {"2.10.1+cu126": "needs torch 2.11.0, found 2.10.1+cu126", "2.11.0+cpu": "that torch is no whole one"}
+
+
+class Environment:
+    """A virtual environment and a home of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.home = folder, folder / "home"
+        self.python = folder / "venv" / "bin" / "python"
+        self.sgas = self.python.with_name("sgas")
+        self.home.mkdir()
+        self.variables = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
+        # As pip needs them to reach its index.
+        self.variables |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "OMP_"))}
+        self.call(sys.executable, "-m", "venv", folder / "venv")
+
+    def packages(self):
+        return next((self.folder / "venv" / "lib").glob("python3*/site-packages"))
+
+    def call(self, *command, code=0, **variables):
+        result = subprocess.run(list(map(str, command)), env=self.variables | variables, cwd=self.home,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if result.returncode != code:
+            print(result.stdout + result.stderr, file=sys.stderr)
+        words = " ".join(map(str, command)).replace(str(self.folder), "")
+        check(result.returncode == code, f"{words[:150]}: exit code {result.returncode}")
+        return result
+
+    def install(self, wheel, torch_of):
+        pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        self.call(*pip, *(["--no-deps"] if torch_of else []), wheel)
+
+
+def other_torches_are_told(environment):
+    """Before there is a right one: none, another release, half of one."""
+    told = environment.call(environment.sgas, "doctor", code=2).stderr
+    check(told.count("\n") == 2 and "there is no torch" in told, "without torch: one sentence and a hint")
+    torch = environment.packages() / "torch"
+    for version, expected in FAKE_TORCH.items():
+        torch.mkdir()
+        (torch / "__init__.py").write_text("raise SystemExit('torch was imported')\n")
+        (torch / "version.py").write_text(f"__version__ = '{version}'\n")
+        told = environment.call(environment.sgas, "doctor", code=2).stderr
+        check(told.count("\n") == 2 and expected in told, f"torch {version}: one sentence and a hint")
+        shutil.rmtree(torch)
+
+
+def use_torch_of(environment, python):
+    """The packages of another environment behind our own."""
+    ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    other = subprocess.run([python, "-c", ask], stdout=subprocess.PIPE, text=True, check=True).stdout
+    (environment.packages() / "torch-of-another.pth").write_text(other)
+
+
+def the_commands(environment):
+    run = lambda *words: environment.call(environment.sgas, *words).stdout
+    report = json.loads(run("doctor", "--json"))
+    libraries = [path for path in report["libtorch"]["libraries"] if "libtorch_cpu" in path]
+    check(len(libraries) == 1 and "site-packages/torch/lib/" in libraries[0], "doctor sees this environment's libtorch")
+    begin = time.monotonic()
+    run("search", *SMOKE_SEARCH, "--save", "cell.json")
+    print(f"   a first cell after {time.monotonic() - begin:.0f} s of search")
+    run("train", "--genotype", "cell.json", *SMOKE_TRAIN, "--out", "run")
+    accuracy = json.loads(run("eval", "--run", "run", "--json"))["overall_accuracy"]
+    check(0 <= accuracy <= 1, f"search, train and eval on synthetic shapes: overall accuracy {accuracy:.3f}")
+    run("data", "synth", "shapes", "--format", "ply", "--train", "10", "--test", "10", "--points", "64")
+    run("predict", "--run", "run", "--input", "shapes", "--output", "predicted.json")
+    check(len(json.loads((environment.home / "predicted.json").read_text())["predictions"]) == 20, "predict 20 files")
+
+
+def the_package(environment):
+    told = environment.call(environment.python, "-c", "import sgas, torch; n = sgas.load('run'); "
+                            "print(sgas.__file__, tuple(n(torch.rand(2, 64, 3)).shape), len(sgas.events('run')))").stdout
+    check("site-packages/sgas/__init__.py (2, 10)" in told, "the run's network in Python, from the wheel")
+    # The tests alone, away from the checkout's package and program.
+    for part in ["python/tests", "tests/fixtures/golden", "tests/fixtures/runs-0.1.0", "docs"]:
+        shutil.copytree(ROOT / part, environment.home / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    tests = environment.home / "checkout" / "python" / "tests"
+    told = environment.call(environment.python, "-m", "unittest", "discover", "-s", tests, SGAS=str(environment.sgas))
+    print(told.stderr.strip().splitlines()[-3])
+    check("skipped" not in told.stderr.splitlines()[-1], "the Python tests pass with the installed wheel, none skipped")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheel", type=Path, nargs="?")
+    parser.add_argument("--torch-of", type=Path)
+    arguments = parser.parse_args()
+    wheels = [arguments.wheel] if arguments.wheel else sorted((ROOT / "dist").glob("sgas-*.whl"))
+    if len(wheels) != 1:
+        sys.exit(f"error: expected one wheel in {ROOT / 'dist'}, found {len(wheels)}\nhint: make wheel")
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sgas-test-wheel-") as name:
+        environment = Environment(Path(name).resolve())
+        if arguments.torch_of:
+            environment.install(wheels[0].resolve(), True)
+            other_torches_are_told(environment)
+            use_torch_of(environment, arguments.torch_of)
+        else:
+            environment.install(wheels[0].resolve(), False)
+        print(f"   installed after {time.monotonic() - begin:.0f} s")
+        the_commands(environment)
+        the_package(environment)
+    print("the wheel does the whole job")
+
+
+if __name__ == "__main__":
+    main()
