@@ -56,7 +56,7 @@ use std::io::Write;
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Command {
     /// Search a cell: train a supernet of all primitives and decide its edges one by one
-    Search(SearchOptions),
+    Search(Box<SearchOptions>),
     /// Train the network of a found or published cell, or the network of labelled clouds
     Train(TrainOptions),
     /// Evaluate trained weights: overall and mean class accuracy, each class, confusion
