@@ -27,7 +27,7 @@ IMAGES = [*SMALL, "--set", "train.epochs=8", "--set", "data.images.augmentation=
 IMAGENET = [*IMAGES, "--config", "smoke/train-imagenet", "--set", "train.epochs=25"]
 SEGMENTATION = ["--config", "smoke/train-segmentation", *STORED, "--set", "train.epochs=4"]
 BENCH_GRAPH = ["--config", "nas-bench-graph-cora", "--set", "model.channels=16", "--set", "train.epochs=10",
-               "--set", "nas_bench_graph.dropout=0.2", "--set", "data.synthetic.train=8", "--set", "data.synthetic.test=4"]
+               "--set", "nas_bench_graph.dropout=0.2", "--set", "data.synthetic.train=10", "--set", "data.synthetic.test=10"]
 # Every primitive is in one of the cells.
 CELLS = {
     "points": {"space": "point", "normal": [["edge_conv", 0], ["mr_conv", 1], ["skip_connect", 1], ["gat", 2],
