@@ -56,7 +56,7 @@ pub(super) static LAYOUTS: [Gathered; 4] = [
             Ok(entries(folder)?.into_iter().filter(is_room).collect())
         },
         part: |room, area| Some(of_area(&file_name(room), area)),
-        read: |path| named(format::read(path)?, 7, &["red", "green", "blue", "label"], path),
+        read: |path| named(format::read(path)?.by_number(), 7, &["red", "green", "blue", "label"], path),
     },
     Gathered {
         name: "arrays of a scene (Pointcept)",
@@ -166,7 +166,7 @@ fn annotated_room(room: &Path) -> Result<Raw> {
         let name = file_name(&path);
         let class = name.split('_').next().unwrap_or_default();
         let class = CLASSES.iter().position(|known| *known == class).unwrap_or(CLASSES.len() - 1);
-        let object = named(format::read(&path)?, 6, &["red", "green", "blue"], &path)?;
+        let object = named(format::read(&path)?.by_number(), 6, &["red", "green", "blue"], &path)?;
         labels.resize(labels.len() + object.columns[0].1.len(), class as f64);
         match &mut whole {
             None => whole = Some(object),

@@ -193,7 +193,7 @@ fn shapes_of(folder: &Path, category: usize) -> Result<Vec<Found>> {
 
 /// The points of a shape and their classes.
 fn read_shape(shape: &Found, category: &Category, unlabelled: i64) -> Result<(Raw, Vec<Class>)> {
-    let mut raw = format::read(&shape.path)?;
+    let mut raw = format::read(&shape.path)?.by_number();
     let place = shape.path.display().to_string();
     // Parts are counted from 1 within the category, or from 0 over all.
     let (labels, start, place) = match &shape.labels {

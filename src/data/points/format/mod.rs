@@ -73,6 +73,22 @@ impl Raw {
         self.words.iter().find(|(column, _)| column == name).map(|(_, words)| words.as_slice())
     }
 
+    /// The same where a layout says what its columns are: they go by their numbers, even if the first counts the points.
+    pub(in crate::data) fn by_number(mut self) -> Self {
+        if !self.counts_points {
+            return self;
+        }
+        let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let numbered = |name: &String| {
+            let position = names.iter().position(|known| known == name);
+            position.map_or_else(|| name.clone(), |position| columns::Column::numbered(position).name)
+        };
+        self.columns.iter_mut().for_each(|(name, _)| *name = numbered(name));
+        self.scales.iter_mut().for_each(|(name, _)| *name = numbered(name));
+        self.words.iter_mut().for_each(|(name, _)| *name = numbered(name));
+        Self { counts_points: false, ..self }
+    }
+
     /// Whether there is a column of this name.
     pub(in crate::data) fn has(&self, name: &str) -> bool {
         self.columns.iter().any(|(column, _)| column == name)
