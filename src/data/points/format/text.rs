@@ -78,7 +78,9 @@ impl Separator {
     /// The values of a first line: a separator behind the last is a habit, not a value.
     fn first_values(self, text: &[u8]) -> Vec<&[u8]> {
         let mut values = self.values(text);
-        values.pop_if(|last| last.is_empty());
+        if values.len() > 1 {
+            values.pop_if(|last| last.is_empty());
+        }
         values
     }
 }
@@ -347,6 +349,8 @@ mod tests {
             let found = x(text);
             assert!(found.len() == 3 && found[0] == 1.0 && found[1..].iter().all(|value| value.is_nan()), "{text}");
         }
+        // Found by fuzzing.
+        assert!(message("\"\"").contains("expected"), "{}", message("\"\""));
         assert_eq!(message("x,y,z\n1,2,3\n1,2\n"), "a.xyz, line 3: expected 3 values, as in the line before, found 2");
         let rows = |first: usize| (0..9).map(|row| format!("{} {} 2 3 4\n", first + row, row * 2)).collect::<String>();
         for (first, names) in [(0, "index x y z 4"), (1, "index x y z 4"), (2, "x y z 3 4")] {
