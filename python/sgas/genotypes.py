@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from .errors import RunError
+from .files import read_json
 
-LARGEST_FILE = 1 << 20
 MOST_EDGES = 1024
 
 
@@ -82,26 +81,6 @@ def read(path: Union[str, Path]) -> Genotype:
     if path.is_dir() and not file.exists():
         raise RunError(f"{path}: there is no genotype.json in it: a run of a hand-designed network, or no run")
     return parse(read_json(file), str(file))
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The JSON object of a small regular file."""
-    try:
-        if not file.is_file():
-            raise RunError(f"{file}: expected a regular file, found none")
-        with open(file, "rb") as opened:
-            text = opened.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise RunError(f"{file}: can't be read: {error.strerror}") from None
-    if len(text) > LARGEST_FILE:
-        raise RunError(f"{file}: expected at most {LARGEST_FILE} bytes")
-    try:
-        value = json.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{file}: expected a JSON object: {error}; was the file cut off?") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{file}: expected a JSON object, found {type(value).__name__}")
-    return value
 
 
 def parse(value: dict[str, Any], origin: str) -> Genotype:

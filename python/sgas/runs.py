@@ -20,6 +20,7 @@ else:
 from . import genotypes, weights
 from .baselines import Dgcnn, ResNet, gat, gcn
 from .errors import RunError
+from .files import read_json, text
 from .genotypes import Genotype
 from .graphs import GraphNetwork
 from .images import ImageNetwork
@@ -77,7 +78,7 @@ def events(run: Union[str, Path]) -> list[dict[str, Any]]:
     folder = Path(run)
     _told(folder)
     file = folder / "events.jsonl"
-    lines = _text(file, LARGEST_EVENTS).split("\n")
+    lines = text(file, LARGEST_EVENTS).split("\n")
     logged = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
@@ -90,27 +91,11 @@ def events(run: Union[str, Path]) -> list[dict[str, Any]]:
     return logged
 
 
-def _text(file: Path, most: int) -> str:
-    try:
-        if not file.is_file():
-            raise RunError(f"{file}: expected a regular file, found none")
-        with open(file, "rb") as opened:
-            content = opened.read(most + 1)
-    except OSError as error:
-        raise RunError(f"{file}: can't be read: {error.strerror}") from None
-    if len(content) > most:
-        raise RunError(f"{file}: expected at most {most} bytes")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise RunError(f"{file}: expected text in UTF-8") from None
-
-
 def _told(folder: Path, command: Optional[str] = None) -> dict[str, Any]:
     file = folder / "run.json"
     if not file.exists():
         raise RunError(f"{folder} is not the folder of a run: there is no run.json in it")
-    told = genotypes.read_json(file)
+    told = read_json(file)
     if command is not None and told.get("command") != command:
         raise RunError(f"{folder} is not a training: it has no trained network; train what it found: "
                        f"sgas train --genotype {folder}")
@@ -121,7 +106,7 @@ def _told(folder: Path, command: Optional[str] = None) -> dict[str, Any]:
 
 def _config(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(file, LARGEST_CONFIG))
+        return tomllib.loads(text(file, LARGEST_CONFIG))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RunError(f"{file}: expected TOML: {error}") from None
 

@@ -350,7 +350,7 @@ static ONE_SHOT: StrategyDescription = StrategyDescription {
     about: "A supernet trained a random cell at a time, whose weights score random cells",
     trains: true,
     initial_scale: None,
-    make: undecided::darts,
+    make: one_shot::make,
 };
 
 impl Registered for StrategyDescription {

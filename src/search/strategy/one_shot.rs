@@ -3,7 +3,7 @@
 //! Uniform Sampling", ECCV 2020, arXiv:1904.00420; Li and Talwalkar, "Random Search and Reproducibility for Neural
 //! Architecture Search", UAI 2019, arXiv:1902.07638). No alphas are learned (docs/method.md, "One shot").
 
-use super::{Answer, Change, Probe, Strategy};
+use super::{Answer, Change, Probe, Setting, Strategy};
 use crate::bounds;
 use crate::decision::primitives_of_edges;
 use crate::error::{Error, Result};
@@ -41,6 +41,12 @@ impl OneShotConfig {
 pub(super) struct OneShot {
     epochs: usize,
     cells: usize,
+}
+
+/// With its usual number of cells, as long as a search by SGAS.
+pub(super) fn make(setting: &Setting) -> Box<dyn Strategy> {
+    let epochs = setting.decision.epochs(setting.space.topology());
+    Box::new(OneShot::new(epochs, &OneShotConfig::default()))
 }
 
 impl OneShot {

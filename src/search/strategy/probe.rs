@@ -166,13 +166,9 @@ impl<'a> Probe<'a> {
     /// A key for random numbers, another at every call and the same in a search that is repeated.
     pub fn key(&mut self) -> Key {
         self.draws += 1;
-        self.key_of_draw(self.draws)
-    }
-
-    fn key_of_draw(&self, draw: usize) -> Key {
         let Cursor { epoch, step } = self.at;
         // Steps and draws side by side: a search has fewer than 2^32 of either in an epoch.
-        let place = ((step as u64) << 32) + draw as u64;
+        let place = ((step as u64) << 32) + self.draws as u64;
         Key::new(self.seed, Purpose::Strategy).at(epoch as u64, place)
     }
 

@@ -15,6 +15,23 @@ pub(super) fn smoke(folder: &Path, name: &str, more: &str) -> assert_cmd::Comman
     command
 }
 
+/// Searches every space with these words behind `name`'s own, and shows each run, its number of decisions checked.
+fn search_every_space(line: impl Fn(&str, &str) -> String, check: impl Fn(&str, &Path)) {
+    for (name, space, count) in SPACES {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = smoke(folder.path(), name, &format!("{space} {} --out run", line(name, space)));
+        let told = command.assert().success().get_output().stderr.clone();
+        let run = folder.path().join("run");
+        assert_eq!(decisions(&run).len(), count, "{name}: {}", String::from_utf8_lossy(&told));
+        check(name, &run);
+    }
+}
+
+/// Whether the found cell says this of its search.
+fn is_told(run: &Path, words: &str) -> bool {
+    std::fs::read_to_string(run.join("genotype.json")).unwrap().contains(words)
+}
+
 const PARTS: &str = "--selection perturbation --regularizer beta";
 
 /// Smoke configurations with their space where it is not the task's own, and the decisions of a search.
@@ -28,91 +45,78 @@ pub(super) const SPACES: [(&str, &str, usize); 5] = [
 
 #[test]
 fn every_space_is_searched_by_greedy_decisions_with_parts() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        output(&mut smoke(folder.path(), name, &format!("{space} --strategy sgas {PARTS} --out run")));
-        let decisions = decisions(&folder.path().join("run"));
-        assert_eq!(decisions.len(), count, "{name}");
-        for decision in decisions {
-            assert!(decision.score.get("score").is_some() && decision.score.get("validation_without").is_some());
-        }
-    }
+    search_every_space(
+        |_, _| format!("--strategy sgas {PARTS}"),
+        |_, run| {
+            for decision in decisions(run) {
+                assert!(decision.score.get("score").is_some() && decision.score.get("validation_without").is_some());
+            }
+        },
+    );
 }
 
 #[test]
 fn every_space_is_searched_by_perturbation_after_training() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        let line = format!("{space} --strategy darts {PARTS} --set search.perturbation.epochs=1 --out run");
-        output(&mut smoke(folder.path(), name, &line));
-        let run = folder.path().join("run");
-        assert_eq!(decisions(&run).len(), count, "{name}");
-        let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
-        for key in ["selection = \"perturbation\"", "regularizer = \"beta\"", "[search.perturbation]\nepochs = 1"] {
-            assert!(config.contains(key), "{config}");
-        }
-        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
-        assert!(cell.contains("\"selection\": \"perturbation\""), "{cell}");
-    }
+    search_every_space(
+        |_, _| format!("--strategy darts {PARTS} --set search.perturbation.epochs=1"),
+        |_, run| {
+            let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+            for key in ["selection = \"perturbation\"", "regularizer = \"beta\"", "[search.perturbation]\nepochs = 1"] {
+                assert!(config.contains(key), "{config}");
+            }
+            assert!(is_told(run, "\"selection\": \"perturbation\""));
+        },
+    );
 }
 
 #[test]
 fn every_space_is_searched_by_single_paths() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        let line = format!("{space} --strategy one-shot --set search.one_shot.cells=5 --set search.epochs=2 --out run");
-        output(&mut smoke(folder.path(), name, &line));
-        let run = folder.path().join("run");
-        assert_eq!(decisions(&run).len(), count, "{name}");
-        let candidates = events(&run).unwrap().into_iter().filter(|event| matches!(event, Event::Candidate(_)));
-        assert_eq!(candidates.count(), 5);
-    }
+    search_every_space(
+        |_, _| "--strategy one-shot --set search.one_shot.cells=5 --set search.epochs=2".to_owned(),
+        |_, run| {
+            let candidates = events(run).unwrap().into_iter().filter(|event| matches!(event, Event::Candidate(_)));
+            assert_eq!(candidates.count(), 5);
+        },
+    );
 }
 
 #[test]
 fn every_space_is_searched_by_drawn_shares() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        let line = format!("{space} --strategy sgas --criterion 2 --mixture dirichlet --out run");
-        output(&mut smoke(folder.path(), name, &line));
-        let run = folder.path().join("run");
-        assert_eq!(decisions(&run).len(), count, "{name}");
-        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
-        assert!(cell.contains("\"mixture\": \"dirichlet\""), "{cell}");
-    }
+    search_every_space(
+        |_, _| "--strategy sgas --criterion 2 --mixture dirichlet".to_owned(),
+        |_, run| assert!(is_told(run, "\"mixture\": \"dirichlet\"")),
+    );
 }
 
 #[test]
 fn every_space_is_searched_through_a_part_of_the_channels() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        let chooses = !space.contains("nas-bench") && !name.contains("nas-bench");
-        let weights = if chooses { "--edge-weights" } else { "" };
-        // Attention of nas-bench-graph has four heads.
-        let channels = if space.is_empty() { "" } else { "--set model.channels=8" };
-        let line = format!("{space} {channels} --partial-channels 2 {weights} --out run");
-        output(&mut smoke(folder.path(), name, &line));
-        let run = folder.path().join("run");
-        assert_eq!(decisions(&run).len(), count, "{name}");
-        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
-        assert!(cell.contains("\"partial_channels\": 2"), "{cell}");
-        assert_eq!(cell.contains("\"edge_weights\": true"), chooses, "{cell}");
-    }
+    let chooses = |name: &str, space: &str| !space.contains("nas-bench") && !name.contains("nas-bench");
+    search_every_space(
+        |name, space| {
+            let weights = if chooses(name, space) { "--edge-weights" } else { "" };
+            // Attention of nas-bench-graph has four heads.
+            let channels = if space.is_empty() { "" } else { "--set model.channels=8" };
+            format!("{channels} --partial-channels 2 {weights}")
+        },
+        |name, run| {
+            assert!(is_told(run, "\"partial_channels\": 2"));
+            let space = std::fs::read_to_string(run.join("config.toml")).unwrap();
+            let space = if space.contains("space = \"nas-bench") { "nas-bench" } else { "" };
+            assert_eq!(is_told(run, "\"edge_weights\": true"), chooses(name, space));
+        },
+    );
 }
 
 #[test]
 fn every_space_is_searched_with_operations_that_freeze() {
-    for (name, space, count) in SPACES {
-        let folder = tempfile::tempdir().unwrap();
-        let line = format!("{space} --freezing similarity --set search.similarity.window=1 --out run");
-        let searched = smoke(folder.path(), name, &line).assert().success();
-        let told = String::from_utf8_lossy(&searched.get_output().stderr).into_owned();
-        assert!(told.contains("operations with weights are frozen"), "{name}: {told}");
-        let run = folder.path().join("run");
-        assert_eq!(decisions(&run).len(), count, "{name}");
-        let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
-        assert!(cell.contains("\"freezing\": \"similarity\""), "{cell}");
-    }
+    search_every_space(
+        |_, _| "--freezing similarity --set search.similarity.window=1".to_owned(),
+        |name, run| {
+            let told = std::fs::read_to_string(run.join("log.txt")).unwrap();
+            assert!(told.contains("operations with weights are frozen"), "{name}: {told}");
+            assert!(is_told(run, "\"freezing\": \"similarity\""));
+        },
+    );
 }
 
 #[test]
