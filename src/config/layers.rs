@@ -213,7 +213,7 @@ mod tests {
         let (text, _) = failure("", &["search.strategy=sags"]);
         assert_eq!(
             text,
-            "--set: search.strategy: expected sgas, darts, one-shot, random, most-params or successive-halving, found sags"
+            "--set: search.strategy: expected sgas, darts, one-shot, random, most-params, successive-halving or predictor, found sags"
         );
         let (text, _) = failure("[alphas]\nbetas = [0.5, 'x']", &[]);
         assert_eq!(text, "a.toml: alphas.betas.1: expected a number, found \"x\"");

@@ -14,6 +14,11 @@ use crate::search::strategy::{self, Composed, MixtureName, Regularizer, Selectio
 const COUNTED: usize = 100;
 /// Cells that successive halving begins with where `search.candidates.cells` is absent.
 const HALVED: usize = 16;
+/// Cells that a predictor has trained where `search.candidates.cells` is absent.
+const PREDICTED: usize = 20;
+
+/// The strategies that train cells alone, or count them.
+const ALONE: &str = "random, most-params, successive-halving or predictor";
 
 impl SearchConfig {
     /// The trainings of a search among random cells; `None` for a search by a supernet, and for one random cell.
@@ -28,14 +33,15 @@ impl SearchConfig {
             Some(Plan::untrained(config.cells.unwrap_or(COUNTED)))
         } else if self.strategy == StrategyName::SUCCESSIVE_HALVING {
             Some(Plan::halving(config.cells.unwrap_or(HALVED), config.epochs, config.eta)?)
+        } else if self.strategy == StrategyName::PREDICTOR {
+            Some(Plan::predicted(config.cells.unwrap_or(PREDICTED), config.epochs))
         } else if *config == CandidateConfig::default() {
             None
         } else {
             let found = format!("{}, which draws no cells", self.strategy);
-            let expected = "the strategy random, most-params or successive-halving beside them";
-            return Err(Error::invalid("search.candidates", expected, found).with_hint(
-                "leave search.candidates out, or choose --strategy random, most-params or successive-halving",
-            ));
+            let expected = format!("the strategy {ALONE} beside them");
+            return Err(Error::invalid("search.candidates", expected, found)
+                .with_hint(format!("leave search.candidates out, or choose --strategy {ALONE}")));
         };
         plan.iter().try_for_each(Plan::check)?;
         Ok(plan)
@@ -43,7 +49,7 @@ impl SearchConfig {
 
     /// Whether a supernet is trained.
     pub fn has_supernet(&self) -> bool {
-        self.strategy.trains && self.strategy != StrategyName::SUCCESSIVE_HALVING
+        self.strategy.trains && ![StrategyName::SUCCESSIVE_HALVING, StrategyName::PREDICTOR].contains(&self.strategy)
     }
 
     /// Whether anything is trained.
@@ -151,7 +157,8 @@ impl SearchConfig {
             [StrategyName::SGAS, StrategyName::ONE_SHOT].contains(&self.strategy) || self.plan()?.is_some();
         if !keeps_to_them {
             let found = format!("{}, which knows no bounds", self.strategy);
-            let expected = "the strategy sgas, one-shot, most-params, successive-halving, or random with several cells";
+            let expected =
+                "the strategy sgas, one-shot, most-params, successive-halving, predictor, or random with several cells";
             return Err(Error::invalid("search.limits", expected, found).with_hint(
                 "leave --max-params and --max-macs out, or choose another --strategy; random has \
                  --set search.candidates.cells=10",
@@ -252,9 +259,10 @@ mod tests {
         assert_eq!(plan("strategy = 'random'\n[candidates]\ncells = 10\nepochs = 3"), Some(Plan::each(10, 3)));
         assert_eq!(plan("strategy = 'most-params'"), Some(Plan::untrained(100)));
         assert_eq!(plan("strategy = 'successive-halving'").unwrap().epochs(), 4 * 80);
-        let needs = ["random", "most-params", "successive-halving", "darts"]
+        assert_eq!(plan("strategy = 'predictor'"), Some(Plan::predicted(20, 5)));
+        let needs = ["random", "most-params", "successive-halving", "darts", "predictor"]
             .map(|name| config(&format!("strategy = '{name}'")).needs_data());
-        assert_eq!(needs, [false, false, true, true]);
+        assert_eq!(needs, [false, false, true, true, true]);
     }
 
     #[test]
@@ -277,7 +285,7 @@ mod tests {
                 "strategy = 'successive-halving'\nregularizer = 'beta'",
                 "search.regularizer: expected a strategy that trains",
             ),
-            ("[candidates]\ncells = 3", "search.candidates: expected the strategy random, most-params or"),
+            ("[candidates]\ncells = 3", "search.candidates: expected the strategy random, most-params, successive"),
             (
                 "strategy = 'random'\n[candidates]\ncells = 99999\nepochs = 999999",
                 "search.candidates: expected at most",

@@ -65,7 +65,8 @@ impl From<AlphaOrder> for u8 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
-    /// How a cell is chosen: `sgas`, `darts`, `one-shot`, `random`, `most-params` or `successive-halving`, or one that was registered.
+    /// How a cell is chosen: `sgas`, `darts`, `one-shot`, `random`, `most-params`, `successive-halving` or `predictor`, or
+    /// one that was registered.
     pub strategy: StrategyName,
     /// What chooses the primitives of edges: `perturbation`; absent: the strategy's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -320,7 +320,7 @@ impl Learning for Search<'_> {
     }
 
     /// Lets the strategy shape the epoch's mixture and loss of alphas.
-    fn enter_epoch(&mut self, epoch: usize) {
+    fn enter_epoch(&mut self, epoch: usize) -> Result<()> {
         if let Some(rule) = self.strategy.mixture(epoch) {
             self.model.alphas_mut().set_rule(rule);
             if !self.model.alphas().is_repeatable() {
@@ -332,6 +332,7 @@ impl Learning for Search<'_> {
             never_record();
         }
         self.bilevel.set_penalty(self.strategy.penalty(epoch));
+        Ok(())
     }
 
     fn after_step(&mut self, next: Cursor, terms: Terms, data: &SearchData, observer: &mut dyn Observer) -> Result<()> {

@@ -148,7 +148,12 @@ pub trait Learning {
     }
 
     /// An epoch begins or goes on.
-    fn enter_epoch(&mut self, _epoch: usize) {}
+    ///
+    /// # Errors
+    /// Its own.
+    fn enter_epoch(&mut self, _epoch: usize) -> Result<()> {
+        Ok(())
+    }
 
     /// What follows a step; `next` is the one that comes then.
     ///
@@ -277,7 +282,7 @@ impl<L: Learning> Course<'_, L> {
     fn epoch(&mut self, data: &L::Data) -> Result<Option<Cursor>> {
         let clock = Instant::now();
         let at = self.cursor();
-        self.learning.enter_epoch(at.epoch);
+        self.learning.enter_epoch(at.epoch)?;
         let mut terms = self.learning.terms(at.epoch);
         let mut batches = self.learning.batches(at, terms, data);
         let mut steps = self.begin(at, batches.weights.len(), clock);

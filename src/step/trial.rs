@@ -12,7 +12,7 @@ use crate::tensor::bridge::device::synchronize;
 /// Those of the step.
 pub fn try_step<L: Learning>(learning: &mut L, batch: &StepBatch) -> Result<()> {
     let (at, device) = (Cursor::default(), learning.frame().device);
-    learning.enter_epoch(at.epoch);
+    learning.enter_epoch(at.epoch)?;
     let terms = learning.terms(at.epoch);
     let weights = batch.weights.to_device(device);
     if let Some(alphas) = &batch.alphas {

@@ -66,6 +66,28 @@ fn halving_goes_on_with_the_better_half_and_chooses_the_best_of_the_last_rung() 
 }
 
 #[test]
+fn a_predictor_trains_cells_of_one_primitive_and_then_what_they_speak_for() {
+    let _turn = turn();
+    // Nine primitives alone, and two cells more.
+    let plan = Plan::predicted(11, 1);
+    let (kept, trained, chosen, _) = search(&plan, Stops::Never);
+    let best = trained.iter().reduce(|best, one| if better(one, best) { one } else { best }).unwrap();
+    assert_eq!((trained.len(), chosen), (11, best.candidate));
+    let cells: Vec<_> = kept
+        .events
+        .iter()
+        .filter_map(|event| if let Event::Candidate(report) = event { Some(report.genotype.to_json()) } else { None })
+        .collect();
+    assert_eq!(cells.iter().collect::<std::collections::HashSet<_>>().len(), 11);
+    // A cell that was proposed is proposed again after a stop, from the same scores.
+    for stops in [Stops::At(Cursor { epoch: 10, step: 1 }), Stops::AfterEveryStep, Stops::NeverButKeeps] {
+        let (cut, same_trained, same, _) = search(&plan, stops);
+        cut.assert_equals(&kept);
+        assert_eq!((same_trained, same), (trained.clone(), chosen));
+    }
+}
+
+#[test]
 fn every_candidate_begins_and_trains_alike() {
     let _turn = turn();
     // The same candidate alone and among others; and the rate falls anew for each.

@@ -163,6 +163,29 @@ fn what_searches_found_is_held_against_the_table() {
     assert!(known.contains(&format!("{test:.2} %")), "{test} in {known}");
     let text = regret(&["--on", "cifar10"]);
     assert!(text.contains("cifar10: 15625 cells") && text.contains("random"), "{text}");
+    // The table itself can be searched, and with as many trainings the model finds better cells than chance.
+    let chosen: serde_json::Value = serde_json::from_str(&regret(&[
+        "--on",
+        "cifar10",
+        "--chosen-by",
+        "cifar10-12-epochs",
+        "--json",
+        "--simulate",
+        "predictor=20",
+        "--simulate",
+        "random=20",
+        "--seeds",
+        "30",
+    ]))
+    .unwrap();
+    let [predictor, random] = [0, 1].map(|index| &chosen["simulated"][index]);
+    assert_eq!((&predictor["regret"]["n"], &random["difference"]["mean"]), (&30.into(), &0.0.into()));
+    assert_eq!(predictor["random"], random["regret"]);
+    assert!(predictor["difference"]["mean"].as_f64().unwrap() < 0.0, "{predictor}");
+    let line = format!("regret f1 f2 --table {} --on cifar10 --best-of 2", table.display());
+    refused(folder.path(), &line, &["--best-of counts the trainings", "--training"]);
+    let line = format!("regret --table {} --simulate random=3", table.display());
+    refused(folder.path(), &line, &["which searches?", "--space"]);
     let line = format!("regret f1 --table {}", table.display());
     refused(folder.path(), &line, &["--on: expected one of cifar10", "found nothing"]);
     refused(

@@ -2,10 +2,12 @@
 
 mod data;
 mod parse;
+mod regret;
 mod trained;
 
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
+pub use regret::{RegretOptions, Simulation};
 pub use trained::{EvalOptions, PredictOptions, TrainedOptions};
 
 use crate::model::HandDesigned;
@@ -316,38 +318,6 @@ pub struct EstimateOptions {
     /// The encoding of a surrogate's inputs [default: nb301-encoding.json beside it]
     #[arg(long, value_name = "FILE")]
     pub encoding: Option<PathBuf>,
-    /// Print JSON instead of text
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What `sgas regret` takes.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "\
-Example:
-  for seed in 1 2 3; do
-    sgas search --task graphs --space nas-bench-graph --data cora --seed $seed --out found/$seed
-  done
-  sgas regret found/* --table nas-bench-graph.csv --on cora --training trained
-
-Random search chooses the best of as many cells by the table's validation as
-trainings fit into the time of a search.")]
-pub struct RegretOptions {
-    /// Run folders of finished searches in one space
-    #[arg(value_name = "RUN", required = true)]
-    pub runs: Vec<PathBuf>,
-    /// The published table
-    #[arg(long, value_name = "FILE")]
-    pub table: PathBuf,
-    /// The data set of the table, where it has several
-    #[arg(long, value_name = "SET")]
-    pub on: Option<String>,
-    /// The set of the table by whose validation random search chooses [default: the same]
-    #[arg(long, value_name = "SET")]
-    pub chosen_by: Option<String>,
-    /// A finished training of one cell of the space, whose time says what random search may train; may be repeated
-    #[arg(long, value_name = "RUN", action = ArgAction::Append)]
-    pub training: Vec<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

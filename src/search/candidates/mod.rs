@@ -1,13 +1,15 @@
-//! Searches without a supernet: random cells, each trained alone for a while and chosen by validation, or by their
-//! number of weights (docs/method.md, "Random cells"). The loop ([`step::run`]) drives it like any other run: its epochs
+//! Searches without a supernet: cells that are drawn or proposed, each trained alone for a while and chosen by validation,
+//! or by their number of weights (docs/method.md, "Random cells"). The loop ([`step::run`]) drives it like any other run: its epochs
 //! are those of one candidate after the other.
 
 mod cells;
 mod plan;
+mod predictor;
 mod sample;
 
 pub use cells::{Cells, genotype};
 pub use plan::{CandidateConfig, Plan, Rung};
+pub use predictor::Predictor;
 pub(in crate::search) use sample::draw;
 pub use sample::sample;
 
@@ -63,7 +65,7 @@ struct Counters {
     scaler: ScalerState,
 }
 
-/// A search among random cells under way.
+/// A search among cells that are trained alone, under way.
 pub struct Candidates<'a> {
     settings: &'a SearchSettings,
     spec: &'a NetworkSpec,
@@ -83,7 +85,11 @@ impl<'a> Candidates<'a> {
     /// # Errors
     /// Limits that hardly any cell meets.
     pub fn new(settings: &'a SearchSettings, space: SpaceName, spec: &'a NetworkSpec, plan: Plan) -> Result<Self> {
-        let cells = sample(space, settings.seed, plan.candidates(), settings.limits.as_ref())?;
+        let predictor = Predictor { space, seed: settings.seed, limits: settings.limits.as_ref() };
+        let cells = match plan.predicts() {
+            true => predictor.first(plan.candidates())?,
+            false => sample(space, settings.seed, plan.candidates(), settings.limits.as_ref())?,
+        };
         let model = network(settings, space, spec, &cells[0]);
         let step = weight_step(settings, &*model);
         let (trained, slot, position) = (Vec::new(), 0, Position::default());
@@ -99,7 +105,7 @@ impl<'a> Candidates<'a> {
             .map_err(|error| Error::invalid(origin, "the state of a search among random cells", error.to_string()))?;
         let position = Position::kept_in(checkpoint, self.settings.task, origin)?;
         self.trained = counters.trained;
-        self.begin(counters.slot);
+        self.begin(counters.slot)?;
         self.model.weights_mut().load(&checkpoint.below("weights."), origin)?;
         checkpoint.copy_into(&self.step.optimizer.state(), "optimizer.", origin)?;
         self.step.optimizer.set_steps(counters.optimizer_steps);
@@ -108,7 +114,7 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    /// All cells that were drawn.
+    /// All cells that were drawn or proposed so far.
     pub fn cells(&self) -> &[Cells] {
         &self.cells
     }
@@ -155,11 +161,29 @@ impl<'a> Candidates<'a> {
     }
 
     /// A fresh network for the training of this number.
-    fn begin(&mut self, index: usize) {
+    ///
+    /// # Errors
+    /// What proposing a cell reports.
+    fn begin(&mut self, index: usize) -> Result<()> {
         let candidate = self.candidate(self.plan.slot(index));
+        while self.cells.len() <= candidate {
+            self.propose()?;
+        }
         self.slot = index;
         self.model = network(self.settings, self.space, self.spec, &self.cells[candidate]);
         self.step = weight_step(self.settings, &*self.model);
+        Ok(())
+    }
+
+    /// Adds the cell that the trainings of the cells before it speak for.
+    fn propose(&mut self) -> Result<()> {
+        let mut trained = self.trained[..self.cells.len()].to_vec();
+        trained.sort_by(Trained::compare);
+        let order: Vec<usize> = trained.iter().map(|trained| trained.candidate).collect();
+        let SearchSettings { seed, limits, .. } = self.settings;
+        let predictor = Predictor { space: self.space, seed: *seed, limits: limits.as_ref() };
+        self.cells.push(predictor.next(&self.cells, &order)?);
+        Ok(())
     }
 
     /// The training that an epoch of the run belongs to, and the epoch within it.
@@ -225,11 +249,9 @@ impl Learning for Candidates<'_> {
         vec![(Learner::Weights, &self.step.scaler)]
     }
 
-    fn enter_epoch(&mut self, epoch: usize) {
+    fn enter_epoch(&mut self, epoch: usize) -> Result<()> {
         let (slot, _) = self.place(epoch);
-        if slot.index != self.slot {
-            self.begin(slot.index);
-        }
+        if slot.index != self.slot { self.begin(slot.index) } else { Ok(()) }
     }
 
     fn batches(&self, at: Cursor, terms: Terms, data: &SearchData) -> StepBatches {
@@ -300,7 +322,7 @@ impl Candidates<'_> {
     fn end(&mut self, epoch: usize, slot: Slot, validation: &Metrics) -> CandidateReport {
         let candidate = self.candidate(slot);
         let Metrics { score, loss, .. } = *validation;
-        let (cells, trainings) = (self.cells.len(), self.plan.trainings());
+        let (cells, trainings) = (self.plan.candidates(), self.plan.trainings());
         tracing::info!(
             "candidate {candidate} of {cells} (training {} of {trainings}): {score:.4} on validation after {} epochs",
             slot.index + 1,

@@ -9,11 +9,11 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CandidateConfig {
-    /// Random cells; absent: 1 for `random`, which then trains nothing, 100 for `most-params`, 16 for
-    /// `successive-halving`.
+    /// Cells; absent: 1 for `random`, which then trains nothing, 100 for `most-params`, 16 for `successive-halving`, 20
+    /// for `predictor`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cells: Option<usize>,
-    /// Epochs of each training of `random`, and of the first rung of `successive-halving`.
+    /// Epochs of each training of `random` and `predictor`, and of the first rung of `successive-halving`.
     pub epochs: usize,
     /// A rung of `successive-halving` has this share of the cells of the one before, and so many times its epochs.
     pub eta: usize,
@@ -52,6 +52,8 @@ pub struct Plan {
     candidates: usize,
     /// The rungs; none where nothing is trained.
     pub rungs: Vec<Rung>,
+    /// Whether the cells are proposed by what those before them came to, and not drawn at once.
+    predicts: bool,
 }
 
 /// One training.
@@ -72,12 +74,17 @@ pub(super) struct Slot {
 impl Plan {
     /// Candidates without a training.
     pub fn untrained(candidates: usize) -> Self {
-        Self { candidates, rungs: Vec::new() }
+        Self { candidates, rungs: Vec::new(), predicts: false }
     }
 
     /// Each candidate for so many epochs.
     pub fn each(candidates: usize, epochs: usize) -> Self {
-        Self { candidates, rungs: vec![Rung { cells: candidates, epochs }] }
+        Self { candidates, rungs: vec![Rung { cells: candidates, epochs }], predicts: false }
+    }
+
+    /// The same, where a model of the scores so far proposes the next candidate.
+    pub fn predicted(candidates: usize, epochs: usize) -> Self {
+        Self { predicts: true, ..Self::each(candidates, epochs) }
     }
 
     /// Successive halving (Jamieson and Talwalkar 2016): of every rung one in `eta` goes on to the next, which trains
@@ -94,7 +101,7 @@ impl Plan {
         if rungs.len() > 1 {
             rungs.pop();
         }
-        let plan = Self { candidates, rungs };
+        let plan = Self { candidates, rungs, predicts: false };
         plan.check()?;
         Ok(plan)
     }
@@ -117,9 +124,14 @@ impl Plan {
         }
     }
 
-    /// Cells to draw.
+    /// Cells in all.
     pub fn candidates(&self) -> usize {
         self.candidates
+    }
+
+    /// Whether a model of the scores so far proposes cells.
+    pub fn predicts(&self) -> bool {
+        self.predicts
     }
 
     /// Epochs of all trainings.

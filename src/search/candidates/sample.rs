@@ -49,7 +49,7 @@ pub fn sample(space: SpaceName, seed: u64, count: usize, limits: Option<&Limits>
     (0..count).map(|_| fresh()).collect()
 }
 
-fn fingerprint(cells: &Cells) -> Vec<(usize, usize)> {
+pub(super) fn fingerprint(cells: &Cells) -> Vec<(usize, usize)> {
     cells.iter().flat_map(|(_, cell)| cell.iter().map(|choice| (choice.source, choice.primitive))).collect()
 }
 

@@ -345,6 +345,14 @@ static SUCCESSIVE_HALVING: StrategyDescription = StrategyDescription {
     make: undecided::random,
 };
 
+static PREDICTOR: StrategyDescription = StrategyDescription {
+    name: "predictor",
+    about: "Cells trained alone, proposed by a linear model of the scores so far",
+    trains: true,
+    initial_scale: None,
+    make: undecided::random,
+};
+
 static ONE_SHOT: StrategyDescription = StrategyDescription {
     name: "one-shot",
     about: "A supernet trained a random cell at a time, whose weights score random cells",
@@ -358,7 +366,7 @@ impl Registered for StrategyDescription {
 
     fn registry() -> &'static Registry<Self> {
         static STRATEGIES: Registry<StrategyDescription> =
-            Registry::new(&[&SGAS, &DARTS, &ONE_SHOT, &RANDOM, &MOST_PARAMS, &SUCCESSIVE_HALVING]);
+            Registry::new(&[&SGAS, &DARTS, &ONE_SHOT, &RANDOM, &MOST_PARAMS, &SUCCESSIVE_HALVING, &PREDICTOR]);
         &STRATEGIES
     }
 
@@ -381,6 +389,8 @@ impl StrategyName {
     pub const MOST_PARAMS: Self = Self::of(&MOST_PARAMS);
     /// Random cells, each trained alone, of which the better ones go on (Jamieson and Talwalkar 2016).
     pub const SUCCESSIVE_HALVING: Self = Self::of(&SUCCESSIVE_HALVING);
+    /// Cells trained alone, one of each primitive and then those that a model of their scores proposes.
+    pub const PREDICTOR: Self = Self::of(&PREDICTOR);
 
     /// A fresh strategy of this name.
     pub fn strategy(self, space: SpaceName, decision: DecisionConfig) -> Box<dyn Strategy> {

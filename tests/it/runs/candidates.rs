@@ -15,16 +15,19 @@ fn candidates(run: &Path) -> Value {
 fn cells_of_every_space_are_trained_and_the_best_is_found() {
     for (name, space, _) in SPACES {
         let folder = tempfile::tempdir().unwrap();
-        let set = "--set search.candidates.cells=2 --set search.candidates.epochs=1 --out run";
-        output(&mut smoke(folder.path(), name, &format!("{space} --strategy random {set}")));
-        let run = folder.path().join("run");
-        assert_eq!(epochs(&run).len(), 2, "{name}");
-        let found = candidates(&run);
-        let score = |index: usize| found["candidates"][index]["trainings"][0]["score"].as_f64().unwrap();
-        let chosen = found["chosen"].as_u64().unwrap() as usize;
-        assert!(score(chosen) >= score(1 - chosen), "{found}");
-        let cell: Value = serde_json::from_str(&std::fs::read_to_string(run.join("genotype.json")).unwrap()).unwrap();
-        assert_eq!(cell["normal"], found["candidates"][chosen]["cell"]["normal"], "{name}");
+        let set = "--set search.candidates.cells=2 --set search.candidates.epochs=1";
+        for strategy in ["random", "predictor"] {
+            output(&mut smoke(folder.path(), name, &format!("{space} --strategy {strategy} {set} --out {strategy}")));
+            let run = folder.path().join(strategy);
+            assert_eq!(epochs(&run).len(), 2, "{name}");
+            let found = candidates(&run);
+            let score = |index: usize| found["candidates"][index]["trainings"][0]["score"].as_f64().unwrap();
+            let chosen = found["chosen"].as_u64().unwrap() as usize;
+            assert!(score(chosen) >= score(1 - chosen), "{found}");
+            let cell = std::fs::read_to_string(run.join("genotype.json")).unwrap();
+            let cell: Value = serde_json::from_str(&cell).unwrap();
+            assert_eq!(cell["normal"], found["candidates"][chosen]["cell"]["normal"], "{name}");
+        }
     }
 }
 
@@ -61,7 +64,10 @@ fn a_killed_search_among_random_cells_goes_on_to_the_bit() {
 fn sizes_that_no_strategy_knows_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (line, words) in [
-        ("--set search.candidates.cells=3", "search.candidates: expected the strategy random, most-params or"),
+        (
+            "--set search.candidates.cells=3",
+            "search.candidates: expected the strategy random, most-params, successive-halving or",
+        ),
         ("--strategy random --set search.candidates.cells=0", "search.candidates.cells: expected 1 to 100000 cells"),
         ("--strategy successive-halving --set search.candidates.eta=1", "search.candidates.eta: expected 2 to 1000"),
         ("--strategy successive-halving --selection perturbation", "--selection: expected the strategy sgas or darts"),
