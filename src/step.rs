@@ -2,6 +2,7 @@
 //! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]). And the loop over steps
 //! and epochs ([`run`]).
 
+pub mod class_weights;
 mod faults;
 mod ledger;
 mod outcome;
@@ -29,7 +30,7 @@ use crate::optim::{Optimizer, Scaler, WeightConfig, clip};
 use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::{Precision, at_least_single};
 use crate::tensor::watch;
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// How the loss of a step is made of the task's.
 #[derive(Debug, Default)]
@@ -45,6 +46,12 @@ pub struct LossConfig {
 }
 
 impl LossConfig {
+    /// The task's own loss, or another, with so much weight for each class.
+    pub fn of(objective: Option<ObjectiveName>, class_weights: Option<&[f64]>, device: Device) -> Self {
+        let on_device = |weights| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device);
+        Self { objective, class_weights: class_weights.map(on_device), ..Self::default() }
+    }
+
     /// Logits and loss of a batch, the auxiliary head's with it.
     fn forward(
         &self,

@@ -19,6 +19,7 @@ use crate::report::{Change, Event, Observer, drawing, log};
 use crate::search::candidates::Candidates;
 use crate::search::limits::{Bound, LimitConfig, Limits};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
+use crate::step::class_weights::{self, ClassWeights};
 use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::tensor::convolution::{Layout, set_cuda_layout};
@@ -133,7 +134,12 @@ fn search(
     let task = dataset::task(classes, targets);
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let limits = limits(run, dataset)?;
-    let settings = SearchSettings { limits, ..settings(run, task, device) };
+    let data = dataset.map(|dataset| search_data(run, dataset));
+    let class_weights = match (run.search.class_weights, &data) {
+        (Some(ClassWeights::Balanced), Some(data)) => Some(class_weights::balanced(task, &data.train)?),
+        _ => None,
+    };
+    let settings = SearchSettings { limits, class_weights, ..settings(run, task, device) };
     let description = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
     let names = dataset.map_or(&[][..], |dataset| &dataset.classes);
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -152,7 +158,6 @@ fn search(
     };
     let mut session = Session::open(parts, going_on)?;
     tell(run, dataset);
-    let data = dataset.map(|dataset| search_data(run, dataset));
     let genotype = session.run(|session| {
         let (mut observers, genotype) = match run.search.plan()? {
             None => {
@@ -273,6 +278,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
         task_name: run.task.clone(),
         task,
         objective: run.objective,
+        class_weights: None,
         seed: run.seed,
         search: run.search.clone(),
         limits: None,

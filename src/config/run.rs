@@ -17,6 +17,7 @@ use crate::space::image::{ImageConfig, nas_bench_201};
 use crate::space::nas_bench_graph::NasBenchGraphConfig;
 use crate::space::point::PointConfig;
 use crate::step::OnNan;
+use crate::step::class_weights::ClassWeights;
 use crate::task::ObjectiveName;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
@@ -140,6 +141,18 @@ impl TrainRun {
         let usual = tasks::find(&self.task)?.network;
         self.network = (network != usual).then_some(network);
         self.validate()
+    }
+}
+
+/// Refuses weights of classes beside a loss that knows none.
+fn check_class_weights(key: &str, weights: Option<ClassWeights>, objective: Option<ObjectiveName>) -> Result<()> {
+    match (weights, objective) {
+        (Some(_), Some(objective)) => {
+            let found = format!("objective = \"{}\"", objective.name());
+            Err(Error::invalid(key, "the task's own loss beside them", found)
+                .with_hint("leave one of the two keys out"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -317,6 +330,7 @@ impl RunConfig for SearchRun {
 
     fn validate_own(&self) -> Result<()> {
         self.search.validate()?;
+        check_class_weights("search.class_weights", self.search.class_weights, self.objective)?;
         self.decision.validate()?;
         self.search.compose(self.space(), &self.decision)?;
         let parts = self.search.supernet_parts(self.space(), self.model.channels)?;
@@ -357,11 +371,7 @@ impl RunConfig for TrainRun {
 
     fn validate_own(&self) -> Result<()> {
         self.train.validate()?;
-        if let (Some(_), Some(objective)) = (self.train.class_weights, self.objective) {
-            let found = format!("objective = \"{}\"", objective.name());
-            return Err(Error::invalid("train.class_weights", "the task's own loss beside them", found)
-                .with_hint("leave one of the two keys out"));
-        }
+        check_class_weights("train.class_weights", self.train.class_weights, self.objective)?;
         self.resgcn.validate()?;
         self.weights.validate()
     }

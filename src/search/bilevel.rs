@@ -15,7 +15,7 @@ use crate::search::freezing::Freezing;
 use crate::search::second_order::{self, Ahead};
 use crate::search::strategy::{Penalty, penalised};
 use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, Statistics, StepOutcome, WeightStep};
-use crate::task::{ObjectiveName, Task};
+use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::Key;
@@ -68,10 +68,10 @@ impl Bilevel {
         Self { order, ..self }
     }
 
-    /// The same that descends another loss than the task's own.
+    /// The same that descends this loss.
     #[must_use]
-    pub fn descending(mut self, objective: Option<ObjectiveName>) -> Self {
-        self.weights.loss.objective = objective;
+    pub fn descending(mut self, loss: LossConfig) -> Self {
+        self.weights.loss = loss;
         self
     }
 

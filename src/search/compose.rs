@@ -97,6 +97,11 @@ impl SearchConfig {
     pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
         self.plan()?;
         self.check_limits(space)?;
+        if self.class_weights.is_some() && !self.needs_data() {
+            let found = format!("{}, which trains nothing", self.strategy);
+            return Err(Error::invalid("search.class_weights", "a strategy that trains", found)
+                .with_hint("leave search.class_weights out, or choose another --strategy"));
+        }
         let deciding = match self.selection {
             None if self.strategy == StrategyName::ONE_SHOT => {
                 let epochs = self.epochs.unwrap_or_else(|| decision.epochs(space.topology()));
@@ -294,6 +299,10 @@ mod tests {
             (
                 "mixture = 'dirichlet'\nregularizer = 'beta'",
                 "search.mixture: expected dirichlet with no other rule for shares beside it, found the regularizer beta",
+            ),
+            (
+                "strategy = 'random'\nclass_weights = 'balanced'",
+                "search.class_weights: expected a strategy that trains",
             ),
             ("strategy = 'random'\nregularizer = 'beta'", "search.regularizer: expected a strategy that trains alphas"),
             (

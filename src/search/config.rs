@@ -8,6 +8,7 @@ use crate::search::limits::LimitConfig;
 use crate::search::strategy::{
     BetaConfig, DirichletConfig, MixtureName, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName,
 };
+use crate::step::class_weights::ClassWeights;
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
@@ -86,6 +87,9 @@ pub struct SearchConfig {
     /// Whether edges have trained weights, which are compared at every node.
     #[serde(skip_serializing_if = "is_default")]
     pub edge_weights: bool,
+    /// How much each class counts in the loss of weights and alphas: `balanced`; absent: as often as it comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
     /// The first epoch in which alphas learn.
     #[serde(skip_serializing_if = "is_default")]
     pub alpha_start: usize,
@@ -143,6 +147,7 @@ impl Default for SearchConfig {
             regularizer: None,
             partial_channels: None,
             edge_weights: false,
+            class_weights: None,
             alpha_start: 0,
             order: AlphaOrder::First,
             epochs: None,

@@ -27,8 +27,8 @@ use crate::search::second_order::Ahead;
 use crate::search::strategy::{Answer, Probe, Strategy, Stretch};
 use crate::search::{AlphaBatch, SearchConfig};
 use crate::step::{
-    self, AfterSteps, Ended, Frame, Learning, OnNan, Outcome, Position, StepBatches, StepOutcome, Terms, finite_pass,
-    never_record,
+    self, AfterSteps, Ended, Frame, Learning, LossConfig, OnNan, Outcome, Position, StepBatches, StepOutcome, Terms,
+    finite_pass, never_record,
 };
 use crate::task::{Metrics, ObjectiveName, Task};
 use crate::tensor::precision::Precision;
@@ -54,6 +54,8 @@ pub struct SearchSettings {
     pub task: Task,
     /// What is descended instead of the task's own loss.
     pub objective: Option<ObjectiveName>,
+    /// How much each class counts in the task's own loss; absent: alike.
+    pub class_weights: Option<Vec<f64>>,
     /// Seed of everything random.
     pub seed: u64,
     /// `[search]`
@@ -109,7 +111,7 @@ impl<'a> Search<'a> {
     pub fn new(settings: &'a SearchSettings, model: &'a mut dyn SearchModel, strategy: &'a mut dyn Strategy) -> Self {
         let mut bilevel = Bilevel::new(model, settings.task, &settings.weights, &settings.alphas, settings.precision)
             .of_order(settings.search.order)
-            .descending(settings.objective)
+            .descending(LossConfig::of(settings.objective, settings.class_weights.as_deref(), settings.device))
             .freezing(settings.search.freezing.map(|_| Freezing::new(settings.search.similarity.clone())));
         bilevel.weights.processes = settings.processes.clone();
         bilevel.weights.on_nan = settings.on_nan;

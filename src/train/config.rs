@@ -2,7 +2,7 @@
 
 use crate::bounds;
 use crate::error::{Error, Result};
-use crate::train::class_weights::ClassWeights;
+use crate::step::class_weights::ClassWeights;
 use serde::{Deserialize, Serialize};
 
 /// `[train]`: the retraining loop (docs/method.md, "Recipes of the training").

@@ -2,7 +2,6 @@
 
 mod average;
 mod best;
-pub mod class_weights;
 mod config;
 mod train_loop;
 

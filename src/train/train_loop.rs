@@ -24,7 +24,7 @@ use crate::train::average::Average;
 use crate::train::best::Best;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// What a network trains on, and what chooses its best weights.
 pub struct TrainData {
@@ -88,10 +88,8 @@ impl<'a> Training<'a> {
     /// A training that has not begun.
     pub fn new(settings: &'a TrainSettings, model: &'a mut dyn Model) -> Self {
         let TrainConfig { auxiliary_weight, label_smoothing, .. } = settings.train;
-        let on_device =
-            |weights: &Vec<f64>| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(settings.device);
-        let class_weights = settings.class_weights.as_ref().map(on_device);
-        let loss = LossConfig { auxiliary_weight, label_smoothing, objective: settings.objective, class_weights };
+        let own = LossConfig::of(settings.objective, settings.class_weights.as_deref(), settings.device);
+        let loss = LossConfig { auxiliary_weight, label_smoothing, ..own };
         let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
         step.processes = settings.processes.clone();
         step.on_nan = settings.on_nan;
@@ -301,6 +299,7 @@ impl Learning for Training<'_> {
 mod tests {
     use super::*;
     use crate::model::{Architecture, HandDesigned, NetworkSpec, ResGcnConfig, network};
+    use tch::Tensor;
 
     #[test]
     fn the_loss_scale_and_its_clean_steps_are_kept() {

@@ -271,6 +271,7 @@ pub fn search_settings(task: Task) -> SearchSettings {
         task_name: "test".to_owned(),
         task,
         objective: None,
+        class_weights: None,
         seed: 3,
         limits: None,
         search: SearchConfig::default(),

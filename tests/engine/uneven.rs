@@ -1,12 +1,20 @@
 //! Sets of uneven classes, and trainings that end early.
 
-use super::stops::{Stops, clouds, loader, train, train_settings};
+use super::amp::device;
+use super::stops::{Stops, clouds, loader, search_settings, spec_of, train, train_settings};
 use super::{cell, turn};
 use sgas::checkpoint::Cursor;
+use sgas::data::EpochPlan;
+use sgas::decision::DecisionConfig;
+use sgas::genotype::SpaceName;
+use sgas::model;
 use sgas::optim::WeightConfig;
 use sgas::report::Event;
+use sgas::search::{Search, SearchData, SearchSettings};
+use sgas::step::class_weights::balanced;
+use sgas::step::{self, StepBatch};
 use sgas::task::Task;
-use sgas::train::class_weights::balanced;
+use sgas::tensor::random::{Key, Purpose};
 use sgas::train::{TrainConfig, TrainSettings};
 use tch::{Kind, Tensor};
 
@@ -114,4 +122,34 @@ fn weights_of_classes_change_what_is_learned_and_equal_ones_do_not() {
     let mut uneven = vec![1.0; classes];
     uneven[0] = 50.0;
     assert!(distance(&plain, &trained(Some(uneven))) > 1e-2);
+}
+
+#[test]
+fn a_search_weighs_classes_in_both_losses() {
+    let _turn = turn();
+    let dataset = clouds();
+    let classes = dataset.classes.len();
+    let data = SearchData { train: loader(&dataset.train), alphas: loader(dataset.validation.as_ref().unwrap()) };
+    let searched = |class_weights: Option<Vec<f64>>| {
+        let settings = SearchSettings { class_weights, ..search_settings(Task::Classify { classes }) };
+        let mut strategy = settings.search.strategy.strategy(SpaceName::POINT, DecisionConfig::default());
+        let mut model = model::supernet(SpaceName::POINT, &spec_of(&dataset), 1e-3, 1, device());
+        let mut bilevel = Search::new(&settings, &mut *model, &mut *strategy);
+        let plan = EpochPlan::evaluation(Key::new(0, Purpose::Evaluation), 8);
+        let mut batches = [&data.train, &data.alphas].map(|loader| loader.epoch(&plan).next().unwrap().unwrap());
+        let [weights, alphas] = batches.each_mut().map(|batch| batch.to_device(device()));
+        step::try_step(&mut bilevel, &StepBatch { weights, alphas: Some(alphas) }).unwrap();
+        let sum =
+            |tensors: Vec<Tensor>| -> f64 { tensors.iter().map(|one| one.sum(Kind::Double).double_value(&[])).sum() };
+        [
+            sum(vec![model.weights().parameters.flat().shallow_clone()]),
+            sum(vec![model.alphas().open().flat().shallow_clone()]),
+        ]
+    };
+    let plain = searched(None);
+    assert_eq!(plain, searched(Some(vec![1.0; classes])));
+    let mut uneven = vec![1.0; classes];
+    uneven[0] = 9.0;
+    let weighted = searched(Some(uneven));
+    assert!(plain[0] != weighted[0] && plain[1] != weighted[1], "{plain:?} {weighted:?}");
 }

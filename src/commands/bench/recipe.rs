@@ -208,7 +208,7 @@ fn search(run: &SearchRun, precision: Precision, device: Device) -> Workload {
     let model = model::composed_supernet(run.space(), &network(run), run.alphas.initial_scale, SEED, device, &parts);
     let bilevel = Bilevel::new(&*model, task, &run.weights, &run.alphas, precision)
         .of_order(run.search.order)
-        .descending(run.objective);
+        .descending(LossConfig::of(run.objective, None, device));
     let bilevel = Box::new(bilevel);
     let of_alphas = match run.search.alpha_batch {
         AlphaBatch::Random => run.batch(),

@@ -208,7 +208,7 @@ fn network(settings: &SearchSettings, space: SpaceName, spec: &NetworkSpec, cell
 }
 
 fn weight_step(settings: &SearchSettings, model: &dyn Model) -> WeightStep {
-    let loss = LossConfig { objective: settings.objective, ..LossConfig::default() };
+    let loss = LossConfig::of(settings.objective, settings.class_weights.as_deref(), settings.device);
     let mut step = WeightStep::new(model, &settings.weights, settings.precision, loss);
     step.processes = settings.processes.clone();
     step.on_nan = settings.on_nan;

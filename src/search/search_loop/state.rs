@@ -172,6 +172,7 @@ mod tests {
             task_name: "points".to_owned(),
             task: Task::Classify { classes: 2 },
             objective: None,
+            class_weights: None,
             seed: 1,
             search: SearchConfig::default(),
             limits: None,

@@ -50,7 +50,8 @@ fn the_cell_of_the_most_weights_needs_no_data() {
 #[test]
 fn a_killed_search_among_random_cells_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let line = "--strategy successive-halving --set search.candidates.cells=4 --set search.candidates.epochs=1 --out";
+    let line = "--strategy successive-halving --set search.candidates.cells=4 --set search.candidates.epochs=1 \
+                --set search.class_weights=balanced --out";
     output(&mut search(folder.path(), &format!("{line} whole")));
     assert_eq!(epochs(&folder.path().join("whole")).len(), 8);
     kill_at(&search(folder.path(), &format!("{line} cut")), Stop::Logged(Name::Epoch, 5));
@@ -67,6 +68,10 @@ fn sizes_that_no_strategy_knows_are_refused() {
         (
             "--set search.candidates.cells=3",
             "search.candidates: expected the strategy random, most-params, successive-halving or",
+        ),
+        (
+            "--set search.class_weights=balanced --strategy random",
+            "search.class_weights: expected a strategy that trains",
         ),
         ("--strategy random --set search.candidates.cells=0", "search.candidates.cells: expected 1 to 100000 cells"),
         ("--strategy successive-halving --set search.candidates.eta=1", "search.candidates.eta: expected 2 to 1000"),

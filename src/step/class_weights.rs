@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 /// Samples of a batch that is counted.
 const COUNTED_AT_ONCE: usize = 64;
 
-/// How much each class counts in the loss of a training.
+/// How much each class counts in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
