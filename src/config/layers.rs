@@ -23,6 +23,9 @@ pub struct Layers {
     origins: BTreeMap<String, String>,
 }
 
+/// A key, and the section that belongs to what it chooses.
+const STRATEGY: (&str, &str) = ("search.strategy", "search.candidates");
+
 impl Layers {
     /// Lays a whole TOML text over what is there; `file` names it in errors.
     ///
@@ -78,6 +81,9 @@ impl Layers {
     }
 
     fn insert(&mut self, origin: &str, path: &[String], value: Toml) {
+        if path.join(".") == STRATEGY.0 {
+            self.leave_strategy(&value);
+        }
         self.origins.insert(path.join("."), origin.to_owned());
         let (last, sections) = path.split_last().expect("a key has at least one part");
         let mut table = &mut self.table;
@@ -89,6 +95,24 @@ impl Layers {
             table = entry.as_table_mut().expect("made a table above");
         }
         table.insert(last.clone(), value);
+    }
+
+    /// Where another strategy comes in the place of one, what the same layer said of that one's cells goes with it.
+    fn leave_strategy(&mut self, value: &Toml) {
+        let (key, of_it) = STRATEGY;
+        let section = self.table.get_mut("search").and_then(Toml::as_table_mut);
+        let Some((section, origin)) = section.zip(self.origins.get(key).cloned()) else { return };
+        let Some(cells) = section.get("candidates").and_then(Toml::as_table).cloned() else { return };
+        if section.get("strategy") == Some(value) {
+            return;
+        }
+        let is_other = |name: &str| self.origins.get(&format!("{of_it}.{name}")) != Some(&origin);
+        let kept: Table = cells.into_iter().filter(|(name, _)| is_other(name)).collect();
+        self.origins.retain(|key, by| !key.starts_with(of_it) || *by != origin);
+        match kept.is_empty() {
+            true => drop(section.remove("candidates")),
+            false => drop(section.insert("candidates".to_owned(), kept.into())),
+        }
     }
 
     /// `ORIGIN: key`; the flag alone where a flag of its own set it, the key alone where nobody did.
@@ -193,6 +217,21 @@ mod tests {
     fn a_later_layer_wins_key_by_key() {
         let run = read("task = 'points'\n[model]\nchannels = 8\ncells = 3", &["model.channels=16"]).unwrap();
         assert_eq!((run.model.channels, run.model.cells), (16, 3));
+    }
+
+    #[test]
+    fn cells_of_a_strategy_go_with_it() {
+        let file = "task = 'graphs'\n[search]\nstrategy = 'predictor'\n[search.candidates]\ncells = 14\nepochs = 9\n";
+        let cells = |set: &[&str]| {
+            let run = read(file, set).unwrap();
+            (run.search.strategy.name(), run.search.candidates.cells, run.search.candidates.epochs)
+        };
+        assert_eq!(cells(&[]), ("predictor", Some(14), 9));
+        assert_eq!(cells(&["search.strategy=predictor"]), ("predictor", Some(14), 9));
+        assert_eq!(cells(&["search.strategy=sgas"]), ("sgas", None, 5));
+        // What was said for the new one stays.
+        assert_eq!(cells(&["search.candidates.cells=3", "search.strategy=random"]), ("random", Some(3), 5));
+        assert!(failure(file, &["search.candidates.cells=3", "search.strategy=sgas"]).0.contains("search.candidates"));
     }
 
     #[test]
