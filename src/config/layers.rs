@@ -221,9 +221,9 @@ mod tests {
 
     #[test]
     fn cells_of_a_strategy_go_with_it() {
-        let file = "task = 'graphs'\n[search]\nstrategy = 'predictor'\n[search.candidates]\ncells = 14\nepochs = 9\n";
+        let file = "[search]\nstrategy = 'predictor'\n[search.candidates]\ncells = 14\nepochs = 9\n";
         let cells = |set: &[&str]| {
-            let run = read(file, set).unwrap();
+            let run = read(&format!("task = 'points'\n{file}"), set).unwrap();
             (run.search.strategy.name(), run.search.candidates.cells, run.search.candidates.epochs)
         };
         assert_eq!(cells(&[]), ("predictor", Some(14), 9));

@@ -80,11 +80,12 @@ fn of_few_labels(folder: &Path) {
 fn few_labels_take_their_own_recipe_unless_another_is_named() {
     let folder = tempfile::tempdir().unwrap();
     of_few_labels(folder.path());
-    let short = "--strategy sgas --set search.epochs=1 --set search.steps=1 --set decision.warmup=0 --set graph.teleport=0.25";
+    let short =
+        "--strategy sgas --set search.epochs=1 --set search.steps=1 --set decision.warmup=0 --set graph.teleport=0.25";
     let search = |more: &str| run(folder.path(), &format!("search --task graphs --data g {short} {more}"));
     search("--out found");
     // Unless another strategy is named, cells are trained alone.
-    let alone = "--set search.candidates.cells=2 --set search.candidates.epochs=1 --out alone";
+    let alone = "--strategy predictor --set search.steps=1 --set search.candidates.cells=2 --set search.candidates.epochs=1 --out alone";
     run(folder.path(), &format!("search --task graphs --data g {alone}"));
     assert!(folder.path().join("alone/candidates.json").is_file());
     let config = |run: &str| std::fs::read_to_string(folder.path().join(run).join("config.toml")).unwrap();
