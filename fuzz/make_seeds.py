@@ -10,6 +10,7 @@ import json
 import pickle
 import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -185,6 +186,36 @@ def checkpoints():
     put("checkpoint/state.safetensors", struct.pack("<Q", len(text)) + text + values + struct.pack("<q", 5))
 
 
+def pytorch():
+    """As torch.save writes a state dict of two tensors, one a view of the other's storage: before PyTorch 1.6, and since."""
+    def text(word):
+        return b"X" + struct.pack("<I", len(word)) + word
+
+    def tensor(first, sizes, strides, end):
+        numbers = [b"(" + b"".join(b"K" + bytes([number]) for number in each) + b"t" for each in (sizes, strides)]
+        return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"0")
+                + text(b"cpu") + b"K\x06" + end + b"tQK" + bytes([first]) + b"".join(numbers)
+                + b"\x89ccollections\nOrderedDict\n)RtR")
+
+    def weights(end):
+        entries = [text(b"a.weight"), tensor(0, (2, 3), (3, 1), end), text(b"a.bias"), tensor(1, (2,), (3,), end)]
+        return b"ccollections\nOrderedDict\n)R(" + b"".join(entries) + b"u"
+
+    # There a storage says also whether it is a part of another.
+    whole = b"\x80\x02}(" + text(b"epoch") + b"K\x03" + text(b"state_dict") + weights(b"N") + b"u."
+    values = numpy.arange(6, dtype="<f4").tobytes()
+    head = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}" + text(b"little_endian") + b"\x88s."
+    put("pytorch/row.pth.tar", head + whole + b"\x80\x02]" + text(b"0") + b"a." + struct.pack("<Q", 6) + values)
+    for name, method in [("stored", zipfile.ZIP_STORED), ("packed", zipfile.ZIP_DEFLATED)]:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", method) as archive:
+            contents = [("data.pkl", b"\x80\x02" + weights(b"") + b"."), ("byteorder", b"little"), ("data/0", values),
+                        ("version", b"3\n")]
+            for inner, content in contents:
+                archive.writestr(zipfile.ZipInfo("w/" + inner), content, method)
+        put(f"pytorch/{name}.pt", file.getvalue())
+
+
 def by_hand():
     """What needs no other package."""
     put("pickle/plain0.pkl", pickle.dumps({"a": [1, True, None], "e": (2.5, -3)}, 0))
@@ -272,5 +303,5 @@ def benchmarks():
     put("onnx/add.onnx", field(7, graph + field(12, field(1, b"y"))))
 
 
-for make in [shapes, texts, arrays, sets, pictures, checkpoints, by_hand, benchmarks]:
+for make in [shapes, texts, arrays, sets, pictures, checkpoints, pytorch, by_hand, benchmarks]:
     make()

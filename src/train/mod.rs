@@ -4,6 +4,7 @@ mod average;
 mod best;
 pub mod class_weights;
 mod config;
+mod frozen;
 mod train_loop;
 
 pub use config::TrainConfig;
