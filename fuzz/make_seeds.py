@@ -285,6 +285,10 @@ def benchmarks():
     rows = [",".join([cell] + ["12.5"] * len(sets)) for cell in cells]
     put("arch_table/three.csv", "\n".join([",".join(["cell"] + sets)] + rows) + "\n")
     put("genotype/arch.txt", cells[1] + "\n")
+    put("genotype/naslib.txt", "naslib:(4, 0, 3, 1, 4, 3)\n")
+    put("genotype/nni.json", json.dumps({f"{kind}/{what}_{node}_{edge}": value for kind in ("normal", "reduce")
+                                         for node in range(2, 6) for edge in range(2)
+                                         for what, value in (("op", "sep_conv_3x3"), ("input", [edge]))}))
     columns = ["cora_valid", "cora_test", "cora_latency_s", "cora_params_M"]
     rows = ["0 0 0 0,gat gcn fc skip", "0 1 1 2,gin cheb sage arma", "0 1 2 3,graph graph gcn gcn"]
     lines = [",".join(["inputs", "operations"] + columns)] + [row + ",0.5,0.25,0.01,1.5" for row in rows]

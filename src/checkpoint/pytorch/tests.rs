@@ -186,6 +186,19 @@ fn parts_of_storages_are_read_as_the_old_format_has_them() {
     }
 }
 
+#[test]
+fn files_that_python_2_wrote_are_read() {
+    // Texts are bytes there, and an OrderedDict is made of a list of pairs.
+    let word = |pickle: Pickle, word: &str| pickle.raw(&[b'U', word.len() as u8]).raw(word.as_bytes());
+    let begun = Pickle::default().global("collections", "OrderedDict").raw(b"](](");
+    let begun = word(begun, "module.a").global("torch._utils", "_rebuild_tensor").raw(b"((");
+    let storage = word(word(begun, "storage").global("torch", "FloatStorage"), "140");
+    let tensor = word(storage, "cuda:0").raw(b"K\x02NtQ").integer(0).integers(&[2]).integers(&[1]).raw(b"tR");
+    let file = row(&tensor.raw(b"ee\x85R").end(), &[("140", 2, &floats(&[1., 2.]))]);
+    let WeightFile { tensors, wrapper, .. } = parsed(&file).unwrap();
+    assert_eq!((numbers(&tensors["a"]), &*wrapper), (vec![1., 2.], "module."));
+}
+
 /// One tensor of one number in a storage, under these names.
 fn one(pickle: Pickle, name: &str) -> Pickle {
     pickle.text(name).tensor(|pickle| pickle.storage("FloatStorage", "0", 1), 0, &[1], &[1])
