@@ -156,6 +156,7 @@ fn train(
         (Some(start), _) => {
             let mut model = model::network(architecture, &spec, run.seed, device);
             let init = start.give(&mut *model, kind, &dataset.classes)?;
+            tracing::info!("starts from {}", init.weights);
             init.changes.iter().for_each(|change| tracing::info!("{change}"));
             Some(init)
         }

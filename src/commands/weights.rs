@@ -4,6 +4,7 @@ use super::run_folder::{Init, RunFolder};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result, few};
 use crate::model::{self, Model, NetworkKind};
+use crate::visible::for_shell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::Tensor;
@@ -62,6 +63,8 @@ pub struct Start {
     digest: String,
     /// Names of the classes of the run that they come from; none of a file.
     classes: Vec<String>,
+    /// The configuration of that run, as it is typed.
+    config: Option<String>,
 }
 
 impl Start {
@@ -74,7 +77,13 @@ impl Start {
         if !path.is_dir() {
             let Read { tensors, source } = read(path)?;
             source.told().iter().for_each(|line| tracing::debug!("{named}: {line}"));
-            return Ok(Self { tensors, origin: named.to_owned(), digest: source.digest, classes: Vec::new() });
+            return Ok(Self {
+                tensors,
+                origin: named.to_owned(),
+                digest: source.digest,
+                classes: Vec::new(),
+                config: None,
+            });
         }
         let folder = RunFolder::open(path)?;
         let about = folder.about()?;
@@ -85,7 +94,8 @@ impl Start {
         let weights = folder.chosen_weights()?;
         let Read { tensors, source } = read(&weights)?;
         let origin = weights.display().to_string();
-        Ok(Self { tensors, origin, digest: source.digest, classes: about.classes })
+        let config = Some(for_shell(folder.config().display().to_string()));
+        Ok(Self { tensors, origin, digest: source.digest, classes: about.classes, config })
     }
 
     /// Gives them to a fresh network of so many classes; what its run says of it.
@@ -95,7 +105,13 @@ impl Start {
     pub fn give(&self, model: &mut dyn Model, kind: NetworkKind, classes: &[String]) -> Result<Init> {
         let mut tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         let mut changes = model::to_start_from(model, kind, &mut tensors, &self.origin);
-        model.weights_mut().load(&tensors, &self.origin)?;
+        model.weights_mut().load(&tensors, &self.origin).map_err(|error| match &self.config {
+            Some(config) => error.with_hint(format!(
+                "these are the weights of another network: take the cell and sizes that they were trained with, by \
+                 --config {config}, and samples of as many numbers"
+            )),
+            None => error,
+        })?;
         if self.classes.len() == classes.len() && self.classes != classes {
             changes.push(format!("the classes of {} have other names: the classifier starts from theirs", self.origin));
         }

@@ -175,7 +175,7 @@ impl<'a> Storages<'a> {
     /// The bytes of a storage, as many as it says.
     fn data(&mut self, storage: &Storage<'_>) -> Result<Cow<'_, [u8]>> {
         let Self { place, content, kept, .. } = self;
-        let expected = storage.length.checked_mul(storage.size as u64).unwrap_or(u64::MAX);
+        let expected = storage.length.saturating_mul(storage.size as u64);
         let data: Cow<'_, [u8]> = match kept {
             Kept::Row(ranges) => {
                 let range = ranges.get(storage.key).cloned();

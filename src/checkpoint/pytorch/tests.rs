@@ -288,7 +288,9 @@ fn sizes_that_lie_are_refused() {
     };
     let data = floats(&[1., 2., 3., 4.]);
     let most = i32::MAX;
-    let cases: [(i32, i32, &[i32], &[i32], &str); 10] = [
+    // Elements of the storage, the first of the tensor, sizes, strides, and what is told.
+    type Lie<'a> = (i32, i32, &'a [i32], &'a [i32], &'a str);
+    let cases: [Lie<'_>; 10] = [
         (4, 0, &[5], &[1], "in a storage of 4"),
         (4, 1, &[4], &[1], "in a storage of 4"),
         (4, 0, &[2, 2], &[3, 1], "in a storage of 4"),

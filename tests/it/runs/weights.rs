@@ -303,7 +303,8 @@ fn what_a_training_can_t_start_from_or_freeze_is_told_before_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     output(&mut train(folder.path(), "--out first --set train.epochs=1"));
     for (more, words) in [
-        ("--init first --set model.channels=8", "weights of another network"),
+        ("--init first --set model.channels=8", "weights of another network: take the cell and sizes"),
+        ("--init first --set model.channels=8", "--config "),
         ("--init nowhere.pt", "cannot read "),
         ("--init .", "is not the folder of a run"),
         ("--freeze stm", "train.freeze: expected patterns of this network's weights, found 'stm'"),
