@@ -10,6 +10,7 @@ import json
 import pickle
 import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -185,6 +186,36 @@ def checkpoints():
     put("checkpoint/state.safetensors", struct.pack("<Q", len(text)) + text + values + struct.pack("<q", 5))
 
 
+def pytorch():
+    """As torch.save writes a state dict of two tensors, one a view of the other's storage: before PyTorch 1.6, and since."""
+    def text(word):
+        return b"X" + struct.pack("<I", len(word)) + word
+
+    def tensor(first, sizes, strides, end):
+        numbers = [b"(" + b"".join(b"K" + bytes([number]) for number in each) + b"t" for each in (sizes, strides)]
+        return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"0")
+                + text(b"cpu") + b"K\x06" + end + b"tQK" + bytes([first]) + b"".join(numbers)
+                + b"\x89ccollections\nOrderedDict\n)RtR")
+
+    def weights(end):
+        entries = [text(b"a.weight"), tensor(0, (2, 3), (3, 1), end), text(b"a.bias"), tensor(1, (2,), (3,), end)]
+        return b"ccollections\nOrderedDict\n)R(" + b"".join(entries) + b"u"
+
+    # There a storage says also whether it is a part of another.
+    whole = b"\x80\x02}(" + text(b"epoch") + b"K\x03" + text(b"state_dict") + weights(b"N") + b"u."
+    values = numpy.arange(6, dtype="<f4").tobytes()
+    head = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}" + text(b"little_endian") + b"\x88s."
+    put("pytorch/row.pth.tar", head + whole + b"\x80\x02]" + text(b"0") + b"a." + struct.pack("<Q", 6) + values)
+    for name, method in [("stored", zipfile.ZIP_STORED), ("packed", zipfile.ZIP_DEFLATED)]:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", method) as archive:
+            contents = [("data.pkl", b"\x80\x02" + weights(b"") + b"."), ("byteorder", b"little"), ("data/0", values),
+                        ("version", b"3\n")]
+            for inner, content in contents:
+                archive.writestr(zipfile.ZipInfo("w/" + inner), content, method)
+        put(f"pytorch/{name}.pt", file.getvalue())
+
+
 def by_hand():
     """What needs no other package."""
     put("pickle/plain0.pkl", pickle.dumps({"a": [1, True, None], "e": (2.5, -3)}, 0))
@@ -254,6 +285,10 @@ def benchmarks():
     rows = [",".join([cell] + ["12.5"] * len(sets)) for cell in cells]
     put("arch_table/three.csv", "\n".join([",".join(["cell"] + sets)] + rows) + "\n")
     put("genotype/arch.txt", cells[1] + "\n")
+    put("genotype/naslib.txt", "naslib:(4, 0, 3, 1, 4, 3)\n")
+    put("genotype/nni.json", json.dumps({f"{kind}/{what}_{node}_{edge}": value for kind in ("normal", "reduce")
+                                         for node in range(2, 6) for edge in range(2)
+                                         for what, value in (("op", "sep_conv_3x3"), ("input", [edge]))}))
     columns = ["cora_valid", "cora_test", "cora_latency_s", "cora_params_M"]
     rows = ["0 0 0 0,gat gcn fc skip", "0 1 1 2,gin cheb sage arma", "0 1 2 3,graph graph gcn gcn"]
     lines = [",".join(["inputs", "operations"] + columns)] + [row + ",0.5,0.25,0.01,1.5" for row in rows]
@@ -272,5 +307,5 @@ def benchmarks():
     put("onnx/add.onnx", field(7, graph + field(12, field(1, b"y"))))
 
 
-for make in [shapes, texts, arrays, sets, pictures, checkpoints, by_hand, benchmarks]:
+for make in [shapes, texts, arrays, sets, pictures, checkpoints, pytorch, by_hand, benchmarks]:
     make()

@@ -7,7 +7,7 @@ use sgas::benchmark::NasBenchGraph;
 use sgas::benchmark::nas_bench_201::NasBench201;
 use sgas::benchmark::nb301::read_encoding;
 use sgas::benchmark::onnx::Graph;
-use sgas::checkpoint::Checkpoint;
+use sgas::checkpoint::{Checkpoint, WeightFile};
 use sgas::commands::run_folder::RunFolder;
 use sgas::config::{SearchRun, TrainRun};
 use sgas::data::parsers;
@@ -37,7 +37,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 43] = [
+pub static PARSERS: [Parser; 44] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -61,6 +61,7 @@ pub static PARSERS: [Parser; 43] = [
     ours("planetoid", parsers::planetoid),
     ours("cifar", |content| any([parsers::cifar(content, false), parsers::cifar(content, true)])),
     ours("pickle", |content| sgas::pickle::read(content, "a.pkl", &[]).map(drop)),
+    ours("pytorch", |content| WeightFile::parse(content, "w.pt").map(drop)),
     ours("pickled_cifar", |content| {
         any([parsers::pickled_cifar(content, false), parsers::pickled_cifar(content, true)])
     }),

@@ -1,9 +1,14 @@
-//! State on disk: tensors and JSON in one safetensors file, replaced atomically.
+//! State on disk: tensors and JSON in one safetensors file, replaced atomically; and files of weights, also PyTorch's.
 //!
 //! The JSON stands in the file's metadata, so that tensors and counters can never be of two different moments, beside
 //! the format's number and a checksum of all that the file holds, which is compared at every load. Only numbers that are
 //! finite are written or read. Nothing in a file of weights tells the clock, the path or the host: equal runs write equal
 //! bytes.
+
+mod pytorch;
+mod weight_file;
+
+pub use weight_file::WeightFile;
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -179,14 +184,21 @@ impl Checkpoint {
     /// # Errors
     /// A number that is not finite, with its tensor; a folder that can't be written. The old file is then as it was.
     pub fn save(&self, path: &Path) -> Result<()> {
+        write_atomically(path, &self.to_bytes(path)?)
+    }
+
+    /// The content of a file; `path` names it in errors.
+    ///
+    /// # Errors
+    /// A number that is not finite, with its tensor.
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
         self.require_finite().map_err(|unfinite| Error::not_finite(format!("{}: {unfinite}", path.display())))?;
         let raw: Vec<Raw> = self.tensors.iter().map(|(name, tensor)| Raw::new(name, tensor)).collect();
         let views: Vec<(&str, TensorView)> = raw.iter().map(Raw::view).collect();
         let seal = Seal { format: FORMAT, checksum: checksum(FORMAT, &views, &self.state), state: self.state.clone() };
         let seal = serde_json::to_string(&seal).expect("a seal is plain data");
         let metadata = Some(HashMap::from([(SEAL_KEY.to_owned(), seal)]));
-        let content = safetensors::serialize(views, metadata).expect("names are unique");
-        write_atomically(path, &content)
+        Ok(safetensors::serialize(views, metadata).expect("names are unique"))
     }
 
     /// Reads a file of this kind, or any safetensors file. One without a checksum, of version 0.1.0 or of another
@@ -196,21 +208,23 @@ impl Checkpoint {
     /// A file that is not there, is cut, is no safetensors file, holds something else than its checksum names, or a
     /// number that is not finite.
     pub fn load(path: &Path) -> Result<Self> {
-        let content = reading::bytes(path)?;
-        let place = path.display().to_string();
+        Self::parse(&reading::bytes(path)?, &path.display().to_string())
+    }
+
+    /// The same of a content that was read; `place` names it.
+    fn parse(content: &[u8], place: &str) -> Result<Self> {
         let wrong = |found: String| {
-            Error::invalid(&place, "a whole safetensors file", found)
-                .with_hint("the file is cut or of another format; weights of PyTorch must be saved as safetensors")
+            Error::invalid(place, "a whole safetensors file", found).with_hint("the file is cut or of another format")
         };
-        let file = SafeTensors::deserialize(&content).map_err(|error| wrong(error.to_string()))?;
-        let (_, header) = SafeTensors::read_metadata(&content).map_err(|error| wrong(error.to_string()))?;
+        let file = SafeTensors::deserialize(content).map_err(|error| wrong(error.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(content).map_err(|error| wrong(error.to_string()))?;
         let metadata = |key| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
         let seal: Option<Seal> = metadata(SEAL_KEY)
             .map(|text| serde_json::from_str(text))
             .transpose()
             .map_err(|error| wrong(format!("metadata of another form ({error})")))?;
         let state = match &seal {
-            Some(seal) => check(seal, &file, &place)?,
+            Some(seal) => check(seal, &file, place)?,
             None => {
                 tracing::info!("{place}: no checksum, so damage would not be seen (of sgas 0.1.0, or not by sgas)");
                 let state = metadata(STATE_KEY).map_or(Ok(Value::Null), |text| serde_json::from_str(text));
@@ -223,14 +237,18 @@ impl Checkpoint {
             tensors.insert(name, tensor);
         }
         if seal.is_none() {
-            tensors = without_wrappers(tensors);
+            (tensors, _) = without_wrappers(tensors);
         }
-        let checkpoint = Self { tensors, state };
-        checkpoint.require_finite().map_err(|Unfinite { tensor, found }| {
+        Self { tensors, state }.finite(place)
+    }
+
+    /// Refuses numbers that are not finite.
+    fn finite(self, place: &str) -> Result<Self> {
+        self.require_finite().map_err(|Unfinite { tensor, found }| {
             Error::invalid(format!("{place}: {tensor}"), "finite numbers", found)
                 .with_hint("what these weights were trained by went wrong; take those of an earlier epoch")
         })?;
-        Ok(checkpoint)
+        Ok(self)
     }
 
     /// The state of a file of this kind, read alone: its tensors are not looked at, so damage is not seen.
@@ -272,15 +290,17 @@ impl Checkpoint {
 /// What PyTorch puts before every name of a network that is trained on several GPUs, or compiled.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The tensors by their names in the network itself.
-fn without_wrappers(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+/// The tensors by their names in the network itself, and what was before every name.
+fn without_wrappers(mut tensors: BTreeMap<String, Tensor>) -> (BTreeMap<String, Tensor>, String) {
     let is_common = |tensors: &BTreeMap<String, Tensor>, prefix: &str| {
         !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(prefix))
     };
+    let mut wrapper = String::new();
     while let Some(prefix) = WRAPPERS.into_iter().find(|prefix| is_common(&tensors, prefix)) {
         tensors = tensors.into_iter().map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        wrapper += prefix;
     }
-    tensors
+    (tensors, wrapper)
 }
 
 /// A tensor with a number that is not finite.
@@ -369,123 +389,4 @@ fn from_view(view: &TensorView) -> Option<Tensor> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn checkpoint() -> Checkpoint {
-        let tensors = BTreeMap::from([
-            ("a".to_owned(), Tensor::from_slice(&[1.0_f32, -2.0, 3.5]).view([3, 1])),
-            ("b.c".to_owned(), Tensor::from_slice(&[7_i64])),
-        ]);
-        Checkpoint { tensors, state: serde_json::json!({"epoch": 3}) }
-    }
-
-    #[test]
-    fn what_was_saved_is_loaded_and_equal_states_are_equal_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (folder.path().join("x.safetensors"), folder.path().join("y.safetensors"));
-        checkpoint().save(&first).unwrap();
-        checkpoint().save(&second).unwrap();
-        assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
-        let loaded = Checkpoint::load(&first).unwrap();
-        assert_eq!(loaded.state["epoch"], 3);
-        assert_eq!(loaded.tensors["a"], checkpoint().tensors["a"]);
-        assert_eq!(loaded.below("b.")["c"], checkpoint().tensors["b.c"]);
-    }
-
-    #[test]
-    fn names_of_a_network_that_pytorch_wrapped_are_its_own() {
-        let names = |names: &[&str]| {
-            let tensors = names.iter().map(|name| ((*name).to_owned(), Tensor::from(0.5)));
-            without_wrappers(tensors.collect()).into_keys().collect::<Vec<_>>()
-        };
-        assert_eq!(names(&["module.a.weight", "module.b"]), ["a.weight", "b"]);
-        assert_eq!(names(&["_orig_mod.module.a", "_orig_mod.module.module.b"]), ["a", "module.b"]);
-        assert_eq!(names(&["module.a", "b"]), ["b", "module.a"]);
-        // Of a file that is not ours alone.
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.safetensors");
-        let bytes =
-            safetensors::serialize([("module.a", TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap())], None);
-        std::fs::write(&path, bytes.unwrap()).unwrap();
-        let mut loaded = Checkpoint::load(&path).unwrap();
-        assert_eq!(loaded.tensors.keys().collect::<Vec<_>>(), ["a"]);
-        loaded.tensors = BTreeMap::from([("module.a".to_owned(), Tensor::from(0.5))]);
-        loaded.save(&path).unwrap();
-        assert_eq!(Checkpoint::load(&path).unwrap().tensors.keys().collect::<Vec<_>>(), ["module.a"]);
-    }
-
-    /// Safetensors whose metadata are these.
-    fn file(metadata: Option<HashMap<String, String>>) -> Vec<u8> {
-        let numbers = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
-        let view = TensorView::new(Dtype::F32, vec![2], &numbers).unwrap();
-        safetensors::serialize([("a", view)], metadata).unwrap()
-    }
-
-    #[test]
-    fn every_flipped_bit_is_seen() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.safetensors");
-        checkpoint().save(&path).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for bit in 0..8 * whole.len() {
-            let mut flipped = whole.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&path, &flipped).unwrap();
-            let Ok(loaded) = Checkpoint::load(&path) else { continue };
-            // The name of the one key of the metadata is all that a checksum can't hold; the file then is as one of
-            // another program, without a state that a run would go on with.
-            assert!(loaded.state.is_null(), "bit {bit}: {:?}", String::from_utf8_lossy(&flipped));
-        }
-    }
-
-    #[test]
-    fn files_without_a_checksum_are_read_and_later_formats_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.safetensors");
-        let load = |metadata| {
-            std::fs::write(&path, file(metadata)).unwrap();
-            Checkpoint::load(&path)
-        };
-        assert!(load(None).unwrap().state.is_null());
-        let old = HashMap::from([("state".to_owned(), "{\"epoch\":3}".to_owned())]);
-        assert_eq!(load(Some(old)).unwrap().state["epoch"], 3);
-        let later = HashMap::from([("sgas".to_owned(), r#"{"format":3,"checksum":""}"#.to_owned())]);
-        let error = load(Some(later)).err().unwrap();
-        assert!(error.to_string().contains("expected a file of format 2 or before, found 3"), "{error}");
-    }
-
-    #[test]
-    fn a_number_that_is_not_finite_is_neither_kept_nor_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.safetensors");
-        checkpoint().save(&path).unwrap();
-        let good = std::fs::read(&path).unwrap();
-        let mut bad = checkpoint();
-        bad.tensors.insert("c".to_owned(), Tensor::from_slice(&[1.0_f32, f32::NEG_INFINITY, f32::NAN]));
-        let error = bad.save(&path).unwrap_err();
-        assert!(error.to_string().ends_with("c would be kept with -inf (2 of 3 numbers are not finite)"), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), good);
-        let nan = f32::NAN.to_le_bytes();
-        let view = TensorView::new(Dtype::F32, vec![1], &nan).unwrap();
-        std::fs::write(&path, safetensors::serialize([("a.b", view)], None).unwrap()).unwrap();
-        let error = Checkpoint::load(&path).err().unwrap();
-        assert_eq!(error.exit_code(), 2);
-        assert!(
-            error.to_string().contains("x.safetensors: a.b: expected finite numbers, found NaN (1 of 1"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_cut_file_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("cut.safetensors");
-        checkpoint().save(&path).unwrap();
-        let content = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &content[..content.len() - 4]).unwrap();
-        let error = Checkpoint::load(&path).err().unwrap();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("cut.safetensors"), "{error}");
-    }
-}
+mod tests;

@@ -2,10 +2,12 @@
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
 //! says what is wrong with it, `published` reads what the published code prints, `arch_string` the cells of NAS-Bench-201,
-//! `space` knows the spaces by name, [`zoo`] holds the published
+//! which `indices` reads as NASLib numbers them, `exported` what NNI exports, `space` knows the spaces by name, [`zoo`] holds the published
 //! cells. Nothing here knows what a primitive computes.
 
 mod arch_string;
+mod exported;
+mod indices;
 mod json;
 mod published;
 mod space;
@@ -23,6 +25,7 @@ use crate::reading;
 use crate::topology::{CellKind, Topology};
 
 pub use arch_string::is_arch_string;
+pub use indices::is_indices;
 pub use space::{SpaceDescription, SpaceName};
 
 /// One kind of cell: the edges into every node and the states that make its output.

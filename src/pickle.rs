@@ -87,9 +87,17 @@ pub struct Object {
 /// A cut or damaged pickle, with the byte; a name that is not allowed; integers beyond 64 bits; arrays of other
 /// elements than numbers; values nested too deep, or that unfold to much more than the file's size.
 pub fn read(content: &[u8], place: &str, objects: &[&str]) -> Result<Value> {
-    let (nodes, root) = machine::run(content, place, objects)?;
-    let most = (content.len() as u64).saturating_mul(MOST_UNFOLDED).max(LEAST_UNFOLDED);
-    objects::build(&nodes, root, most, place)
+    read_first(content, place, objects).map(|(value, _)| value)
+}
+
+/// The same, and how many bytes of `content` the value takes: PyTorch's old files hold several values in a row.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_first(content: &[u8], place: &str, objects: &[&str]) -> Result<(Value, usize)> {
+    let machine::Ran { nodes, root, length } = machine::run(content, place, objects)?;
+    let most = (length as u64).saturating_mul(MOST_UNFOLDED).max(LEAST_UNFOLDED);
+    Ok((objects::build(&nodes, root, most, place)?, length))
 }
 
 impl Value {

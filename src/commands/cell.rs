@@ -1,10 +1,10 @@
-//! The cell that a user names: a genotype file, a published name, a run folder, or a cell of NAS-Bench-201 as its authors
-//! write it.
+//! The cell that a user names: a genotype file, a published name, a run folder, or a cell of NAS-Bench-201 as its authors or
+//! NASLib write it.
 
 use super::run_folder::RunFolder;
 use crate::config::tasks;
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, SpaceName, is_arch_string, zoo};
+use crate::genotype::{Genotype, SpaceName, is_arch_string, is_indices, zoo};
 use crate::model::NetworkKind;
 use std::path::Path;
 
@@ -37,16 +37,17 @@ impl NamedCell {
 /// A folder without a run or genotype, a genotype that is wrong, a name that nobody published (with the nearest); a task
 /// that nobody knows.
 pub fn load(typed: &str, task: Option<&str>) -> Result<NamedCell> {
-    if is_arch_string(typed) {
-        return from_arch_string(typed);
+    // A task that nobody knows is the configuration's error, where there is one.
+    let asked = || Ok::<_, Error>(task.map(tasks::find).transpose()?.map(|task| task.space));
+    if is_arch_string(typed) || is_indices(typed) {
+        return from_typed(typed, asked()?);
     }
     let path = Path::new(typed);
     if path.is_dir() {
         return from_run(&RunFolder::open(path)?);
     }
     if path.exists() || looks_like_a_path(typed) {
-        let asked = task.map(tasks::find).transpose()?.map(|task| task.space);
-        return from_file(path, asked);
+        return from_file(path, asked()?);
     }
     from_zoo(typed)
 }
@@ -73,9 +74,9 @@ fn from_file(path: &Path, asked: Option<SpaceName>) -> Result<NamedCell> {
     Ok(NamedCell { name, origin: path.display().to_string(), genotype, task, published: None })
 }
 
-fn from_arch_string(typed: &str) -> Result<NamedCell> {
+fn from_typed(typed: &str, asked: Option<SpaceName>) -> Result<NamedCell> {
     let origin = "the cell".to_owned();
-    let genotype = Genotype::from_text(typed, &origin, None)?;
+    let genotype = Genotype::from_text(typed, &origin, asked)?;
     Ok(NamedCell { name: typed.to_owned(), origin, genotype, task: None, published: None })
 }
 

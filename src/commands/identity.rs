@@ -18,7 +18,7 @@ use tch::Device;
 /// Keys that change nothing in what comes out.
 const FREE: [&str; 4] = ["checkpoint", "data.workers", "data.batches_ahead", "on_nan"];
 /// What a result says of itself: it can't change within a run. Sections, and keys.
-const FIXED: [&str; 26] = [
+const FIXED: [&str; 28] = [
     "task",
     "seed",
     "space",
@@ -44,6 +44,8 @@ const FIXED: [&str; 26] = [
     "point",
     "image",
     "resgcn",
+    "train.init",
+    "train.freeze",
     GENOTYPE,
 ];
 /// The name of the cell among the keys.

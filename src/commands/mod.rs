@@ -16,6 +16,7 @@ mod estimate;
 pub mod eval;
 mod folds;
 pub mod identity;
+pub mod import;
 pub mod keeper;
 pub mod lock;
 pub mod logging;
@@ -36,12 +37,13 @@ mod show_resgcn;
 pub mod signals;
 pub mod train;
 pub mod trained;
+mod weights;
 pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EstimateOptions, EvalOptions, GlobalOptions, PredictOptions, RegretOptions, RunOptions, SearchOptions, ShowOptions,
-    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    EstimateOptions, EvalOptions, GlobalOptions, ImportOptions, PredictOptions, RegretOptions, RunOptions,
+    SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -63,6 +65,8 @@ pub enum Command {
     Eval(EvalOptions),
     /// Predict the classes of new shapes or pictures, in files of their own, or of every point of new clouds
     Predict(PredictOptions),
+    /// Make of weights of PyTorch, such as the published ones, a file by the names of this program
+    Import(ImportOptions),
     /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
     /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
@@ -95,6 +99,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Predict(options) => {
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
         }
+        Command::Import(options) => panics::as_errors(|| import::run(options, out)),
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
@@ -114,6 +119,7 @@ impl Command {
             Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
             Self::Data(DataCommand::Synth(_))
+            | Self::Import(_)
             | Self::Show(_)
             | Self::Estimate(_)
             | Self::Regret(_)

@@ -25,6 +25,9 @@ pub const JSON: Content = Content { name: "predictions", is_ours: |head| first_k
 pub const LABELLED: Content =
     Content { name: "labelled points", is_ours: |head| has(head, "\ncomment labels by sgas\n") };
 
+/// Weights, of `sgas import --output`.
+pub const WEIGHTS: Content = Content { name: "weights", is_ours: |head| has(head, "{\"__metadata__\":{\"sgas\":") };
+
 /// Throughput, of `sgas bench --output`.
 pub const MEASUREMENTS: Content =
     Content { name: "measurements", is_ours: |head| first_key(head) == Some("machine") && has(head, "\"recipes\"") };

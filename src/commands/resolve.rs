@@ -124,7 +124,16 @@ impl TrainOptions {
             Some(AreaChoice::One(area)) => Some(Flag::new("--area", "data.scenes.area", i64::from(area))),
             Some(AreaChoice::All) | None => None,
         };
-        let run: TrainRun = self.run.resolve(task, space, area.into_iter().collect(), begun, variant)?;
+        let mut flags: Vec<Flag> = area.into_iter().collect();
+        if let Some(init) = &self.init {
+            // Absolute, so that the run says the same from anywhere.
+            let path = std::path::absolute(init).map_err(|source| Error::read(init, source))?;
+            flags.push(Flag::new("--init", "train.init", path.display().to_string()));
+        }
+        if !self.freeze.is_empty() {
+            flags.push(Flag::new("--freeze", "train.freeze", self.freeze.clone()));
+        }
+        let run: TrainRun = self.run.resolve(task, space, flags, begun, variant)?;
         if self.area.is_some() && tasks::find(&run.task)?.set != &S3DIS {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));

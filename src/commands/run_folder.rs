@@ -37,6 +37,21 @@ pub struct About {
     /// What its samples are labelled with.
     #[serde(default, skip_serializing_if = "Targets::are_classes")]
     pub targets: Targets,
+    /// What its weights started from, where they did not start fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
+}
+
+/// The weights that a training started from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Init {
+    /// The file.
+    pub weights: String,
+    /// BLAKE3 of the file, hexadecimal.
+    pub blake3: String,
+    /// What of the network started fresh all the same, and what of the file was left out, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
 impl About {
@@ -44,7 +59,7 @@ impl About {
     pub fn new(command: &str, task: &str, data: impl Into<String>, classes: &[String], targets: Targets) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let (command, task) = (command.to_owned(), task.to_owned());
-        Self { command, task, version, data: data.into(), classes: classes.to_vec(), targets }
+        Self { command, task, version, data: data.into(), classes: classes.to_vec(), targets, init: None }
     }
 }
 
@@ -210,6 +225,18 @@ impl RunFolder {
     /// The weights of the best epoch on the validation share.
     pub fn best_weights(&self) -> PathBuf {
         self.file("weights-best.safetensors")
+    }
+
+    /// The weights of a training that count: the best ones where it has a validation share, else the last.
+    ///
+    /// # Errors
+    /// A training without a whole epoch.
+    pub fn chosen_weights(&self) -> Result<PathBuf> {
+        let found = [self.best_weights(), self.last_weights()].into_iter().find(|path| path.is_file());
+        found.ok_or_else(|| {
+            Error::usage(format!("{}: no epoch of this training is done yet", self.path.display()))
+                .with_hint(format!("go on with it: sgas train --out {} --resume", self.typed()))
+        })
     }
 
     /// The folder with what resuming needs.

@@ -5,6 +5,7 @@ use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
+use super::weights::Start;
 use super::{GlobalOptions, RunOptions, TrainOptions, dataset, device, percent, print};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
@@ -106,7 +107,11 @@ fn which_cell() -> Error {
 
 /// The cell: of the option, or of the run to go on with.
 fn named_cell(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<Option<NamedCell>> {
-    match (options.genotype.as_deref(), going_on) {
+    // A training to start from says which cell it is of.
+    let is_open = options.model.is_none() && !options.baseline && going_on.is_none();
+    let of_init = options.init.as_deref().filter(|path| is_open && path.join("genotype.json").is_file());
+    let of_init = of_init.map(|path| path.display().to_string());
+    match (options.genotype.as_deref().or(of_init.as_deref()), going_on) {
         (Some(typed), _) => cell::load(typed, options.run.task.as_deref()).map(Some),
         (None, Some(GoingOn { begun, folder, .. })) if matches!(begun.run.network_kind(), NetworkKind::Cells(_)) => {
             cell::load(&folder.genotype().display().to_string(), None).map(Some)
@@ -140,11 +145,29 @@ fn train(
     if let Some(ClassWeights::Balanced) = run.train.class_weights {
         settings.class_weights = Some(class_weights::balanced(task, &data.train)?);
     }
+    let kind = architecture.kind();
+    let start = match (&run.train.init, &going_on) {
+        (Some(named), None) => Some(Start::read(named)?),
+        _ => None,
+    };
+    let mut about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets);
+    about.init = match (&start, &going_on) {
+        // Weights of another network are an error before there is a run.
+        (Some(start), _) => {
+            let mut model = model::network(architecture, &spec, run.seed, device);
+            let init = start.give(&mut *model, kind, &dataset.classes)?;
+            tracing::info!("starts from {}", init.weights);
+            init.changes.iter().for_each(|change| tracing::info!("{change}"));
+            Some(init)
+        }
+        (None, Some(going_on)) => going_on.folder.about()?.init,
+        (None, None) => None,
+    };
     let parts = Parts {
         run,
         options: &options.run,
         global,
-        about: About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets),
+        about,
         genotype: architecture.genotype(),
         data: Some(dataset::identity(dataset, run)?),
         save: None,
@@ -154,7 +177,13 @@ fn train(
     tracing::info!("data: {}", dataset.description());
     session.run(|session| {
         let mut model = model::network(architecture, &spec, run.seed, device);
+        if let Some(start) = &start {
+            start.give(&mut *model, kind, &dataset.classes)?;
+        }
         let mut training = Training::new(&settings, &mut *model);
+        if let Some(told) = training.freeze()? {
+            tracing::info!("{told}");
+        }
         let mut observers = session.go(&mut training, Some(&data), Training::restore)?;
         if training.is_over() {
             let patience = run.train.patience.unwrap_or_default();

@@ -4,6 +4,7 @@ use super::TrainedOptions;
 use super::cell;
 use super::run_folder::{self, RunFolder};
 use super::session;
+use super::weights::{self, Source};
 use crate::batch::BatchKind;
 use crate::checkpoint::Checkpoint;
 use crate::config::{RunConfig, TrainRun, tasks};
@@ -31,6 +32,8 @@ pub struct Trained {
     pub targets: Targets,
     /// The training's data in words.
     pub trained_on: Option<String>,
+    /// What file they were read from, where they are outside a run.
+    pub source: Option<Source>,
     architecture: Architecture,
     tensors: BTreeMap<String, Tensor>,
     device: Device,
@@ -60,8 +63,15 @@ impl Trained {
         let about = folder.as_ref().map(RunFolder::about).transpose()?;
         let targets = about.as_ref().map_or_else(|| usual_targets(&run.task), |about| about.targets);
         let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
-        let tensors = Checkpoint::load(&weights)?.tensors;
-        Ok(Self { run, weights, folder, classes, targets, trained_on, architecture, tensors, device })
+        let (tensors, source) = match &folder {
+            Some(_) => (Checkpoint::load(&weights)?.tensors, None),
+            None => {
+                let weights::Read { tensors, source } = weights::read(&weights)?;
+                source.told().iter().for_each(|line| tracing::debug!("{}: {line}", weights.display()));
+                (tensors, Some(source))
+            }
+        };
+        Ok(Self { run, weights, folder, classes, targets, trained_on, source, architecture, tensors, device })
     }
 
     /// The number of classes that the weights tell apart.
@@ -91,10 +101,32 @@ impl Trained {
     /// Weights of another network, or of another number of classes or channels.
     pub fn network(&self, classes: usize, channels: i64) -> Result<Box<dyn Model>> {
         self.require_channels(channels)?;
-        let spec = self.run.network(classes, channels);
+        let mut spec = self.run.network(classes, channels);
+        // Files of others have the auxiliary head or not, whatever the configuration says.
+        spec.image.auxiliary = model::have_auxiliary(&self.tensors);
         let mut model = model::network(&self.architecture, &spec, self.run.seed, self.device);
         model.weights_mut().load(&self.tensors, &self.origin())?;
         Ok(model)
+    }
+
+    /// The numbers per input point, pixel or node that the weights take.
+    pub fn input_channels(&self) -> i64 {
+        /// Of every image.
+        const COLOURS: i64 = 3;
+        model::input_channels(self.architecture.kind(), &self.tensors).unwrap_or(COLOURS)
+    }
+
+    /// The kind of network in words.
+    pub fn architecture_name(&self) -> String {
+        match &self.architecture {
+            Architecture::Cell(genotype) => format!("a cell of the {} space", genotype.space),
+            Architecture::HandDesigned(network) => network.name().to_owned(),
+        }
+    }
+
+    /// The cell, where it is the network of one.
+    pub fn genotype(&self) -> Option<&Genotype> {
+        self.architecture.genotype()
     }
 
     fn require_channels(&self, channels: i64) -> Result<()> {
@@ -178,12 +210,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
         return Err(Error::usage(format!("{} is a search: it has no trained network", folder.path().display()))
             .with_hint(format!("train what it found: sgas train --genotype {}", folder.typed())));
     }
-    let (best, last) = (folder.best_weights(), folder.last_weights());
-    let weights = if best.is_file() { best } else { last };
-    if !weights.is_file() {
-        return Err(Error::usage(format!("{}: no epoch of this training is done yet", folder.path().display()))
-            .with_hint(format!("go on with it: sgas train --out {} --resume", folder.typed())));
-    }
+    let weights = folder.chosen_weights()?;
     session::check_description::<TrainRun>(&folder)?;
     let run = options.resolve(Some(&folder.config()), data)?;
     let architecture = match run.network_kind() {
@@ -197,7 +224,7 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
 fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Result<Place> {
     let cell = options.genotype.as_deref().map(|typed| cell::load(typed, options.task.as_deref())).transpose()?;
     if cell.is_none() && options.task.is_none() && options.config.is_none() {
-        return Err(Error::usage("--weights needs --genotype: the cell that they belong to")
+        return Err(Error::usage("weights outside a run need --genotype: the cell that they belong to")
             .with_hint("or --task s3dis, for weights of a ResGCN"));
     }
     let mut run = options.resolve(None, data)?;
@@ -208,7 +235,7 @@ fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Resu
         }
         (None, NetworkKind::HandDesigned(network)) => Architecture::HandDesigned(network),
         (None, NetworkKind::Cells(_)) => {
-            return Err(Error::usage("--weights needs --genotype: the cell that they belong to"));
+            return Err(Error::usage("weights outside a run need --genotype: the cell that they belong to"));
         }
     };
     Ok(Place { run, architecture, weights, folder: None })

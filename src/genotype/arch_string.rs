@@ -12,7 +12,14 @@ const FORM: &str = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
 
 /// Whether the text, a file's or one that is typed, is meant as such a cell.
 pub fn is_arch_string(text: &str) -> bool {
-    text.trim_start().starts_with('|')
+    within(text).is_some()
+}
+
+/// The cell in such a text: alone, or in what searches in the space print, `Structure(4 nodes with |...|)`.
+pub(super) fn within(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let printed = text.strip_prefix("Structure(").and_then(|rest| rest.strip_suffix(')')?.split_once(" nodes with "));
+    printed.map_or(text, |(_, cell)| cell).starts_with('|').then(|| printed.map_or(text, |(_, cell)| cell))
 }
 
 /// The cell as the object that a genotype file holds; the edges of a node are put in the order of their sources.
@@ -91,6 +98,7 @@ mod tests {
         assert_eq!(again.arch_string().unwrap(), CELL);
         let swapped = CELL.replace("nor_conv_3x3~0|avg_pool_3x3~1", "avg_pool_3x3~1|nor_conv_3x3~0");
         assert_eq!(read(&format!(" {swapped}\n")).unwrap(), genotype);
+        assert_eq!(read(&format!("Structure(4 nodes with {CELL})")).unwrap(), genotype);
     }
 
     #[test]

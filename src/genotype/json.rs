@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{CellGenotype, Genotype, SpaceName, arch_string, published};
+use super::{CellGenotype, Genotype, SpaceName, arch_string, exported, indices, published};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::reading;
@@ -27,13 +27,18 @@ impl Genotype {
     /// Text that holds no valid cell.
     pub fn from_text(text: &str, origin: &str, asked: Option<SpaceName>) -> Result<Self> {
         reading::check_length(origin, text, reading::GENOTYPE)?;
-        if arch_string::is_arch_string(text) {
-            return Self::from_object(arch_string::of_arch_string(text, origin)?, origin);
+        if let Some(arch) = arch_string::within(text) {
+            return Self::from_object(arch_string::of_arch_string(arch, origin)?, origin);
         }
-        let mut object = match published::is_python(text) {
-            true => published::of_python(text, origin)?,
-            false => serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?,
+        if let Some(indices) = indices::within(text) {
+            return Self::from_object(indices::of_indices(indices, asked, origin)?, origin);
+        }
+        let mut object = match (published::is_python(text), exported::of_python(text)) {
+            (true, _) => published::of_python(text, origin)?,
+            (false, Some(object)) => object,
+            (false, None) => serde_json::from_str(text).map_err(|error| syntax_error(&error, origin))?,
         };
+        exported::rewrite(&mut object, origin)?;
         // `sgas show --json` tells more than the cell.
         if let (false, Some(Value::Object(cell))) = (object.contains_key("normal"), object.get_mut("genotype")) {
             object = std::mem::take(cell);

@@ -217,6 +217,11 @@ fn a_cell_is_read_as_the_published_code_prints_it() {
                  ('max_pool_3x3', 1)], reduce_concat=[2, 3])";
     // Its primitives are of images alone.
     assert_eq!(read(darts, None).unwrap().space, SpaceName::IMAGE);
+    // Others put the fields in another order, or the tuple in a log of theirs.
+    let (normal, reduce) =
+        darts.strip_prefix("Genotype(").unwrap().trim_end_matches(')').split_once(", reduce=").unwrap();
+    let turned = format!("04/02 10:00:00 AM genotype = Genotype(reduce={reduce}, {normal})");
+    assert_eq!(read(&turned, None).unwrap(), read(darts, None).unwrap());
 }
 
 #[test]

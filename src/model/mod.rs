@@ -6,6 +6,7 @@ mod alphas;
 mod baseline;
 mod config;
 mod derived;
+mod foreign_names;
 mod hand_designed;
 mod network;
 mod resgcn;
@@ -15,6 +16,7 @@ mod supernet;
 pub use alphas::{Alphas, Mask, MixtureRule, Softmax};
 pub use config::ModelConfig;
 pub use derived::Derived;
+pub use foreign_names::{have_auxiliary, ours, to_start_from};
 pub use hand_designed::HandDesigned;
 pub use resgcn::{ResGcn, ResGcnConfig};
 pub use spaces::register;
@@ -310,15 +312,20 @@ pub fn multiply_adds(genotype: &Genotype, spec: &NetworkSpec, side: i64) -> Resu
     Ok(MultiplyAdds { all, as_published: all - ends })
 }
 
+/// The name of the last layer's bias, which has a value per class.
+fn output_bias(kind: NetworkKind) -> &'static str {
+    match kind {
+        NetworkKind::Cells(space) => spaces::of(space).output_bias(),
+        NetworkKind::HandDesigned(network) => network.output_bias(),
+    }
+}
+
 /// The number of classes that a network with these weights tells apart; `origin` is their file.
 ///
 /// # Errors
 /// Weights of no such network.
 pub fn class_count(kind: NetworkKind, weights: &BTreeMap<String, Tensor>, origin: &str) -> Result<usize> {
-    let bias = match kind {
-        NetworkKind::Cells(space) => spaces::of(space).output_bias(),
-        NetworkKind::HandDesigned(network) => network.output_bias(),
-    };
+    let bias = output_bias(kind);
     weights.get(bias).map(Tensor::numel).ok_or_else(|| {
         Error::invalid(format!("{origin}: {bias}"), "a value per class", "nothing")
             .with_hint("these are the weights of another network")

@@ -62,15 +62,24 @@ const TRUE: Id = 1;
 const FALSE: Id = 2;
 const BYTES: Id = 3;
 
-/// Runs the instructions of `content` up to the first end: all nodes, and the number of the result.
-pub(super) fn run(content: &[u8], place: &str, objects: &[&str]) -> Result<(Vec<Node>, Id)> {
+/// What a pickle came to.
+pub(super) struct Ran {
+    pub nodes: Vec<Node>,
+    /// The result.
+    pub root: Id,
+    /// Bytes up to its end.
+    pub length: usize,
+}
+
+/// Runs the instructions of `content` up to the first end.
+pub(super) fn run(content: &[u8], place: &str, objects: &[&str]) -> Result<Ran> {
     let constants = [Value::None, Value::Bool(true), Value::Bool(false)];
     let nodes = constants.into_iter().chain((0..=255).map(Value::Int)).map(Node::Leaf).collect();
     let (stack, marks, memo) = (Vec::new(), Vec::new(), HashMap::new());
     let mut machine = Machine { place, content, at: 0, objects, nodes, stack, marks, memo };
     loop {
         if let Some(root) = machine.step()? {
-            return Ok((machine.nodes, root));
+            return Ok(Ran { nodes: machine.nodes, root, length: machine.at });
         }
         if machine.nodes.len() > MOST_VALUES {
             let found = "more: an array would hold them in less room";

@@ -13,6 +13,8 @@ use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::{Factor, Norms, Path};
 use crate::tensor::sparse;
+use std::cell::Cell;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 /// Slope of LeakyReLU for negative values, everywhere in the reference.
@@ -187,8 +189,8 @@ pub struct BatchNorm {
     affine: Option<[Tensor; 2]>,
     running_mean: Tensor,
     running_var: Tensor,
-    /// By the batch it never normalises, and its running statistics stay 0 and 1.
-    fixed: bool,
+    /// By the batch it never normalises, and its running statistics stay as they are.
+    fixed: Rc<Cell<bool>>,
 }
 
 impl BatchNorm {
@@ -202,11 +204,12 @@ impl BatchNorm {
         let options = (Kind::Float, path.device());
         let parameters =
             || [path.weight("weight", &[channels], Init::Ones), path.weight("bias", &[channels], Init::Zeros)];
+        let fixed = Rc::new(Cell::new(path.norms() == Norms::None));
         Self {
             affine: affine.then(parameters),
-            running_mean: path.buffer("running_mean", Tensor::zeros([channels], options)),
-            running_var: path.buffer("running_var", Tensor::ones([channels], options)),
-            fixed: path.norms() == Norms::None,
+            running_mean: path.statistics("running_mean", Tensor::zeros([channels], options), &fixed),
+            running_var: path.statistics("running_var", Tensor::ones([channels], options), &fixed),
+            fixed,
         }
     }
 
@@ -223,7 +226,7 @@ impl BatchNorm {
             bias,
             running_mean: &self.running_mean,
             running_var: &self.running_var,
-            training: training && !self.fixed,
+            training: training && !self.fixed.get(),
             momentum: MOMENTUM,
             epsilon: EPSILON,
         }
@@ -240,7 +243,7 @@ impl BatchNorm {
             bias,
             Some(&self.running_mean),
             Some(&self.running_var),
-            training && !self.fixed,
+            training && !self.fixed.get(),
             MOMENTUM,
             EPSILON,
             false,

@@ -11,14 +11,14 @@
 //! What only products read, a layer holds as a [`Factor`]: in half precision on a GPU all of them are cast at once
 //! ([`Parameters::factors_in`]), where autocast would cast, and cast a gradient back, layer by layer.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, few};
 use crate::tensor::bridge::composed;
 use crate::tensor::bridge::operators::share_version;
 use crate::tensor::fused::done;
 use crate::tensor::init::Init;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -68,7 +68,14 @@ impl Factor {
 #[derive(Default)]
 struct Content {
     weights: Vec<Leaf>,
-    buffers: Vec<(String, Tensor)>,
+    buffers: Vec<Buffer>,
+}
+
+struct Buffer {
+    name: String,
+    tensor: Tensor,
+    /// Of running statistics, whether their norm is fixed: it goes by them in training too, and leaves them as they are.
+    fixed: Option<Rc<Cell<bool>>>,
 }
 
 /// A place in the tree of names, to which layers add weights and buffers.
@@ -141,8 +148,18 @@ impl Path {
 
     /// A tensor that belongs to the state dict but is not trained.
     pub fn buffer(&self, name: &str, value: Tensor) -> Tensor {
+        self.added(name, value, None)
+    }
+
+    /// The same of the running statistics of a norm, which is fixed while `fixed` holds true.
+    pub fn statistics(&self, name: &str, value: Tensor, fixed: &Rc<Cell<bool>>) -> Tensor {
+        self.added(name, value, Some(Rc::clone(fixed)))
+    }
+
+    fn added(&self, name: &str, value: Tensor, fixed: Option<Rc<Cell<bool>>>) -> Tensor {
         let tensor = value.to_device(self.device);
-        self.content.borrow_mut().buffers.push((self.sub(name).prefix, tensor.shallow_clone()));
+        let buffer = Buffer { name: self.sub(name).prefix, tensor: tensor.shallow_clone(), fixed };
+        self.content.borrow_mut().buffers.push(buffer);
         tensor
     }
 
@@ -338,32 +355,39 @@ impl Drop for FactorsInHalf<'_> {
 
 /// The untrained tensors of a state dict: running statistics and constants.
 pub struct Buffers {
-    entries: Vec<(String, Tensor)>,
+    entries: Vec<Buffer>,
 }
 
 impl Buffers {
     /// Names and tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        self.entries.iter().map(|buffer| (buffer.name.as_str(), &buffer.tensor))
     }
 
     /// Copies of all values, in order.
     pub fn copies(&self) -> Vec<Tensor> {
-        self.entries.iter().map(|(_, tensor)| tensor.copy()).collect()
+        self.entries.iter().map(|buffer| buffer.tensor.copy()).collect()
     }
 
     /// Sets the values to earlier copies of them.
     pub fn restore(&self, copies: &[Tensor]) {
         no_grad(|| {
-            for ((_, tensor), copy) in self.entries.iter().zip(copies) {
-                tensor.shallow_clone().copy_(copy);
+            for (buffer, copy) in self.entries.iter().zip(copies) {
+                buffer.tensor.shallow_clone().copy_(copy);
             }
         });
     }
 
     /// Keeps the buffers whose name passes.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.entries.retain(|(name, _)| keep(name));
+        self.entries.retain(|buffer| keep(&buffer.name));
+    }
+
+    /// Fixes the norms of which a running statistic's name passes, for good: in training too they go by their running
+    /// statistics, which stay as they are.
+    pub fn fix_norms(&self, is_fixed: impl Fn(&str) -> bool) {
+        let statistics = self.entries.iter().filter_map(|buffer| Some((&buffer.name, buffer.fixed.as_ref()?)));
+        statistics.filter(|(name, _)| is_fixed(name)).for_each(|(_, fixed)| fixed.set(true));
     }
 }
 
@@ -399,24 +423,29 @@ impl Weights {
     fn check(&self, values: &BTreeMap<String, Tensor>, origin: &str) -> Result<()> {
         const HINT: &str = "these are the weights of another network: give the genotype and sizes they were trained with, and \
              samples of as many numbers";
-        let mut known = std::collections::BTreeSet::new();
-        for (name, tensor) in self.iter() {
-            known.insert(name);
-            let place = || format!("{origin}: {name}");
-            let Some(value) = values.get(name) else {
-                return Err(Error::invalid(place(), format!("shape {:?}", tensor.size()), "nothing").with_hint(HINT));
+        let known: BTreeSet<&str> = self.iter().map(|(name, _)| name).collect();
+        let missing: Vec<(&str, &Tensor)> = self.iter().filter(|(name, _)| !values.contains_key(*name)).collect();
+        let is_surplus = |name: &&str| !known.contains(name) && !name.ends_with("num_batches_tracked");
+        let surplus: Vec<&str> = values.keys().map(String::as_str).filter(is_surplus).collect();
+        let left_over =
+            if surplus.is_empty() { String::new() } else { format!("; left over: {}", few(surplus.clone())) };
+        if let Some((first, tensor)) = missing.first() {
+            let names = few(missing.iter().map(|(name, _)| *name));
+            let found = match missing.len() {
+                1 => format!("nothing{left_over}"),
+                count => format!("nothing; {count} of {} are missing: {names}{left_over}", known.len()),
             };
-            if value.size() != tensor.size() {
-                let expected = format!("shape {:?}", tensor.size());
-                return Err(Error::invalid(place(), expected, format!("{:?}", value.size())).with_hint(HINT));
-            }
+            let expected = format!("shape {:?}", tensor.size());
+            return Err(Error::invalid(format!("{origin}: {first}"), expected, found).with_hint(HINT));
         }
-        let surplus =
-            values.keys().find(|name| !known.contains(name.as_str()) && !name.ends_with("num_batches_tracked"));
-        match surplus {
-            Some(name) => Err(Error::invalid(origin, "only the network's own tensors", name.clone()).with_hint(HINT)),
-            None => Ok(()),
+        if let Some((name, tensor)) = self.iter().find(|(name, tensor)| values[*name].size() != tensor.size()) {
+            let (expected, found) = (format!("shape {:?}", tensor.size()), format!("{:?}", values[name].size()));
+            return Err(Error::invalid(format!("{origin}: {name}"), expected, found).with_hint(HINT));
         }
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(origin, "only the network's own tensors", few(surplus)).with_hint(HINT))
     }
 }
 

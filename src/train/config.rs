@@ -3,6 +3,7 @@
 use crate::bounds;
 use crate::error::{Error, Result};
 use crate::step::class_weights::ClassWeights;
+use crate::train::frozen;
 use serde::{Deserialize, Serialize};
 
 /// `[train]`: the retraining loop (docs/method.md, "Recipes of the training").
@@ -30,6 +31,12 @@ pub struct TrainConfig {
     /// Decay of an exponential average of the weights, which is scored and kept in their place; 0 for none.
     #[serde(skip_serializing_if = "is_absent")]
     pub average: f64,
+    /// The file or run whose weights it starts from; absent: fresh weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
+    /// The weights that stay as they are: names with `*` and `?`, of modules with all below them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// Score the test split after every epoch too: the reference's protocol, which picks its best epoch there.
     /// Such a score is reported under that name only.
     pub test_every_epoch: bool,
@@ -52,6 +59,8 @@ impl Default for TrainConfig {
             class_weights: None,
             patience: None,
             average: 0.0,
+            init: None,
+            freeze: Vec::new(),
             test_every_epoch: false,
         }
     }
@@ -75,6 +84,7 @@ impl TrainConfig {
                 return Err(Error::invalid(key, "a number from 0 to less than 1", value.to_string()));
             }
         }
+        self.freeze.iter().try_for_each(|text| frozen::pattern(text).map(drop))?;
         if !(self.auxiliary_weight.is_finite() && self.auxiliary_weight >= 0.0) {
             let found = self.auxiliary_weight.to_string();
             return Err(Error::invalid("train.auxiliary_weight", "a number of at least 0", found));

@@ -3,6 +3,7 @@
 mod average;
 mod best;
 mod config;
+mod frozen;
 mod train_loop;
 
 pub use config::TrainConfig;

@@ -22,6 +22,7 @@ use crate::tensor::random::{Key, Purpose};
 use crate::train::TrainConfig;
 use crate::train::average::Average;
 use crate::train::best::Best;
+use crate::train::frozen;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tch::Device;
@@ -104,6 +105,17 @@ impl<'a> Training<'a> {
             epochs_since_best: 0,
             average,
         }
+    }
+
+    /// Freezes the weights that `train.freeze` names; says which, where there are any.
+    ///
+    /// # Errors
+    /// A pattern that names nothing, or patterns that leave nothing to learn.
+    pub fn freeze(&mut self) -> Result<Option<String>> {
+        let frozen = frozen::freeze(self.model.weights(), &self.settings.train.freeze)?;
+        let (mask, told) = frozen.map(|frozen| (frozen.mask, frozen.told)).unzip();
+        self.step.frozen = mask;
+        Ok(told)
     }
 
     /// Brings a training that has not begun to the state of a checkpoint.

@@ -36,6 +36,7 @@ mod packed_scans;
 mod parity;
 mod pictures;
 mod printing;
+mod pytorch;
 mod readme;
 mod runs;
 mod scenes;

@@ -8,7 +8,7 @@ mod trained;
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
-pub use trained::{EvalOptions, PredictOptions, TrainedOptions};
+pub use trained::{EvalOptions, ImportOptions, PredictOptions, TrainedOptions};
 
 use crate::model::HandDesigned;
 use crate::search::StrategyName;
@@ -241,6 +241,7 @@ Examples:
   sgas train --genotype Cri2_ModelNet_Best --config modelnet40-small
   sgas train --task s3dis --model resgcn --amp
   sgas train --task graphs --data DIR --baseline
+  sgas train --init runs/train-... --config runs/train-.../config.toml --data DIR --freeze stem --freeze cells
 
 Leaves a run folder: the weights (last, and best on validation where
 data.validation holds a share out), every epoch (events.jsonl, metrics.csv,
@@ -260,6 +261,14 @@ pub struct TrainOptions {
     /// The usual hand-designed network for the task's data, under the same recipe: what a search was worth
     #[arg(long, conflicts_with_all = ["genotype", "model"])]
     pub baseline: bool,
+    /// Start from these weights: a training's run folder, safetensors, or a file of PyTorch. Of other classes, the
+    /// classifier starts fresh [default: fresh weights]
+    #[arg(long, value_name = "FILE|RUN")]
+    pub init: Option<PathBuf>,
+    /// Leave these weights as they are: a name with * and ?, or that of a module with all below it, such as 'cells.*';
+    /// may be repeated
+    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
+    pub freeze: Vec<String>,
     /// What every run takes.
     #[command(flatten)]
     pub run: RunOptions,

@@ -17,8 +17,8 @@ pub struct TrainedOptions {
     /// A training's run folder [default: the newest finished one]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["weights", "genotype", "task", "config"])]
     pub run: Option<PathBuf>,
-    /// Weights outside a run folder
-    #[arg(long, value_name = "FILE", requires = "genotype")]
+    /// Weights outside a run folder: safetensors, or a file of PyTorch (.pt, .pth, .pth.tar)
+    #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// The cell that the weights belong to: a file, a published name or a run folder
     #[arg(long, value_name = "FILE|NAME|RUN", requires = "weights")]
@@ -60,6 +60,40 @@ pub struct EvalOptions {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `sgas import` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "\
+Examples:
+  sgas import best_weights.pt --genotype Cri2_PPI_Best --task ppi --output ppi.safetensors
+  sgas import checkpoint.pth.tar --task s3dis --output resgcn.safetensors
+
+Reads what torch.save wrote, without PyTorch; nothing in a file is executed. The
+weights stand alone in it or under state_dict. Eval, predict and train --init
+take such files as they are too, with --weights and --init.")]
+pub struct ImportOptions {
+    /// The weights: a file of PyTorch (.pt, .pth, .pth.tar), or safetensors
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write them here, as safetensors by the names of this program
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Let --output replace a file of other content too
+    #[arg(long)]
+    pub force: bool,
+    /// The cell that the weights belong to: a file, a published name or a run folder
+    #[arg(long, value_name = "FILE|NAME|RUN")]
+    pub genotype: Option<String>,
+    /// The task that the weights were trained for
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Sizes of the network: a file, or the name of a built-in configuration [default: the task's]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub config: Option<String>,
+    /// Set one key of the configuration, such as model.channels=64; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE", action = ArgAction::Append)]
+    pub set: Vec<String>,
 }
 
 /// What `sgas predict` takes.

@@ -21,6 +21,7 @@ mod scenes;
 mod search;
 mod signals;
 mod train;
+mod weights;
 
 use crate::cli::sgas;
 use assert_cmd::Command;
