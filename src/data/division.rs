@@ -109,7 +109,7 @@ pub(super) fn find_lists(folder: &Path, lists: &Lists<'_>) -> Result<Vec<(Split,
         let Some(split) = part_of_list(&path).filter(|split| !named.contains(split)) else { continue };
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         if NOT_READ.contains(&extension.as_str()) {
-            return Err(Error::invalid(path.display().to_string(), "a list with a file per line (.txt, .csv)", format!(".{extension}"))
+            return Err(Error::invalid(path, "a list with a file per line (.txt, .csv)", format!(".{extension}"))
                 .with_hint("it looks as if it said which files are for what, and without it others would be: write it as a list, or move it away"));
         }
         if !READ.contains(&extension.as_str()) || !looks_like_a_list(&path)? {
@@ -293,7 +293,7 @@ impl<'a> Names<'a> {
     fn tell_missing(list: &Path, missing: &[(usize, String)], is_empty: bool, skip_missing: bool) -> Result<()> {
         let Some((number, line)) = missing.first() else {
             return match is_empty {
-                true => Err(Error::invalid(list.display().to_string(), "a file per line", "an empty list")),
+                true => Err(Error::invalid(list, "a file per line", "an empty list")),
                 false => Ok(()),
             };
         };
@@ -340,8 +340,7 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let (mut names, mut column) = (Vec::new(), None);
     for record in reader.records() {
-        let record =
-            record.map_err(|error| Error::invalid(list.display().to_string(), "a table", error.to_string()))?;
+        let record = record.map_err(|error| Error::invalid(list, "a table", error.to_string()))?;
         let number = record.position().map_or(0, |position| position.line() as usize);
         if column.is_none() {
             let at = |header: &&str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
@@ -408,7 +407,7 @@ mod tests {
         };
         let (parts, note) =
             divided("\u{feff}id,modelId,split\r\n0,ant/1,train\n1,2,val\n2,bee/1,Train\n3,b3,test\n").unwrap();
-        let [train, valid, test] = [Split::Train, Split::Validation, Split::Test].map(Some);
+        let [train, valid, test] = Split::ALL.map(Some);
         assert_eq!((parts, &*note), (vec![train, valid, train, test, None], "split by all.csv"));
         let (parts, note) = divided("file,split\nant/1,train\nbee/1,train\nant/2,dev\n").unwrap();
         assert!(parts[1] == test && note.contains("scored as test"), "{parts:?}, {note}");

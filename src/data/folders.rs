@@ -87,7 +87,7 @@ pub(super) fn require_same_classes(folder: &Path, names: [&str; 2], classes: [BT
     }
     let found = format!("{}{}", only_in(first, second, names[0]), only_in(second, first, names[1]));
     let expected = format!("the same classes in {} and {}", names[0], names[1]);
-    Err(Error::invalid(folder.display().to_string(), expected, found.trim_end_matches("; "))
+    Err(Error::invalid(folder, expected, found.trim_end_matches("; "))
         .with_hint("give every class samples in both, or remove the class"))
 }
 

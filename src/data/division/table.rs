@@ -39,7 +39,7 @@ pub(super) fn find_table(folder: &Path, files: &[(&str, &Path)]) -> Result<Optio
         [table] => read_table(table).map(Some),
         several => {
             let names: Vec<String> = several.iter().map(|path| file_name(path)).collect();
-            Err(Error::invalid(folder.display().to_string(), "one table with a column of parts", names.join(", "))
+            Err(Error::invalid(folder, "one table with a column of parts", names.join(", "))
                 .with_hint("move the others away"))
         }
     }

@@ -167,8 +167,7 @@ pub(super) fn find(folder: &Path, kind: Kind) -> Result<Option<PathBuf>> {
         (first, 0 | 1) => Ok(first),
         (_, count) => {
             let found = if count == 2 { "both".to_owned() } else { format!("all {count}") };
-            Err(Error::invalid(folder.display().to_string(), expected, found)
-                .with_hint("remove those that are not meant"))
+            Err(Error::invalid(folder, expected, found).with_hint("remove those that are not meant"))
         }
     }
 }
@@ -293,7 +292,7 @@ fn refuse_parts(folder: &Path) -> Result<()> {
 
 fn not_read(path: &Path) -> Error {
     let expected = "lists train.txt, valid.txt and test.txt, or masks, as text or .npy";
-    Error::invalid(path.display().to_string(), expected, "what may divide the set otherwise, and is not read")
+    Error::invalid(path, expected, "what may divide the set otherwise, and is not read")
         .with_hint("write the nodes of each split, one per line; or remove the file, or give it another name")
 }
 
@@ -353,7 +352,7 @@ mod tests {
             ["splits/TRAIN", "splits/valid.lst", "splits/testIdx.txt"],
         ] {
             let splits: Vec<Option<Split>> = found(&names).unwrap().into_iter().map(|(_, split)| split).collect();
-            assert_eq!(splits, [Split::Train, Split::Validation, Split::Test].map(Some), "{names:?}");
+            assert_eq!(splits, Split::ALL.map(Some), "{names:?}");
         }
         assert_eq!(
             found(&["split.csv", "notes.txt", "train.py", "README.md"]).unwrap(),

@@ -29,7 +29,7 @@ const ARRAY: &[u8] = b"\x93NUMPY";
 pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
 
 /// What was read, or everything that was wrong with it.
-pub(super) type Checked<T> = std::result::Result<T, Vec<Error>>;
+pub(super) type Checked<T> = std::result::Result<T, Problems>;
 
 /// Everything that was found wrong so far.
 #[derive(Debug, Default)]
@@ -37,13 +37,37 @@ pub(super) struct Problems(pub Vec<Error>);
 
 impl Problems {
     /// What was read, if it was; else its problems are kept.
-    pub fn keep<T>(&mut self, read: Checked<T>) -> Option<T> {
-        read.map_err(|problems| self.0.extend(problems)).ok()
+    pub fn keep<T>(&mut self, read: std::result::Result<T, impl Into<Self>>) -> Option<T> {
+        read.map_err(|problems| self.0.extend(problems.into().0)).ok()
     }
 
-    /// The same where a problem ends the reading.
-    pub fn keep_one<T>(&mut self, read: Result<T>) -> Option<T> {
-        read.map_err(|problem| self.0.push(problem)).ok()
+    /// What was read, if nothing is wrong.
+    pub fn or<T>(self, read: T) -> Checked<T> {
+        if self.0.is_empty() { Ok(read) } else { Err(self) }
+    }
+
+    /// The first alone.
+    pub fn first(self) -> Error {
+        self.0.into_iter().next().unwrap_or_else(|| Error::run("a set of graphs can't be read"))
+    }
+}
+
+impl From<Error> for Problems {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<Problems> for Error {
+    /// The first, with a word about the others.
+    fn from(problems: Problems) -> Self {
+        let others = problems.0.len().saturating_sub(1);
+        let first = problems.first();
+        if others == 0 {
+            return first;
+        }
+        let own = first.hint().map_or(String::new(), |own| format!("{own}; "));
+        first.with_hint(format!("{own}{others} more problems: `sgas data info DIR` lists them"))
     }
 }
 
@@ -100,17 +124,25 @@ impl Table {
     /// # Errors
     /// What `each` reports, and an array that is none or is cut.
     pub fn read(&self, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Checked<()> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let mut row = |row: &Row<'_>| {
-            problems.extend(each(row).err());
-            problems.len() < MOST
+            problems.keep(each(row));
+            problems.0.len() < MOST
         };
         let read = match self.delimiter {
             Some(delimiter) => self.read_text(delimiter, &mut row),
             None => self.read_array(&mut row),
         };
-        problems.extend(read.err());
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        problems.keep(read);
+        problems.or(())
+    }
+
+    /// The same without a first row that is a header.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_after(&self, mut has_header: bool, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Checked<()> {
+        self.read(|row| if std::mem::take(&mut has_header) { Ok(()) } else { each(row) })
     }
 
     /// The first rows, at most so many, cell by cell; none of an array of numbers, which has no header.
@@ -233,7 +265,7 @@ impl Table {
             .delimiter(delimiter)
             .from_reader(text);
         let mut record = ByteRecord::new();
-        let failed = |error: csv::Error| Error::invalid(self.path.display().to_string(), "a table", error.to_string());
+        let failed = |error: csv::Error| Error::invalid(&self.path, "a table", error.to_string());
         while reader.read_byte_record(&mut record).map_err(failed)? {
             let Some(at) = record.position() else { continue };
             let here = &text[usize::try_from(at.byte()).unwrap_or(text.len())..];
@@ -266,20 +298,17 @@ impl Table {
         if rows == nodes {
             return Ok(());
         }
-        let place = self.path.display().to_string();
-        let error = if columns == nodes && nodes > 1 {
-            transposed(place, [nodes, rows], [rows, columns])
-        } else {
-            let expected = format!("{nodes} rows, one per node, as there are rows of features");
-            Error::invalid(place, expected, rows.to_string())
-                .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines")
-        };
-        Err(vec![error])
+        if columns == nodes && nodes > 1 {
+            return Err(transposed(&self.path, [nodes, rows], [rows, columns]).into());
+        }
+        let expected = format!("{nodes} rows, one per node, as there are rows of features");
+        let error = Error::invalid(&self.path, expected, rows.to_string());
+        Err(error.with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines").into())
     }
 }
 
 /// The error of a table whose rows and columns are exchanged.
-pub(super) fn transposed(place: String, expected: [usize; 2], found: [usize; 2]) -> Error {
+pub(super) fn transposed(place: &Path, expected: [usize; 2], found: [usize; 2]) -> Error {
     let words = |[rows, columns]: [usize; 2]| format!("shape ({rows}, {columns})");
     Error::invalid(place, format!("{}, a row per node", words(expected)), words(found))
         .with_hint("rows and columns look exchanged: write the table transposed (`.T` in NumPy and pandas)")
@@ -291,7 +320,7 @@ fn check_width(columns: usize, path: &Path) -> Result<()> {
         return Ok(());
     }
     let expected = format!("at most {MOST_COLUMNS} columns");
-    Err(Error::invalid(path.display().to_string(), expected, columns.to_string())
+    Err(Error::invalid(path, expected, columns.to_string())
         .with_hint("a node is a row: are rows and columns exchanged, or line ends missing?"))
 }
 
@@ -310,7 +339,7 @@ fn place(path: &Path, number: u64) -> String {
 
 /// The error of a file that is not there.
 pub(super) fn missing(folder: &Path, file: &str) -> Error {
-    Error::invalid(folder.display().to_string(), format!("the file {file}"), "no such file").with_hint(WHERE_TO_READ)
+    Error::invalid(folder, format!("the file {file}"), "no such file").with_hint(WHERE_TO_READ)
 }
 
 /// The letter between columns, by the first line; blanks where there is none.
@@ -366,6 +395,19 @@ impl Row<'_> {
             Cells::Text(record, _) => record.len(),
             Cells::Numbers(numbers) => numbers.len(),
         }
+    }
+
+    /// The number of cells, which is that of the rows before.
+    ///
+    /// # Errors
+    /// Another one than theirs.
+    pub fn require_len(&self, before: &mut Option<usize>) -> Result<usize> {
+        let columns = *before.get_or_insert(self.len());
+        if self.len() == columns {
+            return Ok(columns);
+        }
+        let expected = format!("{columns} columns, as in the first row");
+        Err(Error::invalid(self.place(), expected, self.len().to_string()))
     }
 
     /// File and line, or row.

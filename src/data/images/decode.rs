@@ -171,6 +171,6 @@ fn no_picture(path: &Path, error: &ImageError) -> Error {
 }
 
 fn bad(path: &Path, found: &str) -> Error {
-    Error::invalid(path.display().to_string(), "a JPEG, PNG, WebP, BMP, TIFF or GIF picture", found)
+    Error::invalid(path, "a JPEG, PNG, WebP, BMP, TIFF or GIF picture", found)
         .with_hint("remove or convert the file, or go on without bad ones: --skip-bad")
 }

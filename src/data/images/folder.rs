@@ -69,7 +69,7 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<PictureSet> {
     let (good, bad) = keep_good(checked, lists.skip_bad)?;
     skipped += bad;
     let has_validation = good.iter().any(|found| found.split == Split::Validation);
-    let mut parts = [Split::Train, Split::Validation, Split::Test].map(|_| (Vec::new(), Vec::new()));
+    let mut parts = Split::ALL.map(|_| (Vec::new(), Vec::new()));
     for Found { split, label, path } in good {
         let (labels, paths) = &mut parts[split as usize];
         labels.push(label);
@@ -157,7 +157,7 @@ fn in_parts(folder: &Path) -> Result<Scan> {
     }
     if !has(&parts, Split::Test) {
         let found = "no val, and no test in its place";
-        return Err(Error::invalid(folder.display().to_string(), "the folders train and val", found));
+        return Err(Error::invalid(folder, "the folders train and val", found));
     }
     parts.sort_by_key(|(split, _)| *split as usize);
     require_same_folders(folder, &parts)?;
@@ -252,11 +252,11 @@ fn in_classes(folder: &Path, lists: &Lists<'_>) -> Result<Scan> {
     }
     if let (false, Some((class, _))) = (named.is_empty(), files.first()) {
         let expected = "train and test in every class, or in none";
-        return Err(Error::invalid(folder.display().to_string(), expected, format!("none in {class}")));
+        return Err(Error::invalid(folder, expected, format!("none in {class}")));
     }
     if !named.is_empty() {
         let has = |split: &Split| named.iter().any(|named| named.split == *split);
-        let splits = [Split::Train, Split::Validation, Split::Test].into_iter().filter(has);
+        let splits = Split::ALL.into_iter().filter(has);
         let parts: Vec<(Split, String)> = splits.map(|split| (split, split.name().to_owned())).collect();
         let (layout, division) = ("<class>/{train,test}/FILE", roles(&parts));
         return Ok(Scan { named, parts, layout, division, missing: Vec::new(), ignored });
@@ -296,7 +296,7 @@ fn pictures_of(class: &Path, ignored: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>>
                 "classes within classes are not read: move the inner folders up, each with a name of its own",
             ),
         };
-        return Err(Error::invalid(class.display().to_string(), expected, found).with_hint(hint));
+        return Err(Error::invalid(class, expected, found).with_hint(hint));
     }
     // The folder that they lie in is none of the others.
     ignored.extend(others.into_iter().filter(|path| !pictures[0].starts_with(path)));

@@ -47,8 +47,9 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
     let found = find(folder, true)?;
     if found.is_empty() {
         let expected = "a file of a known format in every class";
-        return Err(Error::invalid(folder.display().to_string(), expected, "none")
-            .with_hint(format!("known formats: {}", known_extensions())));
+        return Err(
+            Error::invalid(folder, expected, "none").with_hint(format!("known formats: {}", known_extensions()))
+        );
     }
     let layout = layout(folder, &found);
     let (mut found, mut note) =
@@ -186,7 +187,7 @@ pub(super) fn refuse(folder: &Path) -> Result<Raw> {
         files.iter().filter(|path| Format::of(path).is_some()).map(|path| file_name(path)).collect();
     let found = show_names(names.iter().map(String::as_str));
     let expected = format!("one file, as the folder is one shape's, or one called {}", MODELS.join(", "));
-    Err(Error::invalid(folder.display().to_string(), expected, found)
+    Err(Error::invalid(folder, expected, found)
         .with_hint("move the others away; files of several shapes lie in the folder of their class"))
 }
 

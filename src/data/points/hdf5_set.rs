@@ -181,7 +181,7 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
 pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
     let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(composed).collect();
     if names.is_empty() {
-        return Err(Error::invalid(path.display().to_string(), "a class name per line", "an empty file"));
+        return Err(Error::invalid(path, "a class name per line", "an empty file"));
     }
     Ok(names)
 }

@@ -183,7 +183,7 @@ fn rows_in_another_order_need_a_column_in_every_table() {
     write("labels.csv", "x\ny\nx\n");
     let config = GraphDataConfig::default();
     let wanted = Wanted { labelled: true, lists: ["train.txt", "test.txt"], config: &config };
-    let error = read(folder.path(), Layout::Tables, wanted).unwrap_err().remove(0);
+    let error = read(folder.path(), Layout::Tables, wanted).unwrap_err().first();
     assert!(error.to_string().contains("or a column of their numbers in the labels too"), "{error}");
     write("labels.csv", "node,label\n2,x\n0,y\n1,x\n");
     let read = read_folder(folder.path());

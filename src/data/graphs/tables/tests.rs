@@ -85,7 +85,7 @@ fn problems_are_told_by_line_or_row_and_all_of_them() {
         1 => Ok(()),
         _ => (0..2).try_for_each(|column| row.finite(column).map(drop)),
     });
-    let told: Vec<String> = problems.unwrap_err().iter().map(ToString::to_string).collect();
+    let told: Vec<String> = problems.unwrap_err().0.iter().map(ToString::to_string).collect();
     let finite = "expected finite numbers in single precision, in column 1 too, found";
     let expected = [
         format!("a.csv, line 4: {finite} nan"),
@@ -103,7 +103,7 @@ fn nodes_beyond_the_last_are_named_and_counting_from_one_is_suspected() {
             nodes.push(row.node(0, "source", 3)?);
             Ok(())
         });
-        read.map(|()| nodes).map_err(|mut problems| problems.remove(0))
+        read.map(|()| nodes).map_err(Problems::first)
     };
     assert_eq!(read("0\n2.0\n").unwrap(), [0, 2]);
     for (text, found) in [("0\n3\n", "3"), ("0\n-1\n", "-1"), ("0\n1.5\n", "1.5"), ("0\nx\n", "x")] {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use crate::data::scan::{Line, Lines, number, show, split_line};
+use crate::data::scan::{Line, Lines, show, split_line};
 use crate::error::{Error, Result};
 
 const VERTEX: [&str; 6] = ["x", "y", "z", "red", "green", "blue"];
@@ -212,10 +212,7 @@ fn numbers<'a>(
 ) -> Result<[f64; 3]> {
     let mut values = [0.0; 3];
     for (value, name) in values.iter_mut().zip(names) {
-        let word = words.next();
-        let found = || word.map_or_else(|| "the line's end".to_owned(), show);
-        let wrong = || line.invalid(place, format!("a number for {name}"), found());
-        *value = word.and_then(number).ok_or_else(wrong)?;
+        *value = line.value(words.next(), name, place)?;
     }
     Ok(values)
 }
@@ -241,11 +238,7 @@ mod tests {
     }
 
     fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-        &raw.columns.iter().find(|column| column.0 == name).unwrap().1
-    }
-
-    fn names(raw: &Raw) -> Vec<&str> {
-        raw.columns.iter().map(|column| column.0.as_str()).collect()
+        raw.column(name).unwrap()
     }
 
     const SQUARE: &str = "v 0 0 0\nv 1 0 0\nv 1 1 0.5\nv 0 1 0\n";
@@ -255,7 +248,7 @@ mod tests {
         let raw = read(&format!("mtllib nowhere.mtl\no one\n{SQUARE}usemtl red\nf 1 2 3 4\no two\nv 5 5 5\nf 1 2 5\n"));
         assert_eq!(raw.triangles, [[0, 1, 2], [0, 2, 3], [0, 1, 4]]);
         assert_eq!(column(&raw, "z"), [0.0, 0.0, 0.5, 0.0, 5.0]);
-        assert_eq!(names(&raw), ["x", "y", "z"]);
+        assert_eq!(raw.names(), "x, y, z");
         let backwards = read(&format!("# made\r\n{SQUARE}f -4/1/1 -3/2 -2/3 -1/4\r\nl 1 2\np 1\ns off\nf 1 2\n"));
         assert_eq!(backwards.triangles, [[0, 1, 2], [0, 2, 3]]);
         assert_eq!(read(&format!("\u{feff}{SQUARE}")).columns, backwards.columns);
@@ -269,18 +262,18 @@ mod tests {
         assert_eq!(column(&raw, "nz"), [1.0, 1.0, 1.0, 0.0, 0.0]);
         assert_eq!(column(&raw, "nx"), [0.0, 0.0, 0.0, 1.0, 1.0]);
         let without = read(&format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 3//1\nf 1 3 4\n"));
-        assert_eq!(names(&without), ["x", "y", "z"]);
+        assert_eq!(without.names(), "x, y, z");
     }
 
     #[test]
     fn vertices_alone_are_a_cloud_with_normals_and_colours() {
         let raw = read("v 1 2 3 1 0.5 0\nvn 0 0 1\nv 4 5 6 0 0 1\nvn 0 1 0\n");
-        assert_eq!(names(&raw), ["x", "y", "z", "nx", "ny", "nz", "red", "green", "blue"]);
+        assert_eq!(raw.names(), "x, y, z, nx, ny, nz, red, green, blue");
         assert_eq!((column(&raw, "y"), column(&raw, "ny")), (&[2.0, 5.0][..], &[0.0, 1.0][..]));
         assert_eq!((column(&raw, "green"), column(&raw, "blue")), (&[0.5, 0.0][..], &[0.0, 1.0][..]));
         assert!(raw.triangles.is_empty());
-        assert_eq!(names(&read("v 1 2 3 1 0.5 0\nv 4 5 6\n")), ["x", "y", "z"]);
-        assert_eq!(names(&read("v 1 2 3 1.0\nv 4 5 6 1.0\n")), ["x", "y", "z"]);
+        assert_eq!(read("v 1 2 3 1 0.5 0\nv 4 5 6\n").names(), "x, y, z");
+        assert_eq!(read("v 1 2 3 1.0\nv 4 5 6 1.0\n").names(), "x, y, z");
         let coloured =
             read(&format!("v 9 9 9 1 1 1\n{}vn 0 0 1\nf 2//1 3//1 4//1\n", SQUARE.replace('\n', " 0 1 0\n")));
         assert_eq!(column(&coloured, "red"), [0.0; 3]);

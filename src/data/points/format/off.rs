@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-        &raw.columns.iter().find(|column| column.0 == name).unwrap().1
+        raw.column(name).unwrap()
     }
 
     const SQUARE: &str = "4 2 0\n0 0 0\n1 0 0\n1 1 0.5\n0 1 0\n3 0 1 2\n4 0 1 2 3\n";
@@ -206,8 +206,7 @@ mod tests {
         assert_eq!((column(&raw, "green"), column(&raw, "alpha")), (&[51.0][..], &[255.0][..]));
         assert_eq!(column(&parse(b"cnoff\n1 0 0\n1 2 3 0 0 1 0.5 0 0\n", "a").unwrap(), "red"), [0.5]);
         let raw = parse(b"STCOFF\n1 0 0\n1 2 3 1 0.25 0 9 9\n", "a").unwrap();
-        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
-        assert_eq!(names, ["x", "y", "z", "red", "green", "blue"]);
+        assert_eq!(raw.names(), "x, y, z, red, green, blue");
         assert_eq!((column(&raw, "red"), column(&raw, "green")), (&[1.0][..], &[0.25][..]));
     }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use crate::data::scan::{Lines, cut, number, show, without_mark};
+use crate::data::scan::{Lines, cut, show, without_mark};
 use crate::error::{Error, Result};
 
 /// Bytes before the count of triangles.
@@ -96,10 +96,7 @@ impl Mesh {
                 b"vertex" => {
                     let mut corner = [0.0; 3];
                     for (value, axis) in corner.iter_mut().zip(["x", "y", "z"]) {
-                        let word = words.next();
-                        let found = || word.map_or_else(|| "the line's end".to_owned(), show);
-                        let wrong = || line.invalid(place, format!("a number for {axis}"), found());
-                        *value = word.and_then(number).ok_or_else(wrong)? as f32;
+                        *value = line.value(words.next(), axis, place)? as f32;
                     }
                     corners.push(corner);
                 }

@@ -305,8 +305,7 @@ fn clouds_of_other_programs_are_read() {
         ("numpy.csv", NORMALS),
     ] {
         let raw = fixture(name);
-        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
-        assert_eq!(names.join(" "), columns, "{name}");
+        assert_eq!(raw.names().replace(',', ""), columns, "{name}");
         for (column, values) in &raw.columns {
             // The array beside the points counts them.
             let is_beside = name == "numpy_compressed.npz" && column == "label";
@@ -322,8 +321,7 @@ fn tables_without_names_or_of_other_types_are_read() {
     let eighths: Vec<f64> = expected("z").iter().map(|value| value * 8.0).collect();
     assert_eq!(raw.columns[2], ("z".to_owned(), eighths));
     let raw = fixture("numpy_structured.npy");
-    let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
-    assert_eq!(names, ["label", "x", "y", "z", "red"]);
+    assert_eq!(raw.names(), "label, x, y, z, red");
     assert_eq!((&raw.columns[1].1, &raw.columns[4].1), (&expected("x"), &expected("red")));
     let raw = fixture("open3d_cloud.pts");
     let bytes: Vec<f64> = expected("red").iter().map(|value| value * 255.0).collect();

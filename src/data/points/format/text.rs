@@ -353,10 +353,9 @@ mod tests {
         assert_eq!(read("\"\"").len(), 1);
         assert_eq!(message("x,y,z\n1,2,3\n1,2\n"), "a.xyz, line 3: expected 3 values, as in the line before, found 2");
         let rows = |first: usize| (0..9).map(|row| format!("{} {} 2 3 4\n", first + row, row * 2)).collect::<String>();
-        for (first, names) in [(0, "index x y z 4"), (1, "index x y z 4"), (2, "x y z 3 4")] {
+        for (first, names) in [(0, "index, x, y, z, 4"), (1, "index, x, y, z, 4"), (2, "x, y, z, 3, 4")] {
             let raw = parse(rows(first).as_bytes(), "a.xyz").unwrap();
-            let found: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!((found.join(" ").as_str(), raw.counts_points), (names, first < 2));
+            assert_eq!((raw.names().as_str(), raw.counts_points), (names, first < 2));
         }
     }
 

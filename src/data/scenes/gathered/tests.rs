@@ -22,7 +22,7 @@ fn array(kind: &str, shape: [usize; 2], values: &[f32]) -> Vec<u8> {
 }
 
 fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-    &raw.columns.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name} of {}", raw.names())).1
+    raw.column(name).unwrap_or_else(|| panic!("{name} of {}", raw.names()))
 }
 
 fn listed(folder: &Path, area: u8) -> (&'static Gathered, Vec<(String, Option<Split>)>) {
