@@ -5,7 +5,7 @@ mod table;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::folders::{composed, entries, file_name};
+use super::folders::{composed, entries, extension, file_name, folders};
 use super::split::{Shares, Split};
 use crate::error::{Error, Result};
 use crate::reading;
@@ -35,20 +35,7 @@ const NOT_READ: [&str; 6] = ["json", "npy", "npz", "pkl", "mat", "tsv"];
 const KINDS: [&str; 9] = ["files", "file", "list", "split", "names", "ids", "set", "shapes", "images"];
 
 /// Headers of the column with the files in lists that are tables, the surest first.
-const HEADERS: [&str; 12] = [
-    "file",
-    "files",
-    "filename",
-    "file_name",
-    "path",
-    "filepath",
-    "file_path",
-    "name",
-    "image",
-    "modelid",
-    "model_id",
-    "id",
-];
+const HEADERS: &str = "file files filename file_name path filepath file_path name image modelid model_id id";
 
 /// Bytes that tell a list from a cloud in text.
 const START: u64 = 4096;
@@ -69,6 +56,15 @@ pub(super) struct Lists<'a> {
 /// The part that a folder or list of this name is for.
 pub(super) fn part_of(name: &str) -> Option<Split> {
     PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part)).map(|(_, split)| *split)
+}
+
+/// The folders in a folder that are called as parts are, by their names.
+///
+/// # Errors
+/// A folder that can't be listed.
+pub(super) fn part_folders(folder: &Path) -> Result<Vec<(Split, PathBuf)>> {
+    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
+    Ok(folders(folder)?.into_iter().filter_map(part).collect())
 }
 
 /// The part that a list is for by its name: `val.txt`, `modelnet40_train.txt`, `test_files.txt`.
@@ -107,7 +103,7 @@ pub(super) fn find_lists(folder: &Path, lists: &Lists<'_>) -> Result<Vec<(Split,
     let taken: Vec<PathBuf> = found.iter().map(|(_, path)| path.clone()).collect();
     for path in entries(folder)?.into_iter().filter(|path| !path.is_dir() && !taken.contains(path)) {
         let Some(split) = part_of_list(&path).filter(|split| !named.contains(split)) else { continue };
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let extension = extension(&path);
         if NOT_READ.contains(&extension.as_str()) {
             return Err(Error::invalid(path, "a list with a file per line (.txt, .csv)", format!(".{extension}"))
                 .with_hint("it looks as if it said which files are for what, and without it others would be: write it as a list, or move it away"));
@@ -343,8 +339,8 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
         let record = record.map_err(|error| Error::invalid(list, "a table", error.to_string()))?;
         let number = record.position().map_or(0, |position| position.line() as usize);
         if column.is_none() {
-            let at = |header: &&str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
-            let header = HEADERS.iter().find_map(at);
+            let at = |header: &str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
+            let header = HEADERS.split(' ').find_map(at);
             column = Some(header.unwrap_or(0));
             if header.is_some() {
                 continue;

@@ -48,6 +48,11 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
+/// The extension of a file, in lower case.
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
 /// The last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -67,7 +72,7 @@ pub(super) fn class_name(path: &Path) -> String {
 pub(super) fn count_extensions<'a>(files: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for file in files {
-        *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
+        *counts.entry(extension(file)).or_default() += 1;
     }
     counts
 }

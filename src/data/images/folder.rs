@@ -13,7 +13,7 @@ use super::decode::{check, is_picture, known_extensions};
 use super::pictures::{Part, PictureSet, Pictures};
 use super::solution::{self, Solved};
 use crate::data::checks::keep_good;
-use crate::data::division::{self, Lists, part_of};
+use crate::data::division::{self, Lists, part_folders, part_of};
 use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes};
 use crate::data::scan::show_names;
 use crate::data::split::Split;
@@ -88,7 +88,7 @@ pub(super) fn train_part(folder: &Path) -> Option<PathBuf> {
 
 /// The folder of the pictures for training, whatever it holds.
 pub(super) fn train_folder(folder: &Path) -> Option<PathBuf> {
-    folders(folder).ok()?.into_iter().find(|path| part_of(&file_name(path)) == Some(Split::Train))
+    part_folders(folder).ok()?.into_iter().find(|(split, _)| *split == Split::Train).map(|(_, path)| path)
 }
 
 fn holds_folders(folder: &Path) -> bool {
@@ -128,16 +128,13 @@ pub(super) fn find(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
 
 /// The folders of parts in a folder. Where there is none for testing, what else there is for validation is scored.
 fn parts_in(folder: &Path) -> Result<Vec<(Split, PathBuf)>> {
-    let mut parts: Vec<(Split, PathBuf)> = Vec::new();
-    for path in folders(folder)? {
-        let Some(split) = part_of(&file_name(&path)) else { continue };
-        if let Some((_, other)) = parts.iter().find(|(of, _)| *of == split) {
-            let found = format!("{} and {}", file_name(other), file_name(&path));
-            let place = folder.display().to_string();
-            return Err(Error::invalid(place, format!("one folder for {}", split.name()), found)
+    let parts = part_folders(folder)?;
+    for (at, (split, path)) in parts.iter().enumerate() {
+        if let Some((_, other)) = parts[..at].iter().find(|(of, _)| of == split) {
+            let found = format!("{} and {}", file_name(other), file_name(path));
+            return Err(Error::invalid(folder, format!("one folder for {}", split.name()), found)
                 .with_hint("rename the one that is not meant"));
         }
-        parts.push((split, path));
     }
     Ok(parts)
 }

@@ -45,11 +45,6 @@ impl ColorRange {
             Self::Word => u16::MAX.into(),
         }
     }
-
-    /// True where the set decides.
-    pub(in crate::data) fn is_auto(&self) -> bool {
-        *self == Self::Auto
-    }
 }
 
 impl Serialize for ColorRange {

@@ -201,7 +201,7 @@ pub(super) fn read_open(file: &Hdf5File, path: &Path, wanted: Wanted<'_>) -> Res
     let Wanted { split, classes, normals, config } = wanted;
     let place = path.display().to_string();
     let named = |name: &str| {
-        dataset(file, path, name, &datasets(config)).map_err(|error| match config.is_default() {
+        dataset(file, path, name, &datasets(config)).map_err(|error| match *config == Hdf5DataConfig::default() {
             true => error.with_hint("datasets of other names: --set data.hdf5.data=NAME --set data.hdf5.label=NAME"),
             false => error,
         })

@@ -63,11 +63,6 @@ fn is_blocks(path: &Path) -> bool {
     file_name(path).starts_with("ply_data_all_") && path.extension().is_some_and(|extension| extension == "h5")
 }
 
-/// True for a folder in a published layout, which holds nothing but labelled clouds.
-pub(in crate::data) fn is_published(folder: &Path) -> bool {
-    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart | Layout::Gathered(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -227,14 +227,12 @@ fn columns_of(names: &[&str], rows: &[[f64; 3]]) -> Vec<Column> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format::Obj;
+    use super::super::tests::assert_refused;
     use super::*;
 
     fn read(text: &str) -> Raw {
         parse(text.as_bytes(), "a.obj").unwrap()
-    }
-
-    fn message(text: &str) -> String {
-        parse(text.as_bytes(), "a.obj").unwrap_err().to_string()
     }
 
     fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
@@ -284,7 +282,7 @@ mod tests {
         for end in ["\n", "\r\n", "\r"] {
             let text =
                 format!("# one\\\ntwo\n{SQUARE}f 1 \\\n 2 3 \\\n4\nv 7 7\\\n 7\nv 1 2 wrong\n").replace('\n', end);
-            assert_eq!(message(&text), "a.obj, line 12: expected a number for z, found wrong");
+            assert_refused(Obj, [(&text, "a, line 12: expected a number for z, found wrong")]);
             let raw = read(&text.replace("wrong", "3 \\"));
             assert_eq!((raw.triangles.as_slice(), column(&raw, "z")[4]), (&[[0, 1, 2], [0, 2, 3]][..], 7.0));
         }
@@ -292,26 +290,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        assert_eq!(message(""), "a.obj: expected vertices (v x y z), found none");
-        assert_eq!(message("v 1 2"), "a.obj, line 1: expected a number for z, found the line's end");
-        assert_eq!(message("v 1 2 3\nvn 0 zero 0\n"), "a.obj, line 2: expected a number for ny, found zero");
-        assert_eq!(
-            message("v 1 2 3 4 5\n"),
-            "a.obj, line 1: expected x y z, perhaps with red green blue, found 5 values"
-        );
-        assert_eq!(message("v 1 2 3 4 5 six\n"), "a.obj, line 1: expected a number for blue, found six");
-        for word in ["0", "-2", "a", "1/2/3/4", "1//-1", "1//x", "/1", "9999999999999999999999"] {
-            assert!(
-                message(&format!("v 1 2 3\nf {word} 1 1\n")).starts_with("a.obj, line 2: expected corners"),
-                "{word}"
-            );
-        }
-        assert_eq!(
-            message(&format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 3//7\n")),
-            "a.obj: expected faces over 1 normals, found a face that names number 7"
-        );
-        let far = format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 {}//1\n", i64::MAX);
-        assert!(message(&far).contains("faces over 4 vertices"));
+        let cases = [
+            ("", "a: expected vertices (v x y z), found none"),
+            ("v 1 2", "a, line 1: expected a number for z, found the line's end"),
+            ("v 1 2 3\nvn 0 zero 0\n", "a, line 2: expected a number for ny, found zero"),
+            ("v 1 2 3 4 5\n", "a, line 1: expected x y z, perhaps with red green blue, found 5 values"),
+            ("v 1 2 3 4 5 six\n", "a, line 1: expected a number for blue, found six"),
+        ];
+        assert_refused(Obj, cases);
+        let words = ["0", "-2", "a", "1/2/3/4", "1//-1", "1//x", "/1", "9999999999999999999999"];
+        let of_word = |word| (format!("v 1 2 3\nf {word} 1 1\n"), "a, line 2: expected corners...");
+        assert_refused(Obj, words.map(of_word));
+        let normal = format!("{SQUARE}vn 0 0 1\nf 1//1 2//1");
+        let far = [
+            (format!("{normal} 3//7\n"), "a: expected faces over 1 normals, found a face that names number 7"),
+            (format!("{normal} {}//1\n", i64::MAX), "...faces over 4 vertices..."),
+        ];
+        assert_refused(Obj, far);
         assert_eq!(read(&format!("{SQUARE}f 1 2 9\n")).triangles, [[0, 1, 8]]);
     }
 }

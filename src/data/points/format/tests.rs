@@ -13,6 +13,22 @@ fn parse(extension: &str, bytes: &[u8]) -> Result<Raw> {
     Format::of(Path::new(&path)).unwrap().parse(bytes, &path)
 }
 
+/// Holds what the errors of contents say that are none of their format; `...` stands for whatever else they say.
+pub(super) fn assert_refused<B: AsRef<[u8]>, T: AsRef<str>>(format: Format, cases: impl IntoIterator<Item = (B, T)>) {
+    for (content, expected) in cases {
+        let (content, expected) = (content.as_ref(), expected.as_ref());
+        let message = format.parse(content, "a").unwrap_err().to_string();
+        let part = expected.trim_start_matches("...").trim_end_matches("...");
+        let is_so = (expected.starts_with("...") || message.starts_with(part))
+            && (expected.ends_with("...") || message.ends_with(part));
+        assert!(
+            is_so && message.contains(part),
+            "{}: expected {expected}, found {message}",
+            String::from_utf8_lossy(content)
+        );
+    }
+}
+
 fn written(extension: &str, raw: &Raw) -> Vec<u8> {
     write::bytes(Path::new(&format!("a.{extension}")), raw).unwrap()
 }
