@@ -100,3 +100,22 @@ fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, part: &str) -> String
     let names: Vec<&str> = these.difference(those).copied().collect();
     if names.is_empty() { String::new() } else { format!("{} only in {part}; ", names.join(", ")) }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Writes a file, and the folders that it lies in.
+    pub(in crate::data) fn write(folder: &Path, name: &str, content: &[u8]) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// A folder of empty files.
+    pub(in crate::data) fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| write(folder.path(), name, b""));
+        folder
+    }
+}

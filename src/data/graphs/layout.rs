@@ -303,16 +303,7 @@ fn not_read(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(names: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for name in names {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::data::folders::tests::folder;
 
     #[test]
     fn a_layout_is_known_by_its_files() {

@@ -25,6 +25,7 @@ mod open;
 pub(super) mod parsers;
 mod planetoid;
 mod ppi;
+mod problems;
 mod set;
 mod sparse;
 mod survey;

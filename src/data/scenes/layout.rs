@@ -66,18 +66,11 @@ fn is_blocks(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::folders::tests::folder;
 
     #[test]
     fn a_layout_is_known_by_its_files() {
-        let of = |names: &[&str]| {
-            let folder = tempfile::tempdir().unwrap();
-            for name in names {
-                let path = folder.path().join(name);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, "").unwrap();
-            }
-            Layout::detect(folder.path())
-        };
+        let of = |names: &[&str]| Layout::detect(folder(names).path());
         assert_eq!(of(&["room_filelist.txt", "ply_data_all_0.h5"]), Some(Layout::S3dis));
         assert_eq!(of(&["ply_data_all_0.h5"]), Some(Layout::S3dis));
         assert_eq!(of(&["synsetoffset2category.txt", "02954340/a.txt"]), Some(Layout::ShapeNetPart));

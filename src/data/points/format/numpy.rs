@@ -150,16 +150,7 @@ mod tests {
 
     use super::super::Scale;
     use super::*;
-
-    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-        let length = (header.len() as u16).to_le_bytes();
-        [b"\x93NUMPY\x01\x00", length.as_slice(), header.as_bytes(), data].concat()
-    }
-
-    fn array(descr: &str, is_fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
-        let order = if is_fortran { "True" } else { "False" };
-        npy(&format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}          \n"), data)
-    }
+    use crate::data::numpy::tests::array;
 
     fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -29,6 +29,11 @@ pub(super) fn assert_refused<B: AsRef<[u8]>, T: AsRef<str>>(format: Format, case
     }
 }
 
+/// Columns of these names and values.
+pub(super) fn columns(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
+    list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
+}
+
 fn written(extension: &str, raw: &Raw) -> Vec<u8> {
     write::bytes(Path::new(&format!("a.{extension}")), raw).unwrap()
 }

@@ -307,15 +307,11 @@ fn refuse_chemistry(bytes: &[u8], place: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::Format::Text;
-    use super::super::tests::assert_refused;
+    use super::super::tests::{assert_refused, columns};
     use super::*;
 
     fn read(text: &str) -> Vec<(String, Vec<f64>)> {
         parse(text.as_bytes(), "a.xyz").unwrap().columns
-    }
-
-    fn columns(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
-        list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
     }
 
     #[test]

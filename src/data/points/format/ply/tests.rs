@@ -1,12 +1,8 @@
 //! PLY in all its encodings, cut, lying and wrong.
 
 use super::super::Format::Ply;
-use super::super::tests::assert_refused;
+use super::super::tests::{assert_refused, columns as expected};
 use super::*;
-
-fn expected(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
-    list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
-}
 
 fn header(format: &str, body: &str) -> String {
     format!("ply\nformat {format} 1.0\ncomment by hand\n{body}end_header\n")
