@@ -225,13 +225,12 @@ impl ClassCount {
 
     /// Notes of classes, called `what`, that nothing has, no `unit`, in training or in testing.
     pub(super) fn lacking(classes: &[Self], what: &str, unit: &str) -> Vec<String> {
-        let note = |(split, count): (Split, fn(&Self) -> usize)| {
+        let note = |split: Split, count: fn(&Self) -> usize| {
             let lacking: Vec<&str> = classes.iter().filter(|of| count(of) == 0).map(|of| of.class.as_str()).collect();
             let (first, part) = (lacking.first()?, split.name());
             Some(format!("{} {what}, such as {first}, have no {part} {unit}", lacking.len()))
         };
-        let parts: [(Split, fn(&Self) -> usize); 2] = [(Split::Train, |of| of.train), (Split::Test, |of| of.test)];
-        parts.into_iter().filter_map(note).collect()
+        [note(Split::Train, |of| of.train), note(Split::Test, |of| of.test)].into_iter().flatten().collect()
     }
 }
 
