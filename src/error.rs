@@ -114,9 +114,14 @@ impl Error {
         Self::Usage { message: message.into(), hint: None }
     }
 
-    /// A wrong value at `place` (file and key).
-    pub fn invalid(place: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::Invalid { place: place.into(), expected: expected.into(), found: found.into(), hint: None }
+    /// A wrong value at `place`: a file by its path, a key, or both in words.
+    pub fn invalid(place: impl AsRef<Path>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Invalid {
+            place: place.as_ref().display().to_string(),
+            expected: expected.into(),
+            found: found.into(),
+            hint: None,
+        }
     }
 
     /// An input that could not be read.

@@ -41,7 +41,7 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// The greatest value of colours whose type does not say it: 1, 255 or 65535; `auto`: by the values of the whole set.
-    #[serde(skip_serializing_if = "ColorRange::is_auto")]
+    #[serde(skip_serializing_if = "is_default")]
     pub color_range: ColorRange,
     /// The largest share of a cloud's points that may be left out because a number of theirs is not finite.
     #[serde(skip_serializing_if = "is_usual_share")]
@@ -75,16 +75,16 @@ pub struct DataConfig {
     /// Size of the built-in set.
     pub synthetic: SyntheticConfig,
     /// What HDF5 files of shapes call what they hold.
-    #[serde(skip_serializing_if = "Hdf5DataConfig::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub hdf5: Hdf5DataConfig,
     /// What is peculiar to pictures.
-    #[serde(skip_serializing_if = "ImageDataConfig::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub images: ImageDataConfig,
     /// What becomes of the links of graphs.
-    #[serde(skip_serializing_if = "GraphDataConfig::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub graphs: GraphDataConfig,
     /// What is peculiar to labelled clouds.
-    #[serde(skip_serializing_if = "SceneDataConfig::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub scenes: SceneDataConfig,
 }
 
@@ -96,7 +96,12 @@ pub(super) struct Section<'a, Own> {
     pub lists: Lists<'a>,
 }
 
-/// A run that keeps it says nothing of it.
+/// A run of other data, or that keeps what is usual, says nothing of it.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The same of the share of invalid points.
 fn is_usual_share(share: &f64) -> bool {
     *share == INVALID_POINTS
 }
@@ -137,17 +142,15 @@ impl DataConfig {
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
         bounds::check("data.points", &self.points, &bounds::POINTS, "points")?;
-        if !(0.0..1.0).contains(&self.validation) {
-            let found = self.validation.to_string();
-            return Err(Error::invalid("data.validation", "a share from 0 to less than 1", found));
-        }
-        if !(self.training_share > 0.0 && self.training_share <= 1.0) {
-            let found = self.training_share.to_string();
-            return Err(Error::invalid("data.training_share", "a share above 0, at most 1", found));
-        }
-        if !(self.test_share > 0.0 && self.test_share < 1.0) {
-            let found = self.test_share.to_string();
-            return Err(Error::invalid("data.test_share", "a share above 0 and below 1", found));
+        let Self { validation, training_share: training, test_share: test, .. } = *self;
+        for (key, share, is_one, expected) in [
+            ("validation", validation, (0.0..1.0).contains(&validation), "a share from 0 to less than 1"),
+            ("training_share", training, training > 0.0 && training <= 1.0, "a share above 0, at most 1"),
+            ("test_share", test, test > 0.0 && test < 1.0, "a share above 0 and below 1"),
+        ] {
+            if !is_one {
+                return Err(Error::invalid(format!("data.{key}"), expected, share.to_string()));
+            }
         }
         self.clouds()?;
         bounds::check("data.workers", &self.workers, &(1..=MOST_WORKERS), "threads")?;

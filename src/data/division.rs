@@ -5,7 +5,7 @@ mod table;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::folders::{composed, entries, file_name};
+use super::folders::{composed, entries, extension, file_name, folders};
 use super::split::{Shares, Split};
 use crate::error::{Error, Result};
 use crate::reading;
@@ -35,20 +35,7 @@ const NOT_READ: [&str; 6] = ["json", "npy", "npz", "pkl", "mat", "tsv"];
 const KINDS: [&str; 9] = ["files", "file", "list", "split", "names", "ids", "set", "shapes", "images"];
 
 /// Headers of the column with the files in lists that are tables, the surest first.
-const HEADERS: [&str; 12] = [
-    "file",
-    "files",
-    "filename",
-    "file_name",
-    "path",
-    "filepath",
-    "file_path",
-    "name",
-    "image",
-    "modelid",
-    "model_id",
-    "id",
-];
+const HEADERS: &str = "file files filename file_name path filepath file_path name image modelid model_id id";
 
 /// Bytes that tell a list from a cloud in text.
 const START: u64 = 4096;
@@ -69,6 +56,15 @@ pub(super) struct Lists<'a> {
 /// The part that a folder or list of this name is for.
 pub(super) fn part_of(name: &str) -> Option<Split> {
     PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part)).map(|(_, split)| *split)
+}
+
+/// The folders in a folder that are called as parts are, by their names.
+///
+/// # Errors
+/// A folder that can't be listed.
+pub(super) fn part_folders(folder: &Path) -> Result<Vec<(Split, PathBuf)>> {
+    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
+    Ok(folders(folder)?.into_iter().filter_map(part).collect())
 }
 
 /// The part that a list is for by its name: `val.txt`, `modelnet40_train.txt`, `test_files.txt`.
@@ -107,9 +103,9 @@ pub(super) fn find_lists(folder: &Path, lists: &Lists<'_>) -> Result<Vec<(Split,
     let taken: Vec<PathBuf> = found.iter().map(|(_, path)| path.clone()).collect();
     for path in entries(folder)?.into_iter().filter(|path| !path.is_dir() && !taken.contains(path)) {
         let Some(split) = part_of_list(&path).filter(|split| !named.contains(split)) else { continue };
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let extension = extension(&path);
         if NOT_READ.contains(&extension.as_str()) {
-            return Err(Error::invalid(path.display().to_string(), "a list with a file per line (.txt, .csv)", format!(".{extension}"))
+            return Err(Error::invalid(path, "a list with a file per line (.txt, .csv)", format!(".{extension}"))
                 .with_hint("it looks as if it said which files are for what, and without it others would be: write it as a list, or move it away"));
         }
         if !READ.contains(&extension.as_str()) || !looks_like_a_list(&path)? {
@@ -293,7 +289,7 @@ impl<'a> Names<'a> {
     fn tell_missing(list: &Path, missing: &[(usize, String)], is_empty: bool, skip_missing: bool) -> Result<()> {
         let Some((number, line)) = missing.first() else {
             return match is_empty {
-                true => Err(Error::invalid(list.display().to_string(), "a file per line", "an empty list")),
+                true => Err(Error::invalid(list, "a file per line", "an empty list")),
                 false => Ok(()),
             };
         };
@@ -340,12 +336,11 @@ fn names_in(text: &str, list: &Path) -> Result<Vec<(usize, String)>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let (mut names, mut column) = (Vec::new(), None);
     for record in reader.records() {
-        let record =
-            record.map_err(|error| Error::invalid(list.display().to_string(), "a table", error.to_string()))?;
+        let record = record.map_err(|error| Error::invalid(list, "a table", error.to_string()))?;
         let number = record.position().map_or(0, |position| position.line() as usize);
         if column.is_none() {
-            let at = |header: &&str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
-            let header = HEADERS.iter().find_map(at);
+            let at = |header: &str| record.iter().position(|cell| cell.trim().eq_ignore_ascii_case(header));
+            let header = HEADERS.split(' ').find_map(at);
             column = Some(header.unwrap_or(0));
             if header.is_some() {
                 continue;
@@ -408,7 +403,7 @@ mod tests {
         };
         let (parts, note) =
             divided("\u{feff}id,modelId,split\r\n0,ant/1,train\n1,2,val\n2,bee/1,Train\n3,b3,test\n").unwrap();
-        let [train, valid, test] = [Split::Train, Split::Validation, Split::Test].map(Some);
+        let [train, valid, test] = Split::ALL.map(Some);
         assert_eq!((parts, &*note), (vec![train, valid, train, test, None], "split by all.csv"));
         let (parts, note) = divided("file,split\nant/1,train\nbee/1,train\nant/2,dev\n").unwrap();
         assert!(parts[1] == test && note.contains("scored as test"), "{parts:?}, {note}");

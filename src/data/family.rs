@@ -218,7 +218,7 @@ impl SampleKind {
         match Self::all().into_iter().find(|other| *other != self && other.family.knows(path)) {
             Some(other) if !self.family.knows(path) => {
                 let expected = format!("{} ({})", self.singular, self.family.known_extensions());
-                Err(Error::invalid(path.display().to_string(), expected, other.singular)
+                Err(Error::invalid(path, expected, other.singular)
                     .with_hint(format!("the network was trained on {}", self.plural)))
             }
             _ => Ok(()),

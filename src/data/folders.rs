@@ -48,6 +48,11 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
+/// The extension of a file, in lower case.
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
 /// The last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -67,7 +72,7 @@ pub(super) fn class_name(path: &Path) -> String {
 pub(super) fn count_extensions<'a>(files: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for file in files {
-        *counts.entry(file.extension().unwrap_or_default().to_string_lossy().to_lowercase()).or_default() += 1;
+        *counts.entry(extension(file)).or_default() += 1;
     }
     counts
 }
@@ -87,11 +92,30 @@ pub(super) fn require_same_classes(folder: &Path, names: [&str; 2], classes: [BT
     }
     let found = format!("{}{}", only_in(first, second, names[0]), only_in(second, first, names[1]));
     let expected = format!("the same classes in {} and {}", names[0], names[1]);
-    Err(Error::invalid(folder.display().to_string(), expected, found.trim_end_matches("; "))
+    Err(Error::invalid(folder, expected, found.trim_end_matches("; "))
         .with_hint("give every class samples in both, or remove the class"))
 }
 
 fn only_in(these: &BTreeSet<&str>, those: &BTreeSet<&str>, part: &str) -> String {
     let names: Vec<&str> = these.difference(those).copied().collect();
     if names.is_empty() { String::new() } else { format!("{} only in {part}; ", names.join(", ")) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Writes a file, and the folders that it lies in.
+    pub(in crate::data) fn write(folder: &Path, name: &str, content: &[u8]) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// A folder of empty files.
+    pub(in crate::data) fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| write(folder.path(), name, b""));
+        folder
+    }
 }

@@ -30,12 +30,12 @@ pub(in crate::data) fn unpacked(bytes: Vec<u8>, place: &str) -> Result<Vec<u8>> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::data) mod tests {
     use std::io::Write;
 
     use super::*;
 
-    fn packed(content: &[u8]) -> Vec<u8> {
+    pub(in crate::data) fn packed(content: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(content).unwrap();
         encoder.finish().unwrap()

@@ -68,7 +68,7 @@ pub(super) fn dataset(file: &Hdf5File, path: &Path, name: &str, expected: &str) 
     if !names.iter().any(|found| found == name) {
         let found =
             if names.is_empty() { "no datasets".to_owned() } else { show_names(names.iter().map(String::as_str)) };
-        return Err(Error::invalid(path.display().to_string(), expected, found));
+        return Err(Error::invalid(path, expected, found));
     }
     file.dataset(name).map_err(|error| unreadable(path, &format!("a dataset {name}"), error))
 }
@@ -156,10 +156,9 @@ fn unreadable(path: &Path, expected: &str, error: hdf5_reader::error::Error) -> 
         hdf5_reader::error::Error::Io(error) => Error::read(path, error),
         error if is_limit(&error) => {
             let expected = format!("{expected}, not larger than a file of this size can hold");
-            Error::invalid(path.display().to_string(), expected, error.to_string())
+            Error::invalid(path, expected, error.to_string())
                 .with_hint("if it is meant so, save the datasets uncompressed (h5repack -f NONE)")
         }
-        error => Error::invalid(path.display().to_string(), expected, error.to_string())
-            .with_hint("the file may be cut: download it again"),
+        error => Error::invalid(path, expected, error.to_string()).with_hint("the file may be cut: download it again"),
     }
 }

@@ -63,7 +63,7 @@ fn none_below(kind: SampleKind, folder: &Path, others: &[PathBuf]) -> Error {
     let other = SampleKind::all().into_iter().find(|other| others.iter().any(|path| other.family.knows(path)));
     let found = other.map_or("none".to_owned(), |other| format!("{} alone", other.plural));
     let hint = format!("the network was trained on {}; known formats: {}", kind.plural, kind.family.known_extensions());
-    Error::invalid(folder.display().to_string(), "files of a known format, in it or below", found).with_hint(hint)
+    Error::invalid(folder, "files of a known format, in it or below", found).with_hint(hint)
 }
 
 /// Reads every file, side by side: all of them with their errors, and what the good ones gave.

@@ -180,10 +180,11 @@ fn text(bytes: &[u8], element: Element) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::data) mod tests {
     use super::*;
 
-    fn array(descr: &str, is_fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
+    /// An array with this type, order and shape in its header.
+    pub(in crate::data) fn array(descr: &str, is_fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let order = if is_fortran { "True" } else { "False" };
         let header = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n");
         let length = (header.len() as u16).to_le_bytes();

@@ -28,11 +28,24 @@ impl<'a> Line<'a> {
         Error::invalid(format!("{place}, line {}", self.number), expected, found)
     }
 
+    /// A number, which messages call by the name of its column.
+    pub(super) fn value(self, word: Option<&[u8]>, name: &str, place: &str) -> Result<f64> {
+        word.and_then(number).ok_or_else(|| self.no_number(word, name, place))
+    }
+
+    /// The error of what is no number.
+    pub(super) fn no_number(self, word: Option<&[u8]>, name: &str, place: &str) -> Error {
+        self.invalid(place, format!("a number for {}", show(name.as_bytes())), found(word))
+    }
+
     /// A whole number that is not negative.
     pub(super) fn count(self, word: Option<&[u8]>, what: &str, place: &str) -> Result<u64> {
-        word.and_then(whole)
-            .ok_or_else(|| self.invalid(place, what, word.map_or_else(|| "the line's end".into(), show)))
+        word.and_then(whole).ok_or_else(|| self.invalid(place, what, found(word)))
     }
+}
+
+fn found(word: Option<&[u8]>) -> String {
+    word.map_or_else(|| "the line's end".to_owned(), show)
 }
 
 /// The lines of a text that are not blank, numbered as an editor does.

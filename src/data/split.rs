@@ -17,6 +17,9 @@ pub enum Split {
 }
 
 impl Split {
+    /// All, in the order in which they are used.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
     /// The split's name in commands and messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -127,19 +127,14 @@ impl Survey {
         Self {
             lacking: check_classes(good, &looked.classes, &looked.origin).err().map(|error| error.to_string()),
             classes: count_classes(seen, &looked.classes),
-            data: looked.origin,
-            layout: looked.layout,
-            test_part: looked.division,
-            files: looked.files,
-            content,
-            notes,
-            problems: seen.iter().filter_map(|seen| Some(problem(seen.name, seen.error?))).collect(),
+            problems: seen.iter().filter_map(|seen| Some(Problem::of(seen.name, seen.error?))).collect(),
+            ..Self::plain(looked, content, notes)
         }
     }
 
     /// What a set says that was loaded, with its samples' classes.
     pub fn of(set: &Dataset, layout: &'static str) -> Self {
-        let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
+        let splits = Split::ALL.into_iter();
         let parts = splits.filter_map(|split| Some((split, set.split(split)?)));
         let of_part = |(split, samples): (Split, &'_ Arc<dyn Samples>)| {
             let labels: Vec<Option<usize>> = (0..samples.len()).map(|index| samples.label(index)).collect();
@@ -151,18 +146,11 @@ impl Survey {
         Self::new(looked, &seen, Content::new(&json!({}), seen.len(), Vec::new()), Vec::new())
     }
 
-    /// What is told of graphs, of which one that can't be read ends the reading of all.
-    pub(super) fn of_parts(
-        looked: Looked,
-        classes: Vec<ClassCount>,
-        content: Content,
-        notes: Vec<String>,
-        problems: &[Error],
-    ) -> Self {
-        let problems = problems.iter().map(|error| problem(&looked.origin, error)).collect();
-        let Looked { origin, layout, division, files, .. } = looked;
-        let lacking = None;
-        Self { data: origin, layout, test_part: division, files, classes, content, notes, problems, lacking }
+    /// The same without counts of classes and problems.
+    pub(super) fn plain(looked: Looked, content: Content, notes: Vec<String>) -> Self {
+        let Looked { origin: data, layout, division: test_part, files, .. } = looked;
+        let (classes, problems, lacking) = (Vec::new(), Vec::new(), None);
+        Self { data, layout, test_part, files, classes, content, notes, problems, lacking }
     }
 
     /// All samples, those that can't be used too.
@@ -208,25 +196,48 @@ impl Spread {
 }
 
 fn count_classes(seen: &[Seen<'_>], classes: &[String]) -> Vec<ClassCount> {
-    let none = |class: &String| ClassCount { class: class.clone(), train: 0, validation: None, test: 0, bad: 0 };
-    let mut counts: Vec<ClassCount> = classes.iter().map(none).collect();
+    let mut counts = ClassCount::none(classes, None);
     for seen in seen {
-        let Some(label) = seen.label else { continue };
-        if seen.split == Split::Validation && seen.error.is_none() {
-            *counts[label].validation.get_or_insert_default() += 1;
-            continue;
-        }
-        match (seen.error, seen.split) {
-            (Some(_), _) => counts[label].bad += 1,
-            (None, Split::Test) => counts[label].test += 1,
-            (None, _) => counts[label].train += 1,
+        match (seen.label, seen.error) {
+            (Some(label), Some(_)) => counts[label].bad += 1,
+            (Some(label), None) => counts[label].add(seen.split),
+            (None, _) => {}
         }
     }
     counts
 }
 
-pub(super) fn problem(sample: &str, error: &Error) -> Problem {
-    Problem { sample: sample.to_owned(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
+impl ClassCount {
+    /// Nothing yet of all classes.
+    pub(super) fn none(classes: &[String], validation: Option<usize>) -> Vec<Self> {
+        let none = |class: &String| Self { class: class.clone(), train: 0, validation, test: 0, bad: 0 };
+        classes.iter().map(none).collect()
+    }
+
+    /// One more that can be used.
+    pub(super) fn add(&mut self, split: Split) {
+        match split {
+            Split::Train => self.train += 1,
+            Split::Validation => *self.validation.get_or_insert_default() += 1,
+            Split::Test => self.test += 1,
+        }
+    }
+
+    /// Notes of classes, called `what`, that nothing has, no `unit`, in training or in testing.
+    pub(super) fn lacking(classes: &[Self], what: &str, unit: &str) -> Vec<String> {
+        let note = |split: Split, count: fn(&Self) -> usize| {
+            let lacking: Vec<&str> = classes.iter().filter(|of| count(of) == 0).map(|of| of.class.as_str()).collect();
+            let (first, part) = (lacking.first()?, split.name());
+            Some(format!("{} {what}, such as {first}, have no {part} {unit}", lacking.len()))
+        };
+        [note(Split::Train, |of| of.train), note(Split::Test, |of| of.test)].into_iter().flatten().collect()
+    }
+}
+
+impl Problem {
+    pub(super) fn of(sample: &str, error: &Error) -> Self {
+        Self { sample: sample.to_owned(), problem: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
 }
 
 #[cfg(test)]

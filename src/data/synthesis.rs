@@ -1,7 +1,12 @@
 //! The built-in sets as folders of files, in the formats and layouts that people have: for trying the way from a folder to
 //! a score. What is peculiar to a family stands with it.
 
+use std::path::Path;
+
+use super::split::Split;
 use super::synthetic::SyntheticConfig;
+use crate::error::{Error, Result};
+use crate::files::{write_atomically, write_folder_atomically};
 
 /// What a family's built-in set can be written as.
 #[derive(Debug)]
@@ -61,6 +66,26 @@ impl Synthesis {
         self.formats[(label + number) % self.formats.len()]
     }
 
+    /// The number of a sample within the folder of its class, of so many, by its position in its split: those for testing
+    /// are numbered on from those for training.
+    pub(super) fn number(&self, split: Split, index: usize, classes: usize) -> usize {
+        let label = index % classes;
+        let before = if split == Split::Test { (self.size.train + classes - 1 - label) / classes } else { 0 };
+        before + index / classes + 1
+    }
+
+    /// Writes the set into a new folder, with a `README.txt` of this text.
+    ///
+    /// # Errors
+    /// Too small a size; a folder that holds something already; files that can't be written. Nothing is left half-written.
+    pub(super) fn write(&self, folder: &Path, readme: &[u8], files: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.size.validate()?;
+        write_folder_atomically(folder, |folder| {
+            files(folder)?;
+            write_atomically(&folder.join("README.txt"), readme)
+        })
+    }
+
     /// The text of a `README.txt` that says what the set is; `before` and `after` are options of the family's own.
     pub(super) fn readme(&self, samples: &str, what: &str, before: &str, after: &str) -> Vec<u8> {
         let SyntheticConfig { train, test, seed } = self.size;
@@ -78,4 +103,13 @@ impl Synthesis {
     pub(super) fn format_names(&self) -> String {
         self.formats.join(",")
     }
+}
+
+/// Makes the folder of a file.
+///
+/// # Errors
+/// A folder that can't be made.
+pub(super) fn make_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().expect("every file has a class");
+    std::fs::create_dir_all(parent).map_err(|error| Error::write(parent, error))
 }

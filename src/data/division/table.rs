@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::reading;
 
 /// Headers of the column with the parts in a table of all files.
-const OF_PARTS: [&str; 3] = ["split", "partition", "subset"];
+const OF_PARTS: &str = "split partition subset";
 
 /// A table with a row per file and a column that says what each is for.
 pub(super) struct PartsTable {
@@ -30,7 +30,7 @@ pub(super) fn find_table(folder: &Path, files: &[(&str, &Path)]) -> Result<Optio
             && reading::start(path, START).is_ok_and(|start| {
                 let header = String::from_utf8_lossy(&start);
                 let header = header.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
-                header.split(',').any(|cell| is_called(cell, &OF_PARTS))
+                header.split(',').any(|cell| OF_PARTS.split(' ').any(|name| is_called(cell, name)))
             })
     };
     let tables: Vec<PathBuf> = entries(folder)?.into_iter().filter(|path| !path.is_dir()).filter(is_table).collect();
@@ -39,14 +39,14 @@ pub(super) fn find_table(folder: &Path, files: &[(&str, &Path)]) -> Result<Optio
         [table] => read_table(table).map(Some),
         several => {
             let names: Vec<String> = several.iter().map(|path| file_name(path)).collect();
-            Err(Error::invalid(folder.display().to_string(), "one table with a column of parts", names.join(", "))
+            Err(Error::invalid(folder, "one table with a column of parts", names.join(", "))
                 .with_hint("move the others away"))
         }
     }
 }
 
-fn is_called(cell: &str, names: &[&str]) -> bool {
-    names.iter().any(|name| cell.trim().trim_matches('"').eq_ignore_ascii_case(name))
+fn is_called(cell: &str, name: &str) -> bool {
+    cell.trim().trim_matches('"').eq_ignore_ascii_case(name)
 }
 
 fn read_table(path: &Path) -> Result<PartsTable> {
@@ -60,8 +60,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<PartsTable> {
         csv::ReaderBuilder::new().flexible(true).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let broken = |error: csv::Error| Error::invalid(place.clone(), "a table", error.to_string());
     let header = reader.headers().map_err(broken)?.clone();
-    let column = |names: &[&str]| names.iter().find_map(|name| header.iter().position(|cell| is_called(cell, &[name])));
-    let (Some(files), Some(parts)) = (column(&HEADERS), column(&OF_PARTS)) else {
+    let column = |names: &str| names.split(' ').find_map(|name| header.iter().position(|cell| is_called(cell, name)));
+    let (Some(files), Some(parts)) = (column(HEADERS), column(OF_PARTS)) else {
         let found: Vec<&str> = header.iter().collect();
         return Err(Error::invalid(place, "a column with the files beside that of their parts", found.join(", "))
             .with_hint("call it file; or move the table away, and parts are chosen by a share"));

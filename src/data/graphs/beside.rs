@@ -127,11 +127,9 @@ impl Beside {
     }
 
     /// The columns of values of a row of so many cells.
-    pub fn columns(&self, width: usize) -> Columns<'_> {
-        match &self.values {
-            Some(columns) => Columns::Some(columns),
-            None => Columns::All(width),
-        }
+    pub fn columns(&self, width: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
+        let some = self.values.as_deref();
+        (0..some.map_or(width, <[usize]>::len)).map(move |place| some.map_or(place, |columns| columns[place]))
     }
 
     /// Takes what stands beside the values of a row.
@@ -154,29 +152,6 @@ impl Beside {
             split.marks.push(mark.ok_or_else(error)?);
         }
         Ok(())
-    }
-}
-
-/// Columns of a row.
-pub(super) enum Columns<'a> {
-    All(usize),
-    Some(&'a [usize]),
-}
-
-impl Columns<'_> {
-    pub fn len(&self) -> usize {
-        match self {
-            Self::All(width) => *width,
-            Self::Some(columns) => columns.len(),
-        }
-    }
-
-    /// The column in this place.
-    pub fn at(&self, place: usize) -> usize {
-        match self {
-            Self::All(_) => place,
-            Self::Some(columns) => columns[place],
-        }
     }
 }
 

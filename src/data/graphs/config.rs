@@ -76,13 +76,6 @@ fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Re
     }
 }
 
-impl GraphDataConfig {
-    /// True for the defaults: a run of other data than graphs then keeps no such section.
-    pub(in crate::data) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,7 +30,7 @@ pub(super) fn read(table: &Table, unlabelled: Option<&str>) -> Checked<(Features
         Ok(())
     })?;
     if classes.is_empty() {
-        return Err(vec![Error::invalid(table.path.display().to_string(), "a row per node", "none")]);
+        return Err(Error::invalid(&table.path, "a row per node", "none").into());
     }
     let place = table.path.display();
     beside.told.push(format!("{place}: the first column names the nodes, the last is their class"));

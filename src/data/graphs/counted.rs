@@ -6,7 +6,7 @@ use super::edges::{Edges, read_edges};
 use super::layout::{self, Kind};
 use super::numbering::Numbering;
 use super::tables::{Blanks, Checked, Table};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Several graphs.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,22 +21,21 @@ impl Counted {
     /// # Errors
     /// Counts of more or fewer nodes, or of which one file has more than the other.
     pub fn read(folder: &Path, nodes: usize) -> Checked<Option<Self>> {
-        let one = |error| vec![error];
-        let Some(path) = layout::find(folder, Kind::NodeCounts).map_err(one)? else { return Ok(None) };
+        let Some(path) = layout::find(folder, Kind::NodeCounts)? else { return Ok(None) };
         let of_nodes = counts(&path)?;
         let total = of_nodes.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         if total != nodes as u64 {
             let expected = format!("{nodes} nodes of all graphs, as there are rows of features");
-            return Err(vec![Error::invalid(path.display().to_string(), expected, total.to_string())]);
+            return Err(Error::invalid(path, expected, total.to_string()).into());
         }
         if of_nodes.len() < 2 {
             return Ok(None);
         }
-        let path = layout::require(folder, Kind::EdgeCounts).map_err(one)?;
+        let path = layout::require(folder, Kind::EdgeCounts)?;
         let edges = counts(&path)?;
         if edges.len() != of_nodes.len() {
             let expected = format!("{} graphs, as the counts of nodes have", of_nodes.len());
-            return Err(vec![Error::invalid(path.display().to_string(), expected, edges.len().to_string())]);
+            return Err(Error::invalid(path, expected, edges.len().to_string()).into());
         }
         Ok(Some(Self { nodes: of_nodes, edges }))
     }
@@ -54,18 +53,17 @@ impl Counted {
     pub fn edges(&self, table: &Table) -> Checked<Edges> {
         let most = self.nodes.iter().max().copied().unwrap_or_default();
         let mut edges = read_edges(table, &Numbering::counted(most as usize), None, false)?;
-        let place = table.path.display().to_string();
         let total = self.edges.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         if total != edges.links.len() as u64 {
             let expected = format!("{total} edges, as the counts of edges say");
-            return Err(vec![Error::invalid(place, expected, edges.links.len().to_string())]);
+            return Err(Error::invalid(&table.path, expected, edges.links.len().to_string()).into());
         }
         let (mut links, mut before) = (edges.links.iter_mut(), 0_u64);
         for (graph, (nodes, count)) in self.nodes.iter().zip(&self.edges).enumerate() {
             for link in links.by_ref().take(*count as usize) {
                 if let Some(node) = link.iter().find(|node| u64::from(**node) >= *nodes) {
                     let expected = format!("nodes 0 to {} of graph {graph}", nodes.saturating_sub(1));
-                    return Err(vec![Error::invalid(place, expected, node.to_string())]);
+                    return Err(Error::invalid(&table.path, expected, node.to_string()).into());
                 }
                 *link = link.map(|node| (u64::from(node) + before) as u32);
             }
@@ -77,9 +75,8 @@ impl Counted {
 
 fn counts(path: &Path) -> Checked<Vec<u64>> {
     let mut counts = Vec::new();
-    Table::open(path, Blanks::Columns).map_err(|error| vec![error])?.read(|row| {
-        let count: Result<u64> = row.whole(0).ok_or_else(|| row.invalid(0, "a count of one graph"));
-        counts.push(count?);
+    Table::open(path, Blanks::Columns)?.read(|row| {
+        counts.push(row.whole(0).ok_or_else(|| row.invalid(0, "a count of one graph"))?);
         Ok(())
     })?;
     Ok(counts)

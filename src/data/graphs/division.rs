@@ -171,7 +171,7 @@ mod tests {
         let divided = divide(&graphs, &lists(100, &[]), &[], shares, "a").unwrap();
         assert_eq!(counts(&divided.marks), [30, 10, 20, 40]);
         let of_class = |split| (0..100).filter(|node| node % 2 == 0 && divided.marks[0][*node] == Some(split)).count();
-        assert_eq!([Split::Train, Split::Validation, Split::Test].map(of_class), [15, 5, 10]);
+        assert_eq!(Split::ALL.map(of_class), [15, 5, 10]);
         assert_eq!(divided.description, "test_share 0.2 of the nodes, split_seed 0");
         let again = divide(&graphs, &lists(100, &[]), &[], shares, "a").unwrap();
         let other = divide(&graphs, &lists(100, &[]), &[], Shares { seed: 1, ..shares }, "a").unwrap();
@@ -186,7 +186,7 @@ mod tests {
         let splits: Vec<Option<Split>> = divided.marks.iter().map(|marks| marks[0]).collect();
         assert!(divided.marks.iter().zip(&splits).all(|(marks, first)| marks.iter().all(|mark| mark == first)));
         let of = |split| splits.iter().filter(|mark| **mark == Some(split)).count();
-        assert_eq!([Split::Train, Split::Validation, Split::Test].map(of), [3, 1, 1]);
+        assert_eq!(Split::ALL.map(of), [3, 1, 1]);
         assert!(divided.description.starts_with("test_share 0.2 of the graphs"));
     }
 

@@ -40,17 +40,12 @@ pub(super) fn read_edges(
     graphs: Option<&[u64]>,
     counts_columns: bool,
 ) -> Checked<Edges> {
-    let one = |error| vec![error];
-    if let Some(edges) = of_two_rows(table, nodes, graphs).map_err(one)? {
+    if let Some(edges) = of_two_rows(table, nodes, graphs)? {
         return Ok(edges);
     }
-    let Ends { columns: [source, target], mut has_header, told } =
-        find_ends(table, nodes, counts_columns).map_err(one)?;
+    let Ends { columns: [source, target], has_header, told } = find_ends(table, nodes, counts_columns)?;
     let mut edges = Edges { links: Vec::new(), told };
-    table.read(|row| {
-        if std::mem::take(&mut has_header) {
-            return Ok(());
-        }
+    table.read_after(has_header, |row| {
         if row.len() <= source.max(target) {
             return Err(too_few(row));
         }
@@ -160,11 +155,10 @@ fn refuse_numbered(table: &Table) -> Result<()> {
         return Ok(());
     }
     let found = "three, of which the first numbers the rows";
-    Err(Error::invalid(table.path.display().to_string(), "two columns, source and target, or a header", found)
-        .with_hint(
-            "name the columns in a header, source,target and whatever else there is; pandas leaves row numbers out by \
+    Err(Error::invalid(&table.path, "two columns, source and target, or a header", found).with_hint(
+        "name the columns in a header, source,target and whatever else there is; pandas leaves row numbers out by \
          index=False",
-        ))
+    ))
 }
 
 /// Whether a first line that counts the columns is a header: the same line follows, or its number of another column is
@@ -257,7 +251,7 @@ mod tests {
     }
 
     fn message(text: &str, nodes: usize) -> String {
-        read(text, nodes).unwrap_err().remove(0).to_string()
+        read(text, nodes).unwrap_err().first().to_string()
     }
 
     #[test]
@@ -295,7 +289,7 @@ mod tests {
                        graph 9";
         let table = table("t.csv", b"0,1\n1,2\n");
         let problems = read_edges(&table, &Numbering::counted(3), Some(&[4, 4, 9]), false).unwrap_err();
-        assert_eq!(problems[0].to_string(), between);
+        assert_eq!(problems.first().to_string(), between);
     }
 
     #[test]
@@ -309,9 +303,9 @@ mod tests {
         for text in ["0,1,2,4\n1,2,3,0\n", ",0,1,2,3\n0,0,1,2,4\n1,1,2,3,0\n", "0 1 2 3\n0 1 2 4\n1 2 3 0\n"] {
             assert_eq!(edges(&table("e.csv", text.as_bytes())).unwrap().links, expected, "{text}");
         }
-        let error = edges(&array([2, 2], &[0, 1, 1, 2])).unwrap_err().remove(0);
+        let error = edges(&array([2, 2], &[0, 1, 1, 2])).unwrap_err().first();
         assert_eq!(error.to_string(), "e.npy: expected edges of shape (E, 2), one per row, found shape (2, 2)");
-        let error = edges(&array([2, 3], &[0, 1, 2, 1, 2, 5])).unwrap_err().remove(0);
+        let error = edges(&array([2, 3], &[0, 1, 2, 1, 2, 5])).unwrap_err().first();
         assert_eq!(error.to_string(), "e.npy, edge 2: expected a target node from 0 to 4, found 5");
     }
 
@@ -326,7 +320,7 @@ mod tests {
             let text = &text.replace("bea", "bea\u{308}");
             assert_eq!(read(text).unwrap().links, [[0, 1], [1, 2]], "{text}");
         }
-        let message = read("ann,bea\nann,0\n").unwrap_err().remove(0).to_string();
+        let message = read("ann,bea\nann,0\n").unwrap_err().first().to_string();
         assert_eq!(message, "t.csv, line 2: expected a target node that is named in the column id of f.csv, found 0");
     }
 }

@@ -34,50 +34,38 @@ impl Features {
     /// No rows, rows of different length, values that are not finite.
     pub fn read(table: &Table, doubtful: Doubtful) -> Checked<Self> {
         if table.is_archive() {
-            let matrix = sparse::read(table).map_err(|error| vec![error])?;
-            return Ok(Self { matrix, beside: Beside::nothing(), counts_columns: false });
+            return Ok(Self { matrix: sparse::read(table)?, beside: Beside::nothing(), counts_columns: false });
         }
-        let heading = Heading::of(table).map_err(|error| vec![error])?;
-        let (names, counts_columns) = match heading {
+        let (names, counts_columns) = match Heading::of(table)? {
             Heading::Names(names) | Heading::PerhapsNames(names) => (Some(names), false),
             Heading::Counts(names) => (Some(names), true),
             Heading::PerhapsCounts(names) if doubtful == Doubtful::Header => (Some(names), true),
             _ => (None, false),
         };
-        let mut beside = Beside::of(table, names.as_deref(), Values::Numbers).map_err(|error| vec![error])?;
+        let mut beside = Beside::of(table, names.as_deref(), Values::Numbers)?;
         if let Some(names) = names.as_ref().filter(|_| counts_columns) {
             let names = show_names(names.iter().take(MOST_TOLD).map(|name| &**name));
             beside
                 .told
                 .push(format!("{}: the first line, {names}, counts the columns and is a header", table.path.display()));
         }
-        let (mut columns, mut values, mut is_first) = (0, Vec::new(), true);
+        let (mut columns, mut values) = (names.as_ref().map(Vec::len), Vec::new());
         let (mut counts, mut rows) = (true, 0);
-        table.read(|row| {
-            if std::mem::take(&mut is_first) {
-                columns = row.len();
-                if names.is_some() {
-                    return Ok(());
-                }
-            }
-            if row.len() != columns {
-                let expected = format!("{columns} columns, as in the first row");
-                return Err(Error::invalid(row.place(), expected, row.len().to_string()));
-            }
+        table.read_after(names.is_some(), |row| {
+            let columns = row.require_len(&mut columns)?;
             beside.take(row)?;
-            let of_values = beside.columns(columns);
             let start = values.len();
-            for place in 0..of_values.len() {
-                values.push(row.finite(of_values.at(place))?);
+            for column in beside.columns(columns) {
+                values.push(row.finite(column)?);
             }
             counts &= values.get(start) == Some(&(rows as f32));
             rows += 1;
             Ok(())
         })?;
-        let columns = beside.columns(columns).len();
+        let columns = beside.columns(columns.unwrap_or_default()).len();
         if rows == 0 || columns == 0 {
             let expected = if rows == 0 { "a row per node" } else { "a column of numbers besides the nodes' names" };
-            return Err(vec![Error::invalid(table.path.display().to_string(), expected, "none")]);
+            return Err(Error::invalid(&table.path, expected, "none").into());
         }
         if counts && rows > 2 && columns > 1 {
             beside.told.push(format!(
@@ -138,7 +126,7 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        read(text).unwrap_err().remove(0).to_string()
+        read(text).unwrap_err().first().to_string()
     }
 
     #[test]

@@ -69,12 +69,12 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
     if !wanted.labelled {
         of_labels.0.clear();
     }
-    let Some(tables) = tables else { return Err(problems.0.into_iter().chain(of_labels.0).collect()) };
-    let counts_columns = tables.features.counts_columns;
-    let Some(mut ordered) = problems.keep(tables.ordered()) else {
-        return Err(problems.0.into_iter().chain(of_labels.0).collect());
+    let counts_columns = tables.as_ref().is_some_and(|tables| tables.features.counts_columns);
+    let Some(mut ordered) = tables.and_then(|tables| problems.keep(tables.ordered())) else {
+        problems.0.extend(of_labels.0);
+        return Err(problems);
     };
-    let edges = files.edges.as_ref().and_then(|path| problems.keep_one(Table::open(path, Blanks::Columns)));
+    let edges = files.edges.as_ref().and_then(|path| problems.keep(Table::open(path, Blanks::Columns)));
     let counted = match layout {
         Layout::Ogb => problems.keep(Counted::read(&place, ordered.numbering.nodes())).flatten(),
         _ => None,
@@ -92,11 +92,11 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
     }
     problems.0.extend(of_labels.0);
     let listed = if wanted.labelled { layout::lists(folder, wanted.lists) } else { Ok(Vec::new()) };
-    let listed = problems.keep_one(listed).unwrap_or_default();
+    let listed = problems.keep(listed).unwrap_or_default();
     files.lists = listed.iter().map(|file| file.path.clone()).collect();
     let splits = if wanted.labelled { ordered.splits } else { Vec::new() };
     let lists = problems.keep(Lists::read(&listed, splits, &ordered.numbering));
-    let (Some(mut lists), true) = (lists, problems.0.is_empty()) else { return Err(problems.0) };
+    let (Some(mut lists), true) = (lists, problems.0.is_empty()) else { return Err(problems) };
     let Edges { links, told } = edges.unwrap_or_default();
     let told = [ordered.told, told, std::mem::take(&mut lists.told)].concat();
     let nodes = Nodes {
@@ -118,10 +118,9 @@ pub(super) fn read(folder: &Path, layout: Layout, wanted: Wanted<'_>) -> Checked
 
 /// Reads Planetoid's files, with their published split where there are no lists beside them.
 fn of_planetoid(folder: &Path, wanted: Wanted<'_>) -> Checked<Folder> {
-    let one = |error| vec![error];
-    let Planetoid { features, classes, names, links, marks, paths } = planetoid::read(folder).map_err(one)?;
+    let Planetoid { features, classes, names, links, marks, paths } = planetoid::read(folder)?;
     let numbering = Numbering::counted(classes.len());
-    let mut listed = if wanted.labelled { layout::lists(folder, wanted.lists).map_err(one)? } else { Vec::new() };
+    let mut listed = if wanted.labelled { layout::lists(folder, wanted.lists)? } else { Vec::new() };
     listed.retain(|file| !paths.contains(&file.path));
     let lists = match &listed[..] {
         [] => Lists::published(marks, "Planetoid's own lists"),
@@ -159,21 +158,21 @@ struct Files {
 impl Files {
     fn find(folder: &Path, layout: Layout, labelled: bool, problems: &mut Problems, of_labels: &mut Problems) -> Self {
         if layout == Layout::Content {
-            let Some([content, cites]) = problems.keep_one(layout::content_files(folder)) else {
+            let Some([content, cites]) = problems.keep(layout::content_files(folder)) else {
                 return Self::default();
             };
             return Self { features: Some(content), edges: Some(cites), ..Self::default() };
         }
         let labels = match labelled {
-            true => of_labels.keep_one(layout::require(folder, Kind::Labels)),
+            true => of_labels.keep(layout::require(folder, Kind::Labels)),
             // They may name the nodes.
             false => layout::find(folder, Kind::Labels).ok().flatten(),
         };
         Self {
-            features: problems.keep_one(layout::require(folder, Kind::Features)),
-            edges: problems.keep_one(layout::require(folder, Kind::Edges)),
+            features: problems.keep(layout::require(folder, Kind::Features)),
+            edges: problems.keep(layout::require(folder, Kind::Edges)),
             labels,
-            graphs: problems.keep_one(layout::find(folder, Kind::Graphs)).flatten(),
+            graphs: problems.keep(layout::find(folder, Kind::Graphs)).flatten(),
             lists: Vec::new(),
         }
     }
@@ -187,15 +186,15 @@ impl Files {
         of_labels: &mut Problems,
     ) -> Option<Tables> {
         let open = |path: &PathBuf, blanks: Blanks| Table::open(path, blanks);
-        let features = self.features.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
-        let labels = self.labels.as_ref().and_then(|path| of_labels.keep_one(open(path, Blanks::NumberedNames)));
+        let features = self.features.as_ref().and_then(|path| problems.keep(open(path, Blanks::Columns)));
+        let labels = self.labels.as_ref().and_then(|path| of_labels.keep(open(path, Blanks::NumberedNames)));
         let features = features?;
         let unlabelled = wanted.config.unlabelled.as_deref();
         if layout == Layout::Content {
             let (features, labelled) = problems.keep(content::read(&features, unlabelled))?;
             return Some(Tables { features, labelled: Some(labelled), graphs: None });
         }
-        let doubtful = problems.keep_one(self.doubtful(&features, labels.as_ref()))?;
+        let doubtful = problems.keep(self.doubtful(&features, labels.as_ref()))?;
         let mut features = problems.keep(Features::read(&features, doubtful))?;
         let to_compare = labels.as_ref().filter(|_| wanted.labelled);
         if let Some(error) = to_compare.and_then(|labels| exchanged(&features.matrix, labels, self.features.as_deref()))
@@ -204,7 +203,7 @@ impl Files {
             return None;
         }
         let nodes = features.matrix.rows();
-        let graphs = self.graphs.as_ref().and_then(|path| problems.keep_one(open(path, Blanks::Columns)));
+        let graphs = self.graphs.as_ref().and_then(|path| problems.keep(open(path, Blanks::Columns)));
         let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes)));
         if !wanted.labelled {
             if features.beside.ids.is_none() {
@@ -252,9 +251,8 @@ fn exchanged(features: &Matrix, labels: &Table, path: Option<&Path>) -> Option<E
     let may_be = |rows: usize| clear.map_or(rows == all || rows + 1 == all, |clear| rows == clear);
     let rows = features.columns;
     let is_so = features.rows() < rows && may_be(rows);
-    let place = path.map_or(String::new(), |path| path.display().to_string());
     let (found, expected) = ([features.rows(), features.columns], [rows, features.rows()]);
-    is_so.then(|| transposed(place, expected, found))
+    is_so.then(|| transposed(path.unwrap_or(Path::new("")), expected, found))
 }
 
 /// The tables in the order of the nodes.
@@ -280,10 +278,9 @@ impl Tables {
         let rows = matrix.rows();
         let of_features = beside.ids.as_ref().map(|ids| order(ids, &mut told)).transpose()?;
         let of_labels = labelled.as_ref().and_then(|labelled| labelled.beside.ids.as_ref());
-        let one = |error| vec![error];
         let numbering = match (&of_features, of_labels) {
-            (Some(Order::Names), _) => Numbering::named(beside.ids.as_ref().expect("it has an order")).map_err(one)?,
-            (None, Some(ids)) if ids.order().map_err(one)? == Order::Names => Numbering::named(ids).map_err(one)?,
+            (Some(Order::Names), _) => Numbering::named(beside.ids.as_ref().expect("it has an order"))?,
+            (None, Some(ids)) if ids.order()? == Order::Names => Numbering::named(ids)?,
             _ => Numbering::counted(rows),
         };
         let moved = if let Some(Order::Moved(rows)) = &of_features { Some(rows.clone()) } else { None };
@@ -300,10 +297,8 @@ impl Tables {
                 (None, Some(_)) => {
                     let place = beside.ids.as_ref().map_or(String::new(), |ids| ids.place.clone());
                     let expected = format!("nodes in order, or a column of their numbers in {what} too");
-                    Err(vec![
-                        Error::invalid(place, expected, "nodes in another order")
-                            .with_hint("sort the rows by node, or give the other table the same column"),
-                    ])
+                    let error = Error::invalid(place, expected, "nodes in another order");
+                    Err(error.with_hint("sort the rows by node, or give the other table the same column").into())
                 }
             }
         };
@@ -343,7 +338,7 @@ impl Tables {
 
 /// What a column of nodes holds, told in words.
 fn order(ids: &Ids, told: &mut Vec<String>) -> Checked<Order> {
-    let found = ids.order().map_err(|error| vec![error])?;
+    let found = ids.order()?;
     let words = match &found {
         Order::Counting => "numbers the rows and is left out",
         Order::Moved(_) => "numbers the nodes, and the rows were sorted by it",
@@ -358,25 +353,20 @@ fn order(ids: &Ids, told: &mut Vec<String>) -> Checked<Order> {
 /// # Errors
 /// Another number of rows, values that are no whole numbers.
 pub(super) fn read_graph_numbers(table: &Table, nodes: usize) -> Checked<(Vec<u64>, Beside)> {
-    let one = |error| vec![error];
-    let names = match Heading::of(table).map_err(one)? {
+    let names = match Heading::of(table)? {
         Heading::Names(names) | Heading::PerhapsNames(names) => Some(names),
         Heading::PerhapsCounts(names) if table.rows() == nodes + 1 => Some(names),
         _ => None,
     };
-    let mut beside = Beside::of(table, names.as_deref(), Values::Numbers).map_err(one)?;
-    let (mut numbers, mut is_first) = (Vec::new(), names.is_some());
-    let width = table.width().map_err(one)?;
-    table.read(|row| {
-        if std::mem::take(&mut is_first) {
-            return Ok(());
-        }
-        let columns = beside.columns(row.len());
-        if columns.len() != 1 || columns.at(0) >= row.len() {
+    let mut beside = Beside::of(table, names.as_deref(), Values::Numbers)?;
+    let mut numbers = Vec::new();
+    let width = table.width()?;
+    table.read_after(names.is_some(), |row| {
+        let columns: Vec<usize> = beside.columns(row.len()).collect();
+        let Some(&column) = columns.first().filter(|column| columns.len() == 1 && **column < row.len()) else {
             let expected = "one column, the number of the node's graph";
             return Err(Error::invalid(row.place(), expected, row.len().to_string()));
-        }
-        let column = columns.at(0);
+        };
         numbers.push(row.whole(column).ok_or_else(|| row.invalid(column, "the number of the node's graph"))?);
         beside.take(row)
     })?;
@@ -399,8 +389,8 @@ fn read_cites(table: &Table, nodes: &Numbering) -> Checked<Edges> {
     })?;
     let place = table.path.display();
     if edges.links.is_empty() && strangers > 0 {
-        let error = Error::invalid(place.to_string(), "links between nodes of the other file", "none");
-        return Err(vec![error.with_hint("NAME.content and NAME.cites call nodes alike")]);
+        let error = Error::invalid(&table.path, "links between nodes of the other file", "none");
+        return Err(error.with_hint("NAME.content and NAME.cites call nodes alike").into());
     }
     edges.told.push(format!("{place}: links lead from the citing paper, the second column, to the cited one"));
     if strangers > 0 {

@@ -9,26 +9,9 @@ use crate::data::scan::number;
 use crate::data::split::Split;
 use crate::error::Result;
 
-/// Names of a column with the names or numbers of the nodes, the surest first.
-const IDS: [&str; 17] = [
-    "nodeid",
-    "node",
-    "nodeids",
-    "nodes",
-    "nodename",
-    "nodeidx",
-    "nodeindex",
-    "vertexid",
-    "vertex",
-    "id",
-    "ids",
-    "name",
-    "index",
-    "idx",
-    "level0",
-    "unnamed0",
-    "",
-];
+/// Names of a column with the names or numbers of the nodes, the surest first; at last none.
+const IDS: &str = "nodeid node nodeids nodes nodename nodeidx nodeindex vertexid vertex id ids name index idx level0 \
+                   unnamed0 ";
 
 /// Names of the columns of links: sources and targets, in pairs.
 const ENDS: [[&str; 2]; 17] = [
@@ -52,24 +35,8 @@ const ENDS: [[&str; 2]; 17] = [
 ];
 
 /// Names of columns of edges that are no ends.
-const NO_ENDS: [&str; 16] = [
-    "edgeid",
-    "edgeids",
-    "edge",
-    "eid",
-    "linkid",
-    "link",
-    "weight",
-    "weights",
-    "w",
-    "value",
-    "type",
-    "relation",
-    "time",
-    "timestamp",
-    "year",
-    "label",
-];
+const NO_ENDS: &str =
+    "edgeid edgeids edge eid linkid link weight weights w value type relation time timestamp year label";
 
 /// What may stand before or after a name of an end: `source_id`, `from_node`.
 const OF_ENDS: [&str; 9] = ["nodeid", "nodeidx", "node", "vertex", "index", "idx", "name", "id", "paper"];
@@ -164,7 +131,7 @@ pub(super) fn is_index(name: &str) -> bool {
 /// How surely a name is that of a column with the nodes' own names or numbers: 0 is the surest.
 pub(super) fn id_rank(name: &str) -> Option<usize> {
     let plain = plain(name);
-    IDS.iter().position(|known| *known == plain)
+    IDS.split(' ').position(|known| known == plain)
 }
 
 /// True for the name of a column of classes.
@@ -179,7 +146,7 @@ pub(super) fn is_split_column(name: &str) -> bool {
 
 /// True for the name of a column of edges that is no end.
 pub(super) fn is_no_end(name: &str) -> bool {
-    id_rank(name).is_some() || NO_ENDS.contains(&&*plain(name))
+    id_rank(name).is_some() || NO_ENDS.split(' ').any(|known| known == plain(name))
 }
 
 /// A name without what may stand before or after one of an end: none, or one of several words.

@@ -12,7 +12,7 @@ use super::folder::{self, Wanted};
 use super::layout::{LAYOUTS, Layout};
 use super::nodes::Graph;
 use super::ppi;
-use super::set::{first, graph_name};
+use super::set::graph_name;
 use super::tables::Checked;
 use crate::data::config::Section;
 use crate::data::folders::folders;
@@ -26,17 +26,16 @@ use crate::error::{Error, Result};
 pub(super) fn find_inputs(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in named {
-        let place = path.display().to_string();
         let expected = format!("a folder of graphs: {LAYOUTS}");
         match std::fs::metadata(path) {
             Err(error) => return Err(Error::read(path, error)),
-            Ok(data) if !data.is_dir() => return Err(Error::invalid(place, expected, "a file")),
+            Ok(data) if !data.is_dir() => return Err(Error::invalid(path, expected, "a file")),
             Ok(_) if Layout::detect(path).is_some() => found.push(path.clone()),
             Ok(_) => {
                 let before = found.len();
                 found.extend(folders(path)?.into_iter().filter(|folder| Layout::detect(folder).is_some()));
                 if found.len() == before {
-                    return Err(Error::invalid(place, expected, "none, nor in the folders in it")
+                    return Err(Error::invalid(path, expected, "none, nor in the folders in it")
                         .with_hint("the network was trained on graphs; labels and lists may be left out"));
                 }
             }
@@ -75,7 +74,7 @@ fn read_one(folder: &Path, section: Section<'_, &GraphDataConfig>, columns: Opti
         Some(Layout::Ppi) => ppi::read_inputs(folder, section.own),
         layout => read_folder(folder, layout.unwrap_or(Layout::Tables), section),
     };
-    let graphs = graphs.map_err(first)?;
+    let graphs = graphs?;
     let found = graphs.first().map(|graph| graph.features.columns);
     match (columns, found) {
         (Some(expected), Some(found)) if expected != found => {
@@ -92,8 +91,7 @@ fn read_folder(folder: &Path, layout: Layout, section: Section<'_, &GraphDataCon
     let read = folder::read(folder, layout, wanted)?;
     read.told.iter().for_each(|told| tracing::info!("{told}"));
     let place = folder.display().to_string();
-    let graphs = read.nodes.into_graphs(config, |number| graph_name(&place, number));
-    let mut graphs = graphs.map_err(|error| vec![error])?;
+    let mut graphs = read.nodes.into_graphs(config, |number| graph_name(&place, number))?;
     if read.numbering.has_names() {
         for graph in &mut graphs {
             graph.called = Some(graph.nodes.iter().map(|node| read.numbering.name(*node)).collect());

@@ -55,67 +55,51 @@ impl Labelled {
     /// Another number of rows, rows of different length, values that are no labels, fewer than two classes, nodes without
     /// a label where `unlabelled` does not say so.
     pub fn read(table: &Table, nodes: usize, unlabelled: Option<&str>) -> Checked<Self> {
-        let one = |error| vec![error];
-        let width = table.width().map_err(one)?;
+        let width = table.width()?;
         if width == nodes && nodes > 1 && ![nodes, nodes + 1].contains(&table.rows()) {
             table.require_rows(table.rows(), width, nodes)?;
         }
-        let heading = Heading::of(table).map_err(one)?;
         let is_header = |names: &Vec<String>| names.len() > 1 && table.rows() != nodes;
-        let names = match heading {
+        let names = match Heading::of(table)? {
             Heading::Names(names) | Heading::Counts(names) => Some(names).filter(|names| names.len() > 1),
             Heading::PerhapsNames(names) | Heading::PerhapsCounts(names) => Some(names).filter(is_header),
             Heading::Row => None,
         };
-        let mut beside = Beside::of(table, names.as_deref(), Values::Labels).map_err(one)?;
-        let chosen = chosen(table, names.as_deref(), &beside).map_err(one)?;
-        let (mut width, mut rows, mut is_first) = (0, 0, true);
+        let mut beside = Beside::of(table, names.as_deref(), Values::Labels)?;
+        let chosen = chosen(table, names.as_deref(), &beside)?;
+        let (mut width, mut rows) = (names.as_ref().map(Vec::len), 0);
         let cells = Cells { table, nodes, unlabelled };
         let (mut texts, mut values, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-        table.read(|row| {
-            width = if is_first { row.len() } else { width };
-            if std::mem::take(&mut is_first) && names.is_some() {
-                return Ok(());
-            }
+        table.read_after(names.is_some(), |row| {
             rows += 1;
-            if row.len() != width {
-                let expected = format!("{width} columns, as in the first row");
-                return Err(Error::invalid(row.place(), expected, row.len().to_string()));
-            }
+            let width = row.require_len(&mut width)?;
             beside.take(row)?;
             let columns = beside.columns(width);
-            match chosen.or_else(|| (columns.len() == 1).then(|| columns.at(0))) {
+            match chosen.or_else(|| columns.clone().next().filter(|_| columns.len() == 1)) {
                 Some(column) => texts.push((row.text(column).into_owned(), row.number)),
-                None => {
-                    let columns = (0..columns.len()).map(|place| columns.at(place));
-                    lacking.push(cells.several(row, columns, &mut values)?);
-                }
+                None => lacking.push(cells.several(row, columns, &mut values)?),
             }
             Ok(())
         })?;
-        let of_values = beside.columns(width);
+        let width = width.unwrap_or_default();
+        let of_values: Vec<usize> = beside.columns(width).collect();
         if chosen.is_some() || of_values.len() < 2 {
             if let (Some(column), Some(names)) = (chosen, &names) {
-                let others = names.iter().enumerate().filter(|(other, _)| *other != column);
-                let others = others.filter(|(other, _)| (0..of_values.len()).any(|at| of_values.at(at) == *other));
-                let others = show_names(others.map(|(_, name)| &**name));
+                let others = of_values.into_iter().filter(|other| *other != column);
+                let others = show_names(others.map(|other| &*names[other]));
                 let told = format!("classes are in column {}; not read are {others}", show(names[column].as_bytes()));
                 beside.told.push(format!("{}: {told}", table.path.display()));
             }
             return cells.classes(texts, names.is_some(), width, beside);
         }
-        let columns: Vec<usize> = (0..of_values.len()).map(|place| of_values.at(place)).collect();
         table.require_rows(rows, width, nodes)?;
         let name = |column: usize| {
             let named = names.as_ref().and_then(|names| names.get(column).cloned());
             named.unwrap_or_else(|| format!("label {column}"))
         };
-        let names: Vec<String> = columns.into_iter().map(name).collect();
+        let names: Vec<String> = of_values.into_iter().map(name).collect();
         match twice(&names) {
-            Some(name) => {
-                let place = table.path.display().to_string();
-                Err(vec![Error::invalid(place, "labels of different names", format!("{name} twice"))])
-            }
+            Some(name) => Err(Error::invalid(&table.path, "labels of different names", format!("{name} twice")).into()),
             None => Ok(Self { names, labels: Labels::Several(values), lacking: some(lacking), beside }),
         }
     }
@@ -143,8 +127,7 @@ pub(super) fn names_of_nodes(table: &Table, nodes: usize) -> Option<Ids> {
         _ => None,
     };
     let mut beside = Beside::of(table, names.as_deref(), Values::Labels).ok()?;
-    let mut is_first = names.is_some();
-    let read = table.read(|row| if std::mem::take(&mut is_first) { Ok(()) } else { beside.take(row) });
+    let read = table.read_after(names.is_some(), |row| beside.take(row));
     let ids = beside.ids.filter(|ids| read.is_ok() && ids.names.len() == nodes);
     ids.filter(|ids| ids.order().is_ok_and(|order| order == Order::Names))
 }
@@ -169,16 +152,14 @@ fn some(marks: Vec<bool>) -> Vec<bool> {
 fn chosen(table: &Table, names: Option<&[String]>, beside: &Beside) -> Result<Option<usize>> {
     let Some(names) = names else { return Ok(None) };
     let columns = beside.columns(names.len());
-    let named: Vec<usize> =
-        (0..columns.len()).map(|place| columns.at(place)).filter(|column| is_label(&names[*column])).collect();
+    let named: Vec<usize> = columns.clone().filter(|column| is_label(&names[*column])).collect();
     let &[label] = &named[..] else { return Ok(None) };
     if columns.len() < 2 {
         return Ok(None);
     }
     let is_flag = |cell: &String| ["", "0", "1", "0.0", "1.0", "-1", "nan"].contains(&&**cell);
     let rows = table.start(50)?;
-    let all =
-        rows[1..].iter().all(|row| (0..columns.len()).all(|place| row.get(columns.at(place)).is_some_and(is_flag)));
+    let all = rows[1..].iter().all(|row| columns.clone().all(|column| row.get(column).is_some_and(is_flag)));
     Ok((!all).then_some(label))
 }
 
@@ -222,14 +203,12 @@ impl Cells<'_> {
         self.table.require_rows(texts.len(), width, self.nodes)?;
         let lacking: Vec<bool> = texts.iter().map(|(text, _)| self.is_lacking(text)).collect();
         let has_class = || texts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking).map(|(text, _)| text);
-        let one = |error| vec![error];
-        for (text, row) in has_class() {
-            if text.is_empty() || text.eq_ignore_ascii_case("nan") {
-                return Err(vec![self.no_class(*row, text, "nan")]);
-            }
+        let empty = has_class().find(|(text, _)| text.is_empty() || text.eq_ignore_ascii_case("nan"));
+        if let Some((text, row)) = empty {
+            return Err(self.no_class(*row, text, "nan").into());
         }
         let (names, positions) = if has_class().all(|(text, _)| number(text).is_some()) {
-            self.whole_numbers(has_class().collect()).map_err(one)?
+            self.whole_numbers(has_class().collect())?
         } else {
             let mut names: Vec<String> = has_class().map(|(text, _)| text.clone()).collect();
             names.sort_unstable();
@@ -254,7 +233,7 @@ impl Cells<'_> {
         }
         if names.len() < 2 {
             let found = if names.is_empty() { "none".to_owned() } else { format!("{} alone", names.join(", ")) };
-            return Err(vec![Error::invalid(place.to_string(), "at least two classes", found)]);
+            return Err(Error::invalid(&self.table.path, "at least two classes", found).into());
         }
         Ok(Labelled { names, labels: Labels::Classes(labels), lacking: some(lacking), beside })
     }
@@ -341,7 +320,7 @@ mod tests {
     }
 
     fn message(text: &str, nodes: usize) -> String {
-        let message = read(text, nodes).unwrap_err()[0].to_string();
+        let message = read(text, nodes).unwrap_err().first().to_string();
         message.split_once("labels.csv").unwrap().1.to_owned()
     }
 
@@ -411,7 +390,7 @@ mod tests {
             assert_eq!((read.lacking, read.names.len()), (vec![false, true, false, true], 2), "{text}");
         }
         for text in ["1\n-1\n0\n-1\n", "1.0\nnan\n0.0\nNaN\n", "b\n\"\"\na\nb\n"] {
-            let error = with(text, None).unwrap_err().remove(0);
+            let error = with(text, None).unwrap_err().first();
             assert!(error.to_string().contains("line 2: expected the class of a node"), "{text}: {error}");
             assert!(error.hint().unwrap().contains("data.graphs.unlabelled="), "{error:?}");
         }

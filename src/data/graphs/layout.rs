@@ -30,15 +30,19 @@ pub(super) enum Kind {
     EdgeCounts,
 }
 
-/// The names of the tables; the first is the one that messages ask for.
-const NAMES: [(Kind, &[&str]); 6] = [
-    (Kind::Edges, &["edges", "edge", "edge_list", "edgelist", "edge_index", "links"]),
-    (Kind::Features, &["features", "node-feat", "node_features", "node_feat", "feats", "x"]),
-    (Kind::Labels, &["labels", "node-label", "node_labels", "node_label", "y"]),
-    (Kind::Graphs, &["graphs", "graph_id", "graph_ids", "batch"]),
-    (Kind::NodeCounts, &["num-node-list"]),
-    (Kind::EdgeCounts, &["num-edge-list"]),
-];
+impl Kind {
+    /// The names of such a table; the first is the one that messages ask for.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Edges => &["edges", "edge", "edge_list", "edgelist", "edge_index", "links"],
+            Self::Features => &["features", "node-feat", "node_features", "node_feat", "feats", "x"],
+            Self::Labels => &["labels", "node-label", "node_labels", "node_label", "y"],
+            Self::Graphs => &["graphs", "graph_id", "graph_ids", "batch"],
+            Self::NodeCounts => &["num-node-list"],
+            Self::EdgeCounts => &["num-edge-list"],
+        }
+    }
+}
 
 /// The extensions of tables.
 const EXTENSIONS: [&str; 4] = ["csv", "npy", "txt", "tsv"];
@@ -87,8 +91,7 @@ impl Layout {
             return Some(Self::Ppi);
         }
         let has_table = |table: &str| ["csv", "npy"].iter().any(|extension| has(format!("{table}.{extension}")));
-        let has_both = || [Kind::Edges, Kind::Features].into_iter().all(|kind| !tables(folder, kind).is_empty());
-        if ["edges", "features"].into_iter().any(has_table) || has_both() {
+        if ["edges", "features"].into_iter().any(has_table) || has_both(folder) {
             return Some(Self::Tables);
         }
         let has_raw = |kind: Kind| !tables(&folder.join(RAW), kind).is_empty();
@@ -105,9 +108,7 @@ impl Layout {
     /// True for a folder with all that a graph must have, so that it can be nothing else.
     pub(super) fn is_whole(folder: &Path) -> bool {
         match Self::detect(folder) {
-            Some(Self::Tables) => {
-                [Kind::Edges, Kind::Features].into_iter().all(|kind| !tables(folder, kind).is_empty())
-            }
+            Some(Self::Tables) => has_both(folder),
             found => found.is_some(),
         }
     }
@@ -121,6 +122,11 @@ impl Layout {
             Self::Content | Self::Pickled => "Planetoid",
         }
     }
+}
+
+/// True for a folder with edges and features.
+fn has_both(folder: &Path) -> bool {
+    [Kind::Edges, Kind::Features].into_iter().all(|kind| !tables(folder, kind).is_empty())
 }
 
 /// The NAME of `NAME.content` and `NAME.cites`.
@@ -141,10 +147,9 @@ pub(super) fn content_files(folder: &Path) -> Result<[PathBuf; 2]> {
 
 /// The files that may be this table of a folder.
 pub(super) fn tables(folder: &Path, kind: Kind) -> Vec<PathBuf> {
-    let (_, names) = NAMES.iter().find(|(of, _)| *of == kind).expect("every kind has names");
     let sparse = (kind == Kind::Features).then_some(SPARSE);
     let mut found = Vec::new();
-    for name in *names {
+    for name in kind.names() {
         for extension in EXTENSIONS.into_iter().chain(sparse) {
             for packed in ["", ".gz"] {
                 found.push(folder.join(format!("{name}.{extension}{packed}")));
@@ -167,8 +172,7 @@ pub(super) fn find(folder: &Path, kind: Kind) -> Result<Option<PathBuf>> {
         (first, 0 | 1) => Ok(first),
         (_, count) => {
             let found = if count == 2 { "both".to_owned() } else { format!("all {count}") };
-            Err(Error::invalid(folder.display().to_string(), expected, found)
-                .with_hint("remove those that are not meant"))
+            Err(Error::invalid(folder, expected, found).with_hint("remove those that are not meant"))
         }
     }
 }
@@ -178,8 +182,7 @@ pub(super) fn find(folder: &Path, kind: Kind) -> Result<Option<PathBuf>> {
 /// # Errors
 /// None or several.
 pub(super) fn require(folder: &Path, kind: Kind) -> Result<PathBuf> {
-    let (_, names) = NAMES.iter().find(|(of, _)| *of == kind).expect("every kind has names");
-    find(folder, kind)?.ok_or_else(|| missing(folder, &format!("{0}.csv or {0}.npy", names[0])))
+    find(folder, kind)?.ok_or_else(|| missing(folder, &format!("{0}.csv or {0}.npy", kind.names()[0])))
 }
 
 /// The name without what says how it is stored.
@@ -242,7 +245,7 @@ pub(super) fn lists(folder: &Path, [train, test]: [&str; 2]) -> Result<Vec<ListF
 fn list_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = entries(folder)?.into_iter().filter(|path| !path.is_dir()).collect();
     for within in LIST_FOLDERS.map(|name| folder.join(name)).into_iter().filter(|path| path.is_dir()) {
-        let (mut found, place) = (entries(&within)?, within.display().to_string());
+        let mut found = entries(&within)?;
         found.retain(|path| !path.is_dir());
         let others = folders(&within)?;
         if found.iter().all(|path| split_of(stem(&file_name(path))).is_none()) {
@@ -251,7 +254,7 @@ fn list_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
                 [only] => entries(only)?,
                 _ => {
                     let names: Vec<String> = others.iter().map(|path| file_name(path)).collect();
-                    return Err(Error::invalid(place, "one way to divide the set", names.join(", ")).with_hint(
+                    return Err(Error::invalid(&within, "one way to divide the set", names.join(", ")).with_hint(
                         "remove the folders that are not meant, or copy the lists of one beside the tables",
                     ));
                 }
@@ -293,23 +296,14 @@ fn refuse_parts(folder: &Path) -> Result<()> {
 
 fn not_read(path: &Path) -> Error {
     let expected = "lists train.txt, valid.txt and test.txt, or masks, as text or .npy";
-    Error::invalid(path.display().to_string(), expected, "what may divide the set otherwise, and is not read")
+    Error::invalid(path, expected, "what may divide the set otherwise, and is not read")
         .with_hint("write the nodes of each split, one per line; or remove the file, or give it another name")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(names: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for name in names {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::data::folders::tests::folder;
 
     #[test]
     fn a_layout_is_known_by_its_files() {
@@ -353,7 +347,7 @@ mod tests {
             ["splits/TRAIN", "splits/valid.lst", "splits/testIdx.txt"],
         ] {
             let splits: Vec<Option<Split>> = found(&names).unwrap().into_iter().map(|(_, split)| split).collect();
-            assert_eq!(splits, [Split::Train, Split::Validation, Split::Test].map(Some), "{names:?}");
+            assert_eq!(splits, Split::ALL.map(Some), "{names:?}");
         }
         assert_eq!(
             found(&["split.csv", "notes.txt", "train.py", "README.md"]).unwrap(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::beside::{SplitColumn, mask, word};
 use super::headings::{id_rank, is_index, is_split_column, split_of};
 use super::numbering::Numbering;
-use super::tables::{Blanks, Checked, Table};
+use super::tables::{Blanks, Checked, Problems, Table};
 use crate::data::folders::file_name;
 use crate::data::scan::{show, show_names};
 use crate::data::split::Split;
@@ -58,16 +58,15 @@ impl Lists {
     /// A list without nodes, nodes that are not there, a node that is listed twice, two lists of one split.
     pub fn read(files: &[ListFile], columns: Vec<SplitColumn>, nodes: &Numbering) -> Checked<Self> {
         let mut lists = Self::none(nodes.nodes());
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         for file in files {
-            problems.extend(
-                Table::open(&file.path, Blanks::Columns).and_then(|table| lists.add(&table, file.split, nodes)).err(),
-            );
+            let table = Table::open(&file.path, Blanks::Columns);
+            problems.keep(table.and_then(|table| lists.add(&table, file.split, nodes)));
         }
         for column in columns {
-            problems.extend(lists.add_column(column).err());
+            problems.keep(lists.add_column(column));
         }
-        if problems.is_empty() { Ok(lists) } else { Err(problems) }
+        problems.or(lists)
     }
 
     /// Nothing about so many nodes.
@@ -83,7 +82,7 @@ impl Lists {
 
     /// A published split of all nodes, by the name that `present` gives it.
     pub fn published(marks: Vec<Option<Split>>, name: &str) -> Self {
-        let splits = [Split::Train, Split::Validation, Split::Test].into_iter();
+        let splits = Split::ALL.into_iter();
         let present = splits.filter(|split| marks.contains(&Some(*split))).map(|split| (name.to_owned(), split));
         let (present, nodes) = (present.collect(), marks.len());
         Self { marks, present, ..Self::none(nodes) }
@@ -116,12 +115,8 @@ impl Lists {
         let is_mask = listed.is_mask(nodes.nodes());
         if listed.is_boolean && !is_mask && listed.nodes.is_none() {
             let expected = format!("a mask with a row for each of {} nodes", nodes.nodes());
-            return Err(Error::invalid(
-                table.path.display().to_string(),
-                expected,
-                format!("{} rows", listed.values.len()),
-            )
-            .with_hint("a mask has a row per node; a list names its nodes, one per row"));
+            return Err(Error::invalid(&table.path, expected, format!("{} rows", listed.values.len()))
+                .with_hint("a mask has a row per node; a list names its nodes, one per row"));
         }
         if is_mask || listed.nodes.is_some() {
             self.told.push(format!("{}: read as a mask, a row per node", table.path.display()));
@@ -155,7 +150,7 @@ impl Lists {
             is_empty = false;
         }
         if is_empty {
-            return Err(Error::invalid(table.path.display().to_string(), "at least one node", "none")
+            return Err(Error::invalid(&table.path, "at least one node", "none")
                 .with_hint("list its nodes, or remove the file: a share is then chosen by a seed"));
         }
         Ok(())
@@ -192,10 +187,7 @@ impl Lists {
 
     /// A column beside features or labels.
     fn add_column(&mut self, column: SplitColumn) -> Result<()> {
-        let splits: Vec<Split> = [Split::Train, Split::Validation, Split::Test]
-            .into_iter()
-            .filter(|split| column.marks.contains(&Some(*split)))
-            .collect();
+        let splits: Vec<Split> = Split::ALL.into_iter().filter(|split| column.marks.contains(&Some(*split))).collect();
         for split in &splits {
             self.require_one(&column.name, *split)?;
         }
@@ -216,7 +208,6 @@ impl Lists {
 
     /// A table with a row per node: a column of words, or a mask per split.
     fn add_table(&mut self, table: &Table, nodes: &Numbering) -> Result<()> {
-        let place = table.path.display().to_string();
         let start = table.start(2)?;
         let first = start.first().cloned().unwrap_or_default();
         let is_row = |cells: &[String]| cells.iter().any(|cell| word(cell).is_some_and(|split| split.is_some()));
@@ -237,7 +228,7 @@ impl Lists {
             .collect();
         let unclear = || {
             let found = show_names(names.iter().map(|name| &**name));
-            Error::invalid(place.clone(), "a column with train, valid or test for each node", found)
+            Error::invalid(&table.path, "a column with train, valid or test for each node", found)
                 .with_hint("or a mask of 0 and 1 per split, in columns train, valid and test; or lists train.txt, ...")
         };
         let columns: Vec<(usize, Option<Split>)> = match (&of_words[..], has_header && !masks.is_empty()) {
@@ -247,14 +238,11 @@ impl Lists {
         };
         if rows != nodes.nodes() && id.is_none() {
             let expected = format!("{} rows, one per node", nodes.nodes());
-            return Err(Error::invalid(place, expected, rows.to_string()).with_hint("a row is a node"));
+            return Err(Error::invalid(&table.path, expected, rows.to_string()).with_hint("a row is a node"));
         }
         let mut found: Vec<Vec<Option<Split>>> = vec![vec![None; nodes.nodes()]; columns.len()];
-        let (mut position, mut is_first) = (0_u32, has_header);
-        let read = table.read(|row| {
-            if std::mem::take(&mut is_first) {
-                return Ok(());
-            }
+        let mut position = 0_u32;
+        let read = table.read_after(has_header, |row| {
             if row.len() != names.len() {
                 return Err(Error::invalid(row.place(), format!("{} columns", names.len()), row.len().to_string()));
             }
@@ -278,7 +266,7 @@ impl Lists {
             }
             Ok(())
         });
-        read.map_err(|mut problems| problems.remove(0))?;
+        read.map_err(Problems::first)?;
         let name = file_name(&table.path);
         for ((_, of), marks) in columns.into_iter().zip(found) {
             self.add_column(SplitColumn::of_file(name.clone(), of, marks))?;
@@ -320,12 +308,8 @@ impl Listed {
         let is_boolean = table.shape()?.is_some() && table.grid()?.is_boolean() || is_mask && column_of_nodes.is_none();
         let mut listed =
             Self { values: Vec::new(), nodes: column_of_nodes.map(|_| Vec::new()), is_boolean, has_header };
-        let mut is_first = has_header;
         let is_array = table.shape()?.is_some();
-        let read = table.read(|row| {
-            if std::mem::take(&mut is_first) {
-                return Ok(());
-            }
+        let read = table.read_after(has_header, |row| {
             let cells: Vec<String> = (0..row.len()).map(|column| row.text(column).into_owned()).collect();
             let end = cells.iter().position(|cell| cell.starts_with('#')).unwrap_or(cells.len());
             if end == 0 {
@@ -346,7 +330,7 @@ impl Listed {
             }
             Ok(())
         });
-        read.map_err(|mut problems| problems.remove(0))?;
+        read.map_err(Problems::first)?;
         listed.without_counting_header(table, nodes.nodes());
         let is_number = |text: &str| text.parse::<f64>().is_ok();
         listed.is_boolean |= !listed.values.is_empty()
@@ -394,12 +378,12 @@ mod tests {
     fn read(files: &[(&str, &str)]) -> Checked<Lists> {
         let folder = tempfile::tempdir().unwrap();
         files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
-        let files = layout::lists(folder.path(), ["train.txt", "test.txt"]).map_err(|error| vec![error])?;
+        let files = layout::lists(folder.path(), ["train.txt", "test.txt"])?;
         Lists::read(&files, Vec::new(), &Numbering::counted(5))
     }
 
     fn message(files: &[(&str, &str)]) -> String {
-        let message = read(files).unwrap_err()[0].to_string();
+        let message = read(files).unwrap_err().first().to_string();
         message.rsplit_once('/').map_or(message.clone(), |(_, message)| message.to_owned())
     }
 
@@ -445,7 +429,7 @@ mod tests {
             "test.txt, line 2: expected a node that is listed once, found 3, which train.txt, line 1, lists too";
         assert_eq!(message(&[("train.txt", "3\n"), ("test.txt", "2\n3\n")]), twice);
         let both = [("train.txt", "9\n"), ("test.txt", "9\n")];
-        assert_eq!(read(&both).unwrap_err().len(), 2);
+        assert_eq!(read(&both).unwrap_err().0.len(), 2);
         let short = "train.txt: expected a mask with a row for each of 5 nodes, found 2 rows";
         assert_eq!(message(&[("train.txt", "True\nFalse\n")]), short);
         let two = "splits: expected one list of the validation nodes, found val.txt and valid.txt";

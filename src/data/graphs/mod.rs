@@ -25,6 +25,7 @@ mod open;
 pub(super) mod parsers;
 mod planetoid;
 mod ppi;
+mod problems;
 mod set;
 mod sparse;
 mod survey;
@@ -39,7 +40,6 @@ use tch::{Device, Kind, Tensor};
 use config::GraphDataConfig;
 use labels::Labels;
 use nodes::Graph;
-use set::first;
 
 use super::config::Section;
 use super::dataset::{Dataset, Targets};
@@ -210,13 +210,13 @@ fn scored(graphs: &[&Graph], samples: &[&Sample]) -> Result<Option<Tensor>> {
 /// Reads, checks and divides a set. Which nodes are held out, where no list and no part says it, follows from
 /// `data.split_seed`; nodes of the built-in set have several labels where `several` says so.
 fn load(source: &Source, section: Section<'_, &GraphDataConfig>, several: bool) -> Result<Dataset> {
-    let set = open::open(source, section, several).map_err(first)?;
+    let set = open::open(source, section, several)?;
     set.told.iter().for_each(|told| tracing::info!("{told}"));
     let channels = set.channels() as i64;
     let variant = few_labels::variant(&set.graphs, &set.marks);
     let graphs = Arc::new(set.graphs);
     let part = |split: Split| Graphs::of_split(&graphs, &set.marks, split);
-    let [train, validation, test] = [Split::Train, Split::Validation, Split::Test].map(part);
+    let [train, validation, test] = Split::ALL.map(part);
     if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
         return Err(Error::invalid(format!("{}: {empty} split", set.origin), "at least one node", "none"));
     }

@@ -80,9 +80,9 @@ impl Ids {
     /// # Errors
     /// A node without a row, a row of another node or of none, two rows of one.
     pub fn rows(&self, nodes: &Numbering) -> Checked<Vec<u32>> {
-        let positions = self.positions().map_err(|error| vec![error])?;
+        let positions = self.positions()?;
         if let Some(stranger) = self.names.iter().find(|name| nodes.find(name).is_none()) {
-            return Err(vec![nodes.unknown(format!("{}, {}", self.place, self.column), "", stranger)]);
+            return Err(nodes.unknown(format!("{}, {}", self.place, self.column), "", stranger).into());
         }
         let row = |node: u32| positions.get(&nodes.name(node)).copied();
         let rows: Option<Vec<u32>> = (0..nodes.nodes as u32).map(row).collect();
@@ -90,7 +90,7 @@ impl Ids {
             let lacking = (0..nodes.nodes as u32).find(|node| row(*node).is_none()).unwrap_or_default();
             let place = format!("{}, {}", self.place, self.column);
             let expected = format!("a row of every node, {} too", show(nodes.name(lacking).as_bytes()));
-            vec![Error::invalid(place, expected, "none").with_hint("features and labels have a row per node")]
+            Error::invalid(place, expected, "none").with_hint("features and labels have a row per node").into()
         })
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let nodes = Numbering::named(&ids(&["x", "7", "y"])).unwrap();
         assert_eq!((nodes.find("7.0"), nodes.find("0"), nodes.name(2)), (Some(1), None, "y".to_owned()));
         assert_eq!(ids(&["y", "x", "7"]).rows(&nodes).unwrap(), [1, 2, 0]);
-        let message = |names: &[&str]| ids(names).rows(&nodes).unwrap_err()[0].to_string();
+        let message = |names: &[&str]| ids(names).rows(&nodes).unwrap_err().first().to_string();
         assert!(message(&["y", "x"]).ends_with("expected a row of every node, 7 too, found none"));
         assert!(message(&["y", "x", "z"]).ends_with("found z"));
         assert_eq!(Numbering::counted(3).find("2.0"), Some(2));

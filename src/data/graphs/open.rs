@@ -8,7 +8,7 @@ use super::folder::{self, Folder, Wanted};
 use super::labels::Labels;
 use super::layout::{LAYOUTS, Layout};
 use super::set::{GraphSet, count as in_words, graph_name};
-use super::tables::{Checked, WHERE_TO_READ};
+use super::tables::{Checked, Problems, WHERE_TO_READ};
 use super::{ppi, synthetic};
 use crate::data::config::Section;
 use crate::data::source::Source;
@@ -20,15 +20,15 @@ use crate::error::Error;
 /// Everything that a run would refuse, the first problem first.
 pub(super) fn open(source: &Source, section: Section<'_, &GraphDataConfig>, several: bool) -> Checked<GraphSet> {
     let folder = match source {
-        Source::Synthetic => return synthetic::open(section, several).map_err(|error| vec![error]),
+        Source::Synthetic => return Ok(synthetic::open(section, several)?),
         Source::Folder(folder) => folder,
     };
     let opened = match Layout::detect(folder) {
         Some(Layout::Ppi) => ppi::open(folder, section.own, section.lists.shares),
         Some(layout) => open_tables(folder, layout, section),
-        None => Err(vec![Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")]),
+        None => Err(Error::invalid(folder, LAYOUTS, "none of these").into()),
     };
-    opened.map_err(|problems| problems.into_iter().map(with_some_hint).collect())
+    opened.map_err(|problems| Problems(problems.0.into_iter().map(with_some_hint).collect()))
 }
 
 fn open_tables(folder: &Path, layout: Layout, section: Section<'_, &GraphDataConfig>) -> Checked<GraphSet> {
@@ -37,8 +37,8 @@ fn open_tables(folder: &Path, layout: Layout, section: Section<'_, &GraphDataCon
     let Folder { nodes, names, lacking, lists, told, files, .. } = read;
     let multi_label = matches!(nodes.labels, Some(Labels::Several(_)));
     let place = folder.display().to_string();
-    let graphs = nodes.into_graphs(config, |number| graph_name(&place, number)).map_err(|error| vec![error])?;
-    let divided = divide(&graphs, &lists, &lacking, given.shares, &place).map_err(|error| vec![error])?;
+    let graphs = nodes.into_graphs(config, |number| graph_name(&place, number))?;
+    let divided = divide(&graphs, &lists, &lacking, given.shares, &place)?;
     Ok(GraphSet {
         origin: format!("{place} ({})", in_words(graphs.len())),
         graphs,

@@ -12,7 +12,6 @@ use super::nodes::{Matrix, Nodes};
 use super::numbering::Numbering;
 use super::planetoid;
 use super::ppi::parse_links;
-use super::set::first;
 use super::tables::{Blanks, Table};
 use crate::error::Result;
 use crate::tensor::adjacency::Link;
@@ -22,7 +21,8 @@ use crate::tensor::adjacency::Link;
 /// # Errors
 /// What is no such table.
 pub fn features(extension: &str, content: Vec<u8>) -> Result<()> {
-    Features::read(&table("features", extension, content), Doubtful::Row).map(|_| ()).map_err(first)
+    Features::read(&table("features", extension, content), Doubtful::Row)?;
+    Ok(())
 }
 
 /// Reads the labels of so many nodes from such a table.
@@ -30,7 +30,8 @@ pub fn features(extension: &str, content: Vec<u8>) -> Result<()> {
 /// # Errors
 /// What is no such table.
 pub fn labels(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
-    Labelled::read(&table("labels", extension, content), nodes, None).map(|_| ()).map_err(first)
+    Labelled::read(&table("labels", extension, content), nodes, None)?;
+    Ok(())
 }
 
 /// Reads the graph of each of so many nodes from such a table.
@@ -38,7 +39,8 @@ pub fn labels(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
 /// # Errors
 /// What is no such table.
 pub fn graph_numbers(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
-    read_graph_numbers(&table("graphs", extension, content), nodes).map(|_| ()).map_err(first)
+    read_graph_numbers(&table("graphs", extension, content), nodes)?;
+    Ok(())
 }
 
 /// Reads the links between so many nodes of two graphs from such a table, and makes the graphs.
@@ -48,7 +50,7 @@ pub fn graph_numbers(extension: &str, content: Vec<u8>, nodes: usize) -> Result<
 pub fn links(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
     let graphs: Vec<u64> = (0..nodes).map(|node| (node % 2) as u64).collect();
     let table = table("edges", extension, content);
-    let edges = read_edges(&table, &Numbering::counted(nodes), Some(&graphs), false).map_err(first)?;
+    let edges = read_edges(&table, &Numbering::counted(nodes), Some(&graphs), false)?;
     make_graphs(edges.links, graphs)
 }
 
@@ -58,7 +60,7 @@ pub fn links(extension: &str, content: Vec<u8>, nodes: usize) -> Result<()> {
 /// What is no such file.
 pub fn ppi(content: Vec<u8>, nodes: usize) -> Result<()> {
     let graphs: Vec<u64> = (0..nodes).map(|node| (node % 2) as u64).collect();
-    make_graphs(parse_links(content, "train_graph.json", nodes, Some(&graphs)).map_err(first)?, graphs)
+    make_graphs(parse_links(content, "train_graph.json", nodes, Some(&graphs))?, graphs)
 }
 
 /// Reads a list of some of so many nodes.

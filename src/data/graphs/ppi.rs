@@ -62,11 +62,10 @@ pub(super) fn open(folder: &Path, config: &GraphDataConfig, shares: Shares) -> C
     for (part, split) in PARTS {
         parts.extend(problems.keep(read(folder, part, true, config)).map(|part| (split, part)));
     }
-    let ([(_, train), others @ ..], true) = (&parts[..], problems.0.is_empty()) else { return Err(problems.0) };
+    let ([(_, train), others @ ..], true) = (&parts[..], problems.0.is_empty()) else { return Err(problems) };
     for (split, part) in others {
-        require_same(folder, *split, "feats", train.columns, part.columns).map_err(|error| vec![error])?;
-        let labels = [train, part].map(|part| part.names.len());
-        require_same(folder, *split, "labels", labels[0], labels[1]).map_err(|error| vec![error])?;
+        require_same(folder, *split, "feats", train.columns, part.columns)?;
+        require_same(folder, *split, "labels", train.names.len(), part.names.len())?;
     }
     let (names, multi_label) = (train.names.clone(), train.multi_label);
     let marks = parts.iter().flat_map(|(split, part)| part.graphs.iter().map(|graph| vec![Some(*split); graph.size()]));
@@ -90,7 +89,7 @@ fn require_same(folder: &Path, split: Split, file: &str, expected: usize, found:
         return Ok(());
     }
     let part = PARTS.into_iter().find(|(_, of)| *of == split).map_or("", |(part, _)| part);
-    let place = folder.join(format!("{part}_{file}.npy")).display().to_string();
+    let place = folder.join(format!("{part}_{file}.npy"));
     let what = if file == "feats" { "columns" } else { "labels" };
     Err(Error::invalid(place, format!("{expected} {what}, as in train_{file}.npy"), found.to_string()))
 }
@@ -100,24 +99,23 @@ fn read(folder: &Path, part: &str, labelled: bool, config: &GraphDataConfig) -> 
     let path = |file: &str| folder.join(format!("{part}_{file}"));
     let table = |file: &str| there(folder, path(file)).and_then(|path| Table::open(&path, Blanks::Columns));
     let mut problems = Problems::default();
-    let tables = ["feats.npy", "graph_id.npy"].map(|file| problems.keep_one(table(file)));
-    let labels = if labelled { problems.keep_one(table("labels.npy")) } else { None };
-    let json = problems.keep_one(there(folder, path("graph.json")));
+    let tables = ["feats.npy", "graph_id.npy"].map(|file| problems.keep(table(file)));
+    let labels = if labelled { problems.keep(table("labels.npy")) } else { None };
+    let json = problems.keep(there(folder, path("graph.json")));
     let [features, graphs] = tables;
     let features = features.and_then(|table| problems.keep(Features::read(&table, Doubtful::Row)));
-    let Some(Features { matrix: features, .. }) = features else { return Err(problems.0) };
+    let Some(Features { matrix: features, .. }) = features else { return Err(problems) };
     let nodes = features.rows();
     let graphs = graphs.and_then(|table| problems.keep(read_graph_numbers(&table, nodes))).map(|(numbers, _)| numbers);
     let labels = labels.and_then(|table| problems.keep(Labelled::read(&table, nodes, None)));
     let links = json.and_then(|path| problems.keep(read_links(&path, nodes, graphs.as_deref())));
-    let Some(links) = links.filter(|_| problems.0.is_empty()) else { return Err(problems.0) };
+    let Some(links) = links.filter(|_| problems.0.is_empty()) else { return Err(problems) };
     let columns = features.columns;
     let (names, labels) = labels.map_or((Vec::new(), None), |Labelled { names, labels, .. }| (names, Some(labels)));
     let multi_label = matches!(labels, Some(Labels::Several(_)));
     let place = path("graph.json").display().to_string();
-    let graphs = Nodes { features, graphs, links, labels }
-        .into_graphs(config, |number| graph_name(&place, number))
-        .map_err(|error| vec![error])?;
+    let nodes = Nodes { features, graphs, links, labels };
+    let graphs = nodes.into_graphs(config, |number| graph_name(&place, number))?;
     Ok(Part { graphs, names, columns, multi_label })
 }
 
@@ -142,8 +140,7 @@ fn there(folder: &Path, path: PathBuf) -> Result<PathBuf> {
 
 /// The links of so many nodes.
 fn read_links(path: &Path, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<Link>> {
-    let bytes = reading::bytes(path).map_err(|error| vec![error])?;
-    parse_links(bytes, &path.display().to_string(), nodes, graphs)
+    parse_links(reading::bytes(path)?, &path.display().to_string(), nodes, graphs)
 }
 
 /// The same of a file with this content, which messages call `place`.
@@ -153,19 +150,19 @@ fn read_links(path: &Path, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<
 pub(super) fn parse_links(bytes: Vec<u8>, place: &str, nodes: usize, graphs: Option<&[u64]>) -> Checked<Vec<Link>> {
     let read = serde_json::from_slice::<NodeLink>(&bytes).map_err(|error| {
         let expected = "networkx's node-link JSON: nodes with an id, links with source and target";
-        vec![Error::invalid(place, expected, error.to_string())]
+        Error::invalid(place, expected, error.to_string())
     })?;
     drop(bytes);
-    require_rows(&read.nodes, nodes, place).map_err(|error| vec![error])?;
-    let (mut links, mut problems) = (Vec::with_capacity(read.links.len()), Vec::new());
+    require_rows(&read.nodes, nodes, place)?;
+    let (mut links, mut problems) = (Vec::with_capacity(read.links.len()), Problems::default());
     for (position, ends) in read.links.into_iter().enumerate() {
         match link(&ends, nodes, graphs, place, position) {
             Ok(link) => links.push(link),
-            Err(error) if problems.len() < MOST => problems.push(error),
+            Err(error) if problems.0.len() < MOST => problems.0.push(error),
             Err(_) => break,
         }
     }
-    if problems.is_empty() { Ok(links) } else { Err(problems) }
+    problems.or(links)
 }
 
 fn link(ends: &Ends, nodes: usize, graphs: Option<&[u64]>, place: &str, position: usize) -> Result<Link> {

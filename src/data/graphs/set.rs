@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::division::{Marks, shorten};
 use super::nodes::Graph;
 use crate::data::split::Shares;
-use crate::error::Error;
 
 /// A set that was found and read.
 #[derive(Debug)]
@@ -45,17 +44,6 @@ pub(super) fn graph_name(place: &str, number: Option<u64>) -> String {
 /// So many graphs in words.
 pub(super) fn count(graphs: usize) -> String {
     if graphs == 1 { "one graph".to_owned() } else { format!("{graphs} graphs") }
-}
-
-/// The first of many errors, with a word about the others.
-pub(super) fn first(problems: Vec<Error>) -> Error {
-    let others = problems.len().saturating_sub(1);
-    let Some(first) = problems.into_iter().next() else { return Error::run("a set of graphs can't be read") };
-    if others == 0 {
-        return first;
-    }
-    let own = first.hint().map_or(String::new(), |own| format!("{own}; "));
-    first.with_hint(format!("{own}{others} more problems: `sgas data info DIR` lists them"))
 }
 
 /// Makes a set's marks those of a run that uses a share of the training nodes.

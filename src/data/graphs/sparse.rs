@@ -175,12 +175,11 @@ mod tests {
 
     use super::super::tables::Blanks;
     use super::*;
+    use crate::data::numpy;
 
     /// An array of one dimension.
     fn array(kind: &str, values: &[u8], size: usize) -> Vec<u8> {
-        let count = values.len() / size;
-        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({count},), }}\n");
-        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), values].concat()
+        numpy::tests::array(&format!("'{kind}'"), false, &format!("({},)", values.len() / size), values)
     }
 
     fn wholes(values: &[i32]) -> Vec<u8> {

@@ -16,7 +16,7 @@ use crate::data::graphs::division::Marks;
 use crate::data::graphs::layout::Layout;
 use crate::data::source::Source;
 use crate::data::split::Split;
-use crate::data::survey::{ClassCount, Content, Looked, Spread, Survey};
+use crate::data::survey::{ClassCount, Content, Looked, Problem, Spread, Survey};
 
 /// What only sets of graphs hold. Links are those that a network gets, but for `stored`.
 #[derive(Serialize)]
@@ -107,11 +107,12 @@ pub(super) fn survey(source: &Source, section: Section<'_, &GraphDataConfig>) ->
             let samples = classes.iter().map(|class| class.train + class.test).sum();
             let class = if set.multi_label { "label" } else { "class" };
             let told = Content { class, ..Content::new(&content, samples, content.lines()) };
-            Survey::of_parts(looked, classes, told, notes, &[])
+            Survey { classes, ..Survey::plain(looked, told, notes) }
         }
         Err(problems) => {
             let nothing = Content::new(&serde_json::Map::new(), 0, Vec::new());
-            Survey::of_parts(looked, Vec::new(), nothing, Vec::new(), &problems)
+            let problems = problems.0.iter().map(|error| Problem::of(&looked.origin, error)).collect();
+            Survey { problems, ..Survey::plain(looked, nothing, Vec::new()) }
         }
     }
 }
@@ -161,40 +162,29 @@ fn isolated(graph: &Graph) -> usize {
 
 /// How many nodes of each split have each class, or for how many each label holds.
 fn classes(set: &GraphSet) -> Vec<ClassCount> {
-    let mut counts = vec![SplitCounts::default(); set.names.len()];
+    let mut counts = ClassCount::none(&set.names, Some(0));
     for (graph, marks) in set.graphs.iter().zip(&set.marks) {
         match &graph.labels {
             Some(Labels::Classes(classes)) => {
                 let known = classes.iter().zip(marks).filter(|(class, _)| **class >= 0);
-                known.for_each(|(class, mark)| counts[*class as usize].add(*mark));
+                known.for_each(|(class, mark)| mark.iter().for_each(|split| counts[*class as usize].add(*split)));
             }
             Some(Labels::Several(values)) => {
                 for (row, mark) in values.chunks(set.names.len()).zip(marks) {
                     let held = row.iter().zip(&mut counts).filter(|(value, _)| **value > 0.0);
-                    held.for_each(|(_, count)| count.add(*mark));
+                    held.for_each(|(_, count)| mark.iter().for_each(|split| count.add(*split)));
                 }
             }
             None => {}
         }
     }
-    let count = |(class, count): (&String, SplitCounts)| {
-        let SplitCounts { train, validation, test, .. } = count;
-        ClassCount { class: class.clone(), train, validation: Some(validation), test, bad: 0 }
-    };
-    set.names.iter().zip(counts).map(count).collect()
+    counts
 }
 
 fn notes(set: &GraphSet, classes: &[ClassCount]) -> Vec<String> {
     let mut notes = set.told.clone();
     let what = if set.multi_label { "labels" } else { "classes" };
-    for split in [Split::Train, Split::Test] {
-        let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };
-        let lacking: Vec<&str> =
-            classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();
-        if let Some(first) = lacking.first() {
-            notes.push(format!("{} {what}, such as {first}, have no {} node", lacking.len(), split.name()));
-        }
-    }
+    notes.extend(ClassCount::lacking(classes, what, "node"));
     if set.multi_label && has_one_each(&set.graphs) {
         notes.push("every node has exactly one label: one column of classes would say so".to_owned());
     }

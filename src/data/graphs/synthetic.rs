@@ -329,7 +329,7 @@ mod tests {
         let shape = Shape { one: true, multi_label: false };
         let set = generate(&SyntheticConfig { train: 100, test: 50, seed: 0 }, shape);
         let count = |split| set.splits.iter().filter(|of| **of == split).count();
-        assert_eq!([Split::Train, Split::Validation, Split::Test].map(count), [100, 50, 50]);
+        assert_eq!(Split::ALL.map(count), [100, 50, 50]);
         assert!(set.nodes.graphs.is_none() && set.nodes.features.rows() == 200);
         assert!(set.splits[..60].contains(&Split::Test), "in no order");
         let small = generate(&SyntheticConfig { train: 10, test: 10, seed: 0 }, shape);

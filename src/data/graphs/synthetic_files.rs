@@ -8,7 +8,7 @@ use crate::data::numpy::header;
 use crate::data::split::Split;
 use crate::data::synthesis::{MadeLayout, Making, Synthesis};
 use crate::error::Result;
-use crate::files::{write_atomically, write_folder_atomically};
+use crate::files::write_atomically;
 
 /// What graphs are written as.
 pub(super) const MAKING: Making = Making {
@@ -39,11 +39,8 @@ pub(super) fn write(wanted: &Synthesis, folder: &Path) -> Result<()> {
     }
     let shape = Shape { one: wanted.layout == ONE, multi_label: wanted.multi_label };
     let set = synthetic::generate(&wanted.size, shape);
-    write_folder_atomically(folder, |folder| {
-        for (name, bytes) in files(wanted, &set) {
-            write_atomically(&folder.join(name), &bytes)?;
-        }
-        Ok(())
+    wanted.write(folder, &about(wanted), |folder| {
+        files(wanted, &set).iter().try_for_each(|(name, bytes)| write_atomically(&folder.join(name), bytes))
     })
 }
 
@@ -90,7 +87,6 @@ fn files(wanted: &Synthesis, set: &Synthetic) -> Vec<(String, Vec<u8>)> {
         let listed = (0..set.splits.len()).filter(|node| set.splits[*node] == split);
         files.push((format!("{name}.txt"), listed.map(|node| format!("{node}\n")).collect::<String>().into_bytes()));
     }
-    files.push(("README.txt".to_owned(), about(wanted)));
     files
 }
 

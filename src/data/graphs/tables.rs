@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
+pub(super) use super::problems::{Checked, Problems};
 use crate::data::gzip;
 use crate::data::numpy::archive::is_archive;
 use crate::data::numpy::{Grid, header};
@@ -27,25 +28,6 @@ const ARRAY: &[u8] = b"\x93NUMPY";
 
 /// A hint where nothing better is known.
 pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
-
-/// What was read, or everything that was wrong with it.
-pub(super) type Checked<T> = std::result::Result<T, Vec<Error>>;
-
-/// Everything that was found wrong so far.
-#[derive(Debug, Default)]
-pub(super) struct Problems(pub Vec<Error>);
-
-impl Problems {
-    /// What was read, if it was; else its problems are kept.
-    pub fn keep<T>(&mut self, read: Checked<T>) -> Option<T> {
-        read.map_err(|problems| self.0.extend(problems)).ok()
-    }
-
-    /// The same where a problem ends the reading.
-    pub fn keep_one<T>(&mut self, read: Result<T>) -> Option<T> {
-        read.map_err(|problem| self.0.push(problem)).ok()
-    }
-}
 
 /// What stands between blanks in a text without commas, semicolons and tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,17 +82,25 @@ impl Table {
     /// # Errors
     /// What `each` reports, and an array that is none or is cut.
     pub fn read(&self, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Checked<()> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let mut row = |row: &Row<'_>| {
-            problems.extend(each(row).err());
-            problems.len() < MOST
+            problems.keep(each(row));
+            problems.0.len() < MOST
         };
         let read = match self.delimiter {
             Some(delimiter) => self.read_text(delimiter, &mut row),
             None => self.read_array(&mut row),
         };
-        problems.extend(read.err());
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        problems.keep(read);
+        problems.or(())
+    }
+
+    /// The same without a first row that is a header.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_after(&self, mut has_header: bool, mut each: impl FnMut(&Row<'_>) -> Result<()>) -> Checked<()> {
+        self.read(|row| if std::mem::take(&mut has_header) { Ok(()) } else { each(row) })
     }
 
     /// The first rows, at most so many, cell by cell; none of an array of numbers, which has no header.
@@ -233,7 +223,7 @@ impl Table {
             .delimiter(delimiter)
             .from_reader(text);
         let mut record = ByteRecord::new();
-        let failed = |error: csv::Error| Error::invalid(self.path.display().to_string(), "a table", error.to_string());
+        let failed = |error: csv::Error| Error::invalid(&self.path, "a table", error.to_string());
         while reader.read_byte_record(&mut record).map_err(failed)? {
             let Some(at) = record.position() else { continue };
             let here = &text[usize::try_from(at.byte()).unwrap_or(text.len())..];
@@ -266,20 +256,17 @@ impl Table {
         if rows == nodes {
             return Ok(());
         }
-        let place = self.path.display().to_string();
-        let error = if columns == nodes && nodes > 1 {
-            transposed(place, [nodes, rows], [rows, columns])
-        } else {
-            let expected = format!("{nodes} rows, one per node, as there are rows of features");
-            Error::invalid(place, expected, rows.to_string())
-                .with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines")
-        };
-        Err(vec![error])
+        if columns == nodes && nodes > 1 {
+            return Err(transposed(&self.path, [nodes, rows], [rows, columns]).into());
+        }
+        let expected = format!("{nodes} rows, one per node, as there are rows of features");
+        let error = Error::invalid(&self.path, expected, rows.to_string());
+        Err(error.with_hint("row i belongs to node i, from 0; a header line does not count, nor do blank lines").into())
     }
 }
 
 /// The error of a table whose rows and columns are exchanged.
-pub(super) fn transposed(place: String, expected: [usize; 2], found: [usize; 2]) -> Error {
+pub(super) fn transposed(place: &Path, expected: [usize; 2], found: [usize; 2]) -> Error {
     let words = |[rows, columns]: [usize; 2]| format!("shape ({rows}, {columns})");
     Error::invalid(place, format!("{}, a row per node", words(expected)), words(found))
         .with_hint("rows and columns look exchanged: write the table transposed (`.T` in NumPy and pandas)")
@@ -291,7 +278,7 @@ fn check_width(columns: usize, path: &Path) -> Result<()> {
         return Ok(());
     }
     let expected = format!("at most {MOST_COLUMNS} columns");
-    Err(Error::invalid(path.display().to_string(), expected, columns.to_string())
+    Err(Error::invalid(path, expected, columns.to_string())
         .with_hint("a node is a row: are rows and columns exchanged, or line ends missing?"))
 }
 
@@ -310,7 +297,7 @@ fn place(path: &Path, number: u64) -> String {
 
 /// The error of a file that is not there.
 pub(super) fn missing(folder: &Path, file: &str) -> Error {
-    Error::invalid(folder.display().to_string(), format!("the file {file}"), "no such file").with_hint(WHERE_TO_READ)
+    Error::invalid(folder, format!("the file {file}"), "no such file").with_hint(WHERE_TO_READ)
 }
 
 /// The letter between columns, by the first line; blanks where there is none.
@@ -366,6 +353,19 @@ impl Row<'_> {
             Cells::Text(record, _) => record.len(),
             Cells::Numbers(numbers) => numbers.len(),
         }
+    }
+
+    /// The number of cells, which is that of the rows before.
+    ///
+    /// # Errors
+    /// Another one than theirs.
+    pub fn require_len(&self, before: &mut Option<usize>) -> Result<usize> {
+        let columns = *before.get_or_insert(self.len());
+        if self.len() == columns {
+            return Ok(columns);
+        }
+        let expected = format!("{columns} columns, as in the first row");
+        Err(Error::invalid(self.place(), expected, self.len().to_string()))
     }
 
     /// File and line, or row.

@@ -191,7 +191,7 @@ fn open(path: &Path, format: &Format) -> Result<(Files, Vec<String>)> {
     let missing: Vec<&str> = wanted.iter().copied().filter(|name| !files.has(name)).collect();
     if !missing.is_empty() {
         let found = format!("no {}", missing.join(", no "));
-        return Err(Error::invalid(path.display().to_string(), format!("the files {}", wanted.join(", ")), found)
+        return Err(Error::invalid(path, format!("the files {}", wanted.join(", ")), found)
             .with_hint("download the published archive again, and unpack it or name it as it is"));
     }
     let (content, place) = (files.take(format.names)?, files.place(format.names));

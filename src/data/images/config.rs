@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::ImageAugmentation;
+use crate::bounds;
 use crate::data::split::HeldOut;
 use crate::error::{Error, Result};
 
@@ -48,10 +49,7 @@ impl ImageDataConfig {
     /// # Errors
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
-        if !SIZES.contains(&self.size) {
-            let expected = format!("{} to {}", SIZES.start(), SIZES.end());
-            return Err(Error::invalid("data.images.size", expected, self.size.to_string()));
-        }
+        bounds::check("data.images.size", &self.size, &SIZES, "")?;
         if self.cutout > self.size {
             let expected = format!("at most data.images.size, {}", self.size);
             return Err(Error::invalid("data.images.cutout", expected, self.cutout.to_string()));
@@ -64,10 +62,5 @@ impl ImageDataConfig {
             return Err(Error::invalid("data.images.deviation", "three numbers above 0, at most 1", found));
         }
         Ok(())
-    }
-
-    /// True for the defaults: a run of other data than pictures then keeps no such section.
-    pub(in crate::data) fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }

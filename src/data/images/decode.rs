@@ -11,6 +11,7 @@ use std::path::Path;
 use image::error::{LimitError, LimitErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
+use crate::data::folders::extension;
 use crate::error::{Error, Result, first_line};
 use crate::reading;
 
@@ -35,8 +36,7 @@ const HEADS: [u64; 3] = [4 << 10, 64 << 10, u64::MAX];
 
 /// True for a name with the extension of a picture.
 pub(in crate::data) fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    EXTENSIONS.contains(&extension.as_str())
+    EXTENSIONS.contains(&&*extension(path))
 }
 
 /// The extensions, for messages.
@@ -171,6 +171,6 @@ fn no_picture(path: &Path, error: &ImageError) -> Error {
 }
 
 fn bad(path: &Path, found: &str) -> Error {
-    Error::invalid(path.display().to_string(), "a JPEG, PNG, WebP, BMP, TIFF or GIF picture", found)
+    Error::invalid(path, "a JPEG, PNG, WebP, BMP, TIFF or GIF picture", found)
         .with_hint("remove or convert the file, or go on without bad ones: --skip-bad")
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::decode::{is_picture, known_extensions};
 use super::inputs::read_inputs;
-use super::layout::{INNER, LAYOUTS, Layout};
+use super::layout::{self, INNER, LAYOUTS, Stored};
 use super::survey::survey;
 use super::{load, synthetic_files};
 use crate::batch::BatchKind;
@@ -89,18 +89,18 @@ impl Family for Pictures {
 
     /// The two CIFARs are told apart.
     fn may_hold(&self, folder: &Path, set: SetName) -> bool {
-        match Layout::detect(folder) {
+        match layout::find(folder) {
             None => false,
-            Some(Layout::Cifar10) => set != &CIFAR100,
-            Some(Layout::Cifar100) => set != &CIFAR10,
-            Some(Layout::Idx) => set == &IMAGES,
-            Some(Layout::ClassFolders) => true,
+            Some((Stored::Cifar(format), _)) if format.has_hundred_classes() => set != &CIFAR10,
+            Some((Stored::Cifar(_), _)) => set != &CIFAR100,
+            Some((Stored::Idx, _)) => set == &IMAGES,
+            Some((Stored::ClassFolders, _)) => true,
         }
     }
 
     /// Records are nothing else, whatever lies beside them.
     fn is_sure_of(&self, folder: &Path) -> bool {
-        matches!(Layout::detect(folder), Some(Layout::Cifar10 | Layout::Cifar100 | Layout::Idx))
+        matches!(layout::find(folder), Some((Stored::Cifar(_) | Stored::Idx, _)))
     }
 
     fn load(&self, source: &Source, _: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {

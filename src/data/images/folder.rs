@@ -13,7 +13,7 @@ use super::decode::{check, is_picture, known_extensions};
 use super::pictures::{Part, PictureSet, Pictures};
 use super::solution::{self, Solved};
 use crate::data::checks::keep_good;
-use crate::data::division::{self, Lists, part_of};
+use crate::data::division::{self, Lists, part_folders, part_of};
 use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes};
 use crate::data::scan::show_names;
 use crate::data::split::Split;
@@ -69,7 +69,7 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<PictureSet> {
     let (good, bad) = keep_good(checked, lists.skip_bad)?;
     skipped += bad;
     let has_validation = good.iter().any(|found| found.split == Split::Validation);
-    let mut parts = [Split::Train, Split::Validation, Split::Test].map(|_| (Vec::new(), Vec::new()));
+    let mut parts = Split::ALL.map(|_| (Vec::new(), Vec::new()));
     for Found { split, label, path } in good {
         let (labels, paths) = &mut parts[split as usize];
         labels.push(label);
@@ -88,7 +88,7 @@ pub(super) fn train_part(folder: &Path) -> Option<PathBuf> {
 
 /// The folder of the pictures for training, whatever it holds.
 pub(super) fn train_folder(folder: &Path) -> Option<PathBuf> {
-    folders(folder).ok()?.into_iter().find(|path| part_of(&file_name(path)) == Some(Split::Train))
+    part_folders(folder).ok()?.into_iter().find(|(split, _)| *split == Split::Train).map(|(_, path)| path)
 }
 
 fn holds_folders(folder: &Path) -> bool {
@@ -128,16 +128,13 @@ pub(super) fn find(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
 
 /// The folders of parts in a folder. Where there is none for testing, what else there is for validation is scored.
 fn parts_in(folder: &Path) -> Result<Vec<(Split, PathBuf)>> {
-    let mut parts: Vec<(Split, PathBuf)> = Vec::new();
-    for path in folders(folder)? {
-        let Some(split) = part_of(&file_name(&path)) else { continue };
-        if let Some((_, other)) = parts.iter().find(|(of, _)| *of == split) {
-            let found = format!("{} and {}", file_name(other), file_name(&path));
-            let place = folder.display().to_string();
-            return Err(Error::invalid(place, format!("one folder for {}", split.name()), found)
+    let parts = part_folders(folder)?;
+    for (at, (split, path)) in parts.iter().enumerate() {
+        if let Some((_, other)) = parts[..at].iter().find(|(of, _)| of == split) {
+            let found = format!("{} and {}", file_name(other), file_name(path));
+            return Err(Error::invalid(folder, format!("one folder for {}", split.name()), found)
                 .with_hint("rename the one that is not meant"));
         }
-        parts.push((split, path));
     }
     Ok(parts)
 }
@@ -157,7 +154,7 @@ fn in_parts(folder: &Path) -> Result<Scan> {
     }
     if !has(&parts, Split::Test) {
         let found = "no val, and no test in its place";
-        return Err(Error::invalid(folder.display().to_string(), "the folders train and val", found));
+        return Err(Error::invalid(folder, "the folders train and val", found));
     }
     parts.sort_by_key(|(split, _)| *split as usize);
     require_same_folders(folder, &parts)?;
@@ -252,11 +249,11 @@ fn in_classes(folder: &Path, lists: &Lists<'_>) -> Result<Scan> {
     }
     if let (false, Some((class, _))) = (named.is_empty(), files.first()) {
         let expected = "train and test in every class, or in none";
-        return Err(Error::invalid(folder.display().to_string(), expected, format!("none in {class}")));
+        return Err(Error::invalid(folder, expected, format!("none in {class}")));
     }
     if !named.is_empty() {
         let has = |split: &Split| named.iter().any(|named| named.split == *split);
-        let splits = [Split::Train, Split::Validation, Split::Test].into_iter().filter(has);
+        let splits = Split::ALL.into_iter().filter(has);
         let parts: Vec<(Split, String)> = splits.map(|split| (split, split.name().to_owned())).collect();
         let (layout, division) = ("<class>/{train,test}/FILE", roles(&parts));
         return Ok(Scan { named, parts, layout, division, missing: Vec::new(), ignored });
@@ -296,7 +293,7 @@ fn pictures_of(class: &Path, ignored: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>>
                 "classes within classes are not read: move the inner folders up, each with a name of its own",
             ),
         };
-        return Err(Error::invalid(class.display().to_string(), expected, found).with_hint(hint));
+        return Err(Error::invalid(class, expected, found).with_hint(hint));
     }
     // The folder that they lie in is none of the others.
     ignored.extend(others.into_iter().filter(|path| !pictures[0].starts_with(path)));

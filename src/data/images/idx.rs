@@ -57,7 +57,7 @@ fn part(folder: &Path, names: &[PathBuf], split: Split) -> Result<Part<Loaded>> 
         // Sorted by name, an unpacked file comes before the packed one.
         names.iter().find(is_one).cloned().ok_or_else(|| {
             let expected = format!("the files {}-{} and -{}", split.name(), CONTENTS[0], CONTENTS[1]);
-            Error::invalid(folder.display().to_string(), expected, format!("no {content} for {}", split.name()))
+            Error::invalid(folder, expected, format!("no {content} for {}", split.name()))
                 .with_hint("download the missing file; t10k is for testing, and .gz may stay packed")
         })
     };

@@ -6,7 +6,7 @@ use super::cifar::{self, FORMATS};
 use super::decode::is_picture;
 use super::packed::{first_known, is_archive};
 use super::{folder, idx};
-use crate::data::folders::{entries, file_name, folders};
+use crate::data::folders::{entries, extension, file_name, folders};
 
 /// What a folder of pictures may look like, for messages.
 pub(in crate::data) const LAYOUTS: &str = "CIFAR-10 or CIFAR-100 as published, in binary or for Python, unpacked or \
@@ -28,36 +28,14 @@ pub(in crate::data) const INNER: [&[&str]; 6] = [
 const MESHES: [&str; 7] = ["obj", "off", "ply", "stl", "pcd", "dae", "glb"];
 
 /// How pictures are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::data) enum Layout {
-    /// CIFAR-10.
-    Cifar10,
-    /// CIFAR-100.
-    Cifar100,
+#[derive(Clone, Copy)]
+pub(super) enum Stored {
+    /// CIFAR-10 or CIFAR-100.
+    Cifar(&'static cifar::Format),
     /// MNIST, or what is stored as it is.
     Idx,
     /// A file per picture in folders of classes.
     ClassFolders,
-}
-
-/// The same, with what reads it.
-#[derive(Clone, Copy)]
-pub(super) enum Stored {
-    Cifar(&'static cifar::Format),
-    Idx,
-    ClassFolders,
-}
-
-impl Layout {
-    /// The layout that a folder, or an archive, has.
-    pub(in crate::data) fn detect(path: &Path) -> Option<Self> {
-        Some(match find(path)?.0 {
-            Stored::Cifar(format) if format.has_hundred_classes() => Self::Cifar100,
-            Stored::Cifar(_) => Self::Cifar10,
-            Stored::Idx => Self::Idx,
-            Stored::ClassFolders => Self::ClassFolders,
-        })
-    }
 }
 
 /// How a folder or an archive stores pictures, and the place itself: the folder, or the only set in it.
@@ -101,10 +79,7 @@ fn in_archive(path: &Path) -> Option<&'static cifar::Format> {
 
 /// True for a folder with two classes or more that hold pictures, and these not as textures of meshes.
 fn are_classes(folder: &Path) -> bool {
-    let is_mesh = |path: &PathBuf| {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        MESHES.contains(&extension.as_str())
-    };
+    let is_mesh = |path: &PathBuf| MESHES.contains(&&*extension(path));
     let is_class = |class: &&PathBuf| {
         let files = entries(class).unwrap_or_default();
         !files.iter().any(is_mesh)

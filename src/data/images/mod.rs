@@ -197,7 +197,7 @@ fn open(source: &Source, synthetic: &SyntheticConfig, lists: &Lists<'_>) -> Resu
         Some((Stored::Cifar(format), path)) => cifar::read(&path, format),
         Some((Stored::Idx, path)) => idx::read(&path),
         Some((Stored::ClassFolders, path)) => folder::list(&path, lists),
-        None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
+        None => Err(Error::invalid(folder, LAYOUTS, "none of these")),
     }
 }
 

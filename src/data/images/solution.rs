@@ -47,10 +47,8 @@ pub(super) fn classes(list: &Path, folder: &Path, pictures: Vec<PathBuf>) -> Res
         }
     }
     match by_name.into_values().next() {
-        Some(path) => {
-            Err(Error::invalid(path.display().to_string(), format!("a picture that {NAME} names"), "another")
-                .with_hint("remove it, or add its class to the list"))
-        }
+        Some(path) => Err(Error::invalid(path, format!("a picture that {NAME} names"), "another")
+            .with_hint("remove it, or add its class to the list")),
         None => Ok((found, missing)),
     }
 }

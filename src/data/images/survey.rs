@@ -91,7 +91,7 @@ fn look(source: &Source, synthetic: &SyntheticConfig, lists: &Lists<'_>) -> Resu
         Some((Stored::Cifar(format), path)) => look_at_cifar(&path, format),
         Some((Stored::Idx, path)) => look_at_idx(&path),
         Some((Stored::ClassFolders, path)) => look_at_files(&path, lists),
-        None => Err(Error::invalid(folder.display().to_string(), LAYOUTS, "none of these")),
+        None => Err(Error::invalid(folder, LAYOUTS, "none of these")),
     }
 }
 

@@ -38,62 +38,42 @@ const NOISE: f64 = 0.08;
 const LIGHT: f64 = 0.3;
 
 /// A class of the built-in set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PictureKind {
-    Disc,
-    Ring,
-    Square,
-    Triangle,
-    Cross,
-    Stripes,
-    Checkers,
-    Dots,
-    Waves,
-    Bricks,
+struct Kind {
+    name: &'static str,
+    is_texture: bool,
+    /// True where the picture has its second colour. Shapes are about 1 in radius, textures repeat with 1.
+    covers: fn([f64; 2]) -> bool,
 }
 
-impl PictureKind {
-    const ALL: [Self; 10] = [
-        Self::Disc,
-        Self::Ring,
-        Self::Square,
-        Self::Triangle,
-        Self::Cross,
-        Self::Stripes,
-        Self::Checkers,
-        Self::Dots,
-        Self::Waves,
-        Self::Bricks,
-    ];
+/// The classes in the order of their labels.
+const KINDS: [Kind; 10] = [
+    Kind { name: "disc", is_texture: false, covers: |[x, y]| length(x, y) < 1.0 },
+    Kind { name: "ring", is_texture: false, covers: |[x, y]| (0.55..1.0).contains(&length(x, y)) },
+    Kind { name: "square", is_texture: false, covers: |[x, y]| x.abs().max(y.abs()) < 0.85 },
+    Kind { name: "triangle", is_texture: false, covers: |[x, y]| y > -0.6 && y < 1.1 - 1.7 * x.abs() },
+    Kind {
+        name: "cross",
+        is_texture: false,
+        covers: |[x, y]| x.abs().min(y.abs()) < 0.3 && x.abs().max(y.abs()) < 1.0,
+    },
+    Kind { name: "stripes", is_texture: true, covers: |[x, _]| even(x) },
+    Kind { name: "checkers", is_texture: true, covers: |[x, y]| even(x) != even(y) },
+    Kind {
+        name: "dots",
+        is_texture: true,
+        covers: |[x, y]| length(x.rem_euclid(1.0) - 0.5, y.rem_euclid(1.0) - 0.5) < 0.33,
+    },
+    Kind { name: "waves", is_texture: true, covers: |[x, y]| even(x + 0.25 * (TAU * 0.5 * y).sin()) },
+    Kind { name: "bricks", is_texture: true, covers: is_brick },
+];
 
-    fn class(self) -> String {
-        format!("synthetic_{self:?}").to_lowercase()
-    }
+fn even(value: f64) -> bool {
+    value.rem_euclid(1.0) < 0.5
+}
 
-    /// True where the picture has its second colour. Shapes are about 1 in radius, textures repeat with 1.
-    fn covers(self, [x, y]: [f64; 2]) -> bool {
-        let radius = length(x, y);
-        let even = |value: f64| value.rem_euclid(1.0) < 0.5;
-        match self {
-            Self::Disc => radius < 1.0,
-            Self::Ring => (0.55..1.0).contains(&radius),
-            Self::Square => x.abs().max(y.abs()) < 0.85,
-            Self::Triangle => y > -0.6 && y < 1.1 - 1.7 * x.abs(),
-            Self::Cross => x.abs().min(y.abs()) < 0.3 && x.abs().max(y.abs()) < 1.0,
-            Self::Stripes => even(x),
-            Self::Checkers => even(x) != even(y),
-            Self::Dots => length(x.rem_euclid(1.0) - 0.5, y.rem_euclid(1.0) - 0.5) < 0.33,
-            Self::Waves => even(x + 0.25 * (TAU * 0.5 * y).sin()),
-            Self::Bricks => {
-                let shift = if even(y / 2.0) { 0.5 } else { 0.0 };
-                y.rem_euclid(1.0) > 0.2 && (x / 2.0 + shift).rem_euclid(1.0) > 0.1
-            }
-        }
-    }
-
-    fn is_texture(self) -> bool {
-        matches!(self, Self::Stripes | Self::Checkers | Self::Dots | Self::Waves | Self::Bricks)
-    }
+fn is_brick([x, y]: [f64; 2]) -> bool {
+    let shift = if even(y / 2.0) { 0.5 } else { 0.0 };
+    y.rem_euclid(1.0) > 0.2 && (x / 2.0 + shift).rem_euclid(1.0) > 0.1
 }
 
 /// Of a vector near 1. The system's `hypot`, which also serves the longest, would ask for glibc 2.35.
@@ -103,7 +83,7 @@ fn length(x: f64, y: f64) -> f64 {
 
 /// How one picture differs from others of its kind.
 struct View {
-    kind: PictureKind,
+    kind: usize,
     /// Of what is at the middle of the drawing, in pixels.
     middle: [f64; 2],
     /// Pixels of the drawing's unit.
@@ -130,22 +110,22 @@ pub(super) fn generate(config: &SyntheticConfig) -> PictureSet {
 
 /// Names of the classes, in the order of the labels.
 pub(super) fn classes() -> Vec<String> {
-    PictureKind::ALL.map(PictureKind::class).to_vec()
+    KINDS.iter().map(|kind| format!("synthetic_{}", kind.name)).collect()
 }
 
 /// The class of the picture of this number in its split.
 pub(super) fn label(index: usize) -> usize {
-    index % PictureKind::ALL.len()
+    index % KINDS.len()
 }
 
 /// The picture of this number in the split, as bytes (SIDE, SIDE, 3).
 pub(super) fn picture(seed: u64, split: Split, index: usize) -> Vec<u8> {
     let key = Key::new(seed, Purpose::Synthetic).at(u64::from(split == Split::Test), index as u64);
-    draw(PictureKind::ALL[label(index)], &mut key.generator())
+    draw(label(index), &mut key.generator())
 }
 
 /// A random picture of this kind, as bytes (SIDE, SIDE, 3).
-fn draw(kind: PictureKind, generator: &mut impl Rng) -> Vec<u8> {
+fn draw(kind: usize, generator: &mut impl Rng) -> Vec<u8> {
     let view = View::draw(kind, generator);
     let noise = Normal::new(0.0, NOISE).expect("the deviation is positive");
     let mut bytes = Vec::with_capacity(SIDE * SIDE * 3);
@@ -158,9 +138,9 @@ fn draw(kind: PictureKind, generator: &mut impl Rng) -> Vec<u8> {
 }
 
 impl View {
-    fn draw(kind: PictureKind, generator: &mut impl Rng) -> Self {
+    fn draw(kind: usize, generator: &mut impl Rng) -> Self {
         let side = SIDE as f64;
-        let unit = if kind.is_texture() { 0.15..0.35 } else { 0.18..0.42 };
+        let unit = if KINDS[kind].is_texture { 0.15..0.35 } else { 0.18..0.42 };
         Self {
             kind,
             middle: std::array::from_fn(|_| side * generator.random_range(0.35..0.65)),
@@ -176,7 +156,7 @@ impl View {
         let step = |number: usize| (number as f64 + 0.5) / SAMPLES as f64;
         let samples = (0..SAMPLES * SAMPLES)
             .map(|number| [pixel[0] as f64 + step(number % SAMPLES), pixel[1] as f64 + step(number / SAMPLES)]);
-        let covered = samples.filter(|place| self.kind.covers(self.drawn(*place))).count();
+        let covered = samples.filter(|place| (KINDS[self.kind].covers)(self.drawn(*place))).count();
         let share = covered as f64 / (SAMPLES * SAMPLES) as f64;
         let light: f64 = (0..2).map(|axis| self.light[axis] * (pixel[axis] as f64 / SIDE as f64 * 2.0 - 1.0)).sum();
         std::array::from_fn(|channel| {
@@ -193,9 +173,9 @@ impl View {
 }
 
 /// A background and a colour of this kind that can be told from it.
-fn two_colours(kind: PictureKind, generator: &mut impl Rng) -> [[f64; 3]; 2] {
+fn two_colours(kind: usize, generator: &mut impl Rng) -> [[f64; 3]; 2] {
     let spread = Normal::new(0.0, HUE_SPREAD).expect("the deviation is positive");
-    let hue = kind as usize as f64 / PictureKind::ALL.len() as f64 + spread.sample(generator);
+    let hue = kind as f64 / KINDS.len() as f64 + spread.sample(generator);
     let second = colour(hue, generator.random_range(0.5..0.9), generator.random_range(0.6..0.9));
     loop {
         let first: [f64; 3] = std::array::from_fn(|_| generator.random_range(0.1..0.9));
@@ -227,26 +207,27 @@ mod tests {
 
     #[test]
     fn shapes_and_textures_cover_what_they_should() {
-        let share = |kind: PictureKind| {
+        let share = |kind: &Kind| {
             let places =
                 (0..200 * 200).map(|i| [f64::from(i % 200), f64::from(i / 200)].map(|step| (step + 0.5) / 50.0 - 2.0));
-            places.filter(|place| kind.covers(*place)).count() as f64 / (200.0 * 200.0)
+            places.filter(|place| (kind.covers)(*place)).count() as f64 / (200.0 * 200.0)
         };
         // Areas of the shapes within a square of 4, shares of the textures.
         let expected = [
-            (PictureKind::Disc, TAU / 2.0 / 16.0),
-            (PictureKind::Ring, TAU / 2.0 * (1.0 - 0.55 * 0.55) / 16.0),
-            (PictureKind::Square, 1.7 * 1.7 / 16.0),
-            (PictureKind::Triangle, 1.7 * 1.0 / 16.0),
-            (PictureKind::Cross, (2.0 * 1.2 - 0.36) / 16.0),
-            (PictureKind::Stripes, 0.5),
-            (PictureKind::Checkers, 0.5),
-            (PictureKind::Dots, TAU / 2.0 * 0.33 * 0.33),
-            (PictureKind::Waves, 0.5),
-            (PictureKind::Bricks, 0.8 * 0.9),
+            ("disc", TAU / 2.0 / 16.0),
+            ("ring", TAU / 2.0 * (1.0 - 0.55 * 0.55) / 16.0),
+            ("square", 1.7 * 1.7 / 16.0),
+            ("triangle", 1.7 * 1.0 / 16.0),
+            ("cross", (2.0 * 1.2 - 0.36) / 16.0),
+            ("stripes", 0.5),
+            ("checkers", 0.5),
+            ("dots", TAU / 2.0 * 0.33 * 0.33),
+            ("waves", 0.5),
+            ("bricks", 0.8 * 0.9),
         ];
-        for (kind, wanted) in expected {
-            assert!((share(kind) - wanted).abs() < 0.01, "{kind:?}: {} instead of {wanted}", share(kind));
+        for (kind, (name, wanted)) in KINDS.iter().zip(expected) {
+            assert!((share(kind) - wanted).abs() < 0.01, "{name}: {} instead of {wanted}", share(kind));
+            assert_eq!(kind.name, name);
         }
     }
 

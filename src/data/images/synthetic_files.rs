@@ -9,9 +9,8 @@ use rayon::prelude::*;
 use super::augmentation::side;
 use super::synthetic::{self, SIDE};
 use crate::data::split::Split;
-use crate::data::synthesis::{MadeLayout, Making, Synthesis};
+use crate::data::synthesis::{MadeLayout, Making, Synthesis, make_parent};
 use crate::error::{Error, Result};
-use crate::files::{write_atomically, write_folder_atomically};
 
 /// What pictures are written as.
 pub(super) const MAKING: Making = Making {
@@ -27,20 +26,17 @@ pub(super) const MAKING: Making = Making {
 /// Fewer pictures than classes; a folder that holds something already; files that can't be written. Nothing is left
 /// half-written.
 pub(super) fn write(set: &Synthesis, folder: &Path) -> Result<()> {
-    set.size.validate()?;
     let classes = synthetic::classes();
     let of = |split: Split, count: usize| (0..count).map(move |index| (split, index));
     let places: Vec<(Split, usize)> = of(Split::Train, set.size.train).chain(of(Split::Test, set.size.test)).collect();
-    write_folder_atomically(folder, |folder| {
-        places.par_iter().try_for_each(|(split, index)| write_picture(set, *split, *index, &classes, folder))?;
-        write_atomically(&folder.join("README.txt"), &about(set))
+    set.write(folder, &about(set), |folder| {
+        places.par_iter().try_for_each(|(split, index)| write_picture(set, *split, *index, &classes, folder))
     })
 }
 
 fn write_picture(set: &Synthesis, split: Split, index: usize, classes: &[String], folder: &Path) -> Result<()> {
     let path = folder.join(path(set, split, index, classes));
-    let parent = path.parent().expect("every file has a class");
-    std::fs::create_dir_all(parent).map_err(|error| Error::write(parent, error))?;
+    make_parent(&path)?;
     let pixels = synthetic::picture(set.size.seed, split, index);
     let picture = RgbImage::from_raw(side(SIDE), side(SIDE), pixels).expect("the bytes are those of the size");
     let format = ImageFormat::from_path(&path).expect("formats are named as extensions are");
@@ -52,11 +48,8 @@ fn write_picture(set: &Synthesis, split: Split, index: usize, classes: &[String]
 /// Within the folder; test pictures are numbered on from the training ones of their class.
 fn path(set: &Synthesis, split: Split, index: usize, classes: &[String]) -> String {
     let label = synthetic::label(index);
-    let (part, before) = match split {
-        Split::Test => ("val", (set.size.train + classes.len() - 1 - label) / classes.len()),
-        _ => ("train", 0),
-    };
-    let (number, extension) = (before + index / classes.len() + 1, set.format(label, index / classes.len()));
+    let part = if split == Split::Test { "val" } else { "train" };
+    let (number, extension) = (set.number(split, index, classes.len()), set.format(label, index / classes.len()));
     format!("{part}/{}/{number:04}.{extension}", classes[label])
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Format, Raw, known_extensions};
 use super::item::Item;
 use super::taxonomy;
-use crate::data::division::{self, Lists, part_of, without_test};
+use crate::data::division::{self, Lists, part_folders, without_test};
 use crate::data::folders::{class_name, entries, file_name, folders, require_same_classes, summary};
 use crate::data::scan::show_names;
 use crate::data::split::Split;
@@ -47,8 +47,9 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
     let found = find(folder, true)?;
     if found.is_empty() {
         let expected = "a file of a known format in every class";
-        return Err(Error::invalid(folder.display().to_string(), expected, "none")
-            .with_hint(format!("known formats: {}", known_extensions())));
+        return Err(
+            Error::invalid(folder, expected, "none").with_hint(format!("known formats: {}", known_extensions()))
+        );
     }
     let layout = layout(folder, &found);
     let (mut found, mut note) =
@@ -82,19 +83,13 @@ pub(super) fn list(folder: &Path, lists: &Lists<'_>) -> Result<Listing> {
 /// The layout of the files as `find` gives them.
 fn layout(folder: &Path, found: &[Found]) -> &'static str {
     match found.iter().any(|file| file.split.is_some()) {
-        true if !parts(folder).is_empty() => "{train,test}/<class>/FILE",
+        true if part_folders(folder).is_ok_and(|parts| !parts.is_empty()) => "{train,test}/<class>/FILE",
         true => "<class>/{train,test}/FILE",
         false if found.iter().all(|file| file.path.parent().and_then(Path::parent) != Some(folder)) => {
             "<class>/<shape>/FILE"
         }
         false => "<class>/FILE",
     }
-}
-
-/// The folders of parts in a folder.
-fn parts(folder: &Path) -> Vec<(Split, PathBuf)> {
-    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
-    folders(folder).into_iter().flatten().filter_map(part).collect()
 }
 
 /// Decides which files are for what where no folder says it, and tells how in words.
@@ -113,7 +108,7 @@ pub(in crate::data) fn is_one(folder: &Path) -> bool {
 /// All files of a known format, in the order of class and name; `tell` of others.
 fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    let parts_of_all = parts(folder);
+    let parts_of_all = part_folders(folder).unwrap_or_default();
     for (split, part) in &parts_of_all {
         for class in folders(part)? {
             add_class(&class, &class_name(&class), Some(*split), tell, &mut found)?;
@@ -121,7 +116,7 @@ fn find(folder: &Path, tell: bool) -> Result<Vec<Found>> {
     }
     for class in folders(folder)?.iter().filter(|_| parts_of_all.is_empty()) {
         let (name, start) = (class_name(class), found.len());
-        for (split, part) in parts(class) {
+        for (split, part) in part_folders(class).unwrap_or_default() {
             add_class(&part, &name, Some(split), tell, &mut found)?;
         }
         if found.len() == start {
@@ -186,7 +181,7 @@ pub(super) fn refuse(folder: &Path) -> Result<Raw> {
         files.iter().filter(|path| Format::of(path).is_some()).map(|path| file_name(path)).collect();
     let found = show_names(names.iter().map(String::as_str));
     let expected = format!("one file, as the folder is one shape's, or one called {}", MODELS.join(", "));
-    Err(Error::invalid(folder.display().to_string(), expected, found)
+    Err(Error::invalid(folder, expected, found)
         .with_hint("move the others away; files of several shapes lie in the folder of their class"))
 }
 

@@ -45,11 +45,6 @@ impl ColorRange {
             Self::Word => u16::MAX.into(),
         }
     }
-
-    /// True where the set decides.
-    pub(in crate::data) fn is_auto(&self) -> bool {
-        *self == Self::Auto
-    }
 }
 
 impl Serialize for ColorRange {
@@ -325,7 +320,7 @@ impl Undivided {
     pub fn of(raw: &Raw, features: &Features) -> Self {
         let channel = |(channel, name): (usize, &str)| match raw.scale(name) {
             Some(Scale::Unit | Scale::Byte) => None,
-            scale => (is_colour(name) && raw.has(name)).then_some((channel, scale == Some(Scale::Word))),
+            scale => (is_colour(name) && raw.position(name).is_some()).then_some((channel, scale == Some(Scale::Word))),
         };
         Self(features.columns().into_iter().enumerate().filter_map(channel).collect())
     }

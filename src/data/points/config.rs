@@ -36,9 +36,4 @@ impl Hdf5DataConfig {
             None => Ok(()),
         }
     }
-
-    /// True for the defaults: a run of other data then keeps no such section.
-    pub(in crate::data) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }

@@ -181,7 +181,7 @@ fn read_names(path: &Path) -> Result<Vec<String>> {
 pub(super) fn names_of(text: &str, path: &Path) -> Result<Vec<String>> {
     let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(composed).collect();
     if names.is_empty() {
-        return Err(Error::invalid(path.display().to_string(), "a class name per line", "an empty file"));
+        return Err(Error::invalid(path, "a class name per line", "an empty file"));
     }
     Ok(names)
 }
@@ -201,7 +201,7 @@ pub(super) fn read_open(file: &Hdf5File, path: &Path, wanted: Wanted<'_>) -> Res
     let Wanted { split, classes, normals, config } = wanted;
     let place = path.display().to_string();
     let named = |name: &str| {
-        dataset(file, path, name, &datasets(config)).map_err(|error| match config.is_default() {
+        dataset(file, path, name, &datasets(config)).map_err(|error| match *config == Hdf5DataConfig::default() {
             true => error.with_hint("datasets of other names: --set data.hdf5.data=NAME --set data.hdf5.label=NAME"),
             false => error,
         })

@@ -58,11 +58,10 @@ impl Intake {
         if self.names.is_empty() {
             return Ok(raw);
         }
-        let place = || path.display().to_string();
         let mut positions = Vec::with_capacity(self.names.len());
         for (_, wanted) in &self.names {
             let position = position(&raw, wanted).ok_or_else(|| {
-                Error::invalid(place(), format!("a column {wanted}, as data.columns says"), raw.names())
+                Error::invalid(path, format!("a column {wanted}, as data.columns says"), raw.names())
                     .with_hint("columns go by their names in any case, or by their numbers, counted from 0")
             })?;
             positions.push(position);
@@ -110,10 +109,9 @@ impl Intake {
 
 /// The column of this name, by any of its usual names, or else of this number.
 fn position(raw: &Raw, wanted: &str) -> Option<usize> {
-    let find = |wanted: &str| raw.columns.iter().position(|(name, _)| name == wanted);
-    let common = || common_names(std::iter::once(wanted.into())).pop().and_then(|name| find(&name));
+    let common = || common_names(std::iter::once(wanted.into())).pop().and_then(|name| raw.position(&name));
     let number = || wanted.parse().ok().filter(|number| *number < raw.columns.len());
-    find(wanted).or_else(common).or_else(number)
+    raw.position(wanted).or_else(common).or_else(number)
 }
 
 /// # Errors
@@ -143,22 +141,17 @@ mod tests {
         intake(columns)?.read(&path)
     }
 
-    fn names(raw: &Raw) -> Vec<&str> {
-        raw.columns.iter().map(|(name, _)| name.as_str()).collect()
-    }
-
     #[test]
     fn columns_are_named_by_their_names_and_numbers() {
         let text = b"Rechtswert;Hochwert;NHN [m];Rot\n1,5;2;3;255\n";
         let raw = read(&["Rechtswert", "hochwert", "NHN", "red=Rot"], "a.csv", text).unwrap();
-        assert_eq!(names(&raw), ["x", "y", "z", "red"]);
-        assert_eq!(raw.columns[0].1, [1.5]);
+        assert_eq!((raw.names(), &raw.columns[0].1), ("x, y, z, red".to_owned(), &vec![1.5]));
         let raw = read(&["2", "1", "0"], "a.csv", text).unwrap();
-        assert_eq!((names(&raw), &raw.columns[0].1), (vec!["z", "y", "x", "rot"], &vec![1.5]));
+        assert_eq!((raw.names(), &raw.columns[0].1), ("z, y, x, rot".to_owned(), &vec![1.5]));
         let raw = read(&["2", "1", "0", "label=3"], "a.xyz", b"1 2 3 4\n").unwrap();
-        assert_eq!((names(&raw), &raw.columns[0].1), (vec!["z", "y", "x", "label"], &vec![1.0]));
+        assert_eq!((raw.names(), &raw.columns[0].1), ("z, y, x, label".to_owned(), &vec![1.0]));
         let raw = read(&["red=intensity"], "a.csv", b"x,y,z,intensity\n1,2,3,0.5\n").unwrap();
-        assert_eq!(names(&raw), ["x", "y", "z", "red"]);
+        assert_eq!(raw.names(), "x, y, z, red");
         let error = read(&["Rechtswert", "Hochwert", "NN"], "a.csv", text).unwrap_err().to_string();
         assert!(error.ends_with("expected a column nn, as data.columns says, found rechtswert, hochwert, nhn, rot"));
     }

@@ -83,7 +83,7 @@ impl Shape {
     /// extent or no area: with `place` (the file) and the point.
     pub fn new(mut raw: Raw, place: &str, reading: &Reading) -> Result<Self> {
         let features = &reading.features;
-        let points = raw.columns.first().map_or(0, |(_, values)| values.len());
+        let points = raw.points();
         let kept = reading.intake.drop_invalid(&mut raw, features, place)?;
         let dropped = kept.map_or(0, |kept| points - kept.len());
         let noticed = Noticed::of(&raw, dropped, place);
@@ -108,7 +108,7 @@ impl Shape {
             return Err(Error::invalid(place, "faces with some area", "an area of 0")
                 .with_hint("every face is a line or a point: leave this mesh out, or export it again"));
         }
-        let has_normals = NORMALS.iter().all(|wanted| raw.columns.iter().any(|(name, _)| name == wanted));
+        let has_normals = NORMALS.iter().all(|wanted| raw.position(wanted).is_some());
         let normals = match features.normals() {
             None => Normals::Unwanted,
             Some(channel) if has_normals => Normals::OfVertices(channel),
@@ -195,13 +195,11 @@ fn write_normal(out: &mut [f32], vector: Vector) {
 
 /// The columns of the features, position first; normals that a mesh does not store are zeros for now.
 pub(in crate::data) fn select(raw: &Raw, features: &Features, place: &str) -> Result<Vec<Vec<f64>>> {
-    let find = |wanted: &str| raw.columns.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
-    let zeros = || vec![0.0; raw.columns.first().map_or(0, |(_, values)| values.len())];
-    let column = |wanted: &str| match find(wanted) {
-        None if is_normal(wanted) && !raw.triangles.is_empty() => Ok(zeros()),
+    let column = |wanted: &str| match raw.column(wanted) {
+        None if is_normal(wanted) && !raw.triangles.is_empty() => Ok(vec![0.0; raw.points()]),
         None => Err(missing(raw, features, wanted, place)),
         Some(_) if raw.words(wanted).is_some() => Err(names_alone(wanted, place)),
-        Some(values) => Ok(values),
+        Some(values) => Ok(values.to_vec()),
     };
     features.columns().into_iter().map(column).collect()
 }

@@ -185,21 +185,17 @@ impl Facts {
     fn of(raw: &Raw, noticed: Noticed) -> Self {
         let mut columns: Vec<String> = raw.columns.iter().map(|(name, _)| name.clone()).collect();
         if !raw.triangles.is_empty() {
-            let missing = NORMALS.iter().filter(|normal| !raw.columns.iter().any(|(name, _)| name == *normal));
+            let missing = NORMALS.iter().filter(|normal| raw.position(normal).is_none());
             columns.extend(missing.map(|normal| (*normal).to_owned()));
         }
-        let rows = raw.columns.first().map_or(0, |(_, values)| values.len());
-        Self { columns, rows, triangles: raw.triangles.len(), bounds: Bounds::of(raw), noticed }
+        Self { columns, rows: raw.points(), triangles: raw.triangles.len(), bounds: Bounds::of(raw), noticed }
     }
 }
 
 impl Bounds {
     fn of(raw: &Raw) -> Self {
         let edge = |start: f64, further: fn(f64, f64) -> f64| {
-            AXES.map(|axis| {
-                let values = raw.columns.iter().find(|(name, _)| name == axis).map(|(_, values)| values);
-                values.into_iter().flatten().copied().fold(start, further)
-            })
+            AXES.map(|axis| raw.column(axis).into_iter().flatten().copied().fold(start, further))
         };
         Self { min: edge(f64::INFINITY, f64::min), max: edge(f64::NEG_INFINITY, f64::max) }
     }

@@ -40,56 +40,29 @@ const STRETCH: std::ops::Range<f64> = 0.75..1.35;
 
 type Triangle = [Vector; 3];
 
-/// A class of the built-in set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SolidKind {
-    Ellipsoid,
-    Box,
-    Cylinder,
-    Cone,
-    Torus,
-    Pyramid,
-    Capsule,
-    Bowl,
-    Helix,
-    Cross,
-}
+/// A mesh of about unit radius, by its height, its inner radius, and the number of its turns, which is drawn when it is
+/// asked for.
+type Solid = fn(f64, f64, &mut dyn FnMut() -> f64) -> Vec<Triangle>;
 
-impl SolidKind {
-    const ALL: [Self; KINDS] = [
-        Self::Ellipsoid,
-        Self::Box,
-        Self::Cylinder,
-        Self::Cone,
-        Self::Torus,
-        Self::Pyramid,
-        Self::Capsule,
-        Self::Bowl,
-        Self::Helix,
-        Self::Cross,
-    ];
+/// The classes of the built-in set in the order of their labels.
+const SOLIDS: [(&str, Solid); KINDS] = [
+    ("ellipsoid", |_, _, _| loft(&circle(), &arc(0.0, PI, 0.0))),
+    ("box", |height, _, _| loft(&square(), &prism(height))),
+    ("cylinder", |height, _, _| loft(&circle(), &prism(height))),
+    ("cone", |height, _, _| loft(&circle(), &[[0.0, -height], [1.0, -height], [0.0, height]])),
+    ("torus", |_, inner, _| tube(1.0, 0.0, inner)),
+    ("pyramid", |height, _, _| loft(&square(), &[[0.0, -height], [1.0, -height], [0.0, height]])),
+    ("capsule", |height, _, _| loft(&circle(), &[arc(0.0, PI / 2.0, -height), arc(PI / 2.0, PI, height)].concat())),
+    ("bowl", |_, _, _| loft(&circle(), &arc(0.0, PI / 2.0, 0.0))),
+    ("helix", |height, inner, turns| tube(turns(), height, inner * 0.6)),
+    ("cross", |height, inner, _| loft(&plus(inner), &prism(height))),
+];
 
-    fn class(self) -> String {
-        format!("synthetic_{self:?}").to_lowercase()
-    }
-
-    /// A mesh with random proportions, about unit radius.
-    fn mesh(self, generator: &mut impl Rng) -> Vec<Triangle> {
-        let height = generator.random_range(0.6..1.4);
-        let inner = generator.random_range(0.2..0.4);
-        match self {
-            Self::Ellipsoid => loft(&circle(), &arc(0.0, PI, 0.0)),
-            Self::Box => loft(&square(), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
-            Self::Cylinder => loft(&circle(), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
-            Self::Cone => loft(&circle(), &[[0.0, -height], [1.0, -height], [0.0, height]]),
-            Self::Pyramid => loft(&square(), &[[0.0, -height], [1.0, -height], [0.0, height]]),
-            Self::Capsule => loft(&circle(), &[arc(0.0, PI / 2.0, -height), arc(PI / 2.0, PI, height)].concat()),
-            Self::Bowl => loft(&circle(), &arc(0.0, PI / 2.0, 0.0)),
-            Self::Cross => loft(&plus(inner), &[[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]),
-            Self::Torus => tube(1.0, 0.0, inner),
-            Self::Helix => tube(generator.random_range(1.5..3.0), height, inner * 0.6),
-        }
-    }
+/// A mesh of this class with random proportions.
+fn mesh(label: usize, generator: &mut impl Rng) -> Vec<Triangle> {
+    let height = generator.random_range(0.6..1.4);
+    let inner = generator.random_range(0.2..0.4);
+    SOLIDS[label].1(height, inner, &mut || generator.random_range(1.5..3.0))
 }
 
 /// The set of this configuration, the same for the same configuration and number of points: the names of the
@@ -105,7 +78,7 @@ pub(super) fn generate(config: &SyntheticConfig, points: usize) -> (Vec<String>,
 
 /// The names of the classes.
 pub(super) fn classes() -> Vec<String> {
-    SolidKind::ALL.map(SolidKind::class).to_vec()
+    SOLIDS.map(|(name, _)| format!("synthetic_{name}")).to_vec()
 }
 
 /// All places of the set, those for training first.
@@ -126,12 +99,12 @@ pub(super) struct Place {
 impl Place {
     /// The kinds take turns.
     pub fn label(self) -> usize {
-        self.index % SolidKind::ALL.len()
+        self.index % SOLIDS.len()
     }
 
     /// Position among those of its class and split.
     pub fn number(self) -> usize {
-        self.index / SolidKind::ALL.len()
+        self.index / SOLIDS.len()
     }
 
     fn generator(self) -> impl Rng {
@@ -141,14 +114,14 @@ impl Place {
 
     /// The solid as a cloud: stretched, turned, cut and blurred.
     pub fn cloud(self, points: usize) -> Raw {
-        let cloud = sample_solid(SolidKind::ALL[self.label()], points, &mut self.generator());
+        let cloud = sample_solid(self.label(), points, &mut self.generator());
         Raw { columns: columns(&cloud), ..Raw::default() }
     }
 
     /// The solid as a mesh: stretched and turned, but uncut and without noise.
     pub fn mesh(self) -> Raw {
         let mut generator = self.generator();
-        let mut mesh = stretched(SolidKind::ALL[self.label()], &mut generator);
+        let mut mesh = stretched(self.label(), &mut generator);
         let turns = random_turns(&mut generator);
         mesh.iter_mut().flatten().for_each(|corner| turn(corner, &turns));
         indexed(&mesh)
@@ -176,9 +149,9 @@ fn indexed(mesh: &[Triangle]) -> Raw {
     Raw { columns: columns(&vertices), triangles, ..Raw::default() }
 }
 
-/// A random solid of this kind: `points` positions in random order.
-fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec<Vector> {
-    let mesh = stretched(kind, generator);
+/// A random solid of this class: `points` positions in random order.
+fn sample_solid(label: usize, points: usize, generator: &mut impl Rng) -> Vec<Vector> {
+    let mesh = stretched(label, generator);
     let cut = generator.random_range(0.0..MOST_CUT);
     let sampled = (points as f64 / (1.0 - cut)).ceil() as usize;
     let direction = unit_vector(generator);
@@ -191,9 +164,9 @@ fn sample_solid(kind: SolidKind, points: usize, generator: &mut impl Rng) -> Vec
     cloud
 }
 
-fn stretched(kind: SolidKind, generator: &mut impl Rng) -> Vec<Triangle> {
+fn stretched(label: usize, generator: &mut impl Rng) -> Vec<Triangle> {
     let stretch: Vector = std::array::from_fn(|_| generator.random_range(STRETCH));
-    let mut mesh = kind.mesh(generator);
+    let mut mesh = mesh(label, generator);
     for corner in mesh.iter_mut().flatten() {
         *corner = std::array::from_fn(|axis| corner[axis] * stretch[axis]);
     }
@@ -243,6 +216,11 @@ fn loft(outline: &[[f64; 2]], profile: &[[f64; 2]]) -> Vec<Triangle> {
     let ring = |[scale, height]: [f64; 2]| outline.iter().map(|[x, y]| [x * scale, y * scale, height]).collect();
     let rings: Vec<Vec<Vector>> = profile.iter().copied().map(ring).collect();
     bridge(&rings)
+}
+
+/// The profile of a body with equal ends.
+fn prism(height: f64) -> [[f64; 2]; 4] {
+    [[0.0, -height], [1.0, -height], [1.0, height], [0.0, height]]
 }
 
 /// A tube of `radius` around a circle of radius 1 that rises by `height` to both sides within its turns.
@@ -315,17 +293,17 @@ mod tests {
     use super::*;
     use crate::data::points::surface::area;
 
-    fn surface(kind: SolidKind) -> f64 {
-        let mut generator = Key::new(0, Purpose::Synthetic).generator();
-        kind.mesh(&mut generator).iter().map(area).sum()
+    fn surface(name: &str) -> f64 {
+        let label = SOLIDS.iter().position(|(known, _)| *known == name).unwrap();
+        mesh(label, &mut Key::new(0, Purpose::Synthetic).generator()).iter().map(area).sum()
     }
 
     #[test]
     fn meshes_have_the_surfaces_of_their_solids() {
         // A 24-gon for a circle takes up to 3 % from curved surfaces.
-        let sphere = surface(SolidKind::Ellipsoid);
+        let sphere = surface("ellipsoid");
         assert!((sphere / (2.0 * TAU) - 1.0).abs() < 0.03, "{sphere}");
-        let bowl = surface(SolidKind::Bowl);
+        let bowl = surface("bowl");
         assert!((bowl / TAU - 1.0).abs() < 0.03, "{bowl}");
         let square_prism: f64 =
             loft(&square(), &[[0.0, 0.0], [1.0, 0.0], [1.0, 3.0], [0.0, 3.0]]).iter().map(area).sum();

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::format;
 use super::synthetic::{self, Place};
 use crate::data::split::Split;
-use crate::data::synthesis::{MadeLayout, Making, Synthesis};
-use crate::error::{Error, Result};
-use crate::files::{write_atomically, write_folder_atomically};
+use crate::data::synthesis::{MadeLayout, Making, Synthesis, make_parent};
+use crate::error::Result;
+use crate::files::write_atomically;
 
 const FORMATS: [&str; 8] = ["ply", "pcd", "npy", "xyz", "csv", "off", "obj", "ply-mesh"];
 
@@ -39,24 +39,22 @@ const FLAT: &str = "flat";
 /// Fewer shapes than classes; a folder that holds something already; files that can't be written. Nothing is left
 /// half-written.
 pub(super) fn write(set: &Synthesis, folder: &Path) -> Result<()> {
-    set.size.validate()?;
     let classes = synthetic::classes();
     let places = synthetic::places(&set.size);
-    write_folder_atomically(folder, |folder| {
+    set.write(folder, &about(set), |folder| {
         places.par_iter().try_for_each(|place| write_shape(set, *place, &classes, folder))?;
         if set.layout == FLAT {
             let test = places.iter().filter(|place| place.split == Split::Test);
             let lines: String = test.map(|place| path(set, *place, &classes) + "\n").collect();
             write_atomically(&folder.join("test.txt"), lines.as_bytes())?;
         }
-        write_atomically(&folder.join("README.txt"), &about(set))
+        Ok(())
     })
 }
 
 fn write_shape(set: &Synthesis, place: Place, classes: &[String], folder: &Path) -> Result<()> {
     let path = folder.join(path(set, place, classes));
-    let parent = path.parent().expect("every file has a class");
-    std::fs::create_dir_all(parent).map_err(|error| Error::write(parent, error))?;
+    make_parent(&path)?;
     let mut raw = if MESHES.contains(&format_of(set, place)) { place.mesh() } else { place.cloud(set.points) };
     // 32 bits, as real files have.
     raw.columns.iter_mut().flat_map(|(_, values)| values).for_each(|value| *value = f64::from(*value as f32));
@@ -70,12 +68,8 @@ fn format_of(set: &Synthesis, place: Place) -> &'static str {
 /// Within the folder; test shapes are numbered on from the training ones of their class.
 fn path(set: &Synthesis, place: Place, classes: &[String]) -> String {
     let class = &classes[place.label()];
-    let before = match place.split {
-        Split::Test => (set.size.train + classes.len() - 1 - place.label()) / classes.len(),
-        _ => 0,
-    };
     let extension = format_of(set, place).trim_end_matches("-mesh");
-    let file = format!("{class}_{:04}.{extension}", before + place.number() + 1);
+    let file = format!("{class}_{:04}.{extension}", set.number(place.split, place.index, classes.len()));
     match set.layout {
         FLAT => format!("{class}/{file}"),
         _ => format!("{class}/{}/{file}", place.split.name()),

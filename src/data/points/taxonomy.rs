@@ -47,7 +47,7 @@ fn read(path: &Path) -> Result<HashMap<String, String>> {
 pub(super) fn names(text: &str, path: &Path) -> Result<HashMap<String, String>> {
     let synsets: Vec<Synset> = serde_json::from_str(text).map_err(|error| {
         let expected = "a list of synsets, each with synsetId and name";
-        Error::invalid(path.display().to_string(), expected, error.to_string())
+        Error::invalid(path, expected, error.to_string())
     })?;
     let first = |name: &str| composed(name.split(',').next().unwrap_or_default().trim());
     Ok(synsets.into_iter().map(|synset| (synset.id, first(&synset.name))).collect())

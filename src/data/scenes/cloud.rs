@@ -100,7 +100,7 @@ impl Reading {
     pub fn cut(&self, mut raw: Raw, classes: &[Class], place: &str) -> Result<Cut> {
         // Vertices of a mesh are points here.
         raw.triangles.clear();
-        let stored = raw.columns.first().map_or(0, |(_, values)| values.len());
+        let stored = raw.points();
         let kept = self.intake.drop_invalid(&mut raw, &self.features, place)?;
         let noticed = Noticed::of(&raw, kept.as_ref().map_or(0, |kept| stored - kept.len()), place);
         let undivided = Undivided::of(&raw, &self.features);
@@ -193,9 +193,7 @@ pub(super) fn columns(more: &[[&str; 3]]) -> Vec<String> {
 fn add_room(raw: &mut Raw, features: &Features) {
     let wanted = features.columns();
     for (axis, room) in AXES.iter().zip(ROOM) {
-        let find = |wanted: &str| raw.columns.iter().position(|(name, _)| name == wanted);
-        let (true, None, Some(position)) = (wanted.contains(&room), find(room), find(axis)) else { continue };
-        let values = &raw.columns[position].1;
+        let (true, None, Some(values)) = (wanted.contains(&room), raw.column(room), raw.column(axis)) else { continue };
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let side = if most > least { most - least } else { 1.0 };

@@ -62,11 +62,6 @@ impl SceneDataConfig {
         }
         Ok(())
     }
-
-    /// True for the defaults: a run of other data than labelled clouds then keeps no such section.
-    pub(in crate::data) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 #[cfg(test)]

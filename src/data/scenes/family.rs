@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::inputs::read_inputs;
-use super::layout::{Layout, is_published, layouts};
+use super::layout::{Layout, layouts};
 use super::own::is_cloud;
 use super::set::Resolved;
 use super::survey::survey;
@@ -98,7 +98,7 @@ impl Family for Scenes {
 
     /// Published layouts are nothing else, though their files are those of shapes.
     fn is_sure_of(&self, folder: &Path) -> bool {
-        is_published(folder)
+        Layout::detect(folder).is_some_and(|layout| layout != Layout::Clouds)
     }
 
     fn load(&self, source: &Source, set: SetName, config: &DataConfig, needs: &LoadNeeds) -> Result<Loaded> {

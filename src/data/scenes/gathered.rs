@@ -144,11 +144,7 @@ fn of_area(name: &str, area: u8) -> Split {
 fn named(mut raw: Raw, width: usize, names: &[&'static str], path: &Path) -> Result<Raw> {
     if raw.columns.len() != width {
         let found = format!("{} columns", raw.columns.len());
-        return Err(Error::invalid(
-            path.display().to_string(),
-            format!("{width} columns: x y z {}", names.join(" ")),
-            found,
-        ));
+        return Err(Error::invalid(path, format!("{width} columns: x y z {}", names.join(" ")), found));
     }
     rename(&mut raw, (3..).zip(names.iter().copied()));
     Ok(raw)

@@ -36,10 +36,9 @@ pub(super) fn read_inputs(
         if reading.features.normals().is_some() {
             name_normals(&mut raw);
         }
-        let column = |axis: &str| raw.columns.iter().find(|(name, _)| name == axis).map(|(_, values)| values.clone());
-        let [x, y, z] = AXES.map(|axis| column(axis).unwrap_or_default());
-        let positions: Vec<[f64; 3]> = x.into_iter().zip(y).zip(z).map(|((x, y), z)| [x, y, z]).collect();
-        let unlabelled = vec![IGNORED; raw.columns.first().map_or(0, |(_, values)| values.len())];
+        let [x, y, z] = AXES.map(|axis| raw.column(axis).unwrap_or_default());
+        let positions: Vec<[f64; 3]> = x.iter().zip(y).zip(z).map(|((x, y), z)| [*x, *y, *z]).collect();
+        let unlabelled = vec![IGNORED; raw.points()];
         Ok((positions, reading.cut(raw, &unlabelled, &place)?))
     };
     let (files, mut read) = read_each(kind, files, needs.skip_bad, read)?;

@@ -110,9 +110,9 @@ mod tests {
             let positions = [[far, 0.5, -1.0], [0.25, 2.0, 3.0], [1.0, 1.0, 1.0]];
             std::fs::write(&path, bytes(&positions, &[2, 0, 299].map(Some), &names(300))).unwrap();
             let raw = format::read(&path).unwrap();
-            let column = |wanted: &str| &raw.columns.iter().find(|(name, _)| name == wanted).unwrap().1;
-            assert_eq!(column("label"), &[2.0, 0.0, 299.0]);
-            assert_eq!(column("x"), &[far, 0.25, 1.0], "not one digit is lost");
+            let column = |wanted: &str| raw.column(wanted).unwrap();
+            assert_eq!(column("label"), [2.0, 0.0, 299.0]);
+            assert_eq!(column("x"), [far, 0.25, 1.0], "not one digit is lost");
             let red = f64::from(palette(&names(300))[2][0]) / 255.0;
             assert!((column("red")[0] - red).abs() < 1e-9);
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
@@ -123,12 +123,10 @@ mod tests {
     #[test]
     fn a_point_without_a_class_keeps_its_row() {
         let positions = [[0.5; 3], [f64::NAN, 1.0, f64::INFINITY], [1.0; 3]];
-        let raw = format::Format::of("a.ply".as_ref())
-            .unwrap()
-            .parse(&bytes(&positions, &[Some(1), None, Some(0)], &names(2)), "a.ply")
-            .unwrap();
-        let column = |wanted: &str| &raw.columns.iter().find(|(name, _)| name == wanted).unwrap().1;
-        assert_eq!((column("label"), column("red")[1]), (&vec![1.0, -1.0, 0.0], 0.0));
+        let bytes = bytes(&positions, &[Some(1), None, Some(0)], &names(2));
+        let raw = format::Format::Ply.parse(&bytes, "a.ply").unwrap();
+        let column = |wanted: &str| raw.column(wanted).unwrap();
+        assert_eq!((column("label"), column("red")[1]), (&[1.0, -1.0, 0.0][..], 0.0));
         assert!(column("x")[1].is_nan() && column("z")[1].is_infinite());
     }
 

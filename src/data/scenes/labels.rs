@@ -182,11 +182,10 @@ impl Labelling {
     }
 
     fn find(&self, raw: &Raw, place: &str) -> Result<usize> {
-        let position = |wanted: &str| raw.columns.iter().position(|(name, _)| name == wanted);
         let found = match self.column.as_deref() {
             Some(LAST) => raw.columns.len().checked_sub(1),
-            Some(wanted) => position(&wanted.to_lowercase()),
-            None => LABELS.into_iter().find_map(position),
+            Some(wanted) => raw.position(&wanted.to_lowercase()),
+            None => LABELS.into_iter().find_map(|label| raw.position(label)),
         };
         found.ok_or_else(|| {
             let expected = self.column.as_ref().map_or("a column label (or class)".to_owned(), |wanted| {

@@ -63,26 +63,14 @@ fn is_blocks(path: &Path) -> bool {
     file_name(path).starts_with("ply_data_all_") && path.extension().is_some_and(|extension| extension == "h5")
 }
 
-/// True for a folder in a published layout, which holds nothing but labelled clouds.
-pub(in crate::data) fn is_published(folder: &Path) -> bool {
-    matches!(Layout::detect(folder), Some(Layout::S3dis | Layout::ShapeNetPart | Layout::Gathered(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::folders::tests::folder;
 
     #[test]
     fn a_layout_is_known_by_its_files() {
-        let of = |names: &[&str]| {
-            let folder = tempfile::tempdir().unwrap();
-            for name in names {
-                let path = folder.path().join(name);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, "").unwrap();
-            }
-            Layout::detect(folder.path())
-        };
+        let of = |names: &[&str]| Layout::detect(folder(names).path());
         assert_eq!(of(&["room_filelist.txt", "ply_data_all_0.h5"]), Some(Layout::S3dis));
         assert_eq!(of(&["ply_data_all_0.h5"]), Some(Layout::S3dis));
         assert_eq!(of(&["synsetoffset2category.txt", "02954340/a.txt"]), Some(Layout::ShapeNetPart));

@@ -21,7 +21,7 @@ pub(super) fn lines_of(text: &str, path: &Path, expected: &str) -> Result<Vec<St
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     if lines.is_empty() {
-        return Err(Error::invalid(path.display().to_string(), expected, "an empty file"));
+        return Err(Error::invalid(path, expected, "an empty file"));
     }
     Ok(lines)
 }

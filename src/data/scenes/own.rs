@@ -11,7 +11,7 @@ use super::config::SceneDataConfig;
 use super::gathered::Gathered;
 use super::item::{Item, Opened};
 use super::labels::{ClassList, IGNORED, Labelling, names};
-use crate::data::division::{self, Lists, find_lists, part_of, without_test};
+use crate::data::division::{self, Lists, find_lists, part_folders, without_test};
 use crate::data::folders::{count_extensions, entries, file_name, folders, summary};
 use crate::data::points::features::ROOM;
 use crate::data::points::format::{self, Raw};
@@ -112,12 +112,11 @@ fn read_all(
         one.into_iter().filter(|name| two.contains(name)).collect()
     };
     let mut columns = columns.into_iter().flatten().reduce(common).unwrap_or_default();
-    columns.extend(
-        ROOM.iter()
-            .filter(|room| !columns.iter().any(|name| name == *room))
-            .map(|room| (*room).to_owned())
-            .collect::<Vec<_>>(),
-    );
+    for room in ROOM {
+        if !columns.iter().any(|name| name == room) {
+            columns.push(room.to_owned());
+        }
+    }
     let good = items.iter().filter_map(|item| item.clouds.as_ref().ok()).flatten();
     let greatest = good.flat_map(|cloud| cloud.classes()).copied().filter(|class| *class != IGNORED).max();
     let files = count_extensions(files.iter().map(|(path, _)| path).filter(|path| path.extension().is_some()));
@@ -126,8 +125,8 @@ fn read_all(
 
 /// The files of the folder with their splits, and how these were decided, in words.
 fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf, Split)>, String)> {
-    let parts: Vec<(PathBuf, Split)> = parts(folder)?;
-    let (files, marks, mut note) = if parts.is_empty() {
+    let parts = parts(folder)?;
+    let (files, mut marks, mut note) = if parts.is_empty() {
         let listed: Vec<PathBuf> = find_lists(folder, lists)?.into_iter().map(|(_, path)| path).collect();
         let mut found = clouds(folder, true)?;
         found.retain(|path| !listed.contains(path) && file_name(path) != classes);
@@ -136,19 +135,17 @@ fn list(folder: &Path, classes: &str, lists: &Lists<'_>) -> Result<(Vec<(PathBuf
         (found, marks, note)
     } else {
         let (mut files, mut marks) = (Vec::new(), Vec::new());
-        for (part, split) in &parts {
+        for (split, part) in &parts {
             let found = clouds_below(part, true)?;
             if found.is_empty() {
-                let place = part.display().to_string();
-                return Err(Error::invalid(place, "at least one labelled cloud", "none"));
+                return Err(Error::invalid(part, "at least one labelled cloud", "none"));
             }
             marks.extend(vec![Some(*split); found.len()]);
             files.extend(found);
         }
-        let names: Vec<String> = parts.iter().map(|(part, _)| file_name(part)).collect();
+        let names: Vec<String> = parts.iter().map(|(_, part)| file_name(part)).collect();
         (files, marks, format!("folders {}", names.join(", ")))
     };
-    let mut marks = marks;
     note += without_test(&mut marks);
     require_parts(folder, &marks)?;
     Ok((with_parts(files, marks), note))
@@ -170,11 +167,10 @@ fn require_parts(folder: &Path, marks: &[Option<Split>]) -> Result<()> {
 }
 
 /// The folders for training, validation and testing.
-fn parts(folder: &Path) -> Result<Vec<(PathBuf, Split)>> {
-    let part = |path: PathBuf| Some((part_of(&file_name(&path))?, path));
-    let mut parts: Vec<(Split, PathBuf)> = folders(folder)?.into_iter().filter_map(part).collect();
+fn parts(folder: &Path) -> Result<Vec<(Split, PathBuf)>> {
+    let mut parts = part_folders(folder)?;
     parts.sort_by_key(|(split, _)| *split as u8);
-    Ok(parts.into_iter().map(|(split, path)| (path, split)).collect())
+    Ok(parts)
 }
 
 /// True for a file with the extension of a cloud, but for lists that usually lie beside clouds.
@@ -190,7 +186,7 @@ fn is_other(path: &Path) -> bool {
 pub(super) fn is_one(folder: &Path) -> bool {
     let has = |folder: &Path| clouds_below(folder, false).is_ok_and(|files| !files.is_empty());
     clouds(folder, false).is_ok_and(|files| !files.is_empty())
-        || parts(folder).is_ok_and(|parts| parts.iter().any(|(part, _)| has(part)))
+        || parts(folder).is_ok_and(|parts| parts.iter().any(|(_, part)| has(part)))
 }
 
 /// The clouds in a folder and in the folders in it.

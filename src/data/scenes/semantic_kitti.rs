@@ -7,62 +7,39 @@ use crate::data::points::format::Raw;
 use crate::error::{Error, Result};
 use crate::reading;
 
-/// The classes of SemanticKITTI.
-pub(super) const CLASSES: [&str; 19] = [
-    "car",
-    "bicycle",
-    "motorcycle",
-    "truck",
-    "other-vehicle",
-    "person",
-    "bicyclist",
-    "motorcyclist",
-    "road",
-    "parking",
-    "sidewalk",
-    "other-ground",
-    "building",
-    "fence",
-    "vegetation",
-    "trunk",
-    "terrain",
-    "pole",
-    "traffic-sign",
+/// The classes of SemanticKITTI, each with its labels, those of moving things too; all other labels are of none.
+const LABELS: [(&str, &[u32]); 19] = [
+    ("car", &[10, 252]),
+    ("bicycle", &[11]),
+    ("motorcycle", &[15]),
+    ("truck", &[18, 258]),
+    ("other-vehicle", &[13, 16, 20, 256, 257, 259]),
+    ("person", &[30, 254]),
+    ("bicyclist", &[31, 253]),
+    ("motorcyclist", &[32, 255]),
+    ("road", &[40, 60]),
+    ("parking", &[44]),
+    ("sidewalk", &[48]),
+    ("other-ground", &[49]),
+    ("building", &[50]),
+    ("fence", &[51]),
+    ("vegetation", &[70]),
+    ("trunk", &[71]),
+    ("terrain", &[72]),
+    ("pole", &[80]),
+    ("traffic-sign", &[81]),
 ];
 
-/// Its labels, those of moving things too, by the classes that they are of; all others are of none.
-const LABELS: [(u32, usize); 30] = [
-    (10, 0),
-    (11, 1),
-    (13, 4),
-    (15, 2),
-    (16, 4),
-    (18, 3),
-    (20, 4),
-    (30, 5),
-    (31, 6),
-    (32, 7),
-    (40, 8),
-    (44, 9),
-    (48, 10),
-    (49, 11),
-    (50, 12),
-    (51, 13),
-    (60, 8),
-    (70, 14),
-    (71, 15),
-    (72, 16),
-    (80, 17),
-    (81, 18),
-    (252, 0),
-    (253, 6),
-    (254, 5),
-    (255, 7),
-    (256, 4),
-    (257, 4),
-    (258, 3),
-    (259, 4),
-];
+/// The names of the classes.
+pub(super) const CLASSES: [&str; LABELS.len()] = {
+    let mut names = [""; LABELS.len()];
+    let mut class = 0;
+    while class < names.len() {
+        names[class] = LABELS[class].0;
+        class += 1;
+    }
+    names
+};
 
 /// A scan, with the labels of the file of the same name in `labels`, beside the folder of scans.
 pub(super) fn read(scan: &Path) -> Result<Raw> {
@@ -73,9 +50,8 @@ pub(super) fn read(scan: &Path) -> Result<Raw> {
 
 /// Four numbers of 32 bits per point, and for each a label of 32 bits, of which the lower half is the class.
 pub(super) fn parse((points, scan): (&[u8], &Path), (labels, beside): (&[u8], &Path)) -> Result<Raw> {
-    let refused = |path: &Path, expected: String, found: &[u8]| {
-        Error::invalid(path.display().to_string(), expected, format!("{} bytes", found.len()))
-    };
+    let refused =
+        |path: &Path, expected: String, found: &[u8]| Error::invalid(path, expected, format!("{} bytes", found.len()));
     let (rows, rest) = points.as_chunks::<16>();
     if !rest.is_empty() || rows.is_empty() {
         let expected = "points of 16 bytes: x, y, z and remission in 32 bits each";
@@ -90,8 +66,7 @@ pub(super) fn parse((points, scan): (&[u8], &Path), (labels, beside): (&[u8], &P
     let mut columns: Vec<(String, Vec<f64>)> = names.map(|(at, name)| (name.to_owned(), column(at))).collect();
     let class = |label: &[u8; 4]| {
         let label = u32::from_le_bytes(*label) & 0xffff;
-        let known = LABELS.iter().find(|(known, _)| *known == label);
-        known.map_or(f64::NAN, |(_, class)| *class as f64)
+        LABELS.iter().position(|(_, labels)| labels.contains(&label)).map_or(f64::NAN, |class| class as f64)
     };
     columns.push(("label".to_owned(), labels.as_chunks().0.iter().map(class).collect()));
     Ok(Raw { columns, ..Raw::default() })

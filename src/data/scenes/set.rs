@@ -67,10 +67,9 @@ impl SceneSet {
     pub fn open(source: &Source, section: Section<'_, Resolved>, in_blocks: bool) -> Result<Self> {
         let layout = match source {
             Source::Synthetic => None,
-            Source::Folder(folder) => Some(
-                Layout::detect(folder)
-                    .ok_or_else(|| Error::invalid(folder.display().to_string(), layouts(), "none of these"))?,
-            ),
+            Source::Folder(folder) => {
+                Some(Layout::detect(folder).ok_or_else(|| Error::invalid(folder, layouts(), "none of these"))?)
+            }
         };
         let is_blocks = match layout {
             Some(Layout::S3dis) => true,

@@ -133,7 +133,7 @@ fn find(folder: &Path, wanted: Option<&str>) -> Result<(Vec<Category>, Vec<Found
         let wanted = wanted.unwrap_or("any category");
         let expected =
             format!("shapes of {wanted}: <number>/<shape>.txt, or points/<shape>.pts and points_label/<shape>.seg");
-        return Err(Error::invalid(folder.display().to_string(), expected, "none"));
+        return Err(Error::invalid(folder, expected, "none"));
     }
     Ok((categories, shapes))
 }
@@ -200,7 +200,7 @@ fn read_shape(shape: &Found, category: &Category, unlabelled: i64) -> Result<(Ra
         Some(path) => (read_labels(path)?, 1, path.display().to_string()),
         None => (take_labels(&mut raw, &place)?, category.before, place),
     };
-    let points = raw.columns.first().map_or(0, |(_, values)| values.len());
+    let points = raw.points();
     if labels.len() != points {
         let expected = format!("{points} labels, one per point of {}", shape.path.display());
         return Err(Error::invalid(place, expected, labels.len().to_string()));
@@ -305,7 +305,7 @@ fn read_list(path: &Path) -> Result<Vec<(String, String)>> {
 /// The same of a file's text.
 pub(super) fn list_of(text: &str, path: &Path) -> Result<Vec<(String, String)>> {
     let names: Vec<String> = serde_json::from_str(text)
-        .map_err(|error| Error::invalid(path.display().to_string(), "a list of names in JSON", error.to_string()))?;
+        .map_err(|error| Error::invalid(path, "a list of names in JSON", error.to_string()))?;
     let parts = |name: &String| {
         let mut parts = name.rsplit('/');
         let shape = parts.next().unwrap_or_default().trim_end_matches(".txt").to_owned();

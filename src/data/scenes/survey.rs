@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::cloud::Cloud;
-use super::item::Item;
+use super::item::{Item, Opened};
 use super::labels::IGNORED;
 use super::set::{Resolved, SceneSet};
 use crate::data::config::Section;
 use crate::data::points::features::Features;
 use crate::data::source::Source;
 use crate::data::split::Split;
-use crate::data::survey::{ClassCount, Content, Spread, Survey, counts, problem};
+use crate::data::survey::{ClassCount, Content, Looked, Problem, Spread, Survey, counts};
 use crate::error::Result;
 
 /// What only sets of labelled clouds hold. Numbers are those of the clouds that can be used.
@@ -81,22 +81,17 @@ pub(super) fn survey(source: &Source, section: Section<'_, Resolved>) -> Result<
         items.iter().filter_map(|item| Some((item, item.clouds.as_ref().ok()?))).collect();
     let content = content(&set, &good);
     let classes = classes(&set.opened.classes, &good);
-    let problems = items.iter().filter_map(|item| Some(problem(&item.name, item.clouds.as_ref().err()?))).collect();
+    let problem = |item: &Item| Some(Problem::of(&item.name, item.clouds.as_ref().err()?));
+    let problems = items.iter().filter_map(problem).collect();
     let mut notes = notes(&content, &classes, &good, clouds.points);
     notes.extend(set.noticed.told(set.noticed.settle(clouds.color_range, &set.origin)?));
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
-    Ok(Survey {
-        data: set.origin,
-        layout: set.layout,
-        test_part: set.opened.division,
-        files: set.opened.files,
-        classes,
-        content: Content::new(&content, content.items, content.lines()),
-        notes,
-        problems,
-        lacking: lacking
-            .map(|split| format!("{} split: expected at least one labelled cloud, found none", split.name())),
-    })
+    let lacking =
+        lacking.map(|split| format!("{} split: expected at least one labelled cloud, found none", split.name()));
+    let SceneSet { origin, layout, opened: Opened { division, files, classes: names, .. }, .. } = set;
+    let looked = Looked { origin, layout, division, files, classes: names };
+    let content = Content::new(&content, content.items, content.lines());
+    Ok(Survey { classes, problems, lacking, ..Survey::plain(looked, content, notes) })
 }
 
 fn content(set: &SceneSet, good: &[(&Item, &Vec<Cloud>)]) -> SceneContent {
@@ -130,39 +125,17 @@ fn rooms(good: &[(&Item, &Vec<Cloud>)]) -> Option<Rooms> {
 /// Points of each class.
 fn classes(names: &[String], good: &[(&Item, &Vec<Cloud>)]) -> Vec<ClassCount> {
     let has_validation = good.iter().any(|(item, _)| item.split == Split::Validation);
-    let mut counts: Vec<ClassCount> = names
-        .iter()
-        .map(|class| ClassCount {
-            class: class.clone(),
-            train: 0,
-            validation: has_validation.then_some(0),
-            test: 0,
-            bad: 0,
-        })
-        .collect();
+    let mut counts = ClassCount::none(names, has_validation.then_some(0));
     for (item, clouds) in good {
         for class in clouds.iter().flat_map(|cloud| cloud.classes()).filter(|class| **class != IGNORED) {
-            let count = &mut counts[*class as usize];
-            match (item.split, &mut count.validation) {
-                (Split::Test, _) => count.test += 1,
-                (Split::Validation, Some(validation)) => *validation += 1,
-                _ => count.train += 1,
-            }
+            counts[*class as usize].add(item.split);
         }
     }
     counts
 }
 
 fn notes(content: &SceneContent, classes: &[ClassCount], good: &[(&Item, &Vec<Cloud>)], wanted: usize) -> Vec<String> {
-    let mut notes = Vec::new();
-    for split in [Split::Train, Split::Test] {
-        let count = |class: &ClassCount| if split == Split::Train { class.train } else { class.test };
-        let lacking: Vec<&str> =
-            classes.iter().filter(|class| count(class) == 0).map(|class| class.class.as_str()).collect();
-        if let Some(first) = lacking.first() {
-            notes.push(format!("{} classes, such as {first}, have no {} point", lacking.len(), split.name()));
-        }
-    }
+    let mut notes = ClassCount::lacking(classes, "classes", "point");
     if content.unlabelled > 0 {
         let count = content.unlabelled;
         notes.push(format!("{count} points have no class: they are neither trained on nor scored"));

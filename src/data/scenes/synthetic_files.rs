@@ -11,7 +11,7 @@ use super::synthetic::{self, Place};
 use crate::data::points::format;
 use crate::data::synthesis::{MadeLayout, Making, Synthesis};
 use crate::error::{Error, Result};
-use crate::files::{write_atomically, write_folder_atomically};
+use crate::files::write_atomically;
 
 /// Blocks of a file, as published.
 const FILE_BLOCKS: usize = 1000;
@@ -36,11 +36,8 @@ const BLOCKS: &str = "s3dis";
 /// # Errors
 /// Too small a size; a folder that holds something already; files that can't be written. Nothing is left half-written.
 pub(super) fn write(set: &Synthesis, folder: &Path) -> Result<()> {
-    set.size.validate()?;
-    write_folder_atomically(folder, |folder| {
-        if set.layout == BLOCKS { write_blocks(set, folder) } else { write_rooms(set, folder) }?;
-        write_atomically(&folder.join("README.txt"), &about(set))
-    })
+    let files = if set.layout == BLOCKS { write_blocks } else { write_rooms };
+    set.write(folder, &about(set), |folder| files(set, folder))
 }
 
 fn write_rooms(set: &Synthesis, folder: &Path) -> Result<()> {

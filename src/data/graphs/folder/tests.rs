@@ -1,10 +1,10 @@
 //! One graph in every spelling of its tables is the same graph.
 
-use std::io::Write;
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::data::folders::tests::write;
+use crate::data::gzip::tests::packed;
 use crate::data::split::Split;
 
 /// A graph before it is spelled.
@@ -92,13 +92,10 @@ impl Spelling {
     }
 
     fn write(self, folder: &Path, name: &str, content: &[u8]) {
-        if !self.packed {
-            std::fs::write(folder.join(name), content).unwrap();
-            return;
+        match self.packed {
+            true => std::fs::write(folder.join(format!("{name}.gz")), packed(content)).unwrap(),
+            false => std::fs::write(folder.join(name), content).unwrap(),
         }
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(content).unwrap();
-        std::fs::write(folder.join(format!("{name}.gz")), encoder.finish().unwrap()).unwrap();
     }
 
     fn write_graph(self, folder: &Path, plain: &Plain) {
@@ -183,7 +180,7 @@ fn rows_in_another_order_need_a_column_in_every_table() {
     write("labels.csv", "x\ny\nx\n");
     let config = GraphDataConfig::default();
     let wanted = Wanted { labelled: true, lists: ["train.txt", "test.txt"], config: &config };
-    let error = read(folder.path(), Layout::Tables, wanted).unwrap_err().remove(0);
+    let error = read(folder.path(), Layout::Tables, wanted).unwrap_err().first();
     assert!(error.to_string().contains("or a column of their numbers in the labels too"), "{error}");
     write("labels.csv", "node,label\n2,x\n0,y\n1,x\n");
     let read = read_folder(folder.path());
@@ -195,13 +192,6 @@ fn rows_in_another_order_need_a_column_in_every_table() {
 #[test]
 fn folders_of_ogb_and_the_first_cora_are_read_as_they_are_published() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        std::fs::write(path, encoder.finish().unwrap()).unwrap();
-    };
     for (name, text) in [
         ("ogb/raw/edge.csv.gz", "0,1\n1,2\n0,1\n"),
         ("ogb/raw/node-feat.csv.gz", "0.3,1\n0.2,7\n0.4,2\n0.8,0\n0.5,1\n"),
@@ -215,7 +205,7 @@ fn folders_of_ogb_and_the_first_cora_are_read_as_they_are_published() {
         ("one/cora.content", "p7 0 1 1 Theory\np3 1 0 0 Genetic_Algorithms\np9 0 0 1 Theory\n"),
         ("one/cora.cites", "p7 p3\np9 p7\np9 p1\n"),
     ] {
-        write(name, text);
+        write(folder.path(), name, &packed(text.as_bytes()));
     }
     let ogb = read_folder(&folder.path().join("ogb"));
     assert_eq!(ogb.nodes.links, [[0, 1], [1, 2], [3, 4]]);

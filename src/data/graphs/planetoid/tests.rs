@@ -82,7 +82,7 @@ fn rows_of_tests_are_the_nodes_that_the_index_names() {
     assert_eq!((row(2), row(3)), (&[0.0, 0.0, 3.0, 0.0][..], &[2.0, 0.0, 0.0, 0.0][..]));
     assert_eq!((row(4), row(5)), (&[0.0; 4][..], &[0.0, 0.0, 0.0, 1.0][..]));
     assert_eq!(set.links, [[0, 1], [1, 0], [1, 4], [4, 1]]);
-    let [train, validation, test] = [Split::Train, Split::Validation, Split::Test].map(Some);
+    let [train, validation, test] = Split::ALL.map(Some);
     assert_eq!(set.marks, [train, validation, validation, test, None, test]);
     assert_eq!(set.names, 2);
 }

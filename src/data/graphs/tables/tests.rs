@@ -1,6 +1,8 @@
 //! Tables in every spelling, and what is wrong with them by line or row.
 
 use super::*;
+use crate::data::gzip::tests::packed;
+use crate::data::numpy::tests::array;
 
 fn table(name: &str, bytes: &[u8]) -> Table {
     Table::of(Path::new(name), bytes.to_owned(), Blanks::Columns)
@@ -48,12 +50,7 @@ fn names_with_blanks_are_one_cell_unless_every_line_begins_with_a_node() {
 
 #[test]
 fn structured_arrays_and_texts_of_numpy_are_tables_with_their_names() {
-    let array = |descr: &str, shape: &str, data: &[u8]| {
-        let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
-        let length = (header.len() as u16).to_le_bytes();
-        let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat();
-        table("a.npy", &bytes)
-    };
+    let array = |descr: &str, shape: &str, data: &[u8]| table("a.npy", &array(descr, false, shape, data));
     let named = array("[('target', '<i2'), ('', '|V1'), ('w', '<f4', (2,)), ('kind', '|S3')]", "(2,)", &{
         let row =
             |target: i16, kind: &[u8]| [&target.to_le_bytes()[..], &[9], &[0, 0, 0, 63, 0, 0, 0, 64], kind].concat();
@@ -69,12 +66,9 @@ fn structured_arrays_and_texts_of_numpy_are_tables_with_their_names() {
 
 #[test]
 fn packed_tables_are_read_by_their_content() {
-    use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edges.csv.gz");
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(b"0,1\n1,2\n").unwrap();
-    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    std::fs::write(&path, packed(b"0,1\n1,2\n")).unwrap();
     assert_eq!(Table::open(&path, Blanks::Columns).unwrap().rows(), 2);
 }
 
@@ -85,7 +79,7 @@ fn problems_are_told_by_line_or_row_and_all_of_them() {
         1 => Ok(()),
         _ => (0..2).try_for_each(|column| row.finite(column).map(drop)),
     });
-    let told: Vec<String> = problems.unwrap_err().iter().map(ToString::to_string).collect();
+    let told: Vec<String> = problems.unwrap_err().0.iter().map(ToString::to_string).collect();
     let finite = "expected finite numbers in single precision, in column 1 too, found";
     let expected = [
         format!("a.csv, line 4: {finite} nan"),
@@ -103,7 +97,7 @@ fn nodes_beyond_the_last_are_named_and_counting_from_one_is_suspected() {
             nodes.push(row.node(0, "source", 3)?);
             Ok(())
         });
-        read.map(|()| nodes).map_err(|mut problems| problems.remove(0))
+        read.map(|()| nodes).map_err(Problems::first)
     };
     assert_eq!(read("0\n2.0\n").unwrap(), [0, 2]);
     for (text, found) in [("0\n3\n", "3"), ("0\n-1\n", "-1"), ("0\n1.5\n", "1.5"), ("0\nx\n", "x")] {

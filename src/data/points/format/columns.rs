@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::{Raw, Scale};
 use crate::data::numpy::header::Element;
@@ -68,7 +69,7 @@ const MOST_AXES: usize = 9;
 ///
 /// # Errors
 /// More of them, with `place` (the file, and the line).
-pub(super) fn check_width(columns: u64, place: impl Into<String>) -> Result<()> {
+pub(super) fn check_width(columns: u64, place: impl AsRef<Path>) -> Result<()> {
     if columns <= MOST_COLUMNS {
         return Ok(());
     }

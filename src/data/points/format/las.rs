@@ -86,8 +86,10 @@ fn f64_at(bytes: &[u8], start: usize) -> f64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Format::Las;
     use super::super::Scale;
     use super::super::laz::HEADER_1_4;
+    use super::super::tests::assert_refused;
     use super::*;
 
     /// A file of so many equal points of 70 bytes at (1.5, -2, 3), intensity 300, class 5, colours 257, 514 and 771.
@@ -144,20 +146,22 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_cut_lies_or_is_compressed_is_named() {
-        let message = |bytes: &[u8]| parse(bytes, "a.las").unwrap_err().to_string();
-        let cut = |count| format!("a.las: expected {count} points, as the header says, found 2: the file is cut");
-        assert_eq!(message(&las(3, 2, 3)), cut(3));
-        assert_eq!(message(&las(6, 4, u64::MAX)), cut(u64::MAX));
-        assert!(message(&las(3, 2, 2)[..100]).ends_with("100 bytes: the file is cut"));
-        assert_eq!(message(&las(3, 2, 0)), "a.las: expected points, found none");
-        assert_eq!(message(&las(11, 4, 2)), "a.las: expected a point format from 0 to 10, found 11");
-        assert!(message(&las(0x83, 2, 2)).contains("found a compressed one (LAZ)"));
-        let mut narrow = las(3, 2, 2);
+        let cut = |count: u64| format!("a: expected {count} points, as the header says, found 2: the file is cut");
+        let [mut narrow, mut far] = [las(3, 2, 2), las(3, 2, 2)];
         narrow[105] = 33;
-        assert!(message(&narrow).contains("points of at least 34 bytes"));
-        let mut far = las(3, 2, 2);
         far[96..100].fill(0xFF);
-        assert!(message(&far).contains("found 0: the file is cut"));
-        assert!(message(b"").ends_with("an empty file") && message(b"PLY").ends_with("found PLY"));
+        let cases: [(&[u8], &str); 10] = [
+            (&las(3, 2, 3), &cut(3)),
+            (&las(6, 4, u64::MAX), &cut(u64::MAX)),
+            (&las(3, 2, 2)[..100], "...100 bytes: the file is cut"),
+            (&las(3, 2, 0), "a: expected points, found none"),
+            (&las(11, 4, 2), "a: expected a point format from 0 to 10, found 11"),
+            (&las(0x83, 2, 2), "...found a compressed one (LAZ)..."),
+            (&narrow, "...points of at least 34 bytes..."),
+            (&far, "...found 0: the file is cut"),
+            (b"", "...an empty file"),
+            (b"PLY", "...found PLY"),
+        ];
+        assert_refused(Las, cases);
     }
 }

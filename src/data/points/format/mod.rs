@@ -89,9 +89,19 @@ impl Raw {
         Self { counts_points: false, ..self }
     }
 
-    /// Whether there is a column of this name.
-    pub(in crate::data) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|(column, _)| column == name)
+    /// Where the column of this name stands.
+    pub(in crate::data) fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|(column, _)| column == name)
+    }
+
+    /// The values of this column.
+    pub(in crate::data) fn column(&self, name: &str) -> Option<&[f64]> {
+        self.position(name).map(|at| self.columns[at].1.as_slice())
+    }
+
+    /// How many points, or vertices, there are.
+    pub(in crate::data) fn points(&self) -> usize {
+        self.columns.first().map_or(0, |(_, values)| values.len())
     }
 
     /// The names of its columns, for messages.

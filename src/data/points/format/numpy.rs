@@ -49,9 +49,11 @@ fn finish(mut columns: Vec<Column>, place: &str) -> Result<Raw> {
 /// As for an archive.
 pub(super) fn read_folder(folder: &Path) -> Result<Raw> {
     let file = |name: &str| folder.join(format!("{name}.npy"));
-    let points = POINTS.iter().map(|name| file(name)).find(|path| path.is_file()).ok_or_else(|| {
-        Error::invalid(folder.display().to_string(), format!("one of the arrays {}", POINTS.join(", ")), "none")
-    })?;
+    let points = POINTS
+        .iter()
+        .map(|name| file(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::invalid(folder, format!("one of the arrays {}", POINTS.join(", ")), "none"))?;
     joined(&reading::bytes(&points)?, &points.display().to_string(), &mut |name| reading::bytes(&file(name)).ok())
 }
 
@@ -148,16 +150,7 @@ mod tests {
 
     use super::super::Scale;
     use super::*;
-
-    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-        let length = (header.len() as u16).to_le_bytes();
-        [b"\x93NUMPY\x01\x00", length.as_slice(), header.as_bytes(), data].concat()
-    }
-
-    fn array(descr: &str, is_fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
-        let order = if is_fortran { "True" } else { "False" };
-        npy(&format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}          \n"), data)
-    }
+    use crate::data::numpy::tests::array;
 
     fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -206,9 +199,8 @@ mod tests {
         check!("'<f8'", |value: i8| f64::from(value).to_le_bytes());
         assert_eq!(values(&array("'<i2'", false, "(1, 1)", &(-7_i16).to_le_bytes())), [[-7.0]]);
         assert_eq!(values(&array("'|b1'", false, "(2, 1)", &[0, 1])), [[0.0, 1.0]]);
-        let names: Vec<String> =
-            columns(&array("'|u1'", false, "(1, 5)", &[9; 5])).into_iter().map(|column| column.0).collect();
-        assert_eq!(names, ["x", "y", "z", "3", "4"]);
+        let raw = parse(&array("'|u1'", false, "(1, 5)", &[9; 5]), "a.npy").unwrap();
+        assert_eq!(raw.names(), "x, y, z, 3, 4");
     }
 
     #[test]
@@ -253,8 +245,7 @@ mod tests {
         let words = array("'<u2'", false, "(2, 3)", &[0xFF; 12]);
         let all = [("coord.npy", points), ("normals.npy", normals), ("color.npy", rgba), ("colors.npy", words)];
         let raw = parse(&npz(&all), "a.npz").unwrap();
-        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
-        assert_eq!(names.join(" "), "x y z nx ny nz red green blue alpha");
+        assert_eq!(raw.names(), "x, y, z, nx, ny, nz, red, green, blue, alpha");
         assert_eq!((&raw.columns[5].1, &raw.columns[6].1), (&vec![1.0, 0.0], &vec![1.0, 0.2]));
         let raw = parse(&npz(&[all[0].clone(), all[3].clone()]), "a.npz").unwrap();
         assert_eq!((raw.columns[3].1[0], raw.scales[0].clone()), (65535.0, ("red".to_owned(), Scale::Word)));

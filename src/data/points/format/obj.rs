@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use crate::data::scan::{Line, Lines, number, show, split_line};
+use crate::data::scan::{Line, Lines, show, split_line};
 use crate::error::{Error, Result};
 
 const VERTEX: [&str; 6] = ["x", "y", "z", "red", "green", "blue"];
@@ -212,10 +212,7 @@ fn numbers<'a>(
 ) -> Result<[f64; 3]> {
     let mut values = [0.0; 3];
     for (value, name) in values.iter_mut().zip(names) {
-        let word = words.next();
-        let found = || word.map_or_else(|| "the line's end".to_owned(), show);
-        let wrong = || line.invalid(place, format!("a number for {name}"), found());
-        *value = word.and_then(number).ok_or_else(wrong)?;
+        *value = line.value(words.next(), name, place)?;
     }
     Ok(values)
 }
@@ -230,22 +227,16 @@ fn columns_of(names: &[&str], rows: &[[f64; 3]]) -> Vec<Column> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format::Obj;
+    use super::super::tests::assert_refused;
     use super::*;
 
     fn read(text: &str) -> Raw {
         parse(text.as_bytes(), "a.obj").unwrap()
     }
 
-    fn message(text: &str) -> String {
-        parse(text.as_bytes(), "a.obj").unwrap_err().to_string()
-    }
-
     fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-        &raw.columns.iter().find(|column| column.0 == name).unwrap().1
-    }
-
-    fn names(raw: &Raw) -> Vec<&str> {
-        raw.columns.iter().map(|column| column.0.as_str()).collect()
+        raw.column(name).unwrap()
     }
 
     const SQUARE: &str = "v 0 0 0\nv 1 0 0\nv 1 1 0.5\nv 0 1 0\n";
@@ -255,7 +246,7 @@ mod tests {
         let raw = read(&format!("mtllib nowhere.mtl\no one\n{SQUARE}usemtl red\nf 1 2 3 4\no two\nv 5 5 5\nf 1 2 5\n"));
         assert_eq!(raw.triangles, [[0, 1, 2], [0, 2, 3], [0, 1, 4]]);
         assert_eq!(column(&raw, "z"), [0.0, 0.0, 0.5, 0.0, 5.0]);
-        assert_eq!(names(&raw), ["x", "y", "z"]);
+        assert_eq!(raw.names(), "x, y, z");
         let backwards = read(&format!("# made\r\n{SQUARE}f -4/1/1 -3/2 -2/3 -1/4\r\nl 1 2\np 1\ns off\nf 1 2\n"));
         assert_eq!(backwards.triangles, [[0, 1, 2], [0, 2, 3]]);
         assert_eq!(read(&format!("\u{feff}{SQUARE}")).columns, backwards.columns);
@@ -269,18 +260,18 @@ mod tests {
         assert_eq!(column(&raw, "nz"), [1.0, 1.0, 1.0, 0.0, 0.0]);
         assert_eq!(column(&raw, "nx"), [0.0, 0.0, 0.0, 1.0, 1.0]);
         let without = read(&format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 3//1\nf 1 3 4\n"));
-        assert_eq!(names(&without), ["x", "y", "z"]);
+        assert_eq!(without.names(), "x, y, z");
     }
 
     #[test]
     fn vertices_alone_are_a_cloud_with_normals_and_colours() {
         let raw = read("v 1 2 3 1 0.5 0\nvn 0 0 1\nv 4 5 6 0 0 1\nvn 0 1 0\n");
-        assert_eq!(names(&raw), ["x", "y", "z", "nx", "ny", "nz", "red", "green", "blue"]);
+        assert_eq!(raw.names(), "x, y, z, nx, ny, nz, red, green, blue");
         assert_eq!((column(&raw, "y"), column(&raw, "ny")), (&[2.0, 5.0][..], &[0.0, 1.0][..]));
         assert_eq!((column(&raw, "green"), column(&raw, "blue")), (&[0.5, 0.0][..], &[0.0, 1.0][..]));
         assert!(raw.triangles.is_empty());
-        assert_eq!(names(&read("v 1 2 3 1 0.5 0\nv 4 5 6\n")), ["x", "y", "z"]);
-        assert_eq!(names(&read("v 1 2 3 1.0\nv 4 5 6 1.0\n")), ["x", "y", "z"]);
+        assert_eq!(read("v 1 2 3 1 0.5 0\nv 4 5 6\n").names(), "x, y, z");
+        assert_eq!(read("v 1 2 3 1.0\nv 4 5 6 1.0\n").names(), "x, y, z");
         let coloured =
             read(&format!("v 9 9 9 1 1 1\n{}vn 0 0 1\nf 2//1 3//1 4//1\n", SQUARE.replace('\n', " 0 1 0\n")));
         assert_eq!(column(&coloured, "red"), [0.0; 3]);
@@ -291,7 +282,7 @@ mod tests {
         for end in ["\n", "\r\n", "\r"] {
             let text =
                 format!("# one\\\ntwo\n{SQUARE}f 1 \\\n 2 3 \\\n4\nv 7 7\\\n 7\nv 1 2 wrong\n").replace('\n', end);
-            assert_eq!(message(&text), "a.obj, line 12: expected a number for z, found wrong");
+            assert_refused(Obj, [(&text, "a, line 12: expected a number for z, found wrong")]);
             let raw = read(&text.replace("wrong", "3 \\"));
             assert_eq!((raw.triangles.as_slice(), column(&raw, "z")[4]), (&[[0, 1, 2], [0, 2, 3]][..], 7.0));
         }
@@ -299,26 +290,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        assert_eq!(message(""), "a.obj: expected vertices (v x y z), found none");
-        assert_eq!(message("v 1 2"), "a.obj, line 1: expected a number for z, found the line's end");
-        assert_eq!(message("v 1 2 3\nvn 0 zero 0\n"), "a.obj, line 2: expected a number for ny, found zero");
-        assert_eq!(
-            message("v 1 2 3 4 5\n"),
-            "a.obj, line 1: expected x y z, perhaps with red green blue, found 5 values"
-        );
-        assert_eq!(message("v 1 2 3 4 5 six\n"), "a.obj, line 1: expected a number for blue, found six");
-        for word in ["0", "-2", "a", "1/2/3/4", "1//-1", "1//x", "/1", "9999999999999999999999"] {
-            assert!(
-                message(&format!("v 1 2 3\nf {word} 1 1\n")).starts_with("a.obj, line 2: expected corners"),
-                "{word}"
-            );
-        }
-        assert_eq!(
-            message(&format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 3//7\n")),
-            "a.obj: expected faces over 1 normals, found a face that names number 7"
-        );
-        let far = format!("{SQUARE}vn 0 0 1\nf 1//1 2//1 {}//1\n", i64::MAX);
-        assert!(message(&far).contains("faces over 4 vertices"));
+        let cases = [
+            ("", "a: expected vertices (v x y z), found none"),
+            ("v 1 2", "a, line 1: expected a number for z, found the line's end"),
+            ("v 1 2 3\nvn 0 zero 0\n", "a, line 2: expected a number for ny, found zero"),
+            ("v 1 2 3 4 5\n", "a, line 1: expected x y z, perhaps with red green blue, found 5 values"),
+            ("v 1 2 3 4 5 six\n", "a, line 1: expected a number for blue, found six"),
+        ];
+        assert_refused(Obj, cases);
+        let words = ["0", "-2", "a", "1/2/3/4", "1//-1", "1//x", "/1", "9999999999999999999999"];
+        let of_word = |word| (format!("v 1 2 3\nf {word} 1 1\n"), "a, line 2: expected corners...");
+        assert_refused(Obj, words.map(of_word));
+        let normal = format!("{SQUARE}vn 0 0 1\nf 1//1 2//1");
+        let far = [
+            (format!("{normal} 3//7\n"), "a: expected faces over 1 normals, found a face that names number 7"),
+            (format!("{normal} {}//1\n", i64::MAX), "...faces over 4 vertices..."),
+        ];
+        assert_refused(Obj, far);
         assert_eq!(read(&format!("{SQUARE}f 1 2 9\n")).triangles, [[0, 1, 8]]);
     }
 }

@@ -165,14 +165,12 @@ fn read_faces(lines: &mut Lines<'_>, count: u64, place: &str) -> Result<Vec<[u64
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format::Off;
+    use super::super::tests::assert_refused;
     use super::*;
 
-    fn message(text: &str) -> String {
-        parse(text.as_bytes(), "a.off").unwrap_err().to_string()
-    }
-
     fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-        &raw.columns.iter().find(|column| column.0 == name).unwrap().1
+        raw.column(name).unwrap()
     }
 
     const SQUARE: &str = "4 2 0\n0 0 0\n1 0 0\n1 1 0.5\n0 1 0\n3 0 1 2\n4 0 1 2 3\n";
@@ -206,8 +204,7 @@ mod tests {
         assert_eq!((column(&raw, "green"), column(&raw, "alpha")), (&[51.0][..], &[255.0][..]));
         assert_eq!(column(&parse(b"cnoff\n1 0 0\n1 2 3 0 0 1 0.5 0 0\n", "a").unwrap(), "red"), [0.5]);
         let raw = parse(b"STCOFF\n1 0 0\n1 2 3 1 0.25 0 9 9\n", "a").unwrap();
-        let names: Vec<&str> = raw.columns.iter().map(|column| column.0.as_str()).collect();
-        assert_eq!(names, ["x", "y", "z", "red", "green", "blue"]);
+        assert_eq!(raw.names(), "x, y, z, red, green, blue");
         assert_eq!((column(&raw, "red"), column(&raw, "green")), (&[1.0][..], &[0.25][..]));
     }
 
@@ -221,48 +218,38 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_file_says_what_is_left() {
-        assert_eq!(message(""), "a.off: expected an OFF file, found an empty file");
-        assert_eq!(message("OFF\n"), "a.off: expected counts after OFF, found the end");
-        assert_eq!(
-            message("OFF\n3 1 0\n0 0 0\n1 0 0\n"),
-            "a.off: expected 3 vertices, as the header says, found 2: the file is cut"
-        );
-        assert_eq!(
-            message("OFF\n1 2 0\n0 0 0\n3 0 0 0\n"),
-            "a.off: expected 2 faces, as the header says, found 1: the file is cut"
-        );
-        assert_eq!(message("OFF\n2 0 0\n0 0 0\n1 0"), "a.off, line 4: expected 3 numbers, found 2 values");
-        assert_eq!(
-            message("OFF\n1 1 0\n0 0 0\n3 0 0"),
-            "a.off, line 4: expected 3 corners, positions of vertices, found 3 0 0"
-        );
+    fn what_is_cut_or_not_off_is_named_with_its_line() {
+        let cases = [
+            ("", "a: expected an OFF file, found an empty file"),
+            ("OFF\n", "a: expected counts after OFF, found the end"),
+            ("OFF\n3 1 0\n0 0 0\n1 0 0\n", "a: expected 3 vertices, as the header says, found 2: the file is cut"),
+            ("OFF\n1 2 0\n0 0 0\n3 0 0 0\n", "a: expected 2 faces, as the header says, found 1: the file is cut"),
+            ("OFF\n2 0 0\n0 0 0\n1 0", "a, line 4: expected 3 numbers, found 2 values"),
+            ("OFF\n1 1 0\n0 0 0\n3 0 0", "a, line 4: expected 3 corners, positions of vertices, found 3 0 0"),
+            (
+                "OFF\n1 0 0\n0 0 0\n1 1 1\n",
+                "a, line 4: expected the end of the file after 1 vertices and 0 faces, as the header says, found 1 1 1",
+            ),
+            ("ply\nformat ascii 1.0\n", "a, line 1: expected OFF, COFF or NOFF..."),
+            ("4OFF\n1 0 0\n", "...found 4OFF"),
+            ("OFF BINARY\n", "...found OFF BINARY"),
+            ("OFF\n1 -1 0\n", "...line 2: expected the numbers of vertices, faces and edges, found -1"),
+            ("OFF\n1 0 0 0\n", "...found 0 after them"),
+            ("OFF\n1 0 0\n0 zero 0\n", "a, line 3: expected a number for y, found zero"),
+            ("OFF\n1 0 0\n0 0 0 1\n", "a, line 3: expected 3 numbers: x y z, found 4"),
+            ("OFF\n1 1 0\n0 0 0\n3 0 -1 0\n", "...line 4..."),
+        ];
+        assert_refused(Off, cases);
     }
 
     #[test]
     fn headers_that_lie_are_refused_without_reserving_memory() {
         let huge = u64::MAX;
-        assert!(message(&format!("OFF\n{huge} {huge} 0\n0 0 0\n")).contains("found 1: the file is cut"));
-        assert!(message(&format!("OFF\n1 {huge} 0\n0 0 0\n")).contains("found 0: the file is cut"));
-        let wide = message(&format!("OFF\n1 1 0\n0 0 0\n{huge} 0 0\n"));
-        assert!(wide.starts_with(&format!("a.off, line 4: expected {huge} corners")), "{wide}");
-        assert_eq!(
-            message("OFF\n1 0 0\n0 0 0\n1 1 1\n"),
-            "a.off, line 4: expected the end of the file after 1 vertices and 0 faces, as the header says, found 1 1 1"
-        );
-    }
-
-    #[test]
-    fn what_is_not_off_is_named_with_its_line() {
-        assert!(message("ply\nformat ascii 1.0\n").starts_with("a.off, line 1: expected OFF, COFF or NOFF"));
-        assert!(message("4OFF\n1 0 0\n").contains("found 4OFF"));
-        assert!(message("OFF BINARY\n").contains("found OFF BINARY"));
-        assert!(
-            message("OFF\n1 -1 0\n").contains("line 2: expected the numbers of vertices, faces and edges, found -1")
-        );
-        assert!(message("OFF\n1 0 0 0\n").contains("found 0 after them"));
-        assert_eq!(message("OFF\n1 0 0\n0 zero 0\n"), "a.off, line 3: expected a number for y, found zero");
-        assert_eq!(message("OFF\n1 0 0\n0 0 0 1\n"), "a.off, line 3: expected 3 numbers: x y z, found 4");
-        assert!(message("OFF\n1 1 0\n0 0 0\n3 0 -1 0\n").contains("line 4"));
+        let cases = [
+            (format!("OFF\n{huge} {huge} 0\n0 0 0\n"), "...found 1: the file is cut".to_owned()),
+            (format!("OFF\n1 {huge} 0\n0 0 0\n"), "...found 0: the file is cut".to_owned()),
+            (format!("OFF\n1 1 0\n0 0 0\n{huge} 0 0\n"), format!("a, line 4: expected {huge} corners...")),
+        ];
+        assert_refused(Off, cases);
     }
 }

@@ -15,7 +15,7 @@ use super::Raw;
 use super::columns::{self, Column, Number};
 use crate::data::numpy::header::Element as Type;
 use crate::data::numpy::value;
-use crate::data::scan::{Line, Lines, cut, fan, number, show, split_line, whole, without_mark};
+use crate::data::scan::{Line, Lines, cut, fan, show, split_line, whole, without_mark};
 use crate::error::{Error, Result};
 
 /// The lists that hold the corners of a face.
@@ -256,21 +256,16 @@ impl Element {
         values.clear();
         let mut words = line.words();
         for property in &self.properties {
-            let wrong = |word: Option<&[u8]>| {
-                let found = word.map_or_else(|| "the line's end".to_owned(), show);
-                line.invalid(place, format!("a number for {}", show(property.name.as_bytes())), found)
-            };
             let word = words.next();
             if property.length.is_none() {
-                let value = word.and_then(number).ok_or_else(|| wrong(word))?;
+                let value = line.value(word, &property.name, place)?;
                 // A float of 32 bits is the same number in a text as in bytes.
                 let is_single = (property.kind.kind, property.kind.size) == (b'f', 4);
                 values.scalars.push(if is_single { f64::from(value as f32) } else { value });
                 continue;
             }
-            for _ in 0..word.and_then(whole).ok_or_else(|| wrong(word))? {
-                let word = words.next();
-                let value = word.and_then(number).ok_or_else(|| wrong(word))?;
+            for _ in 0..word.and_then(whole).ok_or_else(|| line.no_number(word, &property.name, place))? {
+                let value = line.value(words.next(), &property.name, place)?;
                 if CORNERS.contains(&property.name.as_str()) {
                     values.corners.push(value);
                 }

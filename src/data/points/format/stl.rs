@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::Raw;
 use super::columns::{self, Column};
-use crate::data::scan::{Lines, cut, number, show, without_mark};
+use crate::data::scan::{Lines, cut, show, without_mark};
 use crate::error::{Error, Result};
 
 /// Bytes before the count of triangles.
@@ -96,10 +96,7 @@ impl Mesh {
                 b"vertex" => {
                     let mut corner = [0.0; 3];
                     for (value, axis) in corner.iter_mut().zip(["x", "y", "z"]) {
-                        let word = words.next();
-                        let found = || word.map_or_else(|| "the line's end".to_owned(), show);
-                        let wrong = || line.invalid(place, format!("a number for {axis}"), found());
-                        *value = word.and_then(number).ok_or_else(wrong)? as f32;
+                        *value = line.value(words.next(), axis, place)? as f32;
                     }
                     corners.push(corner);
                 }
@@ -130,6 +127,8 @@ impl Mesh {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format::Stl;
+    use super::super::tests::assert_refused;
     use super::*;
 
     const SQUARE: [[[f32; 3]; 3]; 2] =
@@ -155,10 +154,6 @@ mod tests {
         format!("solid a b\n{}endsolid a b\n", SQUARE.map(facet).concat())
     }
 
-    fn message(bytes: &[u8]) -> String {
-        parse(bytes, "a.stl").unwrap_err().to_string()
-    }
-
     #[test]
     fn both_kinds_hold_the_same_mesh() {
         let raw = parse(&binary("by hand", 2), "a").unwrap();
@@ -179,19 +174,21 @@ mod tests {
 
     #[test]
     fn what_is_cut_lies_or_is_wrong_is_named() {
-        let cut = |found| format!("a.stl: expected 2 triangles, as the header says, found {found}: the file is cut");
         let whole = binary("x", 2);
-        assert_eq!(message(&whole[..whole.len() - 1]), cut(1));
-        assert!(message(&binary("x", u32::MAX)).contains("found 2: the file is cut"));
-        assert_eq!(message(&binary("x", 0)), "a.stl: expected triangles, found none");
-        assert_eq!(message(b""), "a.stl: expected an STL file, to endsolid, found an empty file");
         let begun: String = ascii().lines().take(8).map(|line| format!("{line}\n")).collect();
-        assert!(message(begun.as_bytes()).ends_with("the file is cut"));
-        assert_eq!(message(b"solid\nendsolid\n"), "a.stl: expected triangles, found none");
-        assert_eq!(message(b"OFF\n1 0 0\n"), "a.stl, line 1: expected an STL file, found OFF");
         let wrong = ascii().replacen("vertex 1 ", "vertex one ", 1);
-        assert_eq!(message(wrong.as_bytes()), "a.stl, line 5: expected a number for x, found one");
         let two = ascii().replacen("      vertex 0 0e0 0\n", "", 1);
-        assert_eq!(message(two.as_bytes()), "a.stl, line 7: expected three vertices in a facet, found 2 vertices");
+        let cases: [(&[u8], &str); 9] = [
+            (&whole[..whole.len() - 1], "a: expected 2 triangles, as the header says, found 1: the file is cut"),
+            (&binary("x", u32::MAX), "...found 2: the file is cut"),
+            (&binary("x", 0), "a: expected triangles, found none"),
+            (b"", "a: expected an STL file, to endsolid, found an empty file"),
+            (begun.as_bytes(), "...the file is cut"),
+            (b"solid\nendsolid\n", "a: expected triangles, found none"),
+            (b"OFF\n1 0 0\n", "a, line 1: expected an STL file, found OFF"),
+            (wrong.as_bytes(), "a, line 5: expected a number for x, found one"),
+            (two.as_bytes(), "a, line 7: expected three vertices in a facet, found 2 vertices"),
+        ];
+        assert_refused(Stl, cases);
     }
 }

@@ -306,18 +306,12 @@ fn refuse_chemistry(bytes: &[u8], place: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format::Text;
+    use super::super::tests::{assert_refused, columns};
     use super::*;
 
     fn read(text: &str) -> Vec<(String, Vec<f64>)> {
         parse(text.as_bytes(), "a.xyz").unwrap().columns
-    }
-
-    fn message(text: &str) -> String {
-        parse(text.as_bytes(), "a.xyz").unwrap_err().to_string()
-    }
-
-    fn columns(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
-        list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
     }
 
     #[test]
@@ -351,12 +345,10 @@ mod tests {
         }
         // Found by fuzzing: a line of one quoted nothing is a column without a number, and no panic.
         assert_eq!(read("\"\"").len(), 1);
-        assert_eq!(message("x,y,z\n1,2,3\n1,2\n"), "a.xyz, line 3: expected 3 values, as in the line before, found 2");
         let rows = |first: usize| (0..9).map(|row| format!("{} {} 2 3 4\n", first + row, row * 2)).collect::<String>();
-        for (first, names) in [(0, "index x y z 4"), (1, "index x y z 4"), (2, "x y z 3 4")] {
+        for (first, names) in [(0, "index, x, y, z, 4"), (1, "index, x, y, z, 4"), (2, "x, y, z, 3, 4")] {
             let raw = parse(rows(first).as_bytes(), "a.xyz").unwrap();
-            let found: Vec<&str> = raw.columns.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!((found.join(" ").as_str(), raw.counts_points), (names, first < 2));
+            assert_eq!((raw.names().as_str(), raw.counts_points), (names, first < 2));
         }
     }
 
@@ -414,37 +406,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_named_with_its_line() {
-        assert_eq!(message("1 2 3\n\n4 five 6\n"), "a.xyz, line 3: expected a number for y, found five");
-        assert_eq!(message("a b 3\n1 2 3\n"), "a.xyz, line 1: expected a number for x, found a");
-        assert_eq!(message("1 2 3\n1 2 3\x1b\n"), "a.xyz, line 2: expected a number for z, found 3\\u001b");
-        assert_eq!(message("1 2 3\n1 2\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 2");
-        assert_eq!(message("1 2 3\n1 2 3 4\n"), "a.xyz, line 2: expected 3 values, as in the line before, found 4");
-        assert!(message("x,y,z,x\n1,2,3,4\n").contains("x twice"));
-        assert!(message("\0\u{1}\u{2}\n").contains("line 1"));
-    }
-
-    #[test]
-    fn a_file_that_ends_early_says_how_many_points_are_left() {
-        assert_eq!(message("3\n1 2 3\n"), "a.xyz: expected 3 points, as the header says, found 1: the file is cut");
-        assert_eq!(message("3\n"), "a.xyz: expected 3 points, as the header says, found 0: the file is cut");
-        assert_eq!(message("1\n1 2 3\n4 5 6\n"), "a.xyz: expected 1 points, as the first line says, found 2");
-        let huge = u64::MAX;
-        assert!(message(&format!("{huge}\n1 2 3\n")).contains("found 1: the file is cut"));
-        assert_eq!(message(""), "a.xyz: expected numbers, one point a line, found an empty file");
-        assert!(message("# nothing\n\n").contains("comments and blank lines alone"));
+    fn what_is_no_number_cut_or_of_chemistry_is_named_with_its_line() {
+        let cases = [
+            ("1 2 3\n\n4 five 6\n", "a, line 3: expected a number for y, found five"),
+            ("a b 3\n1 2 3\n", "a, line 1: expected a number for x, found a"),
+            ("1 2 3\n1 2 3\x1b\n", "a, line 2: expected a number for z, found 3\\u001b"),
+            ("1 2 3\n1 2\n", "a, line 2: expected 3 values, as in the line before, found 2"),
+            ("1 2 3\n1 2 3 4\n", "a, line 2: expected 3 values, as in the line before, found 4"),
+            ("x,y,z\n1,2,3\n1,2\n", "a, line 3: expected 3 values, as in the line before, found 2"),
+            ("x,y,z,x\n1,2,3,4\n", "...x twice"),
+            ("\0\u{1}\u{2}\n", "...line 1..."),
+            ("3\n1 2 3\n", "a: expected 3 points, as the header says, found 1: the file is cut"),
+            ("3\n", "a: expected 3 points, as the header says, found 0: the file is cut"),
+            ("1\n1 2 3\n4 5 6\n", "a: expected 1 points, as the first line says, found 2"),
+            ("18446744073709551615\n1 2 3\n", "...found 1: the file is cut"),
+            ("", "a: expected numbers, one point a line, found an empty file"),
+            ("# nothing\n\n", "...comments and blank lines alone"),
+            (
+                "3\nwater\nO 0.0 0.0 0.117\nH 0.0 0.757 -0.469\nH 0.0 -0.757 -0.469\n",
+                "a, line 3: expected numbers alone, found an atom, O 0.0 0.0 0.117: this is an XYZ file of chemistry",
+            ),
+            ("Cl 1 2 3\n", "...chemistry..."),
+            ("1\n\nHe 1 2 3 0.5\n", "...chemistry..."),
+        ];
+        assert_refused(Text, cases);
+        assert!(!parse(b"car 1 2 3\n", "a").unwrap_err().to_string().contains("chemistry"));
         assert!(read("x y z\n")[0].1.is_empty());
-    }
-
-    #[test]
-    fn chemistry_is_refused_in_words() {
-        let water = "3\nwater\nO 0.0 0.0 0.117\nH 0.0 0.757 -0.469\nH 0.0 -0.757 -0.469\n";
-        assert_eq!(
-            message(water),
-            "a.xyz, line 3: expected numbers alone, found an atom, O 0.0 0.0 0.117: this is an XYZ file of chemistry"
-        );
-        assert!(message("Cl 1 2 3\n").contains("chemistry"));
-        assert!(message("1\n\nHe 1 2 3 0.5\n").contains("chemistry"));
-        assert!(!message("car 1 2 3\n").contains("chemistry"));
     }
 }

@@ -20,7 +20,7 @@ const COLOURS: [&str; 3] = ["red", "green", "blue"];
 /// An extension that is not written, and a shape that the format can't hold.
 pub(super) fn bytes(path: &Path, raw: &Raw) -> Result<Vec<u8>> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let points = raw.columns.first().map_or(0, |column| column.1.len());
+    let points = raw.points();
     assert!(raw.columns.iter().all(|column| column.1.len() == points), "every column has one value per point");
     let refuse = |what: &str| Err(Error::usage(format!("cannot write {}: {what}", path.display())));
     let holds_triangles = matches!(extension.as_str(), "off" | "obj" | "ply");
@@ -66,8 +66,7 @@ struct Mesh<'a> {
 impl<'a> Mesh<'a> {
     /// Nothing where there are other columns, or not these.
     fn new(raw: &'a Raw) -> Option<Self> {
-        let find = |name: &str| raw.columns.iter().find(|column| column.0 == name).map(|column| column.1.as_slice());
-        let find = |[one, two, three]: [&str; 3]| Some([find(one)?, find(two)?, find(three)?]);
+        let find = |[one, two, three]: [&str; 3]| Some([raw.column(one)?, raw.column(two)?, raw.column(three)?]);
         let (axes, normals, colours) = (find(AXES)?, find(NORMALS), find(COLOURS));
         let known = 3 + 3 * usize::from(normals.is_some()) + 3 * usize::from(colours.is_some());
         (known == raw.columns.len()).then_some(Self { raw, axes, normals, colours })

@@ -1,14 +1,7 @@
 //! Layouts of labelled clouds, made as those who publish them lay them out.
 
-use std::fs;
-
 use super::*;
-
-fn write(folder: &Path, name: &str, bytes: &[u8]) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
+use crate::data::folders::tests::write;
 
 fn array(kind: &str, shape: [usize; 2], values: &[f32]) -> Vec<u8> {
     let mut bytes = crate::data::numpy::header::write(kind, shape);
@@ -22,7 +15,7 @@ fn array(kind: &str, shape: [usize; 2], values: &[f32]) -> Vec<u8> {
 }
 
 fn column<'a>(raw: &'a Raw, name: &str) -> &'a [f64] {
-    &raw.columns.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name} of {}", raw.names())).1
+    raw.column(name).unwrap_or_else(|| panic!("{name} of {}", raw.names()))
 }
 
 fn listed(folder: &Path, area: u8) -> (&'static Gathered, Vec<(String, Option<Split>)>) {

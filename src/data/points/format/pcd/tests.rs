@@ -1,5 +1,7 @@
 //! PCD in all its kinds, cut, lying and wrong.
 
+use super::super::Format::Pcd;
+use super::super::tests::{assert_refused, columns as expected};
 use super::*;
 
 fn header(fields: &str, sizes: &str, types: &str, points: usize, data: &str) -> Vec<u8> {
@@ -16,10 +18,6 @@ fn columns(bytes: &[u8]) -> Vec<(String, Vec<f64>)> {
 
 fn message(bytes: &[u8]) -> String {
     parse(bytes, "a.pcd").unwrap_err().to_string()
-}
-
-fn expected(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
-    list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
 }
 
 /// Points as the compressed form has them: column by column, here in literal runs of LZF.
@@ -109,17 +107,21 @@ fn old_line_ends_are_line_ends_before_binary_points_too() {
 
 #[test]
 fn a_cut_file_says_how_many_points_are_left() {
-    let mut binary = header("x y z", "4 4 4", "F F F", 3, "binary");
-    binary.extend([0_u8; 30]);
-    assert_eq!(message(&binary), "a.pcd: expected 3 points, as the header says, found 2: the file is cut");
-    let mut ascii = header("x y z", "4 4 4", "F F F", 3, "ascii");
-    ascii.extend(b"1 2 3\n");
-    assert_eq!(message(&ascii), "a.pcd: expected 3 points, as the header says, found 1: the file is cut");
-    assert!(message(&binary[..40]).contains("expected a PCD header"));
-    assert!(message(b"").ends_with("found an empty file"));
-    let all = compressed(header("x", "4", "F", 3, "binary_compressed"), &[0; 12]);
-    assert_eq!(message(&all[..all.len() - 2]), "a.pcd: expected 13 compressed bytes, found 11: the file is cut");
-    assert!(message(&all[..all.len() - 15]).contains("sizes of the compressed points"));
+    let all = |data| header("x y z", "4 4 4", "F F F", 3, data);
+    let binary = [all("binary"), vec![0; 30]].concat();
+    let packed = compressed(header("x", "4", "F", 3, "binary_compressed"), &[0; 12]);
+    let cases = [
+        (&binary[..], "a: expected 3 points, as the header says, found 2: the file is cut"),
+        (
+            &[all("ascii"), b"1 2 3\n".to_vec()].concat(),
+            "a: expected 3 points, as the header says, found 1: the file is cut",
+        ),
+        (&binary[..40], "...expected a PCD header..."),
+        (b"", "...found an empty file"),
+        (&packed[..packed.len() - 2], "a: expected 13 compressed bytes, found 11: the file is cut"),
+        (&packed[..packed.len() - 15], "...sizes of the compressed points..."),
+    ];
+    assert_refused(Pcd, cases);
 }
 
 #[test]
@@ -158,11 +160,14 @@ fn compressed_points_that_lie_about_sizes_are_refused() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    assert!(message(&header("x", "3", "F", 1, "ascii")).contains("Field type F with size 3 is not supported"));
-    assert_eq!(message(&header("x", "4", "F", 0, "ascii")), "a.pcd: expected points, found POINTS 0");
     let with = |line: &[u8]| [header("x y z", "4 4 4", "F F U", 1, "ascii"), line.to_vec()].concat();
-    assert_eq!(message(&with(b"1 two 3\n")), "a.pcd, line 10: expected a number for y, found two");
-    assert_eq!(message(&with(b"\n1 2\n")), "a.pcd, line 11: expected 3 values, as FIELDS and COUNT say, found 2");
-    assert!(message(&with(b"1 2 3.5\n")).contains("line 10: expected numbers of the types in TYPE and SIZE"));
-    assert!(message(&with(b"1 2 3\n4 5 6\n")).contains("line 11: expected the end of the file"));
+    let cases = [
+        (header("x", "3", "F", 1, "ascii"), "...Field type F with size 3 is not supported..."),
+        (header("x", "4", "F", 0, "ascii"), "a: expected points, found POINTS 0"),
+        (with(b"1 two 3\n"), "a, line 10: expected a number for y, found two"),
+        (with(b"\n1 2\n"), "a, line 11: expected 3 values, as FIELDS and COUNT say, found 2"),
+        (with(b"1 2 3.5\n"), "...line 10: expected numbers of the types in TYPE and SIZE..."),
+        (with(b"1 2 3\n4 5 6\n"), "...line 11: expected the end of the file..."),
+    ];
+    assert_refused(Pcd, cases);
 }

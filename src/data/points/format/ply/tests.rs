@@ -1,14 +1,8 @@
 //! PLY in all its encodings, cut, lying and wrong.
 
+use super::super::Format::Ply;
+use super::super::tests::{assert_refused, columns as expected};
 use super::*;
-
-fn message(bytes: &[u8]) -> String {
-    parse(bytes, "a.ply").unwrap_err().to_string()
-}
-
-fn expected(list: &[(&str, &[f64])]) -> Vec<(String, Vec<f64>)> {
-    list.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
-}
 
 fn header(format: &str, body: &str) -> String {
     format!("ply\nformat {format} 1.0\ncomment by hand\n{body}end_header\n")
@@ -96,18 +90,21 @@ const CLOUD: &str = "element vertex 3\nproperty float x\nproperty float y\n";
 #[test]
 fn a_cut_file_says_what_is_left() {
     let mesh = |format| header(format, &format!("{CLOUD}element face 2\nproperty list uchar int vertex_index\n"));
-    let cut = |what: &str, of, left| {
-        format!("a.ply: expected {of} {what}, as the header says, found {left}: the file is cut")
-    };
-    let binary = |bytes: &[u8]| message(&[mesh("binary_little_endian").as_bytes(), bytes].concat());
-    assert_eq!(binary(&[0; 17]), cut("vertices", 3, 2));
-    assert_eq!(binary(&[0; 25]), cut("faces", 2, 1));
-    assert_eq!(binary(&[[0; 24].as_slice(), &[255], &[0; 8]].concat()), cut("faces", 2, 0));
-    let ascii = |text: &str| message(format!("{}{text}", mesh("ascii")).as_bytes());
-    assert_eq!(ascii("1 2\n"), cut("vertices", 3, 1));
-    assert_eq!(ascii("1 2\n1 2\n1 2\n3 0 1 2\n"), cut("faces", 2, 1));
-    assert_eq!(message(b""), "a.ply: expected a PLY header, from ply to end_header, found an empty file");
-    assert!(message(&mesh("ascii").as_bytes()[..60]).ends_with("found no end_header: the file is cut"));
+    let cut =
+        |what: &str, of, left| format!("a: expected {of} {what}, as the header says, found {left}: the file is cut");
+    let binary = |bytes: &[u8]| [mesh("binary_little_endian").as_bytes(), bytes].concat();
+    let ascii = |text: &str| format!("{}{text}", mesh("ascii")).into_bytes();
+    let no_header = "a: expected a PLY header, from ply to end_header, found ";
+    let cases = [
+        (binary(&[0; 17]), cut("vertices", 3, 2)),
+        (binary(&[0; 25]), cut("faces", 2, 1)),
+        (binary(&[[0; 24].as_slice(), &[255], &[0; 8]].concat()), cut("faces", 2, 0)),
+        (ascii("1 2\n"), cut("vertices", 3, 1)),
+        (ascii("1 2\n1 2\n1 2\n3 0 1 2\n"), cut("faces", 2, 1)),
+        (Vec::new(), format!("{no_header}an empty file")),
+        (mesh("ascii").as_bytes()[..60].to_vec(), format!("{no_header}no end_header: the file is cut")),
+    ];
+    assert_refused(Ply, cases);
 }
 
 #[test]
@@ -120,41 +117,33 @@ fn headers_that_lie_are_refused_without_reserving_memory() {
         let raw = parse(&more, "a.ply").unwrap();
         assert!(raw.trailing > 0 && raw.columns[0].1.len() == 3, "what follows is told, not read");
     }
-    let twice = header("ascii", &format!("{CLOUD}property float x\n"));
-    assert_eq!(message(twice.as_bytes()), "a.ply, line 7: expected a new name, found property float x");
-    let twice = header("ascii", &format!("{CLOUD}{CLOUD}"));
-    assert_eq!(message(twice.as_bytes()), "a.ply, line 7: expected a new name, found element vertex 3");
 }
 
 #[test]
 fn what_is_wrong_is_named() {
-    assert!(message(b"OFF\n1 0 0\n").ends_with("found OFF"));
-    assert_eq!(
-        message(header("ascii", "element vertex 1\nproperty half x\n").as_bytes()),
-        "a.ply, line 5: expected a line of a PLY header, found property half x"
-    );
-    assert!(message(b"ply\nelement vertex 0\nend_header\n").contains("a PLY header with a line format"));
-    assert!(
-        message(header("ascii", "element point 1\nproperty int x\n").as_bytes())
-            .contains("an element vertex, found point")
-    );
-    assert!(
-        message(header("ascii", &format!("{CLOUD}element tristrips 1\n")).as_bytes()).contains("found 1 tristrips")
-    );
-    let cloud = |text: &str| message(format!("{}{text}", header("ascii", CLOUD)).as_bytes());
-    assert_eq!(cloud("1 two\n"), "a.ply, line 8: expected a number for y, found two");
-    assert_eq!(cloud("1 2\n\n1\n"), "a.ply, line 10: expected a number for y, found the line's end");
-    assert_eq!(cloud("1 2 3\n"), "a.ply, line 8: expected the values of one vertex, found 3 after them");
-    let face = |format: &str, bytes: &[u8]| {
-        let elements = "element vertex 0\nproperty float x\nelement face 1\nproperty list char int vertex_index\n";
-        message(&[header(format, elements).as_bytes(), bytes].concat())
-    };
-    assert_eq!(face("ascii", b"3 0 1 -2\n"), "a.ply, line 9: expected positions of vertices in a face, found -2");
-    assert!(face("ascii", b"-1\n").contains("line 9: expected a number for vertex_index, found -1"));
+    let elements = "element vertex 0\nproperty float x\nelement face 1\nproperty list char int vertex_index\n";
+    let face = |format: &str, bytes: &[u8]| [header(format, elements).as_bytes(), bytes].concat();
+    let ascii = |body: &str| header("ascii", body).into_bytes();
+    let cloud = |text: &str| [ascii(CLOUD), text.as_bytes().to_vec()].concat();
     let negative = [&[1_u8][..], &(-2_i32).to_le_bytes()].concat();
-    assert_eq!(
-        face("binary_little_endian", &negative),
-        "a.ply, face 0: expected positions of vertices in a face, found -2"
-    );
-    assert!(face("binary_big_endian", &[0xFF]).contains("a.ply, face 0: expected what the header says"));
+    let cases = [
+        (b"OFF\n1 0 0\n".to_vec(), "...found OFF"),
+        (
+            ascii("element vertex 1\nproperty half x\n"),
+            "a, line 5: expected a line of a PLY header, found property half x",
+        ),
+        (b"ply\nelement vertex 0\nend_header\n".to_vec(), "...a PLY header with a line format..."),
+        (ascii("element point 1\nproperty int x\n"), "...an element vertex, found point"),
+        (ascii(&format!("{CLOUD}element tristrips 1\n")), "...found 1 tristrips"),
+        (ascii(&format!("{CLOUD}property float x\n")), "a, line 7: expected a new name, found property float x"),
+        (ascii(&format!("{CLOUD}{CLOUD}")), "a, line 7: expected a new name, found element vertex 3"),
+        (cloud("1 two\n"), "a, line 8: expected a number for y, found two"),
+        (cloud("1 2\n\n1\n"), "a, line 10: expected a number for y, found the line's end"),
+        (cloud("1 2 3\n"), "a, line 8: expected the values of one vertex, found 3 after them"),
+        (face("ascii", b"3 0 1 -2\n"), "a, line 9: expected positions of vertices in a face, found -2"),
+        (face("ascii", b"-1\n"), "...line 9: expected a number for vertex_index, found -1"),
+        (face("binary_little_endian", &negative), "a, face 0: expected positions of vertices in a face, found -2"),
+        (face("binary_big_endian", &[0xFF]), "...a, face 0: expected what the header says..."),
+    ];
+    assert_refused(Ply, cases);
 }
