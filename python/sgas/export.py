@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, Optional, Union
@@ -120,7 +120,7 @@ def program(network: nn.Module) -> ExportedProgram:
     """The network as a program of `torch.export`, whose sizes with a name are free."""
     shape = signature(network)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _quiet():
             exported = torch.export.export(network, shape.example(), dynamic_shapes=_free(shape))
     except Exception as error:
         raise ExportError(f"{_called(network)} can't be expressed by torch.export: {_first_line(error)}") from error
@@ -144,9 +144,7 @@ def onnx(network: nn.Module, told: Mapping[str, Any]) -> Any:
     shape = signature(network)
     exported = program(network)
     try:
-        # What the exporter reports is of no use to who calls this; what fails is an exception.
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), _quiet():
-            warnings.simplefilter("ignore")
+        with _quiet():
             model = torch.onnx.export(exported, shape.example(), dynamo=True, opset_version=OPSET, verbose=False,
                                       dynamic_shapes=_free(shape), input_names=[value.name for value in shape.inputs],
                                       output_names=[shape.output.name]).model_proto
@@ -164,11 +162,14 @@ def onnx(network: nn.Module, told: Mapping[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
+    """Without what exporters report, which is of no use to who calls them; what fails is an exception."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 

@@ -8,16 +8,19 @@ import importlib.util
 import io
 import json
 import os
-import struct
+import re
+import sys
 import unittest
+import warnings
+import zipfile
 from pathlib import Path
 from unittest import mock
 
 import torch
-from program import CELLS, folder, safetensors_header, sgas, trained
+from program import ROOT, folder, safetensors_header, sgas, trained
 
 import sgas as package
-from sgas import About, baselines, export, genotypes, graphs, images, points, resgcn
+from sgas import About, baselines, export, genotypes, graphs, images, points, resgcn, weights
 from sgas.signatures import signature
 
 ALL = os.environ.get("SGAS_EXPORT_ALL") == "1"
@@ -127,7 +130,10 @@ class Exported(unittest.TestCase):
                 content = io.BytesIO()
                 torch.export.save(export.program(network), content)
                 content.seek(0)
-                program = torch.export.load(content).module()
+                with warnings.catch_warnings():
+                    # PyTorch's own, of buffers that it does not write.
+                    warnings.simplefilter("ignore")
+                    program = torch.export.load(content).module()
                 for given in inputs(network):
                     self.assertTrue(bool(self.same(network(*given), program(*given)).all()))
 
@@ -177,3 +183,142 @@ class Exported(unittest.TestCase):
                 self.assertGreater(float(ours.flatten(1).std(0).max()), 1e-3)
             worst = max(worst, float((ours - theirs).abs().max()))
         print(f"{name}: {len(searches)} searches for neighbours, logits within {worst:.1e}")
+
+
+class Ties(unittest.TestCase):
+    @unittest.skipUnless(HAS_ONNX, "onnx, onnxscript and onnxruntime are not installed")
+    def test_of_points_at_one_distance_the_lower_number_comes_first(self):
+        import onnxruntime
+
+        class Search(torch.nn.Module):
+            def forward(self, x):
+                return points.nearest(x, 4)
+
+        # Corners of a square twice: every point has a twin, and its two neighbours and their twins are equally far.
+        corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]).repeat(2, 1).unsqueeze(0)
+        model = torch.onnx.export(Search().eval(), (corners,), dynamo=True, opset_version=export.OPSET, verbose=False).model_proto
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        found = session.run(None, {session.get_inputs()[0].name: corners.numpy()})[0][0]
+        self.assertEqual(found.tolist(), [[0, 4, 1, 2], [1, 5, 0, 3], [2, 6, 0, 3], [3, 7, 1, 2],
+                                          [4, 0, 1, 2], [5, 1, 0, 3], [6, 2, 0, 3], [7, 3, 1, 2]])
+
+
+class Files(unittest.TestCase):
+    """What is written beside the network, and what is not replaced."""
+
+    def test_a_state_dict_opens_without_executing_anything(self):
+        network, file = package.load(trained("graphs")), folder() / "graphs.pt"
+        told = export.write(network, file, "torch")
+        held = torch.load(file, weights_only=True)
+        state = held.pop("state_dict")
+        self.assertEqual(held, told)
+        self.assertEqual(state.keys(), network.state_dict().keys())
+        self.assertEqual(genotypes.parse(json.loads(held["genotype"]), "held"), network.about.genotype)
+        self.assertEqual(held["classes"], list(network.about.classes))
+        self.assertEqual(held["inputs"][1], {"name": "links", "type": "int64", "shape": (2, "links")})
+
+    def test_a_program_holds_what_belongs_to_it_and_no_lines_of_this_machine(self):
+        network, file = package.load(trained("gcn")), folder() / "gcn.pt2"
+        told = export.write(network, file, "torch-export", metadata={"license": "MIT"})
+        held = {"sgas.json": ""}
+        torch.export.load(file, extra_files=held)
+        self.assertEqual(json.loads(held["sgas.json"]), json.loads(json.dumps(told)))
+        self.assertEqual(told["license"], "MIT")
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".json")]
+            self.assertTrue(names and all(str(ROOT).encode() not in archive.read(name) for name in names))
+
+    @unittest.skipUnless(HAS_ONNX, "onnx, onnxscript and onnxruntime are not installed")
+    def test_onnx_holds_what_belongs_to_it(self):
+        import onnx
+
+        network, file = package.load(trained("nas-bench-201")), folder() / "images.onnx"
+        told = export.write(network, file, "onnx")
+        model = onnx.load(file)
+        held = {entry.key: entry.value for entry in model.metadata_props}
+        self.assertEqual((held["task"], held["sgas"]), (network.about.task, network.about.version))
+        self.assertEqual(json.loads(held["classes"]), list(network.about.classes))
+        images = network.about.config["data"]["images"]
+        self.assertEqual(json.loads(held["preparation"]), {key: images[key] for key in
+                                                           ("size", "augmentation", "mean", "deviation")})
+        self.assertEqual([entry.version for entry in model.opset_import if not entry.domain], [told["opset"]])
+        dimensions = model.graph.input[0].type.tensor_type.shape.dim
+        self.assertEqual([size.dim_param or size.dim_value for size in dimensions], ["batch", 3, images["size"], images["size"]])
+        self.assertNotIn(str(ROOT).encode(), file.read_bytes())
+
+    def test_other_classes_need_names(self):
+        network = package.load(trained("graphs"))
+        network.classifier = torch.nn.Linear(network.classifier.in_features, 2)
+        with self.assertRaisesRegex(export.ExportError, "expected 2 names"):
+            export.write(network, folder() / "two.pt", "torch")
+        told = export.write(network, folder() / "two.pt", "torch", classes=["yes", "no"])
+        self.assertEqual(told["classes"], ["yes", "no"])
+
+    def test_places_and_formats_that_are_refused(self):
+        network, file = package.load(trained("graphs")), folder() / "there.pt"
+        file.write_text("a diary")
+        for place, format, reason in [(file, "torch", "is there already"), (folder() / "no" / "x.pt", "torch", "in a folder"),
+                                      (folder() / "x", "h5", "expected one of torch, torch-export, onnx")]:
+            with self.assertRaisesRegex(export.ExportError, reason):
+                export.write(network, place, format)
+        self.assertEqual(file.read_text(), "a diary")
+        export.write(network, file, "torch", force=True)
+        self.assertIn("state_dict", torch.load(file, weights_only=True))
+        self.assertEqual(list(folder().glob(".sgas-partial-*")), [])
+
+    def test_what_can_not_be_expressed_is_an_error_that_says_so(self):
+        network = package.load(trained("graphs"))
+        network.dropout.forward = lambda x: x if float(x.sum()) > 0 else -x
+        with self.assertRaisesRegex(export.ExportError, "GraphNetwork can't be expressed by torch.export: "):
+            export.write(network, folder() / "hindered.pt2", "torch-export")
+        self.assertFalse((folder() / "hindered.pt2").exists())
+
+    def test_a_missing_package_is_named(self):
+        with mock.patch.object(export, "ONNX_PACKAGES", ("onnx", "no_such_package")):
+            with self.assertRaisesRegex(export.ExportError, "there is no (onnx|no_such_package): .* -m pip install"):
+                export.write(package.load(trained("graphs")), folder() / "x.onnx", "onnx")
+
+    def test_the_programs_command_says_the_same(self):
+        """`sgas export` calls this package; its own safetensors hold the same facts."""
+        run, place = trained("points"), folder() / "exported"
+        place.mkdir()
+        sgas("eval", "--run", run)
+        with mock.patch.dict(os.environ, {"SGAS_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(sys.path)}):
+            printed = sgas("export", "--run", run, "--format", "torch", "--output", place / "net.pt")
+        self.assertIn(f"torch {torch.__version__}", printed)
+        held = torch.load(place / "net.pt", weights_only=True)
+        sgas("export", "--run", run, "--format", "safetensors", "--output", place / "net.safetensors")
+        header, _ = safetensors_header(place / "net.safetensors")
+        facts = json.loads(header["__metadata__"]["sgas"])["state"]
+        self.assertGreater(facts["scores"]["test"]["samples"], 0)
+        self.assertEqual({key: held[key] if key != "genotype" else json.loads(held[key]) for key in facts},
+                         {key: facts[key] if key != "genotype" else json.loads(facts[key]) for key in facts})
+        loaded = weights.read(place / "net.safetensors")
+        for name, value in loaded.items():
+            self.assertTrue(torch.equal(value, held["state_dict"][name]))
+        self.assertIn("net.safetensors", (place / "README.md").read_text())
+
+
+class Documented(unittest.TestCase):
+    @unittest.skipUnless(HAS_ONNX, "onnx, onnxscript and onnxruntime are not installed")
+    def test_the_notebook(self):
+        blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "fine-tuning.md").read_text(), re.S)
+        self.assertEqual(len(blocks), 6)
+        place = folder() / "notebook"
+        (place / "runs").mkdir(parents=True)
+        (place / "runs" / "my-training").symlink_to(trained("points"))
+        before, names = os.getcwd(), {}
+        os.chdir(place)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for block in blocks:
+                    exec(compile(block, "docs/fine-tuning.md", "exec"), names)
+        finally:
+            os.chdir(before)
+        print(printed.getvalue())
+        lines = printed.getvalue().splitlines()
+        accuracy = float(next(line for line in lines if line.startswith("exported:")).split()[1])
+        # Of two classes of equal size.
+        self.assertGreater(accuracy, 0.8)
+        self.assertEqual(lines[-1], f"['sphere', 'cube'] {accuracy}")
