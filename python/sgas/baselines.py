@@ -52,8 +52,8 @@ class AttentionLayer(nn.Module):
 class TwoLayers(nn.Module):
     """Two layers along the links with dropout before each and an activation between."""
 
-    def __init__(self, in_channels: int, first: nn.Module, second: nn.Module, activation: nn.Module, feature_dropout: float, dropout: float,
-                 propagation: int, teleport: float):
+    def __init__(self, in_channels: int, first: nn.Module, second: nn.Module, activation: nn.Module,
+                 feature_dropout: float, dropout: float, propagation: int, teleport: float):
         super().__init__()
         self.in_channels = in_channels
         self.conv1, self.conv2, self.activation = first, second, activation

@@ -196,7 +196,8 @@ class Ties(unittest.TestCase):
 
         # Corners of a square twice: every point has a twin, and its two neighbours and their twins are equally far.
         corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]).repeat(2, 1).unsqueeze(0)
-        model = torch.onnx.export(Search().eval(), (corners,), dynamo=True, opset_version=export.OPSET, verbose=False).model_proto
+        model = torch.onnx.export(Search().eval(), (corners,), dynamo=True, opset_version=export.OPSET,
+                                  verbose=False).model_proto
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         found = session.run(None, {session.get_inputs()[0].name: corners.numpy()})[0][0]
         self.assertEqual(found.tolist(), [[0, 4, 1, 2], [1, 5, 0, 3], [2, 6, 0, 3], [3, 7, 1, 2],
@@ -243,7 +244,8 @@ class Files(unittest.TestCase):
                                                            ("size", "augmentation", "mean", "deviation")})
         self.assertEqual([entry.version for entry in model.opset_import if not entry.domain], [told["opset"]])
         dimensions = model.graph.input[0].type.tensor_type.shape.dim
-        self.assertEqual([size.dim_param or size.dim_value for size in dimensions], ["batch", 3, images["size"], images["size"]])
+        sizes = [size.dim_param or size.dim_value for size in dimensions]
+        self.assertEqual(sizes, ["batch", 3, images["size"], images["size"]])
         self.assertNotIn(str(ROOT).encode(), file.read_bytes())
 
     def test_other_classes_need_names(self):

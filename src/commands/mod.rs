@@ -14,6 +14,7 @@ pub mod device;
 pub mod doctor;
 mod estimate;
 pub mod eval;
+mod export;
 mod folds;
 pub mod identity;
 pub mod keeper;
@@ -40,8 +41,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EstimateOptions, EvalOptions, GlobalOptions, PredictOptions, RegretOptions, RunOptions, SearchOptions, ShowOptions,
-    TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    EstimateOptions, EvalOptions, ExportFormat, ExportOptions, GlobalOptions, PredictOptions, RegretOptions,
+    RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -63,6 +64,8 @@ pub enum Command {
     Eval(EvalOptions),
     /// Predict the classes of new shapes or pictures, in files of their own, or of every point of new clouds
     Predict(PredictOptions),
+    /// Write a trained network for other programs: safetensors, PyTorch, torch.export, ONNX
+    Export(ExportOptions),
     /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
     /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
@@ -95,6 +98,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Predict(options) => {
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
         }
+        Command::Export(options) => panics::as_errors(|| export::run(options, out)),
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
@@ -114,6 +118,7 @@ impl Command {
             Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
             Self::Data(DataCommand::Synth(_))
+            | Self::Export(_)
             | Self::Show(_)
             | Self::Estimate(_)
             | Self::Regret(_)

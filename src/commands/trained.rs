@@ -36,6 +36,9 @@ pub struct Trained {
     device: Device,
 }
 
+/// Numbers per pixel.
+const COLOURS: i64 = 3;
+
 /// Where the weights are to be found.
 struct Place {
     run: TrainRun,
@@ -62,6 +65,21 @@ impl Trained {
         let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
         let tensors = Checkpoint::load(&weights)?.tensors;
         Ok(Self { run, weights, folder, classes, targets, trained_on, architecture, tensors, device })
+    }
+
+    /// The cell; none of a hand-designed network.
+    pub fn genotype(&self) -> Option<&Genotype> {
+        self.architecture.genotype()
+    }
+
+    /// The kind of network.
+    pub fn network_kind(&self) -> NetworkKind {
+        self.architecture.kind()
+    }
+
+    /// The numbers per point, pixel or node that the network takes.
+    pub fn input_channels(&self) -> i64 {
+        model::input_channels(self.architecture.kind(), &self.tensors).unwrap_or(COLOURS)
     }
 
     /// The number of classes that the weights tell apart.
