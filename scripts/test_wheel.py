@@ -48,7 +48,7 @@ class Environment:
 
     def install(self, wheel, torch_of):
         pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        self.call(*pip, *(["--no-deps"] if torch_of else []), wheel)
+        self.call(*pip, *(["--no-deps", wheel] if torch_of else [f"{wheel}[onnx]", "onnxruntime"]))
 
 
 def other_torches_are_told(environment):
@@ -86,6 +86,9 @@ def the_commands(environment):
     run("data", "synth", "shapes", "--format", "ply", "--train", "10", "--test", "10", "--points", "64")
     run("predict", "--run", "run", "--input", "shapes", "--output", "predicted.json")
     check(len(json.loads((environment.home / "predicted.json").read_text())["predictions"]) == 20, "predict 20 files")
+    run("export", "--run", "run", "--format", "torch", "--output", "network.pt")
+    card = (environment.home / "README.md").read_text()
+    check("| test | overall_accuracy |" in card, "export by the Python that the wheel is in, with a model card")
 
 
 def the_package(environment):
@@ -98,7 +101,9 @@ def the_package(environment):
     tests = environment.home / "checkout" / "python" / "tests"
     told = environment.call(environment.python, "-m", "unittest", "discover", "-s", tests, SGAS=str(environment.sgas))
     print(told.stderr.strip().splitlines()[-3])
-    check("skipped" not in told.stderr.splitlines()[-1], "the Python tests pass with the installed wheel, none skipped")
+    # The console script's own tests need the checkout; those of ONNX its packages, which TORCH_OF may not have.
+    print("   " + told.stderr.splitlines()[-1])
+    check(told.stderr.splitlines()[-1].startswith("OK"), "the Python tests pass with the installed wheel")
 
 
 def main():

@@ -23,6 +23,8 @@ from test_dist import needed_versions
 
 PYTHON = ROOT / "python"
 LICENCES = ["LICENSE-MIT", "LICENSE-APACHE"]
+# As python/sgas/export.py asks for them.
+ONNX_PACKAGES = ["onnx", "onnxscript"]
 # The moment of every entry, so that equal files are equal wheels.
 MOMENT = (2020, 1, 1, 0, 0, 0)
 # torch's own wheels ask for it; a lower one would promise what no environment can keep.
@@ -39,7 +41,8 @@ def metadata():
              "Classifier: Operating System :: POSIX :: Linux", "Classifier: Programming Language :: Python :: 3",
              "Classifier: Topic :: Scientific/Engineering :: Artificial Intelligence", "Classifier: Typing :: Typed",
              "Requires-Python: >=3.9", "Requires-Dist: torch==2.11.0",
-             'Requires-Dist: tomli>=2; python_version < "3.11"', "Description-Content-Type: text/markdown", ""]
+             'Requires-Dist: tomli>=2; python_version < "3.11"', "Provides-Extra: onnx",
+             *(f'Requires-Dist: {name}; extra == "onnx"' for name in ONNX_PACKAGES), "Description-Content-Type: text/markdown", ""]
     return "\n".join(lines) + "\n" + (ROOT / "docs" / "python.md").read_text()
 
 

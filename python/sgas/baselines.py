@@ -52,9 +52,10 @@ class AttentionLayer(nn.Module):
 class TwoLayers(nn.Module):
     """Two layers along the links with dropout before each and an activation between."""
 
-    def __init__(self, first: nn.Module, second: nn.Module, activation: nn.Module, feature_dropout: float, dropout: float,
-                 propagation: int, teleport: float):
+    def __init__(self, in_channels: int, first: nn.Module, second: nn.Module, activation: nn.Module,
+                 feature_dropout: float, dropout: float, propagation: int, teleport: float):
         super().__init__()
+        self.in_channels = in_channels
         self.conv1, self.conv2, self.activation = first, second, activation
         self.feature_dropout, self.dropout = nn.Dropout(feature_dropout), nn.Dropout(dropout)
         self.propagation, self.teleport = propagation, teleport
@@ -68,14 +69,15 @@ class TwoLayers(nn.Module):
 
 def gcn(in_channels: int, classes: int, channels: int, **settings: Any) -> TwoLayers:
     """Two layers of graph convolutions."""
-    return TwoLayers(ConvolutionLayer(in_channels, channels), ConvolutionLayer(channels, classes), nn.ReLU(), **settings)
+    first, second = ConvolutionLayer(in_channels, channels), ConvolutionLayer(channels, classes)
+    return TwoLayers(in_channels, first, second, nn.ReLU(), **settings)
 
 
 def gat(in_channels: int, classes: int, channels: int, **settings: Any) -> TwoLayers:
     """Two layers of graph attention: eight heads (of fewer than eight channels as many), then one."""
     heads = min(GAT_HEADS, channels)
     first = AttentionLayer(in_channels, heads, channels // heads)
-    return TwoLayers(first, AttentionLayer(heads * (channels // heads), 1, classes), nn.ELU(), **settings)
+    return TwoLayers(in_channels, first, AttentionLayer(heads * (channels // heads), 1, classes), nn.ELU(), **settings)
 
 
 class Dgcnn(PointHead):
@@ -83,7 +85,8 @@ class Dgcnn(PointHead):
 
     def __init__(self, in_channels: int, classes: int, k: int, embedding: int, dropout: float):
         super().__init__(sum(DGCNN_WIDTHS), classes, embedding, dropout, per_point=False)
-        self.k = k
+        self.k = self.least_points = k
+        self.in_channels = in_channels
         widths = zip((in_channels, *DGCNN_WIDTHS), DGCNN_WIDTHS)
         self.convolutions = nn.ModuleList(convolution_block(2 * inputs, width, nn.ReLU()) for inputs, width in widths)
 

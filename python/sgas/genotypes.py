@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -72,6 +73,14 @@ class Genotype:
     normal: Cell
     reduce: Optional[Cell] = None
     task: Optional[str] = None
+
+    def to_json(self) -> str:
+        """As a genotype file holds it, in one line."""
+        value: dict[str, Any] = {"space": self.space}
+        for kind, cell in (("normal", self.normal), ("reduce", self.reduce)):
+            if cell is not None:
+                value |= {kind: [[edge.operation, edge.source] for edge in cell.edges], f"{kind}_concat": list(cell.concat)}
+        return json.dumps(value)
 
 
 def read(path: Union[str, Path]) -> Genotype:

@@ -181,6 +181,7 @@ class GraphNetwork(nn.Module):
     def __init__(self, genotype: genotypes.Genotype, in_channels: int, classes: int, channels: int, cells: int, norm: str,
                  feature_dropout: float, dropout: float, propagation: int, teleport: float):
         super().__init__()
+        self.in_channels = in_channels
         fixed = norm == "none"
         stem, outputs = STEM_MULTIPLIER * channels, channels * len(genotype.normal.concat)
         self.stem = nn.Sequential(linear_block(in_channels, stem, None, fixed))

@@ -20,14 +20,11 @@ HEADS = 4
 
 def share_of_degree(x: Tensor, links: Links, loops: bool) -> Tensor:
     """Σ x_j / √(d_i d_j) over the links into a node, with or without those from a node to itself; d counts them."""
-    source, target = links.source, links.target
-    if not loops:
-        others = source != target
-        source, target = source[others], target[others]
-    rows = wide(x)
-    count = links.count(target, rows.dtype)
+    rows = links.target if loops else links.without_loops
+    own = wide(x)
+    count = links.count(rows, own.dtype)
     root = count.clamp_min(1).rsqrt() * count.clamp_max(1)
-    return (links.sum_into((rows * root)[source], target) * root).to(x.dtype)
+    return (links.sum_into((own * root)[links.source], rows) * root).to(x.dtype)
 
 
 def stored_mean(x: Tensor, links: Links) -> Tensor:
@@ -193,6 +190,7 @@ class NasBenchGraphNetwork(nn.Module):
     def __init__(self, genotype: genotypes.Genotype, in_channels: int, classes: int, channels: int, cells: int,
                  layers_before: int, layers_after: int, dropout: float):
         super().__init__()
+        self.in_channels = in_channels
         self.dropout = nn.Dropout(dropout)
         self.stem: Optional[nn.Linear] = nn.Linear(in_channels, channels) if layers_before > 0 else None
         width = in_channels if self.stem is None else channels

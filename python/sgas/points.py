@@ -19,15 +19,16 @@ HIDDEN = (512, 256)
 @torch.no_grad()
 def nearest(x: Tensor, k: int, dilation: int = 1) -> Tensor:
     """The k·dilation nearest of every point by the features x (B, N, C), every dilation-th kept, the point itself first:
-    int64 (B, N, k). Computed in fp32, also under autocast. Which of several points at one distance comes first is
-    not said."""
-    if x.shape[1] < k * dilation:
-        raise ValueError(f"a cloud needs at least {k * dilation} points here, k times the dilation; found {x.shape[1]}")
-    with torch.autocast(x.device.type, enabled=False):
-        wide = x.double() if x.dtype == torch.float64 else x.float()
-        # Without the product of matrices, which loses digits of small distances.
-        distances = torch.cdist(wide, wide, compute_mode="donot_use_mm_for_euclid_dist")
-    distances.diagonal(dim1=1, dim2=2).fill_(-1.0)
+    int64 (B, N, k). Which of several points at one distance comes first is not said."""
+    points = x.shape[1]
+    if points < k * dilation:
+        raise ValueError(f"a cloud needs at least {k * dilation} points here, k times the dilation; found {points}")
+    # In fp64 |x|² + |y|² - 2·x·y keeps more digits of a small distance than fp32 has, and every format has its operators.
+    wide = x.double()
+    squares = wide.square().sum(-1)
+    distances = torch.baddbmm(squares.unsqueeze(2) + squares.unsqueeze(1), wide, wide.transpose(1, 2), alpha=-2.0)
+    numbers = torch.arange(points, device=x.device)
+    distances = distances.masked_fill(numbers.unsqueeze(1) == numbers, -1.0)
     return distances.topk((k - 1) * dilation + 1, largest=False).indices[..., ::dilation]
 
 
@@ -220,6 +221,7 @@ class PointNetwork(PointHead):
         stem = stem_multiplier * channels
         outputs = channels * len(genotype.normal.concat)
         super().__init__(stem + cells * outputs, classes, embedding, dropout, per_point)
+        self.in_channels, self.least_points = in_channels, k * cells
         self.stem = nn.Sequential(convolution_block(in_channels, stem, None))
         widths = [stem, stem, *[outputs] * cells]
         self.cells = nn.ModuleList(

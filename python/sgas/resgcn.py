@@ -44,6 +44,7 @@ class ResGcn(nn.Module):
                  prediction: tuple[int, int], dropout: float):
         super().__init__()
         self.k, self.stochastic = k, stochastic
+        self.in_channels, self.least_points = in_channels, k * max(blocks - 1, 1)
         self.head = WholeEdgeConvolution(in_channels, channels)
         self.backbone = nn.ModuleList(_Named("body", WholeEdgeConvolution(channels, channels)) for _ in range(1, blocks))
         self.fusion_block = _block(channels * blocks, fusion)

@@ -37,13 +37,16 @@ PER_POINT_TASKS = ("segmentation", "s3dis", "shapenetpart")
 @dataclass(frozen=True)
 class About:
     """What a network comes from: the task, the names of its classes in the order of the logits (none in runs of version
-    0.1.0), the resolved configuration, and the cell (None for a hand-designed network)."""
+    0.1.0), the resolved configuration, the cell (None for a hand-designed network), the file of its weights, the data in
+    words, and the version of the program that trained it."""
 
     task: str
     classes: tuple[str, ...]
     config: Mapping[str, Any]
     genotype: Optional[Genotype]
     weights: Path
+    data: str = ""
+    version: str = ""
 
 
 def load(run: Union[str, Path], which: str = "best", device: Union[str, torch.device] = "cpu") -> nn.Module:
@@ -65,7 +68,8 @@ def load(run: Union[str, Path], which: str = "best", device: Union[str, torch.de
     config = _config(folder / "config.toml")
     genotype = genotypes.read(folder) if (folder / "genotype.json").exists() else None
     tensors = weights.read(file)
-    about = About(str(told.get("task")), tuple(map(str, told.get("classes") or ())), config, genotype, file)
+    about = About(str(told.get("task")), tuple(map(str, told.get("classes") or ())), config, genotype, file,
+                  str(told.get("data", "")), str(told.get("version", "")))
     network = _network(about, _Sizes(config, tensors, str(file)))
     _fill(network, tensors, file)
     setattr(network, "about", about)

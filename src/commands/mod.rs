@@ -14,6 +14,7 @@ pub mod device;
 pub mod doctor;
 mod estimate;
 pub mod eval;
+mod export;
 mod folds;
 pub mod identity;
 pub mod import;
@@ -42,8 +43,8 @@ pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EstimateOptions, EvalOptions, GlobalOptions, ImportOptions, PredictOptions, RegretOptions, RunOptions,
-    SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    EstimateOptions, EvalOptions, ExportFormat, ExportOptions, GlobalOptions, ImportOptions, PredictOptions,
+    RegretOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -67,6 +68,8 @@ pub enum Command {
     Predict(PredictOptions),
     /// Make of weights of PyTorch, such as the published ones, a file by the names of this program
     Import(ImportOptions),
+    /// Write a trained network for other programs: safetensors, PyTorch, torch.export, ONNX
+    Export(ExportOptions),
     /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
     /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
@@ -100,6 +103,7 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
         }
         Command::Import(options) => panics::as_errors(|| import::run(options, out)),
+        Command::Export(options) => panics::as_errors(|| export::run(options, out)),
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
@@ -120,6 +124,7 @@ impl Command {
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
             Self::Data(DataCommand::Synth(_))
             | Self::Import(_)
+            | Self::Export(_)
             | Self::Show(_)
             | Self::Estimate(_)
             | Self::Regret(_)

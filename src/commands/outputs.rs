@@ -1,19 +1,20 @@
 //! What the commands write where the user says, and how each is known again, so that nothing else is replaced.
 
-use super::options::{PredictOptions, SearchOptions};
+use super::options::{ExportFormat, PredictOptions, SearchOptions};
 use super::predictions::Format;
 use super::print;
 use crate::error::Result;
 use crate::files::{self, Content, Output};
 use crate::genotype::Genotype;
+use crate::report::drawing;
 use std::io::Write;
 use std::path::Path;
 
 /// A cell, of `sgas search --save`.
 pub const GENOTYPE: Content = Content { name: "a genotype", is_ours: is_genotype };
 
-/// A drawing, of `sgas show --svg`.
-pub const DRAWING: Content = Content { name: "a drawing", is_ours: |head| has(head, "id=\"arrow-output\"") };
+/// A drawing, of `sgas show --draw` and `--svg`.
+pub const DRAWING: Content = Content { name: "a drawing", is_ours: drawing::is_ours };
 
 /// Predictions as a table, of `sgas predict --output`.
 pub const TABLE: Content = Content { name: "predictions", is_ours: is_table };
@@ -34,6 +35,18 @@ pub const MEASUREMENTS: Content =
 
 /// A traced step, of `sgas bench --trace`.
 pub const TRACE: Content = Content { name: "a trace", is_ours: is_trace };
+
+/// A trained network, of `sgas export --output`. Programs of `torch.export` say what they are behind their weights: a
+/// large one is not known again.
+pub const fn exported(format: ExportFormat) -> Content {
+    let name = "an exported network";
+    match format {
+        ExportFormat::Safetensors => Content { name, is_ours: |head| has(head, "{\"__metadata__\":{\"sgas\":") },
+        ExportFormat::Torch => Content { name, is_ours: |head| is_zip(head) && has(head, "X\u{4}\0\0\0sgas") },
+        ExportFormat::TorchExport => Content { name, is_ours: |head| is_zip(head) && has(head, "/extra/sgas.json") },
+        ExportFormat::Onnx => Content { name, is_ours: |head| head.get(2..8) == Some(b"\x12\x04sgas") },
+    }
+}
 
 impl SearchOptions {
     /// The place of `--save`, looked at before the search.
@@ -91,6 +104,10 @@ fn has(head: &[u8], text: &str) -> bool {
     head.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04")
+}
+
 fn is_genotype(head: &[u8]) -> bool {
     std::str::from_utf8(head).is_ok_and(|text| Genotype::from_json(text, "").is_ok())
 }
@@ -121,11 +138,14 @@ mod tests {
     use super::*;
     use crate::data::scenes::labelled_ply;
     use crate::genotype::zoo;
-    use crate::report::drawing;
+    use crate::report::drawing::DrawingFormat;
 
     #[test]
     fn what_is_written_is_known_again_and_nothing_else_is() {
         let cell = &zoo::cells()[0].genotype;
+        let drawn = |format| (DRAWING, drawing::bytes(format, "a cell", &cell.normal).unwrap());
+        let others = [DrawingFormat::Png, DrawingFormat::Pdf, DrawingFormat::Dot].map(drawn);
+        assert!(others.iter().all(|(content, bytes)| (content.is_ours)(bytes)));
         let written: [(Content, Vec<u8>); 6] = [
             (GENOTYPE, cell.to_json().into_bytes()),
             (DRAWING, drawing::text("a cell", &cell.normal).into_bytes()),

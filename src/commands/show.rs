@@ -5,11 +5,11 @@ use super::outputs::{DRAWING, print_then_write};
 use super::zoo::published_scores;
 use super::{ShowOptions, grouped, show_resgcn};
 use crate::config::{self, RunConfig, TrainRun, tasks};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::genotype::{CellGenotype, Genotype, SpaceName};
 use crate::model::{self, Architecture, MultiplyAdds};
-use crate::report::drawing;
+use crate::report::drawing::{self, DrawingFormat};
 use crate::topology::CellKind;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -24,13 +24,30 @@ pub fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
         return show_resgcn::run(options, out);
     }
     let cell = cell::load(&options.genotype, options.task.as_deref())?;
-    let drawings = options.svg.as_deref().map_or(Ok(Vec::new()), |path| places(path, options.force, &cell))?;
+    let format = options.drawing_format()?;
+    let drawings = places(options, &cell)?;
     let sizes = sizes(&cell, options.task.as_deref())?;
     let (text, drawn) = match options.json {
         true => (format!("{:#}\n", as_json(&cell, &sizes, &drawings)), String::new()),
         false => (as_text(&cell, &sizes), drawings.iter().map(told).collect()),
     };
-    print_then_write(out, &text, || draw(&drawings, &cell), &drawn)
+    print_then_write(out, &text, || draw(&drawings, format, &cell), &drawn)
+}
+
+impl ShowOptions {
+    /// Where to draw, with the flag that says so.
+    pub(super) fn drawing(&self) -> Option<(&'static str, &Path)> {
+        let draw = self.draw.as_deref().map(|path| ("--draw", path));
+        draw.or_else(|| self.svg.as_deref().map(|path| ("--svg", path)))
+    }
+
+    fn drawing_format(&self) -> Result<DrawingFormat> {
+        let Some(path) = &self.draw else { return Ok(DrawingFormat::Svg) };
+        DrawingFormat::of(path).ok_or_else(|| {
+            let expected = "a name that ends in .svg, .png, .pdf, .dot or .gv";
+            Error::invalid("--draw", expected, format!("'{}'", path.display()))
+        })
+    }
 }
 
 /// What was counted in one network.
@@ -64,16 +81,17 @@ fn count(genotype: &Genotype, size: &tasks::PublishedSize) -> Result<Counted> {
 }
 
 /// The file of each kind of cell: FILE, or FILE-normal and FILE-reduce.
-fn places(path: &Path, force: bool, cell: &NamedCell) -> Result<Vec<Output>> {
+fn places(options: &ShowOptions, cell: &NamedCell) -> Result<Vec<Output>> {
+    let Some((flag, path)) = options.drawing() else { return Ok(Vec::new()) };
     let kinds: Vec<CellKind> = cells(&cell.genotype).map(|(kind, _)| kind).collect();
     let path = |kind: &CellKind| if kinds.len() == 1 { path.to_owned() } else { with_kind(path, *kind) };
-    kinds.iter().map(|kind| Output::new("--svg", &path(kind), DRAWING, force)).collect()
+    kinds.iter().map(|kind| Output::new(flag, &path(kind), DRAWING, options.force)).collect()
 }
 
-fn draw(places: &[Output], cell: &NamedCell) -> Result<()> {
+fn draw(places: &[Output], format: DrawingFormat, cell: &NamedCell) -> Result<()> {
     let mut drawings = places.iter().zip(cells(&cell.genotype));
     drawings.try_for_each(|(place, (kind, shape))| {
-        place.write(drawing::text(&format!("{} {kind} cell", cell.name), shape).as_bytes())
+        place.write(&drawing::bytes(format, &format!("{} {kind} cell", cell.name), shape)?)
     })
 }
 

@@ -33,8 +33,10 @@ pub(super) fn run(options: &ShowOptions, out: &mut dyn Write) -> Result<()> {
         let expected = "a task of labelled clouds, such as s3dis";
         return Err(Error::invalid("--task", expected, format!("'{task}', whose network is made of cells")));
     }
-    if options.svg.is_some() {
-        return Err(Error::usage("--svg draws cells, and a ResGCN has none").with_hint("leave --svg out"));
+    if let Some((flag, _)) = options.drawing() {
+        return Err(
+            Error::usage(format!("{flag} draws cells, and a ResGCN has none")).with_hint(format!("leave {flag} out"))
+        );
     }
     let run: TrainRun = config::embedded_run("s3dis")?;
     let parameters =

@@ -39,6 +39,9 @@ pub struct Trained {
     device: Device,
 }
 
+/// Numbers per pixel.
+const COLOURS: i64 = 3;
+
 /// Where the weights are to be found.
 struct Place {
     run: TrainRun,
@@ -72,6 +75,21 @@ impl Trained {
             }
         };
         Ok(Self { run, weights, folder, classes, targets, trained_on, source, architecture, tensors, device })
+    }
+
+    /// The cell; none of a hand-designed network.
+    pub fn genotype(&self) -> Option<&Genotype> {
+        self.architecture.genotype()
+    }
+
+    /// The kind of network.
+    pub fn network_kind(&self) -> NetworkKind {
+        self.architecture.kind()
+    }
+
+    /// The numbers per point, pixel or node that the network takes.
+    pub fn input_channels(&self) -> i64 {
+        model::input_channels(self.architecture.kind(), &self.tensors).unwrap_or(COLOURS)
     }
 
     /// The number of classes that the weights tell apart.
@@ -109,24 +127,12 @@ impl Trained {
         Ok(model)
     }
 
-    /// The numbers per input point, pixel or node that the weights take.
-    pub fn input_channels(&self) -> i64 {
-        /// Of every image.
-        const COLOURS: i64 = 3;
-        model::input_channels(self.architecture.kind(), &self.tensors).unwrap_or(COLOURS)
-    }
-
     /// The kind of network in words.
     pub fn architecture_name(&self) -> String {
         match &self.architecture {
             Architecture::Cell(genotype) => format!("a cell of the {} space", genotype.space),
             Architecture::HandDesigned(network) => network.name().to_owned(),
         }
-    }
-
-    /// The cell, where it is the network of one.
-    pub fn genotype(&self) -> Option<&Genotype> {
-        self.architecture.genotype()
     }
 
     fn require_channels(&self, channels: i64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Drawings of cells: one after every decision, and any cell into a file.
 
-use super::svg::{CellDrawing, draw_cell};
-use super::{AlphaReport, Event, Observer};
+use super::svg::{CellDrawing, dot, draw_cell};
+use super::{AlphaReport, Event, Observer, rendered};
 use crate::decision::best_primitive;
 use crate::error::Result;
 use crate::files::write_atomically;
@@ -56,6 +56,51 @@ impl Observer for CellDrawings {
             _ => Ok(()),
         }
     }
+}
+
+/// What a drawing can be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrawingFormat {
+    /// Vector graphics for the web.
+    Svg,
+    /// Pixels.
+    Png,
+    /// A page.
+    Pdf,
+    /// Graphviz's language.
+    Dot,
+}
+
+impl DrawingFormat {
+    /// By the extension of a file's name, in any case.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "svg" => Some(Self::Svg),
+            "png" => Some(Self::Png),
+            "pdf" => Some(Self::Pdf),
+            "dot" | "gv" => Some(Self::Dot),
+            _ => None,
+        }
+    }
+}
+
+/// A derived cell as the content of a file.
+///
+/// # Errors
+/// Those of [`rendered`].
+pub fn bytes(format: DrawingFormat, title: &str, cell: &CellGenotype) -> Result<Vec<u8>> {
+    match format {
+        DrawingFormat::Svg => Ok(text(title, cell).into_bytes()),
+        DrawingFormat::Png => rendered::png(&text(title, cell)),
+        DrawingFormat::Pdf => rendered::pdf(&text(title, cell)),
+        DrawingFormat::Dot => Ok(dot::text(&CellDrawing::from_cell(title, cell)).into_bytes()),
+    }
+}
+
+/// True of a drawing that was written in any of these formats.
+pub fn is_ours(bytes: &[u8]) -> bool {
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    bytes.starts_with(dot::MARK.as_bytes()) || rendered::is_ours(bytes) || has(b"id=\"arrow-output\"")
 }
 
 /// A derived cell as the text of an SVG file.

@@ -8,6 +8,7 @@ pub mod drawing;
 pub mod log;
 mod memory;
 pub mod progress;
+pub mod rendered;
 pub mod svg;
 pub mod terminal;
 

@@ -1,8 +1,9 @@
 //! A cell as a picture: inputs, nodes and output from left to right, every edge with its primitive.
 //!
-//! This file says what is drawn and how it looks; `layout` says where. Fixed edges are solid; open edges are dashed
+//! This file says what is drawn and how it looks; `layout` says where, and `dot` says the same to Graphviz. Fixed edges are solid; open edges are dashed
 //! and grey, with the primitive that leads; pruned edges are absent.
 
+pub mod dot;
 mod layout;
 
 use svg::Document;
@@ -126,6 +127,15 @@ impl CellDrawing {
         self.topology.states()
     }
 
+    /// The colour of the box of a state.
+    fn fill(&self, state: usize) -> &'static str {
+        match state {
+            _ if state < self.topology.inputs() => "#dcfce7",
+            _ if state == self.output() => "#fef3c7",
+            _ => "#dbeafe",
+        }
+    }
+
     /// What stands in the box of a state.
     fn state_name(&self, state: usize) -> String {
         if state == self.output() { "output".to_owned() } else { self.topology.state_name(state) }
@@ -199,12 +209,7 @@ fn draw_label(group: Group, edge: &DrawnEdge, at: &Area) -> Group {
 }
 
 fn draw_state(group: Group, drawing: &CellDrawing, state: usize, at: &Area) -> Group {
-    let fill = match state {
-        _ if state < drawing.topology.inputs() => "#dcfce7",
-        _ if state == drawing.output() => "#fef3c7",
-        _ => "#dbeafe",
-    };
-    let shape = rectangle(at).set("rx", 6).set("fill", fill).set("stroke", FIXED_COLOUR);
+    let shape = rectangle(at).set("rx", 6).set("fill", drawing.fill(state)).set("stroke", FIXED_COLOUR);
     group.add(shape).add(centred(&drawing.state_name(state), at))
 }
 

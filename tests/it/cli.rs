@@ -54,6 +54,7 @@ fn every_command_has_help_with_an_example() {
         "eval",
         "import",
         "predict",
+        "export",
         "show",
         "estimate",
         "regret",
@@ -145,6 +146,29 @@ fn show_draws_one_picture_per_kind_of_cell() {
         let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert!(text.contains("<svg"), "{name}");
     }
+}
+
+#[test]
+fn show_draws_in_the_format_that_the_name_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, begin) in
+        [("cell.PNG", &b"\x89PNG"[..]), ("cell.pdf", b"%PDF"), ("cell.dot", b"//"), ("cell.svg", b"<svg")]
+    {
+        let command = format!("show Cri2_ModelNet_Best --draw {name}");
+        run(folder.path(), &command);
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(bytes.starts_with(begin), "{name}");
+        run(folder.path(), &command);
+        std::fs::write(folder.path().join(name), [begin, b" of another program"].concat()).unwrap();
+        refused(folder.path(), &command, &["expected a drawing", "--force"]);
+    }
+    run(folder.path(), "show Cri1_CIFAR_1 --draw two.png");
+    assert!(folder.path().join("two-normal.png").is_file() && folder.path().join("two-reduce.png").is_file());
+    refused(
+        folder.path(),
+        "show Cri2_ModelNet_Best --draw cell.jpg",
+        &["--draw: expected a name that ends in .svg, .png"],
+    );
 }
 
 #[test]

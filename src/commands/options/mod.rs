@@ -8,7 +8,7 @@ mod trained;
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
-pub use trained::{EvalOptions, ImportOptions, PredictOptions, TrainedOptions};
+pub use trained::{EvalOptions, ExportFormat, ExportOptions, ImportOptions, PredictOptions, TrainedOptions};
 
 use crate::model::HandDesigned;
 use crate::search::StrategyName;
@@ -288,7 +288,7 @@ pub enum AreaChoice {
 #[command(after_help = "\
 Examples:
   sgas show Cri2_ModelNet_Best
-  sgas show cell.json --svg cell.svg --json")]
+  sgas show cell.json --draw cell.pdf --json")]
 pub struct ShowOptions {
     /// A genotype file (also as the published code prints one), a published name (see `sgas zoo`) or a run folder
     #[arg(value_name = "GENOTYPE")]
@@ -296,10 +296,13 @@ pub struct ShowOptions {
     /// The task whose published networks' parameters are counted [default: the space's own]
     #[arg(long)]
     pub task: Option<String>,
-    /// Draw the cell into this file
+    /// Draw the cell into this file: *.svg, *.png, *.pdf, or *.dot for Graphviz
+    #[arg(long, value_name = "FILE", conflicts_with = "svg")]
+    pub draw: Option<PathBuf>,
+    /// Draw the cell as SVG into this file, whatever its name
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Let --svg replace a file of other content too
+    /// Let --draw or --svg replace a file of other content too
     #[arg(long)]
     pub force: bool,
     /// Print JSON instead of text

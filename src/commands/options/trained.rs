@@ -1,10 +1,10 @@
-//! What the commands take that look at a trained network: `eval` and `predict`.
+//! What the commands take that look at a trained network: `eval`, `predict` and `export`.
 
 use super::count;
 use crate::bounds::MOST_SAMPLES;
 use crate::data::Split;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Votes beyond which a mean over subsets gains nothing.
@@ -138,6 +138,60 @@ pub struct PredictOptions {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `sgas export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The weights by their published names, with what belongs to them as metadata
+    Safetensors,
+    /// The same as a file of `torch.save` that `torch.load(weights_only=True)` opens
+    Torch,
+    /// A program of `torch.export`, for C++ and mobile
+    TorchExport,
+    /// ONNX, for other runtimes
+    Onnx,
+}
+
+impl ExportFormat {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Torch => "torch",
+            Self::TorchExport => "torch-export",
+            Self::Onnx => "onnx",
+        }
+    }
+}
+
+/// What `sgas export` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  sgas export --format onnx --output chairs/network.onnx       # the newest finished training
+  sgas export --run runs/train-points-... --format safetensors --output chairs/weights.safetensors
+
+Beside the file stands README.md, a model card as model hubs read it: scores of
+`sgas eval`, inputs, preparation, classes, cell. All but safetensors are written by
+the Python package of sgas, in the Python of the wheel, or that which SGAS_PYTHON
+names, or python3.")]
+pub struct ExportOptions {
+    /// A training's run folder [default: the newest finished one]
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// What to write
+    #[arg(long)]
+    pub format: ExportFormat,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Write no model card
+    #[arg(long)]
+    pub no_card: bool,
+    /// Let --output replace a file of other content too; a card that was edited stays
+    #[arg(long)]
+    pub force: bool,
 }
 
 fn split() -> impl TypedValueParser<Value = Split> {

@@ -4,6 +4,7 @@ mod areas;
 mod baselines;
 mod beside;
 mod candidates;
+mod export;
 mod extend;
 mod faults;
 mod graphs;

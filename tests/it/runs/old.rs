@@ -12,7 +12,7 @@ fn run(folder: &Path, line: &str) -> String {
 }
 
 /// A copy, because commands write into run folders.
-fn copied(name: &str) -> tempfile::TempDir {
+pub(super) fn copied(name: &str) -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
         for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
