@@ -114,7 +114,7 @@ fn best_of(
     truth: &Truth,
     benchmark: &dyn Benchmark,
 ) -> Result<Vec<Search>> {
-    if count == 0 || searches.len() % count != 0 {
+    if count == 0 || !searches.len().is_multiple_of(count) {
         let expected = format!("a divisor of the {} searches by {method}", searches.len());
         return Err(Error::invalid("--best-of", expected, count.to_string()));
     }
