@@ -19,7 +19,7 @@ fn lines(path: &Path) -> Vec<String> {
 /// Writes a graph as files, then searches, trains, evaluates and predicts; the folder holds all that came of it.
 fn whole_way(data: &str) -> (tempfile::TempDir, Value) {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &format!("data synth g --kind graphs --train 20 --test 10 {data}"));
+    run(folder.path(), &format!("data synth g --kind graphs --train 200 --test 100 {data}"));
     run(folder.path(), "search --config smoke/search-graphs --data g --out found --save cell.json");
     // One graph is one step an epoch.
     let train = "train --genotype cell.json --config smoke/train-graphs --data g --out trained --set train.epochs=60";
