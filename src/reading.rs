@@ -32,6 +32,9 @@ pub const EVENTS: Limit = Limit { bytes: 4 << 30, what: "the events of a run" };
 /// A list of names: the 1.3 million files of ImageNet take 60 MiB.
 pub const LIST: Limit = Limit { bytes: 256 << 20, what: "a list of names" };
 
+/// A table of scores: a line for each run.
+pub const TABLE: Limit = Limit { bytes: 64 << 20, what: "a table of scores" };
+
 /// A published table of cells, or a surrogate of one: 2.5 MiB with 15,625 cells, or half a million weights.
 pub const BENCHMARK: Limit = Limit { bytes: 256 << 20, what: "a benchmark" };
 

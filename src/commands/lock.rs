@@ -13,7 +13,7 @@ const LONGEST: u64 = 1024;
 #[derive(Debug)]
 pub struct RunLock {
     /// The lock is the open file's; absent where the file system has none.
-    _file: Option<File>,
+    file: Option<File>,
     /// Processes that this system ended for want of memory since another took the lock before.
     pub killed_since: u64,
 }
@@ -25,6 +25,22 @@ impl RunLock {
     /// # Errors
     /// A lock that another process has, with who that is; a file that can't be made.
     pub fn take(path: &Path, what: &str) -> Result<Self> {
+        Self::attempt(path, what)?.map_err(|holder| {
+            Error::usage(format!("{what} is being worked on by {holder}"))
+                .with_hint("wait until it ends, or stop it; two would spoil each other's files")
+        })
+    }
+
+    /// The same; nothing where another process has it.
+    ///
+    /// # Errors
+    /// A file that can't be made.
+    pub fn take_if_free(path: &Path, what: &str) -> Result<Option<Self>> {
+        Self::attempt(path, what).map(std::result::Result::ok)
+    }
+
+    /// The lock, or who has it.
+    fn attempt(path: &Path, what: &str) -> Result<std::result::Result<Self, String>> {
         let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.map_err(|error| Error::write(path, error))?;
         let locked = file.try_lock();
@@ -35,24 +51,33 @@ impl RunLock {
         }
         let mut lines = text.lines();
         let (holder, earlier) = (lines.next(), lines.next().and_then(Killed::from_word));
-        match locked {
+        Ok(match locked {
             Ok(()) => {
                 let now = Killed::so_far();
                 let killed_since = now.as_ref().zip(earlier).map_or(0, |(now, earlier)| now.since(&earlier));
                 let text = format!("{}\n{}\n", own_name(), now.map_or_else(String::new, |now| now.to_word()));
                 let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
-                Ok(Self { _file: Some(file), killed_since })
+                Ok(Self { file: Some(file), killed_since })
             }
-            Err(TryLockError::WouldBlock) => {
-                let holder = holder.unwrap_or("another process");
-                Err(Error::usage(format!("{what} is being worked on by {holder}"))
-                    .with_hint("wait until it ends, or stop it; two would spoil each other's files"))
-            }
+            Err(TryLockError::WouldBlock) => Err(holder.unwrap_or("another process").to_owned()),
             Err(TryLockError::Error(error)) => {
                 tracing::warn!("{what} can't be locked ({error}): see to it that no other process works on it");
-                Ok(Self { _file: None, killed_since: 0 })
+                Ok(Self { file: None, killed_since: 0 })
             }
-        }
+        })
+    }
+
+    /// The lock for processes that are begun while the result lives: it is free when they have ended too.
+    #[cfg(unix)]
+    pub fn inherited(&self) -> Option<std::os::fd::OwnedFd> {
+        // Unlike every other file of this process, the copy stays open in another program.
+        self.file.as_ref().and_then(|file| rustix::io::dup(file).ok())
+    }
+
+    /// Elsewhere files are not passed on.
+    #[cfg(not(unix))]
+    pub fn inherited(&self) -> Option<()> {
+        None
     }
 }
 

@@ -7,6 +7,7 @@ pub mod bench;
 mod candidates;
 pub mod cell;
 mod cell_estimate;
+mod correlate;
 pub mod data_info;
 pub mod data_synth;
 pub mod dataset;
@@ -36,15 +37,17 @@ pub mod session;
 pub mod show;
 mod show_resgcn;
 pub mod signals;
+mod study;
 pub mod train;
 pub mod trained;
 mod weights;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, AreaChoice, BatchChoice, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice, DoctorOptions,
-    EstimateOptions, EvalOptions, ExportFormat, ExportOptions, GlobalOptions, ImportOptions, PredictOptions,
-    RegretOptions, RunOptions, SearchOptions, ShowOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, BatchChoice, CorrelateOptions, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice,
+    DoctorOptions, EstimateOptions, EvalOptions, ExportFormat, ExportOptions, GlobalOptions, ImportOptions,
+    PredictOptions, RegretOptions, RunOptions, SearchOptions, ShowOptions, StudyOptions, TrainOptions, TrainedOptions,
+    Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -76,6 +79,10 @@ pub enum Command {
     Estimate(EstimateOptions),
     /// Hold what searches found against a published table, and against random search at the same cost
     Regret(RegretOptions),
+    /// Compare methods over seeds: the searches, trainings and evaluations of a plan, by one process or many, and their tables
+    Study(StudyOptions),
+    /// Say how far two scores of the same cells order them alike: Kendall's tau, with its interval and a plot
+    Correlate(CorrelateOptions),
     /// List the published cells with their published scores and parameters
     Zoo(ZooOptions),
     /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
@@ -107,6 +114,8 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
+        Command::Study(options) => study::run(options, global, out),
+        Command::Correlate(options) => correlate::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
         Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
@@ -128,6 +137,8 @@ impl Command {
             | Self::Show(_)
             | Self::Estimate(_)
             | Self::Regret(_)
+            | Self::Study(_)
+            | Self::Correlate(_)
             | Self::Zoo(_)
             | Self::Doctor(_) => None,
         }

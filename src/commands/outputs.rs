@@ -6,7 +6,7 @@ use super::print;
 use crate::error::Result;
 use crate::files::{self, Content, Output};
 use crate::genotype::Genotype;
-use crate::report::drawing;
+use crate::report::{drawing, scatter};
 use std::io::Write;
 use std::path::Path;
 
@@ -15,6 +15,9 @@ pub const GENOTYPE: Content = Content { name: "a genotype", is_ours: is_genotype
 
 /// A drawing, of `sgas show --draw` and `--svg`.
 pub const DRAWING: Content = Content { name: "a drawing", is_ours: drawing::is_ours };
+
+/// A plot of points, of `sgas correlate --plot`.
+pub const PLOT: Content = Content { name: "a plot", is_ours: scatter::is_ours };
 
 /// Predictions as a table, of `sgas predict --output`.
 pub const TABLE: Content = Content { name: "predictions", is_ours: is_table };

@@ -68,6 +68,14 @@ embedded! {
     "smoke/train-s3dis"
     "smoke/train-segmentation"
     "smoke/train-shapenetpart"
+    "study/table1"
+    "study/table1-cpu"
+    "study/table2"
+    "study/table2-cpu"
+    "study/table3"
+    "study/table3-cpu"
+    "study/table4"
+    "study/table4-cpu"
     "train/cifar10"
     "train/cifar10-cpu"
     "train/cifar10-nas-bench-201"
@@ -145,7 +153,7 @@ mod tests {
     fn every_file_of_the_folder_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let mut files = BTreeSet::new();
-        for folder in ["search", "train", "smoke"] {
+        for folder in ["search", "train", "smoke", "study"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let stem = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
                 files.insert(format!("{folder}/{stem}"));

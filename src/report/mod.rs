@@ -9,6 +9,7 @@ pub mod log;
 mod memory;
 pub mod progress;
 pub mod rendered;
+pub mod scatter;
 pub mod svg;
 pub mod terminal;
 

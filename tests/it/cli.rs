@@ -58,6 +58,8 @@ fn every_command_has_help_with_an_example() {
         "show",
         "estimate",
         "regret",
+        "study",
+        "correlate",
         "zoo",
         "data",
         "bench",

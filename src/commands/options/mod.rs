@@ -3,11 +3,13 @@
 mod data;
 mod parse;
 mod regret;
+mod study;
 mod trained;
 
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
+pub use study::{CorrelateOptions, StudyOptions};
 pub use trained::{EvalOptions, ExportFormat, ExportOptions, ImportOptions, PredictOptions, TrainedOptions};
 
 use crate::model::HandDesigned;
@@ -55,6 +57,27 @@ impl GlobalOptions {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         }
+    }
+
+    /// What is typed for the same in another process.
+    pub fn words(&self) -> Vec<String> {
+        let Self { device, threads, deterministic, cudnn_benchmark, no_cuda_graphs, verbose, quiet } = *self;
+        let device = match device {
+            DeviceChoice::Auto => None,
+            DeviceChoice::Cpu => Some("cpu".to_owned()),
+            DeviceChoice::Cuda(index) => Some(format!("cuda:{index}")),
+        };
+        let mut words: Vec<String> = device.map(|device| format!("--device={device}")).into_iter().collect();
+        words.extend(threads.map(|threads| format!("--threads={threads}")));
+        let switches = [
+            ("--deterministic", deterministic),
+            ("--cudnn-benchmark", cudnn_benchmark),
+            ("--no-cuda-graphs", no_cuda_graphs),
+            ("--verbose", verbose),
+            ("--quiet", quiet),
+        ];
+        words.extend(switches.into_iter().filter(|(_, is_on)| *is_on).map(|(word, _)| word.to_owned()));
+        words
     }
 }
 

@@ -21,6 +21,7 @@ mod resume;
 mod scenes;
 mod search;
 mod signals;
+mod study;
 mod train;
 mod weights;
 
