@@ -235,5 +235,5 @@ fn the_published_ranks_are_correlated_as_published() {
         assert_eq!(told["methods"][0]["tau"]["tau"], 1.0, "{told:#}");
     }
     refused(folder, "correlate signs.csv", &["search_score and score", "--columns"]);
-    refused(folder, "correlate ranks.csv --plot ranks.csv", &["--plot", ".svg"]);
+    refused(folder, "correlate ranks.csv --plot ranks.txt", &["--plot", ".svg"]);
 }
