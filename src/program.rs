@@ -11,10 +11,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Exit code of a command that did what it was asked.
+const DONE: u8 = 0;
 /// Exit code of a misuse.
 const MISUSE: u8 = 2;
 
-/// Does what was typed.
+/// Does what was typed, and ends the process.
 pub fn main() -> ExitCode {
     if let Some(code) = data::unpack_where_asked() {
         return code;
@@ -22,31 +24,34 @@ pub fn main() -> ExitCode {
     panics::silence();
     threads::set_thread_defaults();
     memory::keep_freed_memory();
-    match panics::as_errors(answer) {
+    let code = match panics::as_errors(answer) {
         Ok(code) => code,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => DONE,
         Err(error) => {
             report(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
-    }
+    };
+    // Where nobody reads it any more, nobody misses the rest.
+    let _ = io::stdout().flush();
+    memory::end_process(code)
 }
 
-fn answer() -> Result<ExitCode> {
+fn answer() -> Result<u8> {
     let out = &mut io::stdout();
     match cli::parse(std::env::args_os()) {
         Ok(Meant::Work(global, command)) => commands::run(&command, &global, out)?,
         Ok(Meant::Answer(text)) => commands::print(out, &text)?,
         Err(misuse) if misuse.use_stderr() => {
             visible::say(&misuse.render().to_string());
-            return Ok(ExitCode::from(MISUSE));
+            return Ok(MISUSE);
         }
         // Help and version: clap knows whether a terminal shows bold letters.
         Err(asked) => {
             asked.print().and_then(|()| out.flush()).map_err(|source| Error::write(STANDARD_OUTPUT, source))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 /// The reader of the results, such as `head`, has seen enough.

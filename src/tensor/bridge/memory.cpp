@@ -9,6 +9,8 @@
 #endif
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -68,6 +70,12 @@ void sgas_keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 #endif
+}
+
+// Without the destructors of libtorch's tables; the system takes all memory back at once.
+[[noreturn]] void sgas_end_process(int code) {
+  std::fflush(nullptr);
+  std::_Exit(code);
 }
 
 // Of tensors in host memory, or on CUDA.

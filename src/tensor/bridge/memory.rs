@@ -14,12 +14,20 @@ enum Counter {}
 
 unsafe extern "C" {
     fn sgas_keep_freed_memory();
+    fn sgas_end_process(code: i32) -> !;
     fn sgas_meter_start(cuda: i32, out: *mut *mut Counter) -> *mut c_char;
     fn sgas_meter_read(meter: *const Counter, held: *mut i64, peak: *mut i64, largest: *mut i64);
     fn sgas_meter_curve(meter: *const Counter, curve: *mut i64, count: usize) -> usize;
     fn sgas_meter_stop() -> *mut c_char;
     fn sgas_cuda_room(index: i32, free: *mut u64, total: *mut u64) -> *mut c_char;
     fn sgas_cuda_empty_cache() -> *mut c_char;
+}
+
+/// Ends the process at once, with this exit code: libtorch's thousands of operators are not taken apart one by one, which
+/// would take a third of the time of a short command. What is to be written must have been written.
+pub fn end_process(code: u8) -> ! {
+    // SAFETY: the function takes a number and does not return.
+    unsafe { sgas_end_process(i32::from(code)) }
 }
 
 /// Keeps freed memory for the next allocation instead of giving it back to the system (glibc; elsewhere nothing
