@@ -5,7 +5,7 @@ use crate::cli::{self, Meant};
 use crate::commands::{self, STANDARD_OUTPUT};
 use crate::data;
 use crate::error::{Error, Result};
-use crate::tensor::bridge::memory;
+use crate::tensor::bridge::{device, memory};
 use crate::{panics, threads, visible};
 use std::io::{self, Write};
 use std::path::Path;
@@ -32,6 +32,9 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     };
+    if device::has_cuda() {
+        return ExitCode::from(code);
+    }
     // Where nobody reads it any more, nobody misses the rest.
     let _ = io::stdout().flush();
     memory::end_process(code)

@@ -49,8 +49,14 @@ pub fn load_broke_off() -> bool {
     load().broke_off
 }
 
+/// True where libtorch_cuda is there, and tools that watch the GPU want to see the process end as usual.
+pub fn has_cuda() -> bool {
+    LOADED.get().is_some_and(|load| load.failure.is_none())
+}
+
+static LOADED: OnceLock<Load> = OnceLock::new();
+
 fn load() -> &'static Load {
-    static LOADED: OnceLock<Load> = OnceLock::new();
     LOADED.get_or_init(|| {
         if let Ok(reason) = std::env::var(WITHOUT_CUDA) {
             return Load { failure: Some(reason), broke_off: false };
