@@ -16,6 +16,7 @@ use crate::fingerprint::Fingerprint;
 use crate::reading;
 use crate::tensor::parameters::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -80,7 +81,7 @@ pub enum Turn {
 }
 
 /// `[checkpoint]`: when the state of a run is kept, besides at every epoch's end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
     /// After so many steps since the last time; 0: not by steps.

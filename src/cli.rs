@@ -4,6 +4,7 @@ use crate::commands::{Command, GlobalOptions};
 use clap::builder::styling::{Style, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Search neural architectures by Sequential Greedy Architecture Search (SGAS, CVPR 2020), train what was found,
 /// and evaluate it.
@@ -37,6 +38,7 @@ enum TypedCommand {
     #[command(flatten)]
     Work(Command),
     Completions(CompletionArguments),
+    Man(ManArguments),
 }
 
 /// Print completions for a shell
@@ -47,6 +49,15 @@ struct CompletionArguments {
     shell: clap_complete::Shell,
 }
 
+/// Write a manual page for the program and each of its commands
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sgas man ~/.local/share/man/man1 && man sgas-search")]
+struct ManArguments {
+    /// The folder; pages of the same names are replaced
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
 /// What was typed, as it is meant.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Meant {
@@ -54,6 +65,8 @@ pub enum Meant {
     Work(GlobalOptions, Command),
     /// A text to print: the completions for a shell.
     Answer(String),
+    /// Files to write into a folder: manual pages, by their names.
+    Files(PathBuf, Vec<(String, Vec<u8>)>),
 }
 
 /// What these words mean, the program's name first.
@@ -70,10 +83,34 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Re
             clap_complete::generate(shell, &mut Typed::command(), "sgas", &mut script);
             Ok(Meant::Answer(String::from_utf8_lossy(&script).into_owned()))
         }
+        TypedCommand::Man(ManArguments { folder }) => Ok(Meant::Files(folder, pages())),
     }
 }
 
-/// The same for who runs commands in a process of his own; `None` for completions.
+/// A manual page for the program and each of its commands, by file name.
+fn pages() -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    let mut add = |command: clap::Command, name: &str| {
+        let mut page = Vec::new();
+        // A vector takes every byte.
+        let _ = clap_mangen::Man::new(command).render(&mut page);
+        all.push((format!("{name}.1"), page));
+    };
+    let mut program = Typed::command();
+    program.build();
+    add(program.clone(), "sgas");
+    for command in program.get_subcommands() {
+        let name = format!("sgas-{}", command.get_name());
+        add(command.clone().display_name(&name), &name);
+        for below in command.get_subcommands() {
+            let name = format!("{name}-{}", below.get_name());
+            add(below.clone().display_name(&name), &name);
+        }
+    }
+    all
+}
+
+/// The same for who runs commands in a process of his own; `None` for completions and manual pages.
 ///
 /// # Errors
 /// Help, version and misuse, as clap words them.
@@ -82,6 +119,6 @@ pub fn parse_from(
 ) -> Result<Option<(GlobalOptions, Command)>, clap::Error> {
     Ok(match parse(words)? {
         Meant::Work(global, command) => Some((global, command)),
-        Meant::Answer(_) => None,
+        Meant::Answer(_) | Meant::Files(..) => None,
     })
 }

@@ -5,6 +5,7 @@ use crate::cli::{self, Meant};
 use crate::commands::{self, STANDARD_OUTPUT};
 use crate::data;
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 use crate::tensor::bridge::{device, memory};
 use crate::{panics, threads, visible};
 use std::io::{self, Write};
@@ -45,6 +46,11 @@ fn answer() -> Result<u8> {
     match cli::parse(std::env::args_os()) {
         Ok(Meant::Work(global, command)) => commands::run(&command, &global, out)?,
         Ok(Meant::Answer(text)) => commands::print(out, &text)?,
+        Ok(Meant::Files(folder, pages)) => {
+            std::fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
+            pages.iter().try_for_each(|(name, page)| write_atomically(&folder.join(name), page))?;
+            commands::print(out, &format!("{} pages in {}\n", pages.len(), folder.display()))?;
+        }
         Err(misuse) if misuse.use_stderr() => {
             visible::say(&misuse.render().to_string());
             return Ok(MISUSE);

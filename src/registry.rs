@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::nearest;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt::{Debug, Display, Formatter};
 use std::ops::Deref;
 use std::str::FromStr;
@@ -132,6 +134,21 @@ impl<T: Registered> FromStr for Choice<T> {
                 None => error,
             }
         })
+    }
+}
+
+impl<T: Registered> JsonSchema for Choice<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::WHAT.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Self::all().into_iter().map(Self::name).collect();
+        json_schema!({ "type": "string", "enum": names })
     }
 }
 

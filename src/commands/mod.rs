@@ -7,6 +7,7 @@ pub mod bench;
 mod candidates;
 pub mod cell;
 mod cell_estimate;
+mod config;
 mod correlate;
 pub mod data_info;
 pub mod data_synth;
@@ -31,6 +32,7 @@ pub mod predictions;
 pub mod regret;
 pub mod resolve;
 pub mod run_folder;
+mod runs;
 pub mod scores;
 pub mod search;
 pub mod session;
@@ -44,10 +46,10 @@ mod weights;
 pub mod zoo;
 
 pub use options::{
-    AmpChoice, AreaChoice, BatchChoice, CorrelateOptions, DataCommand, DataInfoOptions, DataSynthOptions, DeviceChoice,
-    DoctorOptions, EstimateOptions, EvalOptions, ExportFormat, ExportOptions, GlobalOptions, ImportOptions,
-    PredictOptions, RegretOptions, RunOptions, SearchOptions, ShowOptions, StudyOptions, TrainOptions, TrainedOptions,
-    Verbosity, ZooOptions,
+    AmpChoice, AreaChoice, BatchChoice, ConfigOptions, CorrelateOptions, DataCommand, DataInfoOptions,
+    DataSynthOptions, DeviceChoice, DoctorOptions, EstimateOptions, EvalOptions, ExportFormat, ExportOptions,
+    GlobalOptions, ImportOptions, InitOptions, PredictOptions, RegretOptions, RunOptions, RunsOptions, SearchOptions,
+    ShowOptions, StudyOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -81,10 +83,16 @@ pub enum Command {
     Regret(RegretOptions),
     /// Compare methods over seeds: the searches, trainings and evaluations of a plan, by one process or many, and their tables
     Study(StudyOptions),
+    /// List runs, compare them, or remove what is no longer needed of them
+    Runs(RunsOptions),
     /// Say how far two scores of the same cells order them alike: Kendall's tau, with its interval and a plot
     Correlate(CorrelateOptions),
     /// List the published cells with their published scores and parameters
     Zoo(ZooOptions),
+    /// List every key of a configuration, or print a built-in one
+    Config(ConfigOptions),
+    /// Write a configuration to begin with, every key with what it means
+    Init(InitOptions),
     /// Time whole steps of a search or training in every precision, on random numbers: no data is needed
     Bench(bench::BenchOptions),
     /// Say whether this machine can do the job: libtorch, threads, memory, CUDA, half precision, data, run folders
@@ -115,8 +123,11 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
         Command::Study(options) => study::run(options, global, out),
+        Command::Runs(options) => runs::run(options, out),
         Command::Correlate(options) => correlate::run(options, out),
         Command::Zoo(options) => zoo::run(options, out),
+        Command::Config(options) => config::run(options, out),
+        Command::Init(options) => config::init(options, out),
         Command::Bench(options) => bench::run(options, global, out),
         Command::Doctor(options) => doctor::run(options, global, out),
         Command::Data(DataCommand::Info(options)) => data_info::run(options, out),
@@ -138,7 +149,10 @@ impl Command {
             | Self::Estimate(_)
             | Self::Regret(_)
             | Self::Study(_)
+            | Self::Runs(_)
             | Self::Correlate(_)
+            | Self::Config(_)
+            | Self::Init(_)
             | Self::Zoo(_)
             | Self::Doctor(_) => None,
         }

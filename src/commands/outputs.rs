@@ -16,6 +16,9 @@ pub const GENOTYPE: Content = Content { name: "a genotype", is_ours: is_genotype
 /// A drawing, of `sgas show --draw` and `--svg`.
 pub const DRAWING: Content = Content { name: "a drawing", is_ours: drawing::is_ours };
 
+/// A configuration, of `sgas init --output`: people change it, so none is replaced.
+pub const CONFIGURATION: Content = Content { name: "a configuration", is_ours: |_| false };
+
 /// A plot of points, of `sgas correlate --plot`.
 pub const PLOT: Content = Content { name: "a plot", is_ours: scatter::is_ours };
 

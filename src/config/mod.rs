@@ -5,6 +5,7 @@
 //! takes stands with its owner.
 
 pub mod embedded;
+pub mod keys;
 mod layers;
 mod run;
 pub mod tasks;

@@ -21,11 +21,12 @@ use crate::step::class_weights::ClassWeights;
 use crate::task::ObjectiveName;
 use crate::tensor::precision::Precision;
 use crate::train::TrainConfig;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Everything that a search depends on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchRun {
     /// Name of the task.
@@ -67,7 +68,7 @@ pub struct SearchRun {
 }
 
 /// Everything that a training depends on, but the genotype.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainRun {
     /// Name of the task.
@@ -77,6 +78,7 @@ pub struct TrainRun {
     pub objective: Option<ObjectiveName>,
     /// The kind of network: a hand-designed one, such as `resgcn`, or the space of a cell; absent: the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub network: Option<NetworkKind>,
     /// Seed of everything random.
     pub seed: u64,

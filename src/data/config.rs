@@ -1,5 +1,6 @@
 //! The section `[data]` of a configuration.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::division::{Lists, USUAL};
@@ -28,7 +29,7 @@ const MOST_AHEAD: usize = 1024;
 const INVALID_POINTS: f64 = 0.5;
 
 /// `[data]`: where samples come from and how they are prepared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// `synthetic` or a folder; absent: looked for under `$SGAS_DATA` and `data/`.
@@ -39,12 +40,15 @@ pub struct DataConfig {
     pub features: Vec<String>,
     /// The columns that are x, y and z where files call them otherwise, by name or number, then `name=column` for others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub columns: Vec<String>,
     /// The greatest value of colours whose type does not say it: 1, 255 or 65535; `auto`: by the values of the whole set.
     #[serde(skip_serializing_if = "is_default")]
+    #[schemars(with = "String", extend("default" = "auto"))]
     pub color_range: ColorRange,
     /// The largest share of a cloud's points that may be left out because a number of theirs is not finite.
     #[serde(skip_serializing_if = "is_usual_share")]
+    #[schemars(extend("default" = INVALID_POINTS))]
     pub invalid_points: f64,
     /// Share of the training split that is used at all, by class; for runs that must be short. `split_seed` chooses.
     /// Where there are several graphs, shares take whole ones, else nodes.

@@ -1,6 +1,7 @@
 //! Splits of a data set, and the validation share that is held out of the training data.
 
 use rand::seq::SliceRandom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::tensor::random::{Key, Purpose};
@@ -31,7 +32,7 @@ impl Split {
 }
 
 /// Which training samples are held out for validation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldOut {
     /// A random share of every class.

@@ -1,5 +1,6 @@
 //! The section `[data.synthetic]`: the size of the built-in sets, of every family.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
@@ -12,7 +13,7 @@ const MOST_AT_ONCE: usize = 1 << 28;
 pub(super) const KINDS: usize = 10;
 
 /// `[data.synthetic]`: the size of the built-in set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Training clouds, all kinds together.

@@ -1,5 +1,6 @@
 //! What a user may set about the decisions: criterion, first epoch, interval, history.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
@@ -10,7 +11,7 @@ use crate::topology::Topology;
 const EPOCHS_AFTER_LAST_DECISION: usize = 5;
 
 /// How edges are ranked; written as 1 or 2 in configurations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "i64", into = "i64")]
 pub enum Criterion {
     /// Importance and certainty of the edge.
@@ -49,7 +50,7 @@ impl std::fmt::Display for Criterion {
 }
 
 /// When and how a search decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecisionConfig {
     /// How edges are ranked.

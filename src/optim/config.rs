@@ -2,10 +2,11 @@
 
 use crate::bounds;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which optimizer moves the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
     /// Stochastic gradient descent with momentum.
@@ -15,7 +16,7 @@ pub enum OptimizerKind {
 }
 
 /// How the learning rate falls over the epochs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     /// Along half a cosine, to `minimum_learning_rate`.
@@ -29,7 +30,7 @@ pub enum Schedule {
 
 /// `[weights]`: optimizer and schedule of the weights (docs/method.md, "Recipes of the search" and "Recipes of the
 /// training").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightConfig {
     /// `sgd` or `adam`.
@@ -86,7 +87,7 @@ pub struct AdamConfig {
 }
 
 /// `[alphas]`: Adam on the alphas (docs/method.md, "Recipes of the search").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlphaConfig {
     /// Learning rate, constant.

@@ -9,10 +9,11 @@ use crate::search::strategy::{
     BetaConfig, DirichletConfig, MixtureName, OneShotConfig, PerturbationConfig, Regularizer, Selection, StrategyName,
 };
 use crate::step::class_weights::ClassWeights;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which samples the alphas learn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AlphaData {
     /// The share held out of the training split.
@@ -22,7 +23,7 @@ pub enum AlphaData {
 }
 
 /// How a batch for the alphas is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AlphaBatch {
     /// A fresh random batch at every step.
@@ -32,7 +33,7 @@ pub enum AlphaBatch {
 }
 
 /// Order of the alphas' gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum AlphaOrder {
     /// The weights are taken as they are.
@@ -63,7 +64,7 @@ impl From<AlphaOrder> for u8 {
 }
 
 /// `[search]`: the bilevel loop (docs/method.md, "The search").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
     /// How a cell is chosen: `sgas`, `darts`, `one-shot`, `random`, `most-params`, `successive-halving` or `predictor`, or
@@ -86,12 +87,14 @@ pub struct SearchConfig {
     pub partial_channels: Option<usize>,
     /// Whether edges have trained weights, which are compared at every node.
     #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = false))]
     pub edge_weights: bool,
     /// How much each class counts in the loss of weights and alphas: `balanced`; absent: as often as it comes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
     /// The first epoch in which alphas learn.
     #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = 0))]
     pub alpha_start: usize,
     /// Order of the alphas' gradient, 1 or 2; 1 is the published default.
     pub order: AlphaOrder,

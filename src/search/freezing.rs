@@ -6,13 +6,14 @@
 use crate::bounds;
 use crate::error::{Error, Result};
 use crate::model::SearchModel;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// What ends the training of single operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FreezingName {
     /// Gradients that differ between the weights' and the alphas' data (OLES).
@@ -29,7 +30,7 @@ impl FreezingName {
 }
 
 /// `[search.similarity]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimilarityConfig {
     /// Steps over which the similarity is averaged.

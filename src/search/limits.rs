@@ -11,18 +11,19 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::search::candidates::{Cells, genotype};
 use crate::topology::{CellKind, Edge, Topology};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// `[search.limits]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitConfig {
-    /// The most weights that a found cell's network may have.
+    /// The most weights that a found cell's network may have; absent: no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<u64>,
-    /// The most multiply-adds that it may take for a picture.
+    /// The most multiply-adds that it may take for a picture; absent: no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macs: Option<u64>,
     /// The training configuration at whose sizes networks are counted; absent: that of the task.

@@ -6,6 +6,7 @@ use crate::data::{EpochPlan, Loader};
 use crate::error::Result;
 use crate::task::Task;
 use crate::tensor::random::{Key, Purpose};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -13,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 const COUNTED_AT_ONCE: usize = 64;
 
 /// How much each class counts in the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
     /// Each class as much as any other, whatever its size.

@@ -16,6 +16,7 @@ use crate::tensor::bridge::composed;
 use crate::tensor::bridge::operators::share_version;
 use crate::tensor::fused::done;
 use crate::tensor::init::Init;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ pub struct Store {
 }
 
 /// By what the norms of a network normalise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Norms {
     /// By the statistics of the batch, and in evaluation by their running means.

@@ -4,10 +4,11 @@ use crate::bounds;
 use crate::error::{Error, Result};
 use crate::step::class_weights::ClassWeights;
 use crate::train::frozen;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[train]`: the retraining loop (docs/method.md, "Recipes of the training").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Epochs in all.
@@ -30,12 +31,14 @@ pub struct TrainConfig {
     pub patience: Option<usize>,
     /// Decay of an exponential average of the weights, which is scored and kept in their place; 0 for none.
     #[serde(skip_serializing_if = "is_absent")]
+    #[schemars(extend("default" = 0.0))]
     pub average: f64,
     /// The file or run whose weights it starts from; absent: fresh weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
     /// The weights that stay as they are: names with `*` and `?`, of modules with all below them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub freeze: Vec<String>,
     /// Score the test split after every epoch too: the reference's protocol, which picks its best epoch there.
     /// Such a score is reported under that name only.

@@ -21,6 +21,7 @@ mod hostile;
 mod image_kernels;
 mod inputs;
 mod kernels;
+mod keys;
 mod linear_kernel;
 mod link_kernels;
 mod loader;

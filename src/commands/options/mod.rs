@@ -1,14 +1,18 @@
 //! What the commands take, as it is typed: clap reads these very structs, and a command gets them as they are.
 
+mod config;
 mod data;
 mod parse;
 mod regret;
+mod runs;
 mod study;
 mod trained;
 
+pub use config::{ConfigOptions, InitOptions, RunKind};
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
+pub use runs::{Prune, RunOrder, RunState, RunsOptions};
 pub use study::{CorrelateOptions, StudyOptions};
 pub use trained::{EvalOptions, ExportFormat, ExportOptions, ImportOptions, PredictOptions, TrainedOptions};
 

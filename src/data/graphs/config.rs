@@ -1,10 +1,11 @@
 //! The section `[data.graphs]`: what becomes of the links as files store them, and which nodes have no label.
 
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 /// In which directions links lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkDirections {
     /// In both, whichever is stored.
@@ -15,7 +16,7 @@ pub enum LinkDirections {
 }
 
 /// What becomes of links from a node to itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SelfLoops {
     /// They are left out.
@@ -26,7 +27,7 @@ pub enum SelfLoops {
 }
 
 /// What becomes of links that come more than once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// Each stays once.
@@ -37,7 +38,7 @@ pub enum Duplicates {
 }
 
 /// What the numbers of a node become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureScale {
     /// As stored.
@@ -49,7 +50,7 @@ pub enum FeatureScale {
 
 /// `[data.graphs]`: the links that the network gets, and which nodes have no label. The defaults are the published ones (docs/method.md, "Recipes of
 /// the search").
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GraphDataConfig {
     /// In which directions links lead.

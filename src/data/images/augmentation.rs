@@ -9,6 +9,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::RgbImage;
 use image::imageops::{crop_imm, flip_horizontal_in_place};
 use rand::{Rng, RngExt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::jitter::Jitter;
@@ -27,7 +28,7 @@ const TRIES: usize = 10;
 const MARGIN: [usize; 2] = [256, 224];
 
 /// Random changes of training images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageAugmentation {
     /// The short side resized to the image's, and the middle taken, where the picture has another size.

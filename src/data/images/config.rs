@@ -1,5 +1,6 @@
 //! The section `[data.images]`: the size of pictures, what happens to them, and what is held out of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::ImageAugmentation;
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 const SIZES: std::ops::RangeInclusive<usize> = 8..=1024;
 
 /// `[data.images]`: how pictures become images of one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageDataConfig {
     /// Height and width of the images that the network takes.

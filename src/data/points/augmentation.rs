@@ -5,6 +5,7 @@
 //! surface is, the rest stays as it is.
 
 use rand::{Rng, RngExt, seq::SliceRandom, seq::index};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::surface::{Vector, length};
@@ -22,7 +23,7 @@ const SCALE: std::ops::Range<f32> = 2.0 / 3.0..3.0 / 2.0;
 const SHIFT: std::ops::Range<f32> = -0.2..0.2;
 
 /// Random changes of training clouds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Augmentation {
     /// The cloud as it is.
@@ -33,7 +34,7 @@ pub enum Augmentation {
 }
 
 /// Which points of a cloud are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PointOrder {
     /// The first stored ones, in stored order.
@@ -44,7 +45,7 @@ pub enum PointOrder {
 }
 
 /// Position and size of clouds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalization {
     /// `none` for HDF5 sets, which are published normalised, `cube` for everything else.

@@ -1,11 +1,12 @@
 //! The section `[data.hdf5]`: what HDF5 files of shapes call what they hold.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// `[data.hdf5]`: which files of a folder, and the names of their datasets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hdf5DataConfig {
     /// Where a folder holds several sets: the names of the wanted files without their part and number, such as

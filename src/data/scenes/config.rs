@@ -1,5 +1,6 @@
 //! The section `[data.scenes]`: what is peculiar to labelled clouds.
 
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 const AREAS: std::ops::RangeInclusive<u8> = 1..=6;
 
 /// `[data.scenes]`: which clouds, and how their points are labelled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SceneDataConfig {
     /// The area of S3DIS whose rooms are for testing, 1 to 6.

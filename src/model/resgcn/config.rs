@@ -1,10 +1,11 @@
 //! The section `[resgcn]` of a configuration: the sizes of a ResGCN.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[resgcn]`: depth and width (docs/method.md, "ResGCN"). The defaults are those of ResGCN-28.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResGcnConfig {
     /// Edge convolutions, the head among them; the others are residual.

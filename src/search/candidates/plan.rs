@@ -2,11 +2,12 @@
 
 use crate::bounds;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// `[search.candidates]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CandidateConfig {
     /// Cells; absent: 1 for `random`, which then trains nothing, 100 for `most-params`, 16 for `successive-halving`, 20

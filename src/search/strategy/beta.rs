@@ -6,12 +6,13 @@ use super::{Penalty, Strategy};
 use crate::bounds;
 use crate::error::Result;
 use crate::model::Alphas;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 
 /// `[search.beta]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BetaConfig {
     /// The weight of the term at the end of the search; it grows in proportion to the epoch, from 0.

@@ -10,12 +10,13 @@ use crate::tensor::precision::at_least_single;
 use rand::distr::{Distribution, Open01};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Gamma;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// `[search.dirichlet]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DirichletConfig {
     /// The weight of the divergence in the alphas' loss; 0 leaves it out.

@@ -31,6 +31,7 @@ use crate::report::{CandidateReport, NamedScores};
 use crate::search::candidates::Cells;
 use crate::tensor::random::Key;
 use crate::topology::{CellKind, Topology};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -188,7 +189,7 @@ pub trait Strategy {
 }
 
 /// What chooses the primitives of edges, where it is not the strategy's own rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Selection {
     /// The primitive whose removal lowers the supernet's validation score most (DARTS-PT).
@@ -196,7 +197,7 @@ pub enum Selection {
 }
 
 /// A term of the alphas' loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Regularizer {
     /// Beta decay (β-DARTS).
@@ -222,7 +223,7 @@ impl Regularizer {
 }
 
 /// How alphas become shares of primitives, where it is not softmax.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MixtureName {
     /// Drawn from Dirichlet distributions (DrNAS).

@@ -13,10 +13,11 @@ use crate::search::candidates::{Cells, draw, genotype};
 use crate::task::Metrics;
 use crate::tensor::random::Key;
 use crate::topology::Topology;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[search.one_shot]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OneShotConfig {
     /// Random cells that the trained supernet scores; the best of them is found.

@@ -12,6 +12,7 @@ use crate::search::limits::States;
 use crate::task::Metrics;
 use crate::topology::{CellKind, Topology};
 use rand::seq::IndexedRandom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -19,7 +20,7 @@ use std::cmp::Ordering;
 const TUNING_RATE: f64 = 0.1;
 
 /// `[search.perturbation]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PerturbationConfig {
     /// Epochs of tuning between two decisions with `search.strategy = "darts"`; SGAS has `decision.interval`.

@@ -3,6 +3,7 @@
 use crate::bounds;
 use crate::error::{Error, Result};
 use crate::tensor::parameters::Norms;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Steps beyond which scores no longer change: after 200 at a share of 0.1, by less than 10⁻⁹ of them.
@@ -10,7 +11,7 @@ const MOST_STEPS: usize = 200;
 
 /// `[graph]`: norms, dropout and propagation of graph networks. The published networks have batch norms and nothing of
 /// the rest (docs/method.md, "Graphs with few labels").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GraphConfig {
     /// By what the norms of cells normalise: `batch`, or `none`, which leaves their scale and shift. The statistics of a

@@ -1,10 +1,11 @@
 //! The section `[image]` of a configuration: what only the image space has.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What stands before the cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageStem {
     /// One convolution that keeps the resolution (32×32 pixels).
@@ -24,7 +25,7 @@ impl ImageStem {
 }
 
 /// `[image]`: stem and auxiliary head of image networks (docs/method.md, "Networks").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageConfig {
     /// `cifar` or `imagenet`.

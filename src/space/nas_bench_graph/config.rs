@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::ops::nas_bench_graph::HEADS;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[nas_bench_graph]`: linear layers around the cell, and dropout (docs/method.md, "NAS-Bench-Graph"). The width is
 /// `model.channels`. The defaults are the published values for Cora and Citeseer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NasBenchGraphConfig {
     /// Linear layers before the cell, 0 or 1. Without one, what reads the cell's input reads the raw features; a search

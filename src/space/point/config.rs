@@ -1,10 +1,11 @@
 //! The section `[point]` of a configuration: what only the point space has.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[point]`: neighbours, stem and head of point networks (docs/method.md, "Networks").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PointConfig {
     /// Neighbours of a point, itself included.

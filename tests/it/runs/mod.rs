@@ -11,6 +11,7 @@ mod graphs;
 mod honest;
 mod images;
 mod kills;
+mod listed;
 mod nas_bench_201;
 mod not_finite;
 mod old;
