@@ -35,6 +35,7 @@ COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-func
 # Which GCC brought a version of its C++ library, as GCC's manual lists them.
 GCC_OF_GLIBCXX = {25: 8, 26: 9, 28: 10, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
 DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
+FOLDERS = ["configs", "docs"]
 # What benches/gpu.sh reads of the checkout.
 KIT = ["benches/gpu.sh", "benches/gpu_parts.py", "benches/gpu_visit.py", "benches/gpu_micro.py", "benches/compare.py", "benches/memory.py",
        "benches/shapes.json", "benches/reference", "configs"]
@@ -181,7 +182,8 @@ def pack(cuda):
     add_licences(folder / "licences")
     for name in DOCUMENTS:
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "configs", folder / "configs")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name)
     archive = folder.with_name(folder.name + ".tar.gz")
     with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
         tar.add(folder, folder.name, filter=of_nobody)

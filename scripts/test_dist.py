@@ -74,15 +74,15 @@ def files_are_the_package_s_own(package):
         check((package.folder / name).is_file(), f"{name} is there")
 
 
-def needs_no_more_than_readme_says(package):
-    """Of the system's libraries; a package of a newer system than README's may need more."""
+def needs_no_more_than_is_said(package):
+    """Of the system's libraries; a package of a newer system than that of docs/clusters.md may need more."""
     files = [package.program, *(package.folder / "lib").glob("*.so*")]
-    readme = (package.folder / "README.md").read_text()
-    stated = int(re.search(r"asks for glibc 2\.(\d+)", readme)[1])
+    page = (package.folder / "docs" / "clusters.md").read_text()
+    stated = int(re.search(r"asks for glibc 2\.(\d+)", page)[1])
     glibc, cxx = needed_versions(files)
-    check(glibc <= stated, f"it needs glibc 2.{glibc}; README says 2.{stated}")
-    stated = int(re.search(r"GLIBCXX_3\.4\.(\d+)", readme)[1])
-    check(cxx <= stated, f"it needs GLIBCXX_3.4.{cxx}; README says 3.4.{stated}")
+    check(glibc <= stated, f"it needs glibc 2.{glibc}; docs/clusters.md says 2.{stated}")
+    stated = int(re.search(r"GLIBCXX_3\.4\.(\d+)", page)[1])
+    check(cxx <= stated, f"it needs GLIBCXX_3.4.{cxx}; docs/clusters.md says 3.4.{stated}")
 
 
 def doctor_is_content(package):
@@ -130,15 +130,15 @@ def the_three_commands(package):
 
 
 def job_script(package):
-    """README's batch script at the smoke sizes, without a GPU; its folders are those of the test."""
-    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", (package.folder / "README.md").read_text(), re.S)[1]
+    """The batch script of docs/clusters.md at the smoke sizes, without a GPU; its folders are those of the test."""
+    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", (package.folder / "docs" / "clusters.md").read_text(), re.S)[1]
     changes = [(r"^sgas=\S+", f"sgas={package.program}"), (r"^runs=\S+", f"runs={package.home}/job"),
                (r"^export LD_LIBRARY_PATH=.*$", ""), ("doctor --device cuda", "doctor"),
                (r"(run search .*)--task modelnet40 --amp", rf"\1{' '.join(SMOKE_SEARCH)} --set search.epochs=12"),
                (r"(run train .*)--amp", rf"\1{' '.join(SMOKE_TRAIN)}")]
     for pattern, text in changes:
         script, count = re.subn(pattern, text, script, flags=re.M)
-        check(count == 1, f"README's batch script has {pattern}")
+        check(count == 1, f"the batch script has {pattern}")
     path = package.home / "job.sh"
     path.write_text(script)
     return path
@@ -189,7 +189,7 @@ def main():
             tar.extractall(name)
         package = Package(next(Path(name).resolve().iterdir()), checkout)
         files_are_the_package_s_own(package)
-        needs_no_more_than_readme_says(package)
+        needs_no_more_than_is_said(package)
         doctor_is_content(package)
         another_torch_wins(package)
         maps_of_a_run(package)

@@ -1,4 +1,4 @@
-//! Folders of graphs as users have them: what `sgas data` tells and writes, README's example, and what is refused.
+//! Folders of graphs as users have them: what `sgas data` tells and writes, the guide's example, and what is refused.
 
 use crate::cli::{refused, run, run_json};
 use crate::data::write;
@@ -23,9 +23,9 @@ fn the_folder_of_the_readme_is_read_as_it_stands_there() {
 }
 
 #[test]
-fn the_commands_of_the_readme_write_a_graph_and_tell_what_it_holds() {
+fn the_commands_of_the_guide_write_a_graph_and_tell_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = readme::shell_lines(&readme::text("README.md"));
+    let lines = readme::shell_lines(&readme::text("docs/own-data.md"));
     let start = lines.iter().position(|line| line.starts_with("sgas data synth graph ")).unwrap();
     let printed: Vec<String> =
         lines[start..start + 2].iter().map(|line| run(folder.path(), line.strip_prefix("sgas ").unwrap())).collect();
@@ -207,7 +207,7 @@ fn missing_and_cut_files_are_told_and_all_problems_at_once() {
     let folder = own();
     let path = folder.path();
     std::fs::remove_file(path.join("labels.csv")).unwrap();
-    refused_everywhere(path, &["expected the file labels.csv or labels.npy, found no such file", "README.md"]);
+    refused_everywhere(path, &["expected the file labels.csv or labels.npy, found no such file", "docs/own-data.md"]);
     let whole = npy("<f4", 6, Some(2), &[0; 48]);
     std::fs::remove_file(path.join("features.csv")).unwrap();
     write(path.join("features.npy"), &whole[..whole.len() - 1]);

@@ -1,4 +1,4 @@
-//! Folders of shapes as users have them: each format from file to accuracy, README's way from a folder to a score,
+//! Folders of shapes as users have them: each format from file to accuracy, the guide's way from a folder to a score,
 //! and what `sgas data` tells and writes.
 
 use crate::cli::sgas;
@@ -143,11 +143,11 @@ fn every_format_goes_from_file_to_accuracy() {
     assert_eq!(info["features"], json!(["normals"]), "told where they are stored, though nobody asked for them");
 }
 
-/// README's commands on an own folder, as they stand there; the environment makes the networks small.
+/// The commands of docs/own-data.md on an own folder, as they stand there; the environment makes the networks small.
 #[test]
-fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_readme() {
+fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_guide() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = readme::shell_lines(&readme::text("README.md"));
+    let lines = readme::shell_lines(&readme::text("docs/own-data.md"));
     let start = lines.iter().position(|line| line.starts_with("sgas data synth shapes")).unwrap();
     let end = start + lines[start..].iter().position(|line| line.starts_with("sgas predict")).unwrap();
     let sizes = [

@@ -1,4 +1,4 @@
-//! README.md, ARCHITECTURE.md, docs/method.md and the Makefile's demo are true to the program: their commands parse, the
+//! README.md, ARCHITECTURE.md, the pages of docs/ and the Makefile's demo are true to the program: their commands parse, the
 //! configurations, keys and published cells that these name exist, and so do files, tests and `make` targets, and the
 //! sections of docs/method.md that comments name. Nothing is run.
 
@@ -20,9 +20,9 @@ pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(project(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The files of README's example whose first one is `first`, as they stand there: `NAME: line | line | ...`.
+/// The files of the example in docs/own-data.md whose first one is `first`, as they stand there: `NAME: line | line | ...`.
 pub(crate) fn example(first: &str) -> Vec<(String, String)> {
-    let text = text("README.md");
+    let text = text("docs/own-data.md");
     let begin = format!("{first}:");
     let block = text.split("```text\n").find(|block| block.starts_with(&begin)).unwrap();
     let file = |line: &str| {
@@ -98,9 +98,29 @@ fn make_targets() -> Vec<String> {
     targets.map(|(name, _)| name.to_owned()).collect()
 }
 
+/// README.md and the pages of docs/.
+fn guides() -> Vec<String> {
+    let pages = std::fs::read_dir(project("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages = pages.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
+    let mut all: Vec<String> = pages.map(|name| format!("docs/{name}")).collect();
+    all.sort();
+    all.insert(0, "README.md".to_owned());
+    all
+}
+
 #[test]
-fn every_command_of_the_readme_is_real() {
-    let lines = shell_lines(&text("README.md"));
+fn the_readme_is_a_guide_of_two_hundred_lines_at_most() {
+    let text = text("README.md");
+    assert!(text.lines().count() <= 200, "what is long belongs into docs/");
+    for page in &guides()[1..] {
+        assert!(text.contains(&format!("({page})")), "README.md does not name {page}");
+    }
+}
+
+#[test]
+fn every_command_of_the_guides_is_real() {
+    let lines: Vec<String> = guides().iter().flat_map(|page| shell_lines(&text(page))).collect();
+    assert!(lines.len() > 60, "{}", lines.len());
     let targets = make_targets();
     for line in &lines {
         let words = words(line);
@@ -155,9 +175,10 @@ fn names(text: &str) -> Vec<&str> {
 #[test]
 fn every_file_that_the_documents_name_is_there() {
     let folders = ["configs/", "benches/", "src/", "tests/", "scripts/"];
-    for (document, least) in [("README.md", 6), ("ARCHITECTURE.md", 6), ("docs/method.md", 5)] {
-        let text = text(document);
-        let beside = project(document).parent().unwrap().to_owned();
+    let pages = guides().into_iter().map(|page| (page, 0));
+    for (document, least) in pages.chain([("ARCHITECTURE.md".to_owned(), 6), ("docs/method.md".to_owned(), 5)]) {
+        let text = text(&document);
+        let beside = project(&document).parent().unwrap().to_owned();
         let is_ours = |name: &&str| {
             folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name.ends_with(".rs")
         };

@@ -27,7 +27,7 @@ pub(super) const MOST_COLUMNS: usize = 1 << 20;
 const ARRAY: &[u8] = b"\x93NUMPY";
 
 /// A hint where nothing better is known.
-pub(super) const WHERE_TO_READ: &str = "README.md says what a folder of graphs holds: \"Your own graphs\"";
+pub(super) const WHERE_TO_READ: &str = "docs/own-data.md says what a folder of graphs holds: \"Your own graphs\"";
 
 /// What stands between blanks in a text without commas, semicolons and tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

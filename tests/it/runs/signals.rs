@@ -93,14 +93,14 @@ fn what_was_ignored_when_the_program_began_stays_ignored() {
     assert_eq!(code, Some(0), "{text}");
 }
 
-/// README's script for a cluster, with a search and training of seconds, and programs of its own in the place of
+/// The script of docs/clusters.md, with a search and training of seconds, and programs of its own in the place of
 /// Slurm's.
 #[test]
-fn the_batch_script_of_the_readme_stops_before_its_time_is_up_and_goes_on() {
+fn the_batch_script_for_slurm_stops_before_its_time_is_up_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let readme = crate::readme::text("README.md");
-    let begin = readme.find("#!/bin/bash\n#SBATCH").expect("README shows a script for Slurm");
+    let readme = crate::readme::text("docs/clusters.md");
+    let begin = readme.find("#!/bin/bash\n#SBATCH").expect("docs/clusters.md shows a script for Slurm");
     let script = &readme[begin..begin + readme[begin..].find("```").unwrap()];
     let small = "--device cpu --data synthetic --threads 1 --set data.points=48 --set model.channels=4 \
                  --set data.synthetic.train=40 --set data.synthetic.test=20";
@@ -115,7 +115,7 @@ fn the_batch_script_of_the_readme_stops_before_its_time_is_up_and_goes_on() {
         ("export LD_LIBRARY_PATH=", "export UNUSED=".to_owned()),
     ];
     let script = replaced.iter().fold(script.to_owned(), |script, (from, to)| {
-        assert!(script.contains(from), "README's script has no `{from}`");
+        assert!(script.contains(from), "the guide's script has no `{from}`");
         script.replace(from, to)
     });
     std::fs::write(path.join("job.sh"), script).unwrap();
