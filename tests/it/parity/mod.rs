@@ -368,8 +368,11 @@ fn for_each_case(kind: &str, spaces: &[&str], compare: impl Fn(&Case)) {
             failed.extend(table::attempt(&case, &compare));
         } else {
             compare(&case);
-            let _tensors = TensorPath::enter();
-            compare(&case);
+            // On CUDA no kernel of ours serves images: they were computed by operators already.
+            if !(device.is_cuda() && ["cnn", "cifar", "imagenet"].contains(&space)) {
+                let _tensors = TensorPath::enter();
+                compare(&case);
+            }
         }
     }
     assert!(failed.is_empty(), "{kind} ({}): {failed:?} failed; the table says how", spaces.join(", "));
