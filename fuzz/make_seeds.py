@@ -90,6 +90,14 @@ def texts():
         "[model]\nchannels = 8\ncells = 2\n[search]\nepochs = 4\nbatch = 8\n\0model.channels=16\0data.augmentation=none")
     put("config/train.toml", "task = 's3dis'\n[resgcn]\nblocks = 3\nchannels = 16\n[train]\nepochs = 2\nbatch = 2\n"
         "[weights]\nlr = 1e-3\n\0data.scenes.area=5")
+    put("study_plan/criteria.toml", 'title = "a"\nnote = "b"\nseeds = 2\nscore = "top5_error"\n[search]\n'
+        'config = "smoke/search-graphs"\nset = ["search.epochs=3"]\n[train]\nconfig = "smoke/train-graphs"\n[[method]]\n'
+        'name = "SGAS"\nsearch = { criterion = 1 }\n[[method]]\nname = "GCN"\nsearch = false\n'
+        'train = { baseline = true }\n[[published]]\nname = "c"\nscore = 99.46\nsearch_days = 0.003\n')
+    put("study_plan/truth.toml", 'title = "a"\nseeds = [3, 5]\n[truth]\ntable = "t.csv"\non = "cora"\n[search]\n'
+        'task = "graphs"\nspace = "nas-bench-graph"\n[[method]]\nname = "random"\nsearch = { strategy = "random" }\n')
+    put("scores_table/runs.csv", "method,seed,state,search_score,score\na,1,done,71.5,80\na,2,open,,\nb,1,done,70,81.25\n")
+    put("scores_table/ranks.csv", "search_rank,evaluation_rank\n1,2\n2,3\n3,1\n")
     put("node_features/a.csv", "size,weight\n1,2\n3.5,-1e3\n# no node\n0,0\n")
     put("node_features/pandas.csv", ",0,1\n0,5,6\n1,7,8\n")
     put("node_features/names.txt", "ann 0.5 1\nbea 2 3\ncem 4 5\n")

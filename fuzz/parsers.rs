@@ -9,6 +9,7 @@ use sgas::benchmark::nb301::read_encoding;
 use sgas::benchmark::onnx::Graph;
 use sgas::checkpoint::{Checkpoint, WeightFile};
 use sgas::commands::run_folder::RunFolder;
+use sgas::commands::{correlate, study};
 use sgas::config::{SearchRun, TrainRun};
 use sgas::data::parsers;
 use sgas::error::{Error, Result};
@@ -37,7 +38,7 @@ const fn through(through: &'static str, name: &'static str, read: fn(&[u8]) -> R
 const NODES: usize = 7;
 
 /// All of them.
-pub static PARSERS: [Parser; 44] = [
+pub static PARSERS: [Parser; 46] = [
     ours("off", |content| parsers::shape("off", content)),
     ours("obj", |content| parsers::shape("obj", content)),
     ours("ply", |content| parsers::shape("ply", content)),
@@ -52,6 +53,7 @@ pub static PARSERS: [Parser; 44] = [
     ours("graph_cell_table", |content| NasBenchGraph::parse(text(content)?, "table.csv").map(drop)),
     ours("surrogate_encoding", |content| read_encoding(text(content)?, "encoding.json").map(drop)),
     ours("config", config),
+    ours("study_plan", |content| study::check_plan("plan.toml", text(content)?)),
     ours("node_features", |content| parsers::features("csv", content.to_vec())),
     ours("node_arrays", node_arrays),
     ours("node_labels", node_labels),
@@ -75,6 +77,7 @@ pub static PARSERS: [Parser; 44] = [
         in_file("run.json", content, |path| RunFolder::open(folder_of(path))?.about().map(drop))
     }),
     ours("events", events),
+    through("csv", "scores_table", |content| in_file("runs.csv", content, |path| correlate::check_table(path, &[]))),
     through("prost", "onnx", |content| Graph::of_bytes(content, "surrogate.onnx").map(drop)),
     through("pcd-rs", "pcd", |content| parsers::shape("pcd", content)),
     through("zip", "npz", |content| any([parsers::labelled_cloud("npz", content), parsers::shape("npz", content)])),

@@ -73,6 +73,14 @@ pub fn run(options: &CorrelateOptions, out: &mut dyn Write) -> Result<()> {
     print_then_write(out, &text, draw, if options.json { "" } else { &drawn })
 }
 
+/// Looks at the table in a file.
+///
+/// # Errors
+/// What is no table of two columns of numbers.
+pub fn check_table(path: &Path, columns: &[String]) -> Result<()> {
+    Table::read(path, columns).map(drop)
+}
+
 /// Of ranks and errors the least is the best.
 fn is_less_better(name: &str) -> bool {
     ["rank", "error"].iter().any(|end| name.to_lowercase().ends_with(end))

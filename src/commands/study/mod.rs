@@ -28,6 +28,14 @@ const RUNS_FILE: &str = "runs.csv";
 /// Folder of the built-in plans.
 const BUILT_IN: &str = "study/";
 
+/// Looks at the plan in a text that errors call `place`; nothing is run.
+///
+/// # Errors
+/// What is no plan, or asks for what `sgas search` or `sgas train` would refuse.
+pub fn check_plan(place: &str, text: &str) -> Result<()> {
+    Plan::parse(place, text).map(drop)
+}
+
 /// Does what the plan asks for and is not done, or says what that is.
 ///
 /// # Errors
