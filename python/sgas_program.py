@@ -3,6 +3,7 @@ libraries. Apart from the package `sgas`, because importing that imports torch, 
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import re
@@ -30,23 +31,49 @@ def torch_folder() -> Path:
     if found is None or not found.origin:
         fail(f"there is no torch beside {sys.executable}; sgas computes with the libraries of torch {TORCH}", install)
     folder = Path(found.origin).parent
-    version = version_of(folder)
+    version = said_in_version_file(folder, "__version__")
     # A local part such as +cpu or +cu130 says how it was built, not which release it is.
     if version is None or version.partition("+")[0] != TORCH:
         fail(f"sgas needs torch {TORCH}, found {version or 'one without version.py'} in {folder}", install)
     missing = [name for name in LIBRARIES if not (folder / "lib" / name).is_file()]
     if missing:
         fail(f"there is no {missing[0]} in {folder / 'lib'}: that torch is no whole one for Linux", install)
+    for library, package in of_cuda(folder):
+        if not is_found(library, folder):
+            fail(f"the torch in {folder} is built with CUDA and finds no {library}, which it loads without a GPU too",
+                 f"{sys.executable} -m pip install {package}, or the CPU build of torch")
     return folder
 
 
-def version_of(folder: Path) -> Optional[str]:
-    """What torch/version.py says, which is read and not executed."""
+def of_cuda(folder: Path) -> list[tuple[str, str]]:
+    """What libtorch_cpu.so of a build with CUDA loads at once, each with the package that has it; nothing else of NVIDIA
+    is needed without a GPU."""
+    cuda = said_in_version_file(folder, "cuda")
+    if cuda is None:
+        return []
+    major = cuda.partition(".")[0]
+    suffix = "-cu12" if major == "12" else ""
+    return [(f"libcudart.so.{major}", f"nvidia-cuda-runtime{suffix}"), (f"libcupti.so.{major}", f"nvidia-cuda-cupti{suffix}")]
+
+
+def is_found(library: str, folder: Path) -> bool:
+    """Whether the dynamic linker will: in the packages beside torch, in torch itself, or where the system looks."""
+    if (folder / "lib" / library).is_file() or any(folder.parent.glob(f"nvidia/*/lib/{library}")):
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def said_in_version_file(folder: Path, name: str) -> Optional[str]:
+    """A text in torch/version.py, which is read and not executed; None where it says None or nothing."""
     try:
         text = (folder / "version.py").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(r"^__version__\s*(?::[^=]*)?=\s*['\"]([^'\"]+)['\"]", text, re.M)
+    found = re.search(rf"^{name}\s*(?::[^=]*)?=\s*['\"]([^'\"]+)['\"]", text, re.M)
     return found[1] if found else None
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Installs the wheel of `make wheel` into a fresh virtual environment and does the whole job there, without the checkout.
+"""Looks at the wheel of `make wheel` by twine and auditwheel, installs it into a fresh virtual environment and does the
+whole job there: no Rust, nothing of the checkout.
 
     test_wheel.py [WHEEL] [--torch-of PYTHON]   PYTHON: another environment's, whose torch 2.11.0 serves; else pip fetches
                                                 torch (3 GB with CUDA)
@@ -8,6 +9,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,35 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 from test_dist import ROOT, SMOKE_SEARCH, SMOKE_TRAIN, check
 
+CHECKS = ROOT / "target" / "wheel-checks"
+CHECKS_LIST = ROOT / "scripts" / "wheel-checks.txt"
+# Of torch, and so of the environment that the wheel is installed into.
+OF_TORCH = {"libc10.so", "libgomp.so.1", "libtorch.so", "libtorch_cpu.so"}
 FAKE_TORCH = {"2.10.1+cu126": "needs torch 2.11.0, found 2.10.1+cu126", "2.11.0+cpu": "that torch is no whole one"}
+
+
+def looked_at(wheel):
+    """What indexes and installers would refuse."""
+    python, made = CHECKS / "bin" / "python", CHECKS / CHECKS_LIST.name
+    if not made.is_file() or made.read_bytes() != CHECKS_LIST.read_bytes():
+        shutil.rmtree(CHECKS, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", CHECKS], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", CHECKS_LIST]
+        subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
+        shutil.copy(CHECKS_LIST, made)
+
+    def told(*words):
+        result = subprocess.run([python, "-m", *words, wheel], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"})
+        check(result.returncode == 0, f"{' '.join(words)}: exit code {result.returncode}")
+        return " ".join(result.stdout.split())
+
+    check("PASSED" in told("twine", "check", "--strict"), "twine finds nothing to say")
+    shown = told("auditwheel", "show")
+    tag = re.search(r"manylinux_2_\d+", wheel.name)[0]
+    check(f"{tag}_x86_64" in shown, f"auditwheel finds the versions of symbols of {tag}, as the wheel's name says")
+    outside = set(re.findall(r"lib[\w+.-]+\.so[.\d]*", shown.partition("external shared libraries")[2]))
+    print(f"   libraries that it may not bundle: {', '.join(sorted(outside & OF_TORCH)) or 'none named'}")
 
 
 class Environment:
@@ -65,21 +95,45 @@ def other_torches_are_told(environment):
         shutil.rmtree(torch)
 
 
-def use_torch_of(environment, python):
-    """The packages of another environment behind our own."""
+def packages_of(python):
     ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    other = subprocess.run([python, "-c", ask], stdout=subprocess.PIPE, text=True, check=True).stdout
-    (environment.packages() / "torch-of-another.pth").write_text(other)
+    return Path(subprocess.run([python, "-c", ask], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
 
 
-def the_commands(environment):
+def a_build_with_cuda_needs_two_packages_of_nvidia(environment, other):
+    """Of fifteen. Without them: a sentence that names the first."""
+    if not re.search(r"^cuda[^=]*= '", (other / "torch" / "version.py").read_text(), re.M):
+        print("   that torch is the CPU build: it needs no package of NVIDIA")
+        return
+    ours = environment.packages()
+    (ours / "torch").symlink_to(other / "torch")
+    told = environment.call(environment.sgas, "doctor", code=2).stderr
+    check(told.count("\n") == 2 and "libcudart.so" in told, "torch with CUDA without packages of NVIDIA: one sentence and a hint")
+    for library in ("libcudart.so.*", "libcupti.so.*"):
+        for file in other.glob(f"nvidia/*/lib/{library}"):
+            place = ours / file.relative_to(other)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(file)
+    environment.call(environment.sgas, "search", *SMOKE_SEARCH, "--device", "cpu", "--save", "by-two-packages.json")
+    check((environment.home / "by-two-packages.json").is_file(), "torch with CUDA and two packages of NVIDIA: a search")
+    (ours / "torch").unlink()
+    shutil.rmtree(ours / "nvidia")
+
+
+def use_torch_of(environment, other):
+    """The packages of another environment behind our own."""
+    (environment.packages() / "torch-of-another.pth").write_text(f"{other}\n")
+
+
+def the_commands(environment, begin):
     run = lambda *words: environment.call(environment.sgas, *words).stdout
     report = json.loads(run("doctor", "--json"))
     libraries = [path for path in report["libtorch"]["libraries"] if "libtorch_cpu" in path]
     check(len(libraries) == 1 and "site-packages/torch/lib/" in libraries[0], "doctor sees this environment's libtorch")
-    begin = time.monotonic()
+    searched = time.monotonic()
     run("search", *SMOKE_SEARCH, "--save", "cell.json")
-    print(f"   a first cell after {time.monotonic() - begin:.0f} s of search")
+    now = time.monotonic()
+    print(f"   a first cell after {now - searched:.0f} s of search, {now - begin:.0f} s after nothing was there")
     run("train", "--genotype", "cell.json", *SMOKE_TRAIN, "--out", "run")
     accuracy = json.loads(run("eval", "--run", "run", "--json"))["overall_accuracy"]
     check(0 <= accuracy <= 1, f"search, train and eval on synthetic shapes: overall accuracy {accuracy:.3f}")
@@ -114,17 +168,23 @@ def main():
     wheels = [arguments.wheel] if arguments.wheel else sorted((ROOT / "dist").glob("sgas-*.whl"))
     if len(wheels) != 1:
         sys.exit(f"error: expected one wheel in {ROOT / 'dist'}, found {len(wheels)}\nhint: make wheel")
+    looked_at(wheels[0])
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sgas-test-wheel-") as name:
         environment = Environment(Path(name).resolve())
         if arguments.torch_of:
+            other = packages_of(arguments.torch_of)
             environment.install(wheels[0].resolve(), True)
+            installed = time.monotonic()
             other_torches_are_told(environment)
-            use_torch_of(environment, arguments.torch_of)
+            a_build_with_cuda_needs_two_packages_of_nvidia(environment, other)
+            use_torch_of(environment, other)
+            # What was looked at meanwhile is no part of it.
+            begin += time.monotonic() - installed
         else:
             environment.install(wheels[0].resolve(), False)
-        print(f"   installed after {time.monotonic() - begin:.0f} s")
-        the_commands(environment)
+        print(f"   installed after {time.monotonic() - begin:.0f} s{', without torch' if arguments.torch_of else ''}")
+        the_commands(environment, begin)
         the_package(environment)
     print("the wheel does the whole job")
 

@@ -2,15 +2,17 @@
 //!
 //! Here are the types, what the search's choices become, loading and saving; `json` reads and writes the text and
 //! says what is wrong with it, `published` reads what the published code prints, `arch_string` the cells of NAS-Bench-201,
-//! which `indices` reads as NASLib numbers them, `exported` what NNI exports, `space` knows the spaces by name, [`zoo`] holds the published
+//! which `indices` reads as NASLib numbers them, `exported` and `switches` what NNI exports, `config_space` what NASLib configures, `space` knows the spaces by name, [`zoo`] holds the published
 //! cells. Nothing here knows what a primitive computes.
 
 mod arch_string;
+mod config_space;
 mod exported;
 mod indices;
 mod json;
 mod published;
 mod space;
+mod switches;
 pub mod zoo;
 
 use std::path::Path;

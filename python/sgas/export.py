@@ -43,6 +43,10 @@ PREPARATION = {"points": ("points", "features", "normalize"), "images": (), "gra
 OF_TABLES = {"points": {"scenes": ("block",)}, "images": {"images": ("size", "augmentation", "mean", "deviation")},
              "graphs": {}}
 SPLITS = ("train", "validation", "test")
+# Of a configuration, what says how a network is built and what it sees; by it the program takes the file without more.
+SECTIONS = ("task", "seed", "network", "data", "model", "point", "image", "graph", "nas_bench_graph", "resgcn")
+# Keys of [data] that name places of one machine, or how it works.
+OF_MACHINE = ("source", "train_list", "test_list", "workers", "batches_ahead", "skip_bad")
 
 
 class ExportError(RunError):
@@ -94,12 +98,23 @@ def describe(network: nn.Module, classes: Optional[Sequence[str]] = None) -> dic
         "network": about.genotype.space if about.genotype is not None else str(about.config.get("network", "resgcn")),
         "genotype": about.genotype.to_json() if about.genotype is not None else "",
         "classes": names,
+        "targets": about.targets,
+        "config": json.dumps(_own(about.config)),
         "trained_on": about.data,
         "preparation": _preparation(shape.kind, about.config.get("data", {})),
         "inputs": [asdict(value) for value in shape.inputs],
         "output": asdict(shape.output),
         "least": shape.least,
     }
+
+
+def _own(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in config.items() if name in SECTIONS}
+    if isinstance(kept.get("data"), Mapping):
+        kept["data"] = {key: value for key, value in kept["data"].items() if key not in OF_MACHINE}
+    if isinstance(config.get("train"), Mapping) and "batch" in config["train"]:
+        kept["train"] = {"batch": config["train"]["batch"]}
+    return kept
 
 
 def _preparation(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:

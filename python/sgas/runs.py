@@ -38,7 +38,8 @@ PER_POINT_TASKS = ("segmentation", "s3dis", "shapenetpart")
 class About:
     """What a network comes from: the task, the names of its classes in the order of the logits (none in runs of version
     0.1.0), the resolved configuration, the cell (None for a hand-designed network), the file of its weights, the data in
-    words, and the version of the program that trained it."""
+    words, the version of the program that trained it, and what the data is labelled with: `classes`, `labels` (several of
+    them at once), or `point_classes`."""
 
     task: str
     classes: tuple[str, ...]
@@ -47,6 +48,7 @@ class About:
     weights: Path
     data: str = ""
     version: str = ""
+    targets: str = "classes"
 
 
 def load(run: Union[str, Path], which: str = "best", device: Union[str, torch.device] = "cpu") -> nn.Module:
@@ -69,7 +71,7 @@ def load(run: Union[str, Path], which: str = "best", device: Union[str, torch.de
     genotype = genotypes.read(folder) if (folder / "genotype.json").exists() else None
     tensors = weights.read(file)
     about = About(str(told.get("task")), tuple(map(str, told.get("classes") or ())), config, genotype, file,
-                  str(told.get("data", "")), str(told.get("version", "")))
+                  str(told.get("data", "")), str(told.get("version", "")), str(told.get("targets", "classes")))
     network = _network(about, _Sizes(config, tensors, str(file)))
     _fill(network, tensors, file)
     setattr(network, "about", about)

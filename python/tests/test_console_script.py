@@ -22,17 +22,18 @@ class ConsoleScript(unittest.TestCase):
             self.skipTest("the checkout is not here; scripts/test_wheel.py looks at the installed one")
         shutil.copy(script, self.place)
 
-    def torch(self, version, libraries=("libc10.so", "libtorch_cpu.so")):
+    def torch(self, version, libraries=("libc10.so", "libtorch_cpu.so"), cuda=None):
         library = self.place / "torch" / "lib"
         library.mkdir(parents=True)
         (library.parent / "__init__.py").write_text("raise SystemExit('torch was imported')\n")
-        (library.parent / "version.py").write_text(f"from typing import Optional\n__version__ = '{version}'\n")
+        text = f"from typing import Optional\n__version__ = '{version}'\ncuda: Optional[str] = {cuda!r}\n"
+        (library.parent / "version.py").write_text(text)
         for name in libraries:
             (library / name).touch()
 
     def program(self, text):
         file = self.place / "sgas" / "bin" / "sgas"
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o755)
 
@@ -42,12 +43,13 @@ class ConsoleScript(unittest.TestCase):
         environment = {"PATH": os.environ["PATH"], **variables}
         return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def refused(self, told):
+    def refused(self, told, advised=""):
         result = self.call()
         self.assertEqual((result.returncode, result.stdout), (2, ""), result.stderr)
         error, hint = result.stderr.splitlines()
         self.assertTrue(error.startswith("error: ") and hint.startswith("hint: "), result.stderr)
         self.assertIn(told, error)
+        self.assertIn(advised, hint)
 
     def test_no_program(self):
         self.refused("there is no program at")
@@ -67,6 +69,22 @@ class ConsoleScript(unittest.TestCase):
         self.program("#!/bin/sh\n")
         self.torch("2.11.0+cpu", libraries=["libc10.so"])
         self.refused("there is no libtorch_cpu.so in")
+
+    def test_torch_with_cuda_and_its_packages_of_nvidia(self):
+        """Of those of NVIDIA, the two that libtorch_cpu.so loads are needed; the system may have them too."""
+        for cuda, folder in [("13.0", "cu13"), ("12.6", "cuda_runtime")]:
+            shutil.rmtree(self.place / "torch", ignore_errors=True)
+            self.torch("2.11.0+cu", cuda=cuda)
+            self.program("#!/bin/sh\necho began\n")
+            major = cuda[:2]
+            suffix = "-cu12" if major == "12" else ""
+            self.refused(f"finds no libcudart.so.{major}", f"pip install nvidia-cuda-runtime{suffix}, or the CPU build")
+            there = self.place / "nvidia" / folder / "lib"
+            there.mkdir(parents=True)
+            (there / f"libcudart.so.{major}").touch()
+            self.refused(f"finds no libcupti.so.{major}", f"pip install nvidia-cuda-cupti{suffix}, or the CPU build")
+            (there / f"libcupti.so.{major}").touch()
+            self.assertEqual(self.call().stdout, "began\n")
 
     def test_no_glibc(self):
         # As the kernel says of a program whose dynamic linker is not there.

@@ -293,8 +293,16 @@ class Files(unittest.TestCase):
         header, _ = safetensors_header(place / "net.safetensors")
         facts = json.loads(header["__metadata__"]["sgas"])["state"]
         self.assertGreater(facts["scores"]["test"]["samples"], 0)
-        self.assertEqual({key: held[key] if key != "genotype" else json.loads(held[key]) for key in facts},
-                         {key: facts[key] if key != "genotype" else json.loads(facts[key]) for key in facts})
+        texts = ("genotype", "config")
+        self.assertEqual({key: json.loads(held[key]) if key in texts else held[key] for key in facts},
+                         {key: json.loads(facts[key]) if key in texts else facts[key] for key in facts})
+        self.assertNotIn("source", json.loads(held["config"])["data"])
+        # Either file says all that the program must know.
+        scores = [json.loads(sgas("eval", *named, "--data", "synthetic", "--json"))
+                  for named in (["--run", run], *(["--weights", place / f"net.{end}"] for end in ("pt", "safetensors")))]
+        for other in scores[1:]:
+            self.assertEqual(other["confusion"], scores[0]["confusion"])
+            self.assertEqual(list(other["per_class"]), list(scores[0]["per_class"]))
         loaded = weights.read(place / "net.safetensors")
         for name, value in loaded.items():
             self.assertTrue(torch.equal(value, held["state_dict"][name]))

@@ -7,9 +7,10 @@ import unittest
 from collections import OrderedDict
 
 import torch
-from program import folder, safetensors_header, sgas, trained, write_cloud
+from program import folder, safetensors_header, sgas, trained, write_cloud, write_graph, write_png
 
 import sgas as package
+from sgas import export
 
 
 def tensors(file):
@@ -89,30 +90,61 @@ class Import(unittest.TestCase):
                     torch.save(content, file, _use_new_zipfile_serialization=is_zip)
                     self.compare({name: value.detach() for name, value in content.items()}, imported(file, run))
 
-    def test_logits_of_a_network_that_was_trained_in_pytorch(self):
-        run = trained("points")
-        network = package.load(run).train()
-        generator = torch.Generator().manual_seed(1)
-        points = torch.rand(8, network.about.config["data"]["points"], 3, generator=generator)
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-        for _ in range(3):
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network(points), torch.arange(8)).backward()
-            optimizer.step()
-        network.eval()
-        file = folder() / "tuned.pt"
-        torch.save({"state_dict": network.state_dict()}, file)
-        clouds = [folder() / f"tuned-{number}.xyz" for number in range(len(points))]
-        for cloud, of in zip(clouds, points):
-            write_cloud(cloud, of)
-        output = folder() / "tuned.json"
-        sgas("predict", "--weights", file, *network_of(run), "--input", *clouds, "--output", output, "--force")
-        rows = [list(one["probabilities"].values()) for one in json.loads(output.read_text())["predictions"]]
-        with torch.no_grad():
-            expected = network(points).double().softmax(-1)
-        worst = float((torch.tensor(rows, dtype=torch.float64) - expected).abs().max())
-        print(f"trained in PyTorch: probabilities within {worst:.1e}")
-        self.assertLess(worst, 1e-4)
+    def inputs(self, name, network):
+        """What a network sees, and the same as files for the program."""
+        drawn, data = torch.Generator().manual_seed(1), network.about.config["data"]
+        if name in ("points", "dgcnn"):
+            points = torch.rand(8, data["points"], 3, generator=drawn)
+            files = [folder() / f"tuned-{number}.xyz" for number in range(len(points))]
+            for file, cloud in zip(files, points):
+                write_cloud(file, cloud)
+            return (points,), files
+        if name == "graphs":
+            features, links = torch.randn(40, 16, generator=drawn), torch.randint(0, 40, (2, 90), generator=drawn)
+            both = torch.cat([links, links.flip(0)], 1)
+            place = folder() / "tuned-graph"
+            write_graph(place, features, links)
+            return (features, torch.unique(both[:, both[0] != both[1]], dim=1)), [place]
+        config = data["images"]
+        pixels = torch.randint(0, 256, (8, 3, config["size"], config["size"]), generator=drawn, dtype=torch.uint8)
+        files = [folder() / f"tuned-{number}.png" for number in range(len(pixels))]
+        for file, image in zip(files, pixels):
+            write_png(file, image)
+        mean, deviation = (torch.tensor(config[key]).view(3, 1, 1) for key in ("mean", "deviation"))
+        return ((pixels / 255 - mean) / deviation,), files
+
+    def test_logits_of_networks_that_were_trained_in_pytorch(self):
+        """As a state dict, of which the program must be told the network; and as `sgas.export` writes it, which says it."""
+        for name in ("points", "graphs", "images", "nas-bench-201", "dgcnn"):
+            run = trained(name)
+            network = package.load(run).train()
+            given, files = self.inputs(name, network)
+            with torch.no_grad():
+                before = network.eval()(*given)
+            network.train()
+            optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+            for _ in range(3):
+                optimizer.zero_grad()
+                logits = network(*given)
+                torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)) % logits.shape[1]).backward()
+                optimizer.step()
+            with torch.no_grad():
+                logits = network.eval()(*given)
+            self.assertGreater(float((logits - before).abs().max()), 1e-2)
+            expected = logits.double().softmax(-1)
+            bare, whole = folder() / "tuned.pth.tar", folder() / "tuned.pt"
+            torch.save({"epoch": 3, "state_dict": network.state_dict(), "optimizer": optimizer.state_dict()}, bare)
+            export.write(network, whole, "torch", force=True)
+            for named in ([bare, *network_of(run)], [whole]):
+                with self.subTest(name=name, file=named[0].name):
+                    output = folder() / "tuned.json"
+                    sgas("predict", "--weights", *named, "--input", *files, "--output", output, "--force")
+                    told = json.loads(output.read_text())
+                    rows = [list(one["probabilities"].values()) for one in told["predictions"]]
+                    worst = float((torch.tensor(rows, dtype=torch.float64) - expected).abs().max())
+                    print(f"{name} trained in PyTorch, {named[0].name}: probabilities within {worst:.1e}")
+                    self.assertLess(worst, 1e-4)
+            self.assertEqual(told["classes"], list(network.about.classes))
 
     def test_hostile_files(self):
         mark = folder() / "executed"
@@ -126,9 +158,13 @@ class Import(unittest.TestCase):
             for is_zip in (True, False):
                 file = folder() / "hostile.pt"
                 torch.save(content, file, _use_new_zipfile_serialization=is_zip)
-                with self.assertRaisesRegex(AssertionError, "exit code 2\n.*a use of "):
-                    imported(file, run)
-        self.assertFalse(mark.exists())
+                for words in (["import", file, "--output", folder() / "never.safetensors", *network_of(run)],
+                              ["eval", "--weights", file, "--data", "synthetic", *network_of(run)],
+                              ["predict", "--weights", file, "--input", folder(), *network_of(run)],
+                              ["train", "--init", file, "--data", "synthetic", "--out", folder() / "never", *network_of(run)]):
+                    with self.assertRaisesRegex(AssertionError, "exit code 2\n.*a use of "):
+                        sgas(*words)
+        self.assertFalse(mark.exists() or (folder() / "never").exists() or (folder() / "never.safetensors").exists())
 
 
 if __name__ == "__main__":

@@ -61,6 +61,9 @@ const REBUILD_PARAMETER: [&str; 2] = ["torch._utils._rebuild_parameter", "torch.
 /// Under which keys programs keep a network's weights beside other things, the usual ones first.
 const KEYS: [&str; 7] = ["state_dict", "model_state_dict", "model", "net", "network", "weights", "params"];
 
+/// The key beside the weights under which the Python package says which version of this program trained them.
+const MARK: &str = "sgas";
+
 /// For messages.
 const SAVE_AGAIN: &str =
     "nothing in a file is executed: save the weights alone, by torch.save(model.state_dict(), FILE), or as safetensors";
@@ -75,6 +78,8 @@ pub(super) struct Saved {
     pub tensors: BTreeMap<String, Tensor>,
     /// What else stands in the file, by its keys.
     pub left_out: Vec<String>,
+    /// The same as plain data where the Python package of this program wrote the file; else null.
+    pub metadata: serde_json::Value,
 }
 
 /// True for what begins as either format does, or as the archive of PyTorch 0.1.
@@ -103,7 +108,34 @@ pub(super) fn read(content: &[u8], place: &str) -> Result<Saved> {
             None => left_out.push(name.to_owned()),
         }
     }
-    Ok(Saved { format: storages.format(), key, tensors, left_out })
+    let is_ours = key.is_some() && value.get(MARK).and_then(Value::text).is_some();
+    let metadata = if is_ours { metadata(&value, key.as_deref()) } else { serde_json::Value::Null };
+    if is_ours {
+        left_out.clear();
+    }
+    Ok(Saved { format: storages.format(), key, tensors, left_out, metadata })
+}
+
+/// What stands beside the weights, as plain data.
+fn metadata(value: &Value, key: Option<&str>) -> serde_json::Value {
+    let Value::Dict(entries) = value else { return serde_json::Value::Null };
+    let beside = entries.iter().filter_map(|(name, value)| Some((name.text()?, value)));
+    beside.filter(|(name, _)| Some(*name) != key).map(|(name, value)| (name.to_owned(), plain(value))).collect()
+}
+
+/// A value as JSON has it; null where JSON has none such.
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::List(items) | Value::Tuple(items) => items.iter().map(plain).collect(),
+        Value::Dict(entries) => {
+            let named = entries.iter().filter_map(|(name, value)| Some((name.text()?.to_owned(), plain(value))));
+            named.collect()
+        }
+        other => other.text().map_or(serde_json::Value::Null, Into::into),
+    }
 }
 
 struct Found<'a> {

@@ -20,6 +20,8 @@ pub struct WeightFile {
     pub left_out: Vec<String>,
     /// What was before every name, such as `module.`; empty where nothing was.
     pub wrapper: String,
+    /// What the file says of itself, where this program or its Python package wrote it; else null.
+    pub metadata: Value,
     /// BLAKE3 of the whole file, hexadecimal.
     pub digest: String,
 }
@@ -41,13 +43,13 @@ impl WeightFile {
     pub fn parse(content: &[u8], place: &str) -> Result<Self> {
         let digest = blake3::hash(content).to_hex().to_string();
         if !pytorch::is_pytorch(content) {
-            let Checkpoint { tensors, .. } = Checkpoint::parse(content, place)?;
+            let Checkpoint { tensors, state: metadata } = Checkpoint::parse(content, place)?;
             let (format, wrapper) = ("safetensors", String::new());
-            return Ok(Self { tensors, format, key: None, left_out: Vec::new(), wrapper, digest });
+            return Ok(Self { tensors, format, key: None, left_out: Vec::new(), wrapper, metadata, digest });
         }
-        let pytorch::Saved { format, key, tensors, left_out } = pytorch::read(content, place)?;
+        let pytorch::Saved { format, key, tensors, left_out, metadata } = pytorch::read(content, place)?;
         let (tensors, wrapper) = without_wrappers(tensors);
         let Checkpoint { tensors, .. } = Checkpoint { tensors, state: Value::Null }.finite(place)?;
-        Ok(Self { tensors, format, key, left_out, wrapper, digest })
+        Ok(Self { tensors, format, key, left_out, wrapper, metadata, digest })
     }
 }

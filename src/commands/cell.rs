@@ -24,6 +24,12 @@ pub struct NamedCell {
 }
 
 impl NamedCell {
+    /// The cell that a file of weights says.
+    pub fn of_file(path: &str, genotype: Genotype, task: Option<String>) -> Self {
+        let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, origin: path.to_owned(), genotype, task, published: None }
+    }
+
     /// The kind of its networks.
     pub fn network(&self) -> NetworkKind {
         NetworkKind::Cells(self.genotype.space)
@@ -69,9 +75,8 @@ fn from_run(run: &RunFolder) -> Result<NamedCell> {
 
 fn from_file(path: &Path, asked: Option<SpaceName>) -> Result<NamedCell> {
     let genotype = Genotype::load_as(path, asked)?;
-    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let task = genotype.task.clone();
-    Ok(NamedCell { name, origin: path.display().to_string(), genotype, task, published: None })
+    Ok(NamedCell::of_file(&path.display().to_string(), genotype, task))
 }
 
 fn from_typed(typed: &str, asked: Option<SpaceName>) -> Result<NamedCell> {

@@ -22,8 +22,16 @@ pub fn run(options: &DataInfoOptions, out: &mut dyn Write) -> Result<()> {
     let (kind, source) = data::find_own(options.kind, &options.folder)?;
     // Looked at with the defaults of the task of own samples.
     let task = Some(tasks::of_own(kind).name);
-    let sources =
-        Sources { config: None, begun: None, task, space: None, variant: None, set: &options.set, flags: &[] };
+    let sources = Sources {
+        config: None,
+        begun: None,
+        task,
+        space: None,
+        variant: None,
+        sizes: None,
+        set: &options.set,
+        flags: &[],
+    };
     let run: TrainRun = config::resolve(&sources)?;
     let survey = kind.family.survey(&source, &run.data, run.point.minimum_points(run.model.cells))?;
     let told = Told { kind, survey: &survey };

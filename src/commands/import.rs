@@ -2,12 +2,12 @@
 
 use super::outputs::{WEIGHTS, print_then_write};
 use super::trained::Trained;
-use super::{ImportOptions, TrainedOptions, grouped};
+use super::{ImportOptions, TrainedOptions, facts, grouped};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::files::Output;
 use crate::visible::for_shell;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
 use tch::Device;
 
@@ -26,15 +26,15 @@ pub fn run(options: &ImportOptions, out: &mut dyn Write) -> Result<()> {
     let model = trained.network(classes, channels)?;
     let source = trained.source.as_ref().expect("weights outside a run have a source");
     let mut checkpoint = Checkpoint::of_weights(model.weights());
-    let cell = trained.genotype().map(serde_json::to_value).transpose().expect("a cell is plain data");
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    checkpoint.state = json!({
-        "imported": { "file": name, "blake3": source.digest, "sgas": env!("CARGO_PKG_VERSION") },
-        "task": trained.run.task,
-        "genotype": cell,
-        "classes": classes,
-        "channels": channels,
-    });
+    let mut state = facts::of_network(&trained.run, trained.genotype(), trained.network_kind(), trained.targets);
+    let imported = json!({ "file": name, "blake3": source.digest, "sgas": env!("CARGO_PKG_VERSION") });
+    state.insert("classes".to_owned(), json!(trained.classes));
+    state.insert("trained_on".to_owned(), json!(trained.trained_on));
+    state.insert("imported".to_owned(), imported);
+    state.insert("outputs".to_owned(), json!(classes));
+    state.insert("channels".to_owned(), json!(channels));
+    checkpoint.state = Value::Object(state);
     let bytes = checkpoint.to_bytes(&options.output)?;
     let found: String = source.told().iter().map(|line| format!("{line}\n")).collect();
     let network = format!(
@@ -43,13 +43,7 @@ pub fn run(options: &ImportOptions, out: &mut dyn Write) -> Result<()> {
         grouped(model.weights().parameters.count() as u64),
         model.weights().parameters.iter().count()
     );
-    let mut words = Vec::new();
-    for (flag, value) in [("--genotype", &options.genotype), ("--task", &options.task), ("--config", &options.config)] {
-        words.extend(value.iter().flat_map(|value| [flag.to_owned(), for_shell(value.clone())]));
-    }
-    words.extend(options.set.iter().flat_map(|value| ["--set".to_owned(), for_shell(value.clone())]));
     let place = for_shell(options.output.display().to_string());
-    let written =
-        format!("written: {}\nnext:    sgas eval --weights {place} {}\n", options.output.display(), words.join(" "));
+    let written = format!("written: {}\nnext:    sgas eval --weights {place}\n", options.output.display());
     print_then_write(out, &(found + &network), || output.write(&bytes), &written)
 }

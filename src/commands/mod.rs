@@ -17,6 +17,7 @@ pub mod doctor;
 mod estimate;
 pub mod eval;
 mod export;
+mod facts;
 mod folds;
 pub mod identity;
 pub mod import;

@@ -4,7 +4,6 @@ use super::options::{AreaChoice, BatchChoice, RunOptions, SearchOptions, TrainOp
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::scenes::S3DIS;
 use crate::error::{Error, Result};
-use std::path::Path;
 
 impl RunOptions {
     /// The keys that this run's own flags set; `section` owns the batch size.
@@ -39,13 +38,14 @@ impl RunOptions {
         mut more: Vec<Flag>,
         begun: Option<&Begun<R>>,
         variant: Option<&str>,
+        sizes: Option<(&str, &str)>,
     ) -> Result<R> {
         let mut flags = self.flags(R::COMMAND)?;
         flags.append(&mut more);
         let text = begun.map(|Begun { origin, run }| (origin.as_str(), run.to_toml()));
         let begun = text.as_ref().map(|(origin, text)| (*origin, text.as_str()));
         let config = self.config.as_deref();
-        config::resolve(&Sources { begun, config, task, space, variant, set: &self.set, flags: &flags })
+        config::resolve(&Sources { begun, config, task, space, variant, sizes, set: &self.set, flags: &flags })
     }
 }
 
@@ -101,13 +101,14 @@ impl SearchOptions {
         if let Some(order) = self.order {
             flags.push(Flag::new("--order", "search.order", i64::from(order)));
         }
-        self.run.resolve(self.run.task.as_deref(), self.space.as_deref(), flags, begun, variant)
+        self.run.resolve(self.run.task.as_deref(), self.space.as_deref(), flags, begun, variant, None)
     }
 }
 
 impl TrainOptions {
     /// The training that these options ask for, or ask to go on with; `fallback` is the task where neither a flag nor a
-    /// file names one, if anything else does, `space` that of the cell, `variant` that of its recipe where one is named.
+    /// file names one, if anything else does, `space` that of the cell, `variant` that of its recipe where one is named,
+    /// `sizes` those of the weights that it starts from, by their file and as TOML, where they say them.
     ///
     /// # Errors
     /// See [`config::resolve`].
@@ -117,6 +118,7 @@ impl TrainOptions {
         space: Option<&str>,
         begun: Option<&Begun<TrainRun>>,
         variant: Option<&str>,
+        sizes: Option<(&str, &str)>,
     ) -> Result<TrainRun> {
         let named = self.run.config.is_some() || begun.is_some();
         let task = self.run.task.as_deref().or(if named { None } else { fallback });
@@ -133,7 +135,7 @@ impl TrainOptions {
         if !self.freeze.is_empty() {
             flags.push(Flag::new("--freeze", "train.freeze", self.freeze.clone()));
         }
-        let run: TrainRun = self.run.resolve(task, space, flags, begun, variant)?;
+        let run: TrainRun = self.run.resolve(task, space, flags, begun, variant, sizes)?;
         if self.area.is_some() && tasks::find(&run.task)?.set != &S3DIS {
             let message = format!("--area is for the areas of S3DIS, and the task is {}", run.task);
             return Err(Error::usage(message).with_hint("leave --area out, or name --task s3dis"));
@@ -143,12 +145,12 @@ impl TrainOptions {
 }
 
 impl TrainedOptions {
-    /// The configuration of the network: the run's own `config.toml`, else a file, name or task; over it what was
-    /// typed, and `data`, where other data is asked for.
+    /// The configuration of the network: `begun`, that of its run or file by its name and text, else a file, name or
+    /// task; over it what was typed, and `data`, where other data is asked for.
     ///
     /// # Errors
     /// See [`config::resolve`].
-    pub fn resolve(&self, run_config: Option<&Path>, data: Option<&str>) -> Result<TrainRun> {
+    pub fn resolve(&self, begun: Option<(&str, &str)>, data: Option<&str>) -> Result<TrainRun> {
         let mut flags = Vec::new();
         if let Some(data) = data {
             flags.push(data_flag(data)?);
@@ -157,11 +159,8 @@ impl TrainedOptions {
             flags.push(skip_bad_flag());
         }
         let (config, task, set) = (self.config.as_deref(), self.task.as_deref(), &self.set);
-        let text = run_config.map(|path| Ok::<_, Error>((path.display().to_string(), config::read_text(path)?)));
-        let text = text.transpose()?;
-        let begun = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
         let config = config.filter(|_| begun.is_none());
-        config::resolve(&Sources { begun, config, task, space: None, variant: None, set, flags: &flags })
+        config::resolve(&Sources { begun, config, task, set, flags: &flags, ..Sources::default() })
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::cell::{self, NamedCell};
 use super::estimate::{self, StepData, Words};
+use super::facts::Facts;
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session};
-use super::weights::Start;
+use super::weights::{self, Start};
 use super::{GlobalOptions, RunOptions, TrainOptions, dataset, device, percent, print};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
@@ -28,15 +29,18 @@ use tch::Device;
 /// Options, a genotype, data or a run folder that won't do; a training that fails, or that a signal stopped.
 pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let typed = if options.run.resume { None } else { Some(resolve(options, None, None)?) };
+    let said = said_by_init(options)?;
+    let said = said.as_ref();
+    let typed = if options.run.resume { None } else { Some(resolve(options, None, None, said)?) };
     let device = device::prepare(global)?;
     let settled = |(mut run, architecture): (TrainRun, Architecture)| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
         Ok((run, architecture))
     };
-    let going_on =
-        session::find(&options.run, |variant| resolve(options, None, variant).and_then(settled).map(|(run, _)| run))?;
-    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref(), None), Ok)?)?;
+    let going_on = session::find(&options.run, |variant| {
+        resolve(options, None, variant, said).and_then(settled).map(|(run, _)| run)
+    })?;
+    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref(), None, said), Ok)?)?;
     if let Some(going_on) = &going_on {
         going_on.check(&run, architecture.genotype(), &options.run.resume_anyway)?;
         if going_on.is_finished(&run) {
@@ -44,7 +48,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
             return print(out, &summary(&run, &going_on.folder)?);
         }
     }
-    let by_variant = |variant: &str| resolve(options, None, Some(variant)).and_then(settled).map(|(run, _)| run);
+    let by_variant = |variant: &str| resolve(options, None, Some(variant), said).and_then(settled).map(|(run, _)| run);
     let fixed = going_on.is_some() || options.run.config.is_some();
     let dataset = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant))?;
     dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
@@ -54,28 +58,46 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     print(out, &summary(&run, &folder)?)
 }
 
+/// What the file of `--init` says of its network, where it is a file that does.
+fn said_by_init(options: &TrainOptions) -> Result<Option<Facts>> {
+    let file = options.init.as_deref().filter(|path| path.is_file());
+    match file.map(weights::read) {
+        // A run that goes on does not need it any more.
+        Some(Err(_)) if options.run.resume => Ok(None),
+        read => Ok(read.transpose()?.and_then(|read| read.facts)),
+    }
+}
+
 /// The training that is asked for, and of which network: of a cell, or of one that the task or `--model` names; of a run
-/// that goes on, its own, where no other is named.
+/// that goes on, its own, where no other is named; else that of weights to start from, as `said` by their file.
 fn resolve(
     options: &TrainOptions,
     going_on: Option<&GoingOn<TrainRun>>,
     variant: Option<&str>,
+    said: Option<&Facts>,
 ) -> Result<(TrainRun, Architecture)> {
-    let cell = named_cell(options, going_on)?;
+    let said = said.filter(|_| going_on.is_none());
+    let origin = options.init.as_ref().map_or(String::new(), |path| path.display().to_string());
+    let cell = named_cell(options, going_on, said, &origin)?;
+    let task_of_init = said.map(|said| said.task.as_str());
     let fallback = match (&cell, options.model) {
-        (Some(cell), _) => Some(cell.task.as_deref().unwrap_or(tasks::of_network(cell.network()).name)),
+        (Some(cell), _) => {
+            Some(cell.task.as_deref().or(task_of_init).unwrap_or(tasks::of_network(cell.network()).name))
+        }
         (None, Some(model)) => Some(tasks::of_network(NetworkKind::HandDesigned(model)).name),
         (None, None) if options.area.is_some() => {
             Some(tasks::of_network(NetworkKind::HandDesigned(HandDesigned::ResGcn)).name)
         }
-        (None, None) => None,
+        (None, None) => task_of_init,
     };
     let space = cell.as_ref().map(|cell| cell.genotype.space.name());
     let RunOptions { task, config, .. } = &options.run;
     if fallback.is_none() && task.is_none() && config.is_none() && going_on.is_none() {
         return Err(which_cell());
     }
-    let mut run = options.resolve(fallback, space, going_on.map(|going_on| &going_on.begun), variant)?;
+    let sizes = said.map(|said| (format!("{origin}: its configuration"), said.sizes()));
+    let sizes = sizes.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let mut run = options.resolve(fallback, space, going_on.map(|going_on| &going_on.begun), variant, sizes)?;
     let architecture = match (cell, options.model) {
         (Some(cell), _) => {
             run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
@@ -90,8 +112,11 @@ fn resolve(
             run.set_network(NetworkKind::HandDesigned(baseline), "--baseline")?;
             Architecture::HandDesigned(baseline)
         }
-        (None, None) => match run.network_kind() {
-            NetworkKind::HandDesigned(network) => Architecture::HandDesigned(network),
+        (None, None) => match said.and_then(Facts::kind).unwrap_or_else(|| run.network_kind()) {
+            kind @ NetworkKind::HandDesigned(network) => {
+                said.map_or(Ok(()), |_| run.set_network(kind, &origin))?;
+                Architecture::HandDesigned(network)
+            }
             NetworkKind::Cells(_) => return Err(which_cell()),
         },
     };
@@ -105,18 +130,31 @@ fn which_cell() -> Error {
     )
 }
 
-/// The cell: of the option, or of the run to go on with.
-fn named_cell(options: &TrainOptions, going_on: Option<&GoingOn<TrainRun>>) -> Result<Option<NamedCell>> {
+/// The cell: of the option, of the run to go on with, or of what it is to start from.
+fn named_cell(
+    options: &TrainOptions,
+    going_on: Option<&GoingOn<TrainRun>>,
+    said: Option<&Facts>,
+    origin: &str,
+) -> Result<Option<NamedCell>> {
     // A training to start from says which cell it is of.
     let is_open = options.model.is_none() && !options.baseline && going_on.is_none();
     let of_init = options.init.as_deref().filter(|path| is_open && path.join("genotype.json").is_file());
     let of_init = of_init.map(|path| path.display().to_string());
     match (options.genotype.as_deref().or(of_init.as_deref()), going_on) {
-        (Some(typed), _) => cell::load(typed, options.run.task.as_deref()).map(Some),
+        (Some(typed), _) => {
+            let cell = cell::load(typed, options.run.task.as_deref())?;
+            said.map_or(Ok(()), |said| said.require_cell(typed, &cell.genotype, origin))?;
+            Ok(Some(cell))
+        }
         (None, Some(GoingOn { begun, folder, .. })) if matches!(begun.run.network_kind(), NetworkKind::Cells(_)) => {
             cell::load(&folder.genotype().display().to_string(), None).map(Some)
         }
-        (None, _) => Ok(None),
+        (None, _) => {
+            let genotype = said.filter(|_| is_open).and_then(|said| said.genotype.clone());
+            let task = said.map(|said| said.task.clone());
+            Ok(genotype.map(|genotype| NamedCell::of_file(origin, genotype, task)))
+        }
     }
 }
 

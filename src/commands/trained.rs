@@ -2,12 +2,13 @@
 
 use super::TrainedOptions;
 use super::cell;
+use super::facts::Facts;
 use super::run_folder::{self, RunFolder};
 use super::session;
 use super::weights::{self, Source};
 use crate::batch::BatchKind;
 use crate::checkpoint::Checkpoint;
-use crate::config::{RunConfig, TrainRun, tasks};
+use crate::config::{self, RunConfig, TrainRun, tasks};
 use crate::data::{SampleKind, Targets};
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
@@ -57,24 +58,44 @@ impl Trained {
     /// # Errors
     /// No training, a search, one without a whole epoch; weights without their cell, or that can't be read.
     pub fn open(options: &TrainedOptions, data: Option<&str>, device: Device) -> Result<Self> {
-        let Place { mut run, architecture, weights, folder } = match &options.weights {
-            Some(weights) => loose(options, data, weights.clone()),
-            None => of_run(options, data),
-        }?;
+        let (Place { mut run, architecture, weights, folder }, read) = match &options.weights {
+            Some(path) => {
+                let read = weights::read(path)?;
+                (loose(options, data, path.clone(), read.facts.as_ref())?, Some(read))
+            }
+            None => (of_run(options, data)?, None),
+        };
         // Evaluation takes batches of any size; a configuration must have two samples at least, for batch norm.
         run.train.batch = options.batch.unwrap_or(run.train.batch);
         let about = folder.as_ref().map(RunFolder::about).transpose()?;
-        let targets = about.as_ref().map_or_else(|| usual_targets(&run.task), |about| about.targets);
-        let (classes, trained_on) = about.map_or((Vec::new(), None), |about| (about.classes, Some(about.data)));
-        let (tensors, source) = match &folder {
-            Some(_) => (Checkpoint::load(&weights)?.tensors, None),
-            None => {
-                let weights::Read { tensors, source } = weights::read(&weights)?;
+        let (tensors, source, facts) = match read {
+            None => (Checkpoint::load(&weights)?.tensors, None, None),
+            Some(weights::Read { tensors, source, facts }) => {
                 source.told().iter().for_each(|line| tracing::debug!("{}: {line}", weights.display()));
-                (tensors, Some(source))
+                (tensors, Some(source), facts)
             }
         };
-        Ok(Self { run, weights, folder, classes, targets, trained_on, source, architecture, tensors, device })
+        let said = about.as_ref().map(|about| about.targets).or(facts.as_ref().and_then(|facts| facts.targets));
+        let targets = said.unwrap_or_else(|| usual_targets(&run.task));
+        let (classes, trained_on) = match (about, facts) {
+            (Some(about), _) => (about.classes, Some(about.data)),
+            (None, Some(facts)) => (facts.classes, facts.trained_on),
+            (None, None) => (Vec::new(), None),
+        };
+        let is_loose = folder.is_none();
+        let trained =
+            Self { run, weights, folder, classes, targets, trained_on, source, architecture, tensors, device };
+        if is_loose { trained.with_as_many_names() } else { Ok(trained) }
+    }
+
+    /// A file's own names are one for every output.
+    fn with_as_many_names(self) -> Result<Self> {
+        let count = self.class_count().unwrap_or(self.classes.len());
+        if self.classes.is_empty() || self.classes.len() == count {
+            return Ok(self);
+        }
+        let expected = format!("{count} names, as many as the network has outputs");
+        Err(Error::invalid(format!("{}: its classes", self.origin()), expected, self.classes.len().to_string()))
     }
 
     /// The cell; none of a hand-designed network.
@@ -218,7 +239,9 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
     }
     let weights = folder.chosen_weights()?;
     session::check_description::<TrainRun>(&folder)?;
-    let run = options.resolve(Some(&folder.config()), data)?;
+    let path = folder.config();
+    let (name, text) = (path.display().to_string(), config::read_text(&path)?);
+    let run = options.resolve(Some((&name, &text)), data)?;
     let architecture = match run.network_kind() {
         NetworkKind::Cells(_) => Architecture::Cell(Box::new(Genotype::load(folder.genotype())?)),
         NetworkKind::HandDesigned(network) => Architecture::HandDesigned(network),
@@ -226,20 +249,43 @@ fn of_run(options: &TrainedOptions, data: Option<&str>) -> Result<Place> {
     Ok(Place { run, architecture, weights, folder: Some(folder) })
 }
 
-/// Weights outside a run, with the cell they belong to, or a task whose network has none.
-fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf) -> Result<Place> {
+/// Weights outside a run, with the cell they belong to, or a task whose network has none. What the file says of its own
+/// network need not be named, and what is named must be the same; a configuration stands in place of the file's.
+fn loose(options: &TrainedOptions, data: Option<&str>, weights: PathBuf, facts: Option<&Facts>) -> Result<Place> {
+    let place = weights.display().to_string();
     let cell = options.genotype.as_deref().map(|typed| cell::load(typed, options.task.as_deref())).transpose()?;
-    if cell.is_none() && options.task.is_none() && options.config.is_none() {
+    if let Some(facts) = facts {
+        if let (Some(typed), Some(cell)) = (&options.genotype, &cell) {
+            facts.require_cell(typed, &cell.genotype, &place)?;
+        }
+        options.task.iter().try_for_each(|task| facts.require_task(&format!("--task {task}"), task, &place))?;
+    } else if cell.is_none() && options.task.is_none() && options.config.is_none() {
         return Err(Error::usage("weights outside a run need --genotype: the cell that they belong to")
             .with_hint("or --task s3dis, for weights of a ResGCN"));
     }
-    let mut run = options.resolve(None, data)?;
-    let architecture = match (cell, run.network_kind()) {
-        (Some(cell), _) => {
-            run.set_network(cell.network(), &format!("{}: space", cell.origin))?;
-            Architecture::Cell(Box::new(cell.genotype))
+    let own = facts.filter(|_| options.config.is_none());
+    let name = format!("{place}: its configuration");
+    let run = match own.map(|facts| (facts, facts.configuration())) {
+        Some((_, Some(text))) => options.resolve(Some((&name, &text)), data),
+        Some((facts, None)) => TrainedOptions { task: Some(facts.task.clone()), ..options.clone() }.resolve(None, data),
+        None => options.resolve(None, data),
+    };
+    let mut run = run?;
+    if let (Some(facts), Some(config)) = (facts, &options.config) {
+        facts.require_task(&format!("--config {config}"), &run.task, &place)?;
+    }
+    let named = cell.map(|cell| (cell.origin, cell.genotype));
+    let said = facts.and_then(|facts| Some((place.clone(), facts.genotype.clone()?)));
+    let kind = facts.and_then(Facts::kind).unwrap_or_else(|| run.network_kind());
+    let architecture = match (named.or(said), kind) {
+        (Some((origin, genotype)), _) => {
+            run.set_network(NetworkKind::Cells(genotype.space), &format!("{origin}: space"))?;
+            Architecture::Cell(Box::new(genotype))
         }
-        (None, NetworkKind::HandDesigned(network)) => Architecture::HandDesigned(network),
+        (None, NetworkKind::HandDesigned(network)) => {
+            run.set_network(kind, &place)?;
+            Architecture::HandDesigned(network)
+        }
         (None, NetworkKind::Cells(_)) => {
             return Err(Error::usage("weights outside a run need --genotype: the cell that they belong to"));
         }

@@ -1,5 +1,6 @@
 //! A file of weights that the user names, by the names that networks have here.
 
+use super::facts::Facts;
 use super::run_folder::{Init, RunFolder};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result, few};
@@ -15,6 +16,8 @@ pub struct Read {
     pub tensors: BTreeMap<String, Tensor>,
     /// Where they stood.
     pub source: Source,
+    /// What the file says of its network, where this program or its Python package wrote it.
+    pub facts: Option<Facts>,
 }
 
 /// What was found in a file.
@@ -31,11 +34,13 @@ pub struct Source {
 /// Reads it.
 ///
 /// # Errors
-/// See [`WeightFile::read`].
+/// See [`WeightFile::read`], [`model::ours`] and [`Facts::read`].
 pub fn read(path: &Path) -> Result<Read> {
-    let WeightFile { tensors, format, key, left_out, wrapper, digest } = WeightFile::read(path)?;
-    let (tensors, renamed) = model::ours(tensors);
-    Ok(Read { tensors, source: Source { format, key, wrapper, left_out, renamed, digest } })
+    let WeightFile { tensors, format, key, left_out, wrapper, metadata, digest } = WeightFile::read(path)?;
+    let place = path.display().to_string();
+    let (tensors, renamed) = model::ours(tensors, &place)?;
+    let facts = Facts::read(&metadata, &place)?;
+    Ok(Read { tensors, source: Source { format, key, wrapper, left_out, renamed, digest }, facts })
 }
 
 impl Source {
@@ -61,7 +66,7 @@ pub struct Start {
     tensors: BTreeMap<String, Tensor>,
     origin: String,
     digest: String,
-    /// Names of the classes of the run that they come from; none of a file.
+    /// Names of the classes of the run that they come from; of a file, where it has them.
     classes: Vec<String>,
     /// The configuration of that run, as it is typed.
     config: Option<String>,
@@ -75,13 +80,13 @@ impl Start {
     pub fn read(named: &str) -> Result<Self> {
         let path = Path::new(named);
         if !path.is_dir() {
-            let Read { tensors, source } = read(path)?;
+            let Read { tensors, source, facts } = read(path)?;
             source.told().iter().for_each(|line| tracing::debug!("{named}: {line}"));
             return Ok(Self {
                 tensors,
                 origin: named.to_owned(),
                 digest: source.digest,
-                classes: Vec::new(),
+                classes: facts.map_or(Vec::new(), |facts| facts.classes),
                 config: None,
             });
         }
@@ -92,7 +97,7 @@ impl Start {
                 .with_hint("name a training's run folder, or a file of weights"));
         }
         let weights = folder.chosen_weights()?;
-        let Read { tensors, source } = read(&weights)?;
+        let Read { tensors, source, .. } = read(&weights)?;
         let origin = weights.display().to_string();
         let config = Some(for_shell(folder.config().display().to_string()));
         Ok(Self { tensors, origin, digest: source.digest, classes: about.classes, config })

@@ -46,6 +46,8 @@ pub struct Sources<'a> {
     pub config: Option<&'a str>,
     /// The task, where it is known before the file is read.
     pub task: Option<&'a str>,
+    /// Sizes that stand over the task's own configuration, the name and text of what says them; not over a file.
+    pub sizes: Option<(&'a str, &'a str)>,
     /// `section.key=value`, in the order typed.
     pub set: &'a [String],
     /// The space of the cells, where one is named: for it a task may have a configuration of its own.
@@ -73,6 +75,9 @@ fn resolve_with<R: RunConfig>(sources: &Sources<'_>, environment: impl Iterator<
     if sources.begun.is_none() || sources.config.is_some() {
         let (file, text) = base::<R>(sources)?;
         layers.add_text(&file, &text)?;
+    }
+    if let Some((name, text)) = sources.sizes.filter(|_| sources.begun.is_none() && sources.config.is_none()) {
+        layers.add_text(name, text)?;
     }
     for (name, key, text) in environment_keys::<R>(environment.filter(|_| sources.begun.is_none())) {
         layers.add_assignment(&name, &format!("{key}={text}"))?;

@@ -1,9 +1,10 @@
 //! Cells as NNI exports them from its space of DARTS: `{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": [0], ...,
-//! "reduce/op_2_0": ...}`, as JSON or as Python prints it; nodes are numbered from 2, after the two inputs.
+//! "reduce/op_2_0": ...}`, as JSON or as Python prints it; nodes are numbered from 2, after the two inputs. NNI 1 has
+//! another form, which `switches` reads; `config_space` reads that of NASLib and NAS-Bench-301.
 
 use serde_json::{Map, Value};
 
-use super::SpaceName;
+use super::{SpaceName, config_space, switches};
 use crate::error::{Error, Result};
 use crate::python::{self, first_value};
 use crate::topology::CellKind;
@@ -14,15 +15,13 @@ const NODES: usize = 4;
 /// Edges that a node keeps, and inputs before the first node.
 const TWO: usize = 2;
 
-/// What the keys begin with that say an edge.
-fn is_exported(object: &Map<String, Value>) -> bool {
-    object.contains_key("normal/op_2_0")
-}
+/// Keys that no other object has: of NNI 2, of NNI 1, of NASLib.
+const MARKS: [&str; 3] = ["normal/op_2_0", switches::MARK, config_space::MARK];
 
 /// The object that Python printed with its own quotes; `None` of other text.
 pub(super) fn of_python(text: &str) -> Option<Map<String, Value>> {
     let text = text.trim();
-    if !text.starts_with('{') || !text.contains("'normal/op_2_0'") {
+    if !text.starts_with('{') || !MARKS.iter().any(|mark| text.contains(&format!("'{mark}'"))) {
         return None;
     }
     let Some(python::Value::List(items)) = first_value(text) else { return None };
@@ -42,6 +41,7 @@ fn plain(value: &python::Value) -> Option<Value> {
     match value {
         python::Value::Text(text) => Some(text.clone().into()),
         python::Value::Whole(number) => Some((*number).into()),
+        python::Value::Word(word) if word == "True" || word == "False" => Some((word == "True").into()),
         _ => None,
     }
 }
@@ -51,7 +51,13 @@ fn plain(value: &python::Value) -> Option<Value> {
 /// # Errors
 /// An edge without operation or input, or with several inputs; cells of another space than that of DARTS.
 pub(super) fn rewrite(object: &mut Map<String, Value>, origin: &str) -> Result<()> {
-    if !is_exported(object) {
+    if object.contains_key(switches::MARK) {
+        return switches::rewrite(object, origin);
+    }
+    if object.contains_key(config_space::MARK) {
+        return config_space::rewrite(object, origin);
+    }
+    if !object.contains_key(MARKS[0]) {
         return Ok(());
     }
     let mut cells = Map::new();

@@ -93,3 +93,14 @@ pub fn file(weights: &[(String, Tensor)], key: Option<&str>, format: Format) -> 
     }
     content
 }
+
+/// A file of a pickle alone, without storages.
+pub fn of_pickle(pickle: &[u8], format: Format) -> Vec<u8> {
+    if format == Format::Row {
+        return [HEAD, pickle, b"\x80\x02]."].concat();
+    }
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file("archive/data.pkl", zip::write::FileOptions::default()).unwrap();
+    archive.write_all(pickle).unwrap();
+    archive.finish().unwrap().into_inner()
+}

@@ -10,7 +10,7 @@ use sgas::model::NetworkKind;
 use std::path::{Path, PathBuf};
 
 /// Commands of the user's own shell that README may show.
-const FOREIGN: [&str; 3] = ["export", "git", "cd"];
+const FOREIGN: [&str; 4] = ["export", "git", "cd", "pip"];
 
 fn project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -68,7 +68,7 @@ fn fault(words: &[&str]) -> Option<String> {
     let resolved = match &command {
         Command::Search(options) if !options.run.resume => options.resolve(None, None).map(drop),
         Command::Train(options) if !options.run.resume => options
-            .resolve(Some("modelnet40"), None, None, None)
+            .resolve(Some("modelnet40"), None, None, None, None)
             .and_then(|run| match (options.genotype.as_deref(), run.network_kind()) {
                 (None, NetworkKind::HandDesigned(_)) => Ok(()),
                 (None, _) if options.baseline || options.model.is_some() => Ok(()),

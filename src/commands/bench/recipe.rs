@@ -78,7 +78,8 @@ impl Recipe {
             (None, Some(model)) => Some(NetworkKind::HandDesigned(model)),
             (None, None) => None,
         };
-        let mut run = options.resolve(fallback.map(|network| tasks::of_network(network).name), space, None, None)?;
+        let fallback = fallback.map(|network| tasks::of_network(network).name);
+        let mut run = options.resolve(fallback, space, None, None, None)?;
         match (&cell, options.model) {
             (Some(cell), _) => run.set_network(cell.network(), &format!("{}: space", cell.origin))?,
             (None, Some(model)) => {

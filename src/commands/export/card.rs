@@ -227,10 +227,9 @@ impl Card<'_> {
     fn use_it(&self) -> String {
         let file = visible_word(self.file);
         let (language, lines) = match self.format {
-            ExportFormat::Safetensors => (
-                "sh",
-                "sgas predict --weights FILE --genotype CELL.json --task TASK --input DIR   # or safetensors.torch.load_file",
-            ),
+            ExportFormat::Safetensors => {
+                ("sh", "sgas predict --weights FILE --input DIR   # or safetensors.torch.load_file")
+            }
             ExportFormat::Torch => (
                 "python",
                 "held = torch.load(\"FILE\", weights_only=True)   # state_dict, classes, genotype, preparation, scores",
@@ -242,7 +241,7 @@ impl Card<'_> {
                  json.loads(session.get_modelmeta().custom_metadata_map[\"classes\"])",
             ),
         };
-        let lines = lines.replace("FILE", &file).replace("TASK", self.task());
+        let lines = lines.replace("FILE", &file);
         format!(
             "## Use\n```{language}\n{lines}\n```\nFound and trained again by the run's own files: \
              `sgas train --config config.toml --genotype genotype.json`.\n"

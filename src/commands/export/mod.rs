@@ -11,12 +11,11 @@ use super::options::ExportFormat;
 use super::outputs::{self, print_then_write};
 use super::run_folder::RunFolder;
 use super::trained::Trained;
-use super::{ExportOptions, TrainedOptions};
+use super::{ExportOptions, TrainedOptions, facts};
 use crate::checkpoint::Checkpoint;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::Output;
-use crate::model::NetworkKind;
 use crate::reading;
 use card::{CARD, Card};
 use serde_json::{Map, Value, json};
@@ -44,7 +43,7 @@ pub fn run(options: &ExportOptions, out: &mut dyn Write) -> Result<()> {
     let folder = trained.folder.clone().expect("no loose weights can be named");
     let output = Output::new("--output", &options.output, outputs::exported(options.format), options.force)?;
     let place = if options.no_card || output.is_stream() { None } else { Some(card_place(&options.output)?) };
-    let facts = facts(&trained, &folder)?;
+    let facts = described(&trained, &folder)?;
     let written = match options.format {
         ExportFormat::Safetensors => safetensors(&trained, &facts)?,
         format => python::export(format, &folder)?,
@@ -85,25 +84,18 @@ fn safetensors(trained: &Trained, facts: &Map<String, Value>) -> Result<Written>
 }
 
 /// What belongs to the network, by name; paths of this machine don't.
-fn facts(trained: &Trained, folder: &RunFolder) -> Result<Map<String, Value>> {
-    let genotype = trained.genotype().map(|genotype| serde_json::to_string(genotype).expect("a cell is plain data"));
-    let network = match trained.network_kind() {
-        NetworkKind::Cells(space) => space.name(),
-        NetworkKind::HandDesigned(network) => network.name(),
-    };
+fn described(trained: &Trained, folder: &RunFolder) -> Result<Map<String, Value>> {
     let preparation: Map<String, Value> =
         trained.kind().family.preparation(&trained.run.data).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    let facts = json!({
-        "sgas": folder.about()?.version,
-        "task": trained.run.task,
-        "network": network,
-        "genotype": genotype.unwrap_or_default(),
-        "classes": trained.classes,
-        "trained_on": trained.trained_on,
-        "preparation": preparation,
-        "scores": scores(folder),
-    });
-    let Value::Object(facts) = facts else { unreachable!("an object was made") };
+    let mut facts = facts::of_network(&trained.run, trained.genotype(), trained.network_kind(), trained.targets);
+    let more = [
+        ("sgas", json!(folder.about()?.version)),
+        ("classes", json!(trained.classes)),
+        ("trained_on", json!(trained.trained_on)),
+        ("preparation", Value::Object(preparation)),
+        ("scores", Value::Object(scores(folder))),
+    ];
+    facts.extend(more.map(|(name, value)| (name.to_owned(), value)));
     Ok(facts)
 }
 

@@ -46,7 +46,8 @@ pub struct TrainedOptions {
 Examples:
   sgas eval                                  # the newest finished training
   sgas eval --run runs/train-points-... --json
-  sgas eval --weights w.safetensors --genotype Cri2_ModelNet_Best --task modelnet40")]
+  sgas eval --weights w.pt --genotype Cri2_ModelNet_Best --task modelnet40
+  sgas eval --weights exported.safetensors   # of sgas export and import: it says what it is")]
 pub struct EvalOptions {
     /// The weights.
     #[command(flatten)]
@@ -71,7 +72,8 @@ Examples:
 
 Reads what torch.save wrote, without PyTorch; nothing in a file is executed. The
 weights stand alone in it or under state_dict. Eval, predict and train --init
-take such files as they are too, with --weights and --init.")]
+take such files as they are too, with --weights and --init. The new file says its
+cell, task and sizes: those commands then need no other word.")]
 pub struct ImportOptions {
     /// The weights: a file of PyTorch (.pt, .pth, .pth.tar), or safetensors
     #[arg(value_name = "FILE")]

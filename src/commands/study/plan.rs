@@ -230,7 +230,7 @@ impl Written {
                     let message = format!("{}: of which cell? It has no search", at("training"));
                     return Err(Error::usage(message).with_hint("name a genotype, or train.model or train.baseline"));
                 }
-                let resolved = options.resolve(task.as_deref(), space, None, None);
+                let resolved = options.resolve(task.as_deref(), space, None, None, None);
                 resolved.map_err(|error| placed(error, &at("training")))?;
                 Some(words)
             }

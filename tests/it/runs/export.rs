@@ -46,8 +46,11 @@ fn exported_weights_are_the_runs_with_what_belongs_to_them() {
     assert_eq!(facts["scores"]["test"]["overall_accuracy"], scores["overall_accuracy"]);
     assert_eq!(facts["preparation"]["graphs"]["links"], "both");
     fs::write(folder.path().join("cell.json"), facts["genotype"].as_str().unwrap()).unwrap();
-    let command = "eval --weights net/weights.safetensors --genotype cell.json --config train/config.toml --json";
-    assert_eq!(run_json(folder.path(), command)["loss"], scores["loss"]);
+    let file = "eval --weights net/weights.safetensors --json --data synthetic";
+    for more in ["", " --genotype cell.json --task graphs", " --genotype cell.json --config train/config.toml"] {
+        let found = run_json(folder.path(), &format!("{file}{more}"));
+        assert_eq!((&found["loss"], &found["per_class"]), (&scores["loss"], &scores["per_class"]), "{more}");
+    }
     assert!(!String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).contains(folder.path().to_str().unwrap()));
 }
 

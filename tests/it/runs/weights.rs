@@ -68,7 +68,7 @@ fn files_of_pytorch_are_evaluated_and_imported() {
         "changed: module. before every name\n",
         "network: a cell of the point space, 10 outputs, 3 channels of input, ",
         "written: w.safetensors\n",
-        "sgas eval --weights w.safetensors --genotype cell.json --config run/config.toml",
+        "sgas eval --weights w.safetensors\n",
     ] {
         assert!(text.contains(words), "{words} is not in: {text}");
     }
@@ -77,8 +77,10 @@ fn files_of_pytorch_are_evaluated_and_imported() {
     let state = Checkpoint::load_state(&place("w.safetensors")).unwrap();
     let digest = blake3::hash(&std::fs::read(place("b.pth.tar")).unwrap()).to_hex().to_string();
     assert_eq!((&state["imported"]["file"], &state["imported"]["blake3"]), (&"b.pth.tar".into(), &digest.into()));
-    assert_eq!((&state["task"], &state["genotype"]["space"]), (&"points".into(), &"point".into()));
-    assert_same_scores(&evaluated(folder.path(), &format!("--weights w.safetensors {network}")), &expected);
+    assert_eq!((&state["task"], &state["network"], &state["outputs"]), (&"points".into(), &"point".into(), &10.into()));
+    for network in [network, "--data synthetic", "--task points --genotype cell.json --data synthetic"] {
+        assert_same_scores(&evaluated(folder.path(), &format!("--weights w.safetensors {network}")), &expected);
+    }
     // It replaces its own, and nothing else.
     output(&mut import(&format!("a.pt --output w.safetensors {network}")));
     let text = failure(&mut import(&format!("a.pt --output b.pth.tar {network}")), 2);
