@@ -5,11 +5,14 @@
 pub mod append;
 pub mod csv;
 pub mod drawing;
+pub mod history;
 pub mod log;
 mod memory;
+pub mod page;
 pub mod progress;
 pub mod rendered;
 pub mod svg;
+pub mod tensorboard;
 pub mod terminal;
 
 use crate::decision::{Confidence, EdgeScore};

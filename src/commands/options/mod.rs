@@ -3,11 +3,13 @@
 mod data;
 mod parse;
 mod regret;
+mod report;
 mod trained;
 
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
+pub use report::{ReportOptions, WatchOptions};
 pub use trained::{EvalOptions, ExportFormat, ExportOptions, ImportOptions, PredictOptions, TrainedOptions};
 
 use crate::model::HandDesigned;
@@ -165,6 +167,9 @@ pub struct RunOptions {
     /// Go on without files that can't be used, and count them
     #[arg(long)]
     pub skip_bad: bool,
+    /// Also write what TensorBoard reads into the run folder; a run that has begun with it goes on with it
+    #[arg(long)]
+    pub tensorboard: bool,
 }
 
 /// What `sgas search` takes.
