@@ -295,9 +295,8 @@ pub fn decisions(history: &History, space: Option<SpaceName>) -> Option<Decision
         let margin = margin.map_or_else(String::new, measured);
         let margin = deviation.map_or(margin.clone(), |deviation| format!("{margin} ± {}", measured(deviation)));
         let sure = |confidence: crate::decision::Confidence| {
-            let primitive =
-                confidence.primitive.map_or_else(String::new, |share| format!(", primitive {:.0} %", 100.0 * share));
-            format!("edge {:.0} %{primitive}", 100.0 * confidence.edge)
+            let primitive = confidence.primitive.map_or_else(String::new, |share| format!(", {:.0} %", 100.0 * share));
+            format!("{:.0} %{primitive}", 100.0 * confidence.edge)
         };
         Decided {
             epoch: decision.epoch,
