@@ -23,7 +23,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,6 +157,17 @@ demo-scenes: build
 	@$(SGAS) data synth $(DEMO)/scenes/rooms --kind scenes --train 10 --test 10
 	@$(SGAS) predict --run $(DEMO)/scenes/train --input $(DEMO)/scenes/rooms/test --output $(DEMO)/scenes/labelled
 	@printf '\nRooms coloured by the predicted class of every point: $(DEMO)/scenes/labelled\n'
+
+# Decision 3 of 6, by light and by dark, and examples of shapes.
+screenshots: demo-points ## make the pictures in docs/pictures of the demo's runs on shapes, by a headless Chromium
+	$(SGAS) eval --run $(DEMO)/points/train --examples 8
+	$(SGAS) report $(DEMO)/points/search --output $(DEMO)/points/search.html
+	$(SGAS) report $(DEMO)/points/train --output $(DEMO)/points/train.html
+	@mkdir -p docs/pictures
+	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/search.html docs/pictures/report.png --height 1500 \
+		--before "const s = document.querySelector('.slider'); s.value = 3; s.dispatchEvent(new Event('input'))"
+	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/train.html docs/pictures/report-training.png --height 1500 --dark \
+		--before "document.querySelector('[id$$=scores-1]').scrollIntoView()"
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels

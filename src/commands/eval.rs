@@ -1,5 +1,6 @@
 //! `sgas eval`: scores trained weights on a split.
 
+use super::examples::{self, Source};
 use super::outputs::keep_beside;
 use super::run_folder::RunFolder;
 use super::trained::Trained;
@@ -27,6 +28,9 @@ pub fn run(options: &EvalOptions, global: &GlobalOptions, out: &mut dyn Write) -
         if options.json { format!("{report:#}\n") } else { as_text(trained, dataset, options, meter) + &next(trained) };
     let printed = print(out, &text);
     evaluated.keep(options.split);
+    if let Some(most) = options.examples {
+        Source { trained, dataset, split: options.split }.keep(most)?;
+    }
     printed
 }
 
@@ -54,6 +58,7 @@ impl Evaluated {
 /// Evaluates.
 pub(super) fn evaluated(options: &EvalOptions, device: Device) -> Result<Evaluated> {
     let mut trained = Trained::open(&options.trained, options.data.as_deref(), device)?;
+    options.examples.map_or(Ok(()), |_| examples::check(&trained))?;
     let dataset = dataset::open(&mut trained.run, device)?;
     memory::advise(SMALLER_BATCH);
     require_classes(&trained, &dataset)?;

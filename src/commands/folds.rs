@@ -80,5 +80,5 @@ fn of_area(options: &TrainOptions, area: u8, path: &Path, begun: bool) -> TrainO
 
 fn evaluation(path: &Path) -> EvalOptions {
     let trained = TrainedOptions { run: Some(path.to_owned()), ..TrainedOptions::default() };
-    EvalOptions { trained, data: None, split: Split::Test, json: false }
+    EvalOptions { trained, data: None, split: Split::Test, examples: None, json: false }
 }

@@ -2,9 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::memory::Killed;
+use crate::reading;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+
+/// The lock of a run, in the folder of its checkpoints.
+pub const FILE: &str = "lock";
 
 /// Bytes that are read of what stands in a lock.
 const LONGEST: u64 = 1024;
@@ -81,9 +85,22 @@ impl RunLock {
     }
 }
 
+/// Whether the process that took a lock last still runs; the lock itself is not touched. `None` where that can't be told,
+/// as of a process on another machine.
+pub fn is_held(path: &Path) -> Option<bool> {
+    let text = reading::start(path, LONGEST).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let (process, host) = text.lines().next()?.strip_prefix("process ")?.split_once(" on ")?;
+    let process: u32 = process.parse().ok()?;
+    (host == own_host() && Path::new("/proc/self").exists()).then(|| Path::new(&format!("/proc/{process}")).exists())
+}
+
 fn own_name() -> String {
-    let host = sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned());
-    format!("process {} on {host}", std::process::id())
+    format!("process {} on {}", std::process::id(), own_host())
+}
+
+fn own_host() -> String {
+    sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned())
 }
 
 #[cfg(test)]
@@ -99,7 +116,21 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         let expected = format!("runs/x is being worked on by process {} on ", std::process::id());
         assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(is_held(&path), Some(true));
         drop(lock);
         RunLock::take(&path, "runs/x").unwrap();
+    }
+
+    #[test]
+    fn a_lock_of_a_process_that_ended_is_held_by_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert_eq!(is_held(&path), None);
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        std::fs::write(&path, format!("process {} on {}\n", ended.id(), own_host())).unwrap();
+        assert_eq!(is_held(&path), Some(false));
+        std::fs::write(&path, "process 1 on elsewhere.example\n").unwrap();
+        assert_eq!(is_held(&path), None);
     }
 }

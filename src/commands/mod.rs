@@ -16,6 +16,7 @@ pub mod device;
 pub mod doctor;
 mod estimate;
 pub mod eval;
+mod examples;
 mod export;
 mod facts;
 mod folds;
@@ -31,6 +32,7 @@ pub mod predict;
 mod predict_points;
 pub mod predictions;
 pub mod regret;
+pub mod report;
 pub mod resolve;
 pub mod run_folder;
 mod runs;
@@ -43,14 +45,15 @@ pub mod signals;
 pub mod study;
 pub mod train;
 pub mod trained;
+pub mod watch;
 mod weights;
 pub mod zoo;
 
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, ConfigOptions, CorrelateOptions, DataCommand, DataInfoOptions,
     DataSynthOptions, DeviceChoice, DoctorOptions, EstimateOptions, EvalOptions, ExportFormat, ExportOptions,
-    GlobalOptions, ImportOptions, InitOptions, PredictOptions, RegretOptions, RunOptions, RunsOptions, SearchOptions,
-    ShowOptions, StudyOptions, TrainOptions, TrainedOptions, Verbosity, ZooOptions,
+    GlobalOptions, ImportOptions, InitOptions, PredictOptions, RegretOptions, ReportOptions, RunOptions, RunsOptions,
+    SearchOptions, ShowOptions, StudyOptions, TrainOptions, TrainedOptions, Verbosity, WatchOptions, ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -76,6 +79,10 @@ pub enum Command {
     Import(ImportOptions),
     /// Write a trained network for other programs: safetensors, PyTorch, torch.export, ONNX
     Export(ExportOptions),
+    /// Write a page about runs: how the cell grew and why, alphas, curves, scores, how to repeat them
+    Report(ReportOptions),
+    /// Show a run in the terminal, while it goes on
+    Watch(WatchOptions),
     /// Show a cell: its edges, the parameters of its networks, a drawing
     Show(ShowOptions),
     /// Say what a published table, or a surrogate of one, knows of cells: nothing is trained
@@ -120,6 +127,8 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
         }
         Command::Import(options) => panics::as_errors(|| import::run(options, out)),
         Command::Export(options) => panics::as_errors(|| export::run(options, out)),
+        Command::Report(options) => report::run(options, out),
+        Command::Watch(options) => watch::run(options, out),
         Command::Show(options) => show::run(options, out),
         Command::Estimate(options) => panics::as_errors(|| cell_estimate::run(options, out)),
         Command::Regret(options) => panics::as_errors(|| regret::run(options, out)),
@@ -146,6 +155,8 @@ impl Command {
             Self::Data(DataCommand::Synth(_))
             | Self::Import(_)
             | Self::Export(_)
+            | Self::Report(_)
+            | Self::Watch(_)
             | Self::Show(_)
             | Self::Estimate(_)
             | Self::Regret(_)

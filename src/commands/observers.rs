@@ -10,6 +10,7 @@ use crate::report::csv::MetricsTable;
 use crate::report::drawing::CellDrawings;
 use crate::report::log::EventLog;
 use crate::report::progress::{Progress, ProgressOptions};
+use crate::report::tensorboard::TensorBoard;
 use crate::report::{Observer, Observers};
 use tch::Device;
 
@@ -26,6 +27,8 @@ pub struct Watched<'a> {
     pub device: Device,
     /// The space of the cells that a search draws; none for a training.
     pub drawn: Option<SpaceName>,
+    /// Write event files of TensorBoard.
+    pub tensorboard: bool,
 }
 
 /// The observers of the run in `folder`; its logs go on after what they hold.
@@ -43,6 +46,9 @@ pub fn of_run(folder: &RunFolder, watched: &Watched<'_>, global: &GlobalOptions)
         Box::new(EventLog::open(folder.path())?),
         Box::new(MetricsTable::open(folder.path())?),
     ];
+    if let Some(board) = TensorBoard::open(folder.path(), watched.tensorboard)? {
+        observers.push(Box::new(board));
+    }
     if let Some(space) = watched.drawn {
         observers.push(Box::new(CellDrawings::new(folder.path(), space)));
     }
@@ -78,19 +84,26 @@ mod tests {
             score_name: "accuracy",
             device: Device::Cpu,
             drawn: Some(SpaceName::POINT),
+            tensorboard: true,
         };
         let global = GlobalOptions { quiet: true, ..GlobalOptions::default() };
         let mut observers = of_run(&folder, &watched, &global).unwrap();
         observers.observe(&Event::Finished { seconds: 1.0 }).unwrap();
         let written: Vec<String> = files().difference(&before).cloned().collect();
-        assert_eq!(written.len(), 2, "{written:?}");
+        assert_eq!(written.len(), 3, "{written:?}");
         assert!(written.iter().all(|name| LOGS.contains(&&**name)), "{written:?}");
     }
 
     #[test]
     fn a_smaller_size_is_named_on_a_processor_only_and_only_where_there_is_one() {
-        let watched =
-            Watched { command: "search", task: "modelnet40", score_name: "", device: Device::Cpu, drawn: None };
+        let watched = Watched {
+            command: "search",
+            task: "modelnet40",
+            score_name: "",
+            device: Device::Cpu,
+            drawn: None,
+            tensorboard: false,
+        };
         assert!(smaller_size(&watched).unwrap().contains("--config modelnet40-cpu"));
         assert_eq!(smaller_size(&Watched { device: Device::Cuda(0), ..watched }), None);
         assert_eq!(smaller_size(&Watched { task: "points", ..watched }), None);

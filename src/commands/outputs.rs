@@ -6,7 +6,7 @@ use super::print;
 use crate::error::Result;
 use crate::files::{self, Content, Output};
 use crate::genotype::Genotype;
-use crate::report::{drawing, scatter};
+use crate::report::{drawing, page, scatter};
 use std::io::Write;
 use std::path::Path;
 
@@ -31,6 +31,9 @@ pub const JSON: Content = Content { name: "predictions", is_ours: |head| first_k
 /// Labelled points, of `sgas predict --output`.
 pub const LABELLED: Content =
     Content { name: "labelled points", is_ours: |head| has(head, "\ncomment labels by sgas\n") };
+
+/// A page, of `sgas report --output`.
+pub const REPORT: Content = Content { name: "a report", is_ours: page::is_ours };
 
 /// Weights, of `sgas import --output`.
 pub const WEIGHTS: Content = Content { name: "weights", is_ours: |head| has(head, "{\"__metadata__\":{\"sgas\":") };
@@ -152,7 +155,8 @@ mod tests {
         let drawn = |format| (DRAWING, drawing::bytes(format, "a cell", &cell.normal).unwrap());
         let others = [DrawingFormat::Png, DrawingFormat::Pdf, DrawingFormat::Dot].map(drawn);
         assert!(others.iter().all(|(content, bytes)| (content.is_ours)(bytes)));
-        let written: [(Content, Vec<u8>); 6] = [
+        let written: [(Content, Vec<u8>); 7] = [
+            (REPORT, page::html(&[], None).unwrap().into_bytes()),
             (GENOTYPE, cell.to_json().into_bytes()),
             (DRAWING, drawing::text("a cell", &cell.normal).into_bytes()),
             (TABLE, b"file,class,probability,\"a, b\",c,error\n".to_vec()),

@@ -1,6 +1,6 @@
 //! The folder of a run: where it stands, what it holds, which runs there are.
 
-use super::lock::RunLock;
+use super::lock::{self, RunLock};
 use crate::data::Targets;
 use crate::error::{Error, Result};
 use crate::files::{write_atomically, write_folder_atomically};
@@ -289,7 +289,7 @@ impl RunFolder {
     /// # Errors
     /// A run that another process works on; a folder that can't be written.
     pub fn lock(&self) -> Result<RunLock> {
-        RunLock::take(&self.checkpoint().join("lock"), &self.path.display().to_string())
+        RunLock::take(&self.checkpoint().join(lock::FILE), &self.path.display().to_string())
     }
 
     /// Whether its last process left no event of its end.

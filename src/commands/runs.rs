@@ -1,6 +1,6 @@
 //! `sgas runs`: which runs there are, how they differ, and what of them may go.
 
-use super::lock::RunLock;
+use super::lock::{self, RunLock};
 use super::options::{Prune, RunKind, RunOrder, RunState, RunsOptions};
 use super::print;
 use super::run_folder::{self, RunFolder};
@@ -127,14 +127,15 @@ fn told(folder: &RunFolder, options: &RunsOptions) -> Option<Listed> {
     })
 }
 
-/// One that is locked is at work.
+/// One is at work whose lock's process is; of other machines that can't be told.
 fn state(folder: &RunFolder) -> RunState {
     if folder.is_finished() {
         return RunState::Finished;
     }
-    let lock = folder.checkpoint().join("lock");
-    let is_free = !lock.is_file() || RunLock::take_if_free(&lock, "").map_or(true, |lock| lock.is_some());
-    if is_free { RunState::Unfinished } else { RunState::Running }
+    match lock::is_held(&folder.checkpoint().join("lock")) {
+        Some(true) => RunState::Running,
+        _ => RunState::Unfinished,
+    }
 }
 
 /// What its files take.

@@ -144,8 +144,14 @@ fn search(
     let names = dataset.map_or(&[][..], |dataset| &dataset.classes);
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let saved = going_on.as_ref().and_then(GoingOn::save);
-    let watched =
-        Watched { command: "search", task: &run.task, score_name: task.score_name(), device, drawn: Some(space) };
+    let watched = Watched {
+        command: "search",
+        task: &run.task,
+        score_name: task.score_name(),
+        device,
+        drawn: Some(space),
+        tensorboard: options.run.tensorboard,
+    };
     let parts = Parts {
         run,
         options: &options.run,

@@ -209,7 +209,14 @@ fn train(
         genotype: architecture.genotype(),
         data: Some(dataset::identity(dataset, run)?),
         save: None,
-        watched: Watched { command: "train", task: &run.task, score_name: task.score_name(), device, drawn: None },
+        watched: Watched {
+            command: "train",
+            task: &run.task,
+            score_name: task.score_name(),
+            device,
+            drawn: None,
+            tensorboard: options.run.tensorboard,
+        },
     };
     let mut session = Session::open(parts, going_on)?;
     tracing::info!("data: {}", dataset.description());

@@ -1,6 +1,7 @@
 //! Logs that only grow, and how a resumed run cuts them back to where its checkpoint was made.
 
 use crate::error::{Error, Result};
+use crate::reading;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,8 +13,18 @@ pub const EVENTS_FILE: &str = "events.jsonl";
 pub const METRICS_FILE: &str = "metrics.csv";
 /// What was printed, for people.
 pub const TEXT_FILE: &str = "log.txt";
+/// What TensorBoard reads, where a run was asked for it; it looks for `tfevents` in names.
+pub const TENSORBOARD_FILE: &str = "events.out.tfevents.sgas";
 /// The files of a run folder that only grow.
-pub const LOGS: [&str; 3] = [EVENTS_FILE, METRICS_FILE, TEXT_FILE];
+pub const LOGS: [&str; 4] = [EVENTS_FILE, METRICS_FILE, TEXT_FILE, TENSORBOARD_FILE];
+
+/// Bytes of a TFRecord before its content: its length and a checksum of that.
+pub(super) const HEAD: usize = 12;
+/// Bytes behind it: its checksum.
+pub(super) const TAIL: usize = 4;
+
+/// More than the heading of a table takes.
+const LONGEST_HEADING: u64 = 1 << 16;
 
 /// Bytes of each log when a checkpoint was made, by file name.
 pub type Lengths = BTreeMap<String, u64>;
@@ -52,7 +63,8 @@ pub fn cut(folder: &Path, lengths: &Lengths) -> Result<()> {
     for name in LOGS {
         let path = folder.join(name);
         let length = lengths.get(name).copied().unwrap_or(0);
-        let missing = cut_file(&path, length).map_err(|error| Error::write(&path, error))?;
+        let end = if name == TENSORBOARD_FILE { end_of_records } else { end_of_lines };
+        let missing = cut_file(&path, length, end).map_err(|error| Error::write(&path, error))?;
         if missing > 0 {
             tracing::warn!("{}: the last {missing} bytes from before the checkpoint are gone", path.display());
         }
@@ -60,8 +72,29 @@ pub fn cut(folder: &Path, lengths: &Lengths) -> Result<()> {
     Ok(())
 }
 
-/// Cuts a file to `length`; gives the bytes that it had too few.
-fn cut_file(path: &Path, length: u64) -> std::io::Result<u64> {
+/// The end of the last whole line.
+fn end_of_lines(text: &[u8]) -> usize {
+    text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
+/// The end of the last whole record of a TFRecord file: length, checksum, content, checksum.
+fn end_of_records(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(head) = bytes.get(end..end + HEAD) {
+        let length: [u8; 8] = head[..8].try_into().expect("eight bytes");
+        let next = usize::try_from(u64::from_le_bytes(length)).ok();
+        let next = next.and_then(|length| (end + HEAD + TAIL).checked_add(length));
+        match next {
+            Some(next) if next <= bytes.len() => end = next,
+            _ => break,
+        }
+    }
+    end
+}
+
+/// Cuts a file to `length`, or one that is shorter to where `end` finds the end of what is whole; gives the bytes that it
+/// had too few.
+fn cut_file(path: &Path, length: u64, end: fn(&[u8]) -> usize) -> std::io::Result<u64> {
     let mut file = match File::options().read(true).write(true).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(length),
         opened => opened?,
@@ -73,7 +106,7 @@ fn cut_file(path: &Path, length: u64) -> std::io::Result<u64> {
     }
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
-    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let whole = end(&text);
     file.set_len(whole as u64)?;
     Ok(length - whole as u64)
 }
@@ -81,6 +114,16 @@ fn cut_file(path: &Path, length: u64) -> std::io::Result<u64> {
 /// Opens a log to write at its end.
 pub(super) fn open(path: &Path) -> Result<File> {
     File::options().create(true).append(true).open(path).map_err(|error| Error::write(path, error))
+}
+
+/// The first line of a log, where it has a whole one.
+///
+/// # Errors
+/// A log that can't be read.
+pub(super) fn first_line(path: &Path) -> Result<Option<String>> {
+    let start = reading::start(path, LONGEST_HEADING)?;
+    let line = start.iter().position(|byte| *byte == b'\n').map(|end| &start[..end]);
+    Ok(line.map(|line| String::from_utf8_lossy(line).trim_end().to_owned()))
 }
 
 #[cfg(test)]
@@ -111,5 +154,17 @@ mod tests {
         std::fs::write(&path, "one\ntwo\nthr").unwrap();
         cut(folder.path(), &Lengths::from([(LOGS[0].to_owned(), 14)])).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn the_end_of_the_last_whole_record_is_found() {
+        let record = |content: &[u8]| [&(content.len() as u64).to_le_bytes()[..], &[1; 4], content, &[2; 4]].concat();
+        let (one, two) = (record(b"one"), record(b"two and more"));
+        let both = [&one[..], &two].concat();
+        for cut in one.len()..both.len() {
+            assert_eq!(end_of_records(&both[..cut]), one.len());
+        }
+        assert_eq!(end_of_records(&both), both.len());
+        assert_eq!((end_of_records(&[]), end_of_records(&[255; 40])), (0, 0));
     }
 }

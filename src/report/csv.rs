@@ -1,7 +1,7 @@
-//! `metrics.csv`: one row per epoch, for tables and plots.
+//! `metrics.csv`: one row per epoch, for tables and plots. docs/reports.md lists the columns.
 
 use super::append::{self, METRICS_FILE};
-use super::{EpochReport, Event, Metrics, Observer};
+use super::{EpochReport, Event, GradientReport, Learner, Metrics, Observer};
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,35 @@ use std::path::{Path, PathBuf};
 pub struct MetricsTable {
     path: PathBuf,
     file: std::fs::File,
+    /// The columns of a table that was begun before, by this version or another.
+    columns: Option<Vec<String>>,
 }
 
 impl MetricsTable {
-    /// The table of the run in `folder`; goes on after what it holds.
+    /// The table of the run in `folder`; goes on after what it holds, with the columns that it has.
     ///
     /// # Errors
-    /// A file that can't be written.
+    /// A file that can't be read or written.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(METRICS_FILE);
-        Ok(Self { file: append::open(&path)?, path })
+        let file = append::open(&path)?;
+        let columns = append::first_line(&path)?.map(|line| line.split(',').map(str::to_owned).collect());
+        Ok(Self { path, file, columns })
     }
 
     fn write(&mut self, report: &EpochReport) -> std::io::Result<()> {
         let row = row(report);
         let mut writer = csv::Writer::from_writer(Vec::new());
-        if self.file.metadata()?.len() == 0 {
-            writer.write_record(row.iter().map(|(name, _)| name))?;
-        }
-        writer.write_record(row.iter().map(|(_, value)| value))?;
+        let columns = match &self.columns {
+            Some(columns) => columns,
+            None => {
+                let names: Vec<String> = row.iter().map(|(name, _)| name.clone()).collect();
+                writer.write_record(&names)?;
+                self.columns.insert(names)
+            }
+        };
+        let value = |name: &String| row.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+        writer.write_record(columns.iter().map(value))?;
         let text = writer.into_inner().map_err(|error| error.into_error())?;
         self.file.write_all(&text)
     }
@@ -42,8 +52,15 @@ impl Observer for MetricsTable {
     }
 }
 
-/// Names and values of the columns; what a run does not have stays empty.
+/// Names and values of the columns; what a run does not have stays empty. New columns are added at the end, so that who
+/// counts them is not surprised.
 fn row(report: &EpochReport) -> Vec<(String, String)> {
+    let whole = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+    let seconds = |seconds: f64| format!("{seconds:.3}");
+    let norm = |of: Learner, value: fn(&GradientReport) -> f64| {
+        let found = report.gradients.iter().find(|gradients| gradients.of == of);
+        found.map(|gradients| value(gradients).to_string()).unwrap_or_default()
+    };
     let mut row = vec![
         ("epoch".to_owned(), report.epoch.to_string()),
         ("learning_rate".to_owned(), report.learning_rate.to_string()),
@@ -56,7 +73,21 @@ fn row(report: &EpochReport) -> Vec<(String, String)> {
         ("parameters".to_owned(), report.parameters.to_string()),
         ("skipped_steps".to_owned(), report.skipped_steps.to_string()),
         ("loss_scale".to_owned(), report.scaling.first().map(|scaling| scaling.scale.to_string()).unwrap_or_default()),
-        ("seconds".to_owned(), format!("{:.3}", report.seconds)),
+        ("seconds".to_owned(), seconds(report.seconds)),
+    ]);
+    row.extend(columns("test", report.test.as_ref(), &report.train));
+    row.extend([
+        ("weight_gradient_mean".to_owned(), norm(Learner::Weights, |norms| norms.mean)),
+        ("weight_gradient_greatest".to_owned(), norm(Learner::Weights, |norms| norms.greatest)),
+        ("alpha_gradient_mean".to_owned(), norm(Learner::Alphas, |norms| norms.mean)),
+        ("alpha_gradient_greatest".to_owned(), norm(Learner::Alphas, |norms| norms.greatest)),
+        ("data_seconds".to_owned(), seconds(report.phases.data)),
+        ("alpha_seconds".to_owned(), seconds(report.phases.alphas)),
+        ("weight_seconds".to_owned(), seconds(report.phases.weights)),
+        ("validation_seconds".to_owned(), seconds(report.phases.validation)),
+        ("resident_bytes".to_owned(), whole(report.memory.resident_bytes)),
+        ("device_bytes".to_owned(), whole(report.memory.device_bytes)),
+        ("device_reserved_bytes".to_owned(), whole(report.memory.device_reserved_bytes)),
     ]);
     row
 }
@@ -96,5 +127,26 @@ mod tests {
         assert_eq!(&rows[1][column("train_mean_class_accuracy")], "0.25");
         assert_eq!(&rows[1][column("validation_loss")], "");
         assert_eq!(&rows[1][column("open_edges")], "9");
+        assert_eq!((&rows[1][column("test_score")], &rows[1][column("data_seconds")]), ("", "0.000"));
+    }
+
+    #[test]
+    fn a_table_of_an_older_version_keeps_its_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(METRICS_FILE);
+        std::fs::write(&path, "epoch,train_loss,forgotten,seconds\n0,1.75,x,2.000\n").unwrap();
+        MetricsTable::open(folder.path()).unwrap().observe(&Event::Epoch(epoch(1))).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().nth(2), Some("1,1.5,,2.000"), "{text}");
+    }
+
+    #[test]
+    fn the_columns_are_those_that_the_documentation_lists() {
+        let report = EpochReport { validation: None, ..epoch(0) };
+        let documented = include_str!("../../docs/reports.md");
+        for (name, _) in row(&report) {
+            let general = name.replace("mean_class_accuracy", "*");
+            assert!(documented.contains(&format!("`{general}`")), "docs/reports.md does not tell of {name}");
+        }
     }
 }

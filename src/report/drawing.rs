@@ -100,7 +100,9 @@ pub fn bytes(format: DrawingFormat, title: &str, cell: &CellGenotype) -> Result<
 /// True of a drawing that was written in any of these formats.
 pub fn is_ours(bytes: &[u8]) -> bool {
     let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
-    bytes.starts_with(dot::MARK.as_bytes()) || rendered::is_ours(bytes) || has(b"id=\"arrow-output\"")
+    // Pages hold drawings too.
+    let is_svg = bytes.starts_with(b"<svg") && has(b"id=\"arrow-output\"");
+    bytes.starts_with(dot::MARK.as_bytes()) || rendered::is_ours(bytes) || is_svg
 }
 
 /// A derived cell as the text of an SVG file.

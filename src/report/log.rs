@@ -71,9 +71,40 @@ pub fn readable_events(folder: &Path) -> Result<Vec<Event>> {
     Ok(events)
 }
 
+/// The events that stand in the log by now, of a run that may be going on: the end of the last line may be missing, and is
+/// left for the next look. Also the number of whole lines that are no events.
+///
+/// # Errors
+/// A log that is not there.
+pub fn events_so_far(folder: &Path) -> Result<(Vec<Event>, usize)> {
+    let text = reading::bytes(&folder.join(EVENTS_FILE))?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let (mut events, mut others) = (Vec::new(), 0);
+    for line in lines {
+        match serde_json::from_slice(line) {
+            Ok(event) => events.push(event),
+            Err(_) => others += 1,
+        }
+    }
+    Ok((events, others))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_half_written_is_left_for_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let finished = Event::Finished { seconds: 1.5 };
+        let line = serde_json::to_string(&finished).unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join(EVENTS_FILE), text).unwrap();
+        write(&format!("{line}\nno event\n{}", &line[..20]));
+        assert_eq!(events_so_far(folder.path()).unwrap(), (vec![finished.clone()], 1));
+        write(&format!("{line}\n{line}\n"));
+        assert_eq!(events_so_far(folder.path()).unwrap(), (vec![finished.clone(), finished], 0));
+    }
 
     #[test]
     fn every_event_but_steps_is_a_line_that_reads_back() {

@@ -5,12 +5,15 @@
 pub mod append;
 pub mod csv;
 pub mod drawing;
+pub mod history;
 pub mod log;
 mod memory;
+pub mod page;
 pub mod progress;
 pub mod rendered;
 pub mod scatter;
 pub mod svg;
+pub mod tensorboard;
 pub mod terminal;
 
 use crate::decision::{Confidence, EdgeScore};

@@ -133,7 +133,7 @@ impl Observer for Progress {
     }
 }
 
-fn epoch_summary(report: &EpochReport, score: &str, left: Duration) -> String {
+pub(crate) fn epoch_summary(report: &EpochReport, score: &str, left: Duration) -> String {
     let pass = |metrics: &super::Metrics| format!("loss {:.4}, {score} {:.2} %", metrics.loss, 100.0 * metrics.score);
     let mut parts = vec![format!("train {}", pass(&report.train))];
     parts.extend(report.validation.as_ref().map(|metrics| format!("validation {}", pass(metrics))));
@@ -158,7 +158,7 @@ fn scaling_summary(scaling: &[ScalingReport]) -> Option<String> {
 }
 
 /// Which edge became what, and why.
-fn decision_line(report: &DecisionReport) -> String {
+pub(crate) fn decision_line(report: &DecisionReport) -> String {
     let runner_up = match report.runner_up {
         Some((edge, score)) => format!("; runner-up edge {edge} with {score:.4}"),
         None if report.score.get("score").is_some() => "; no other edge was open".to_owned(),
@@ -208,7 +208,7 @@ fn why(scores: &NamedScores) -> String {
 }
 
 /// What went.
-fn removal_line(report: &RemovalReport) -> String {
+pub(crate) fn removal_line(report: &RemovalReport) -> String {
     let RemovalReport { epoch, kind, edge, primitive } = report;
     match primitive {
         Some(primitive) => format!("epoch {epoch}: {kind} cell, edge {edge} loses {primitive}"),
@@ -217,12 +217,12 @@ fn removal_line(report: &RemovalReport) -> String {
 }
 
 /// A duration; nonsense of a clock counts as none.
-fn seconds(number: f64) -> Duration {
+pub(crate) fn seconds(number: f64) -> Duration {
     Duration::try_from_secs_f64(number).unwrap_or_default()
 }
 
 /// A duration in the largest units that matter.
-fn words(duration: Duration) -> String {
+pub(crate) fn words(duration: Duration) -> String {
     let minutes = duration.as_secs() / 60;
     match minutes {
         0 => format!("{:.0} s", duration.as_secs_f64()),

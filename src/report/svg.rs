@@ -145,6 +145,27 @@ impl CellDrawing {
 /// The picture as the text of an SVG file.
 pub fn draw_cell(drawing: &CellDrawing) -> String {
     let layout = Layout::of(drawing);
+    let body = content(drawing, &layout).set("transform", format!("translate(0 {TITLE_HEIGHT})"));
+    format!("{}\n", frame(drawing, layout.extent()).add(body))
+}
+
+/// The same as a part of a page that has [`arrow_heads`] once and a style sheet for its colours: no background, and no
+/// heading but the name that programs read out.
+pub fn draw_in_page(drawing: &CellDrawing) -> String {
+    let layout = Layout::of(drawing);
+    let (width, height) = layout.extent();
+    let (width, height) = ((width + MARGIN).ceil(), (height + MARGIN).ceil());
+    let page = document(width, height).set("role", "img").add(Title::new(&drawing.title));
+    page.add(content(drawing, &layout)).to_string()
+}
+
+/// What the drawings of a page point with, as a drawing of no size.
+pub fn arrow_heads() -> String {
+    Document::new().set("width", 0).set("height", 0).set("aria-hidden", "true").add(arrows()).to_string()
+}
+
+/// Lines, names of primitives, boxes of states.
+fn content(drawing: &CellDrawing, layout: &Layout) -> Group {
     let lines = layout
         .edges
         .iter()
@@ -153,28 +174,34 @@ pub fn draw_cell(drawing: &CellDrawing) -> String {
     let labels = labels.fold(Group::new(), |group, (edge, at)| draw_label(group, edge, at));
     let states =
         layout.states.iter().enumerate().fold(Group::new(), |group, (state, at)| draw_state(group, drawing, state, at));
-    let body = Group::new().set("transform", format!("translate(0 {TITLE_HEIGHT})")).add(lines).add(labels).add(states);
-    format!("{}\n", frame(drawing, layout.extent()).add(body))
+    Group::new().add(lines).add(labels).add(states)
+}
+
+fn arrows() -> Definitions {
+    [Line::Fixed, Line::Open, Line::Output].into_iter().fold(Definitions::new(), |all, line| {
+        let head = Path::new().set("d", "M 0 0 L 8 4 L 0 8 z").set("fill", line.colour());
+        let marker = Marker::new().set("id", line.arrow()).set("viewBox", (0, 0, 8, 8)).set("refX", 7).set("refY", 4);
+        all.add(marker.set("markerWidth", 6).set("markerHeight", 6).set("orient", "auto").add(head))
+    })
+}
+
+fn document(width: f64, height: f64) -> Document {
+    Document::new()
+        .set("viewBox", (0.0, 0.0, width, height))
+        .set("width", width)
+        .set("height", height)
+        .set("font-family", "DejaVu Sans Mono, Menlo, Consolas, monospace")
+        .set("font-size", FONT_SIZE)
 }
 
 /// The page: background, title, arrow heads.
 fn frame(drawing: &CellDrawing, (width, height): (f64, f64)) -> Document {
     let width = (width + MARGIN).max(text_width(&drawing.title) * 1.2 + 2.0 * MARGIN);
     let height = height + MARGIN + TITLE_HEIGHT;
-    let arrows = [Line::Fixed, Line::Open, Line::Output].into_iter().fold(Definitions::new(), |all, line| {
-        let head = Path::new().set("d", "M 0 0 L 8 4 L 0 8 z").set("fill", line.colour());
-        let marker = Marker::new().set("id", line.arrow()).set("viewBox", (0, 0, 8, 8)).set("refX", 7).set("refY", 4);
-        all.add(marker.set("markerWidth", 6).set("markerHeight", 6).set("orient", "auto").add(head))
-    });
     let heading = Text::new(&drawing.title).set("x", MARGIN).set("y", 26).set("font-size", 1.2 * FONT_SIZE);
-    Document::new()
-        .set("viewBox", (0.0, 0.0, width.ceil(), height.ceil()))
-        .set("width", width.ceil())
-        .set("height", height.ceil())
-        .set("font-family", "DejaVu Sans Mono, Menlo, Consolas, monospace")
-        .set("font-size", FONT_SIZE)
+    document(width.ceil(), height.ceil())
         .add(Title::new(&drawing.title))
-        .add(arrows)
+        .add(arrows())
         .add(Rectangle::new().set("width", "100%").set("height", "100%").set("fill", "white"))
         .add(heading.set("font-weight", "bold").set("fill", FIXED_COLOUR))
 }

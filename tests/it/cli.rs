@@ -55,6 +55,8 @@ fn every_command_has_help_with_an_example() {
         "import",
         "predict",
         "export",
+        "report",
+        "watch",
         "show",
         "estimate",
         "regret",

@@ -4,6 +4,7 @@ mod config;
 mod data;
 mod parse;
 mod regret;
+mod report;
 mod runs;
 mod study;
 mod trained;
@@ -12,6 +13,7 @@ pub use config::{ConfigOptions, InitOptions, RunKind};
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
+pub use report::{ReportOptions, WatchOptions};
 pub use runs::{Prune, RunOrder, RunState, RunsOptions};
 pub use study::{CorrelateOptions, StudyOptions};
 pub use trained::{EvalOptions, ExportFormat, ExportOptions, ImportOptions, PredictOptions, TrainedOptions};
@@ -192,6 +194,9 @@ pub struct RunOptions {
     /// Go on without files that can't be used, and count them
     #[arg(long)]
     pub skip_bad: bool,
+    /// Also write what TensorBoard reads into the run folder; a run that has begun with it goes on with it
+    #[arg(long)]
+    pub tensorboard: bool,
 }
 
 /// What `sgas search` takes.

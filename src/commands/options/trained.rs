@@ -46,6 +46,7 @@ pub struct TrainedOptions {
 Examples:
   sgas eval                                  # the newest finished training
   sgas eval --run runs/train-points-... --json
+  sgas eval --examples 12                    # and clouds or pictures for sgas report
   sgas eval --weights w.pt --genotype Cri2_ModelNet_Best --task modelnet40
   sgas eval --weights exported.safetensors   # of sgas export and import: it says what it is")]
 pub struct EvalOptions {
@@ -58,6 +59,10 @@ pub struct EvalOptions {
     /// Which samples to score
     #[arg(long, default_value = "test", value_parser = split())]
     pub split: Split,
+    /// Also leave N predictions to look at in the run's folder, for `sgas report`: the most confident errors of shapes and
+    /// pictures, some labelled clouds
+    #[arg(long, value_name = "N", value_parser = count(1..=48))]
+    pub examples: Option<usize>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

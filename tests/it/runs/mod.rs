@@ -20,6 +20,7 @@ mod old;
 mod parts;
 mod predict;
 mod refusals;
+mod reports;
 mod resume;
 mod scenes;
 mod search;
@@ -125,16 +126,13 @@ fn told(run: &Path) -> Vec<Event> {
     events(run).unwrap().into_iter().filter_map(timeless).collect()
 }
 
-/// The rows of `metrics.csv` without the column of seconds.
+/// The rows of `metrics.csv` without the columns of seconds and bytes.
 fn table(run: &Path) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
     let rows: Vec<Vec<String>> = text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect();
-    let seconds = rows[0].iter().position(|name| name == "seconds").unwrap();
-    let without = |mut row: Vec<String>| {
-        row.remove(seconds);
-        row
-    };
-    rows.into_iter().map(without).collect()
+    let is_cost = |name: &str| name.ends_with("seconds") || name.ends_with("bytes");
+    let kept: Vec<usize> = (0..rows[0].len()).filter(|column| !is_cost(&rows[0][*column])).collect();
+    rows.iter().map(|row| kept.iter().map(|column| row[*column].clone()).collect()).collect()
 }
 
 /// The files of a run that hold neither clock nor lengths of logs, with their bytes.
@@ -143,7 +141,7 @@ fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
         let path = entry.unwrap().path();
         (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
     });
-    let logs = ["events.jsonl", "metrics.csv", "log.txt", "checkpoint"];
+    let logs = ["events.jsonl", "metrics.csv", "log.txt", "events.out.tfevents.sgas", "checkpoint"];
     let kept = named.filter(|(name, _)| !logs.contains(&name.as_str()));
     kept.map(|(name, path)| (name, std::fs::read(path).unwrap())).collect()
 }
