@@ -157,6 +157,7 @@ fn an_own_folder_of_mixed_formats_goes_through_by_the_commands_of_the_guide() {
         ("POINT__K", "3"),
         ("DECISION__WARMUP", "0"),
         ("DECISION__INTERVAL", "1"),
+        ("SEARCH__STEPS", "1"),
         ("TRAIN__EPOCHS", "2"),
     ];
     let mut printed = Vec::new();
