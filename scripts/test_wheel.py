@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -47,8 +48,14 @@ def looked_at(wheel):
     shown = told("auditwheel", "show")
     tag = re.search(r"manylinux_2_\d+", wheel.name)[0]
     check(f"{tag}_x86_64" in shown, f"auditwheel finds the versions of symbols of {tag}, as the wheel's name says")
-    outside = set(re.findall(r"lib[\w+.-]+\.so[.\d]*", shown.partition("external shared libraries")[2]))
-    print(f"   libraries that it may not bundle: {', '.join(sorted(outside & OF_TORCH)) or 'none named'}")
+    # It says linux_x86_64 beside, because of what the wheel may not bundle.
+    with zipfile.ZipFile(wheel) as archive, tempfile.NamedTemporaryFile() as program:
+        bundled = [name for name in archive.namelist() if re.search(r"\.so(\.|$)", name)]
+        program.write(archive.read("sgas/bin/sgas"))
+        program.flush()
+        needed = subprocess.run(["readelf", "-d", program.name], stdout=subprocess.PIPE, text=True, check=True).stdout
+    outside = OF_TORCH & set(re.findall(r"NEEDED.*\[(.*)\]", needed))
+    check(bundled == [] and "libtorch_cpu.so" in outside, f"not in the wheel, because torch has them: {', '.join(sorted(outside))}")
 
 
 class Environment:

@@ -6,7 +6,7 @@ between them. Sums are made in fp32 at least.
 
 from __future__ import annotations
 
-from functools import cached_property
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -33,18 +33,26 @@ class Links:
             raise ValueError(f"links: expected nodes from 0 to {nodes - 1}, as many as features has rows")
         self.nodes = nodes
         self.source, self.target = links
+        # Made once: by hand, because `torch.compile` does not follow into functools.cached_property before Python 3.12.
+        self._without_loops: Optional[Tensor] = None
+        self._looped: Optional[tuple[Tensor, Tensor, Tensor]] = None
 
-    @cached_property
+    @property
     def without_loops(self) -> Tensor:
         """The row that the message of every link is summed into, where those of a node to itself do not count."""
-        return torch.where(self.source == self.target, self.nodes, self.target)
+        if self._without_loops is None:
+            self._without_loops = torch.where(self.source == self.target, self.nodes, self.target)
+        return self._without_loops
 
-    @cached_property
+    @property
     def looped(self) -> tuple[Tensor, Tensor, Tensor]:
         """Sources, targets and rows with exactly one link from every node to itself: the stored links, of which those of
         a node to itself do not count, and one more for every node."""
-        own = torch.arange(self.nodes, device=self.source.device)
-        return tuple(torch.cat([stored, own]) for stored in (self.source, self.target, self.without_loops))
+        if self._looped is None:
+            own = torch.arange(self.nodes, device=self.source.device)
+            stored = (self.source, self.target, self.without_loops)
+            self._looped = tuple(torch.cat([one, own]) for one in stored)
+        return self._looped
 
     def count(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
         """How many links lead into every node, (N, 1)."""

@@ -142,6 +142,29 @@ class Loading(unittest.TestCase):
                 self.assertTrue(all(torch.isfinite(value.grad).all() for value in network.parameters()
                                     if value.grad is not None))
 
+    def test_compiled(self):
+        """As one graph of `torch.compile`, without the code of inductor, which needs a compiler: logits and gradients."""
+        torch.manual_seed(0)
+        graph = torch.randn(30, 16), torch.randint(0, 30, (2, 60))
+        inputs = {"points": (torch.rand(4, 64, 3),), "more-points": (torch.rand(4, 64, 3),), "images": (torch.randn(4, 3, 16, 16),),
+                  "nas-bench-201": (torch.randn(4, 3, 16, 16),), "graphs": graph, "nas-bench-graph": graph,
+                  "resgcn": (torch.rand(2, 256, 3),)}
+        for name, given in inputs.items():
+            with self.subTest(name):
+                torch.compiler.reset()
+                network = package.load(trained(name))
+                compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+                with torch.no_grad():
+                    self.assertLess(float((compiled(*given) - network(*given)).abs().max()), 1e-4)
+                gradients = []
+                for module in (network, compiled):
+                    network.zero_grad()
+                    module(*given).square().mean().backward()
+                    gradients.append([value.grad.clone() for value in network.parameters() if value.grad is not None])
+                self.assertEqual(*map(len, gradients))
+                for one, other in zip(*gradients):
+                    self.assertLess(float((one - other).abs().max()), 1e-3 * float(one.abs().max()) + 1e-5)
+
     def test_inputs_that_do_not_fit(self):
         with self.assertRaisesRegex(ValueError, "at least 8 points"):
             package.load(trained("points"))(torch.rand(1, 7, 3))
