@@ -18,11 +18,11 @@ import zipfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from dist import COMPLETIONS, ROOT, add_completions, add_program, build, version
+from dist import COMPLETIONS, ROOT, VENDORED_LICENCE, add_completions, add_program, build, version
 from test_dist import needed_versions
 
 PYTHON = ROOT / "python"
-LICENCES = ["LICENSE-MIT", "LICENSE-APACHE"]
+LICENCES = ["LICENSE-MIT", "LICENSE-APACHE", VENDORED_LICENCE]
 # As python/sgas/export.py asks for them.
 ONNX_PACKAGES = ["onnx", "onnxscript"]
 # The moment of every entry, so that equal files are equal wheels.
