@@ -167,6 +167,7 @@ screenshots: demo-points ## make the pictures in docs/pictures of the demo's run
 	$(SGAS) report $(DEMO)/points/search --output $(DEMO)/points/search.html
 	$(SGAS) report $(DEMO)/points/train --output $(DEMO)/points/train.html
 	@mkdir -p docs/pictures
+	$(SGAS) show Cri2_ModelNet_Best --svg docs/pictures/cell.svg
 	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/search.html docs/pictures/report.png --height 1500 \
 		--before "const s = document.querySelector('.slider'); s.value = 3; s.dispatchEvent(new Event('input'))"
 	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/train.html docs/pictures/report-training.png --height 1500 --dark \

@@ -34,6 +34,8 @@ COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-func
                "fish": "fish/vendor_completions.d/sgas.fish"}
 # Which GCC brought a version of its C++ library, as GCC's manual lists them.
 GCC_OF_GLIBCXX = {25: 8, 26: 9, 28: 10, 29: 11, 30: 12, 31: 13, 32: 13, 33: 14, 34: 15}
+# Of what draws curves on the pages of `sgas report`.
+VENDORED_LICENCE = "src/report/page/vendor/LICENSE-uPlot"
 DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
 FOLDERS = ["configs", "docs"]
 # What benches/gpu.sh reads of the checkout.
@@ -121,10 +123,13 @@ def add_completions(program, share):
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "wb") as file:
             run([program, "completions", shell], stdout=file)
+    run([program, "man", share / "man" / "man1"], stdout=subprocess.DEVNULL)
 
 
 def add_licences(folder):
-    """Those of what lies in lib/, where `make setup` left them."""
+    """That of what is in the program besides crates, and those of what lies in lib/, where `make setup` left them."""
+    (folder / "uPlot").mkdir(parents=True)
+    shutil.copy(ROOT / VENDORED_LICENCE, folder / "uPlot" / "LICENSE")
     found = sorted(LIBTORCH.parent.glob("*.dist-info/licenses"))
     for licences in found:
         shutil.copytree(licences, folder / licences.parent.name.removesuffix(".dist-info"))

@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from dist import ROOT, add_completions, add_program, build, fail, run, version
+from dist import ROOT, VENDORED_LICENCE, add_completions, add_program, build, fail, run, version
 from test_dist import needed_versions
 
 PYTHON = ROOT / "python"
@@ -54,6 +54,7 @@ def lay(folder, source):
         shutil.copy(PYTHON / file, folder / file)
     for file in ("Cargo.toml", "LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copy(ROOT / file, folder / file)
+    shutil.copy(ROOT / VENDORED_LICENCE, folder / "LICENSE-uPlot")
     # The page that indexes show.
     shutil.copy(ROOT / "docs" / "python.md", folder / "README.md")
     glibc, _ = needed_versions([folder / PROGRAM])

@@ -53,13 +53,9 @@ fn live(look: &mut Look, every: Duration) -> io::Result<()> {
         if !event::poll(wait)? {
             continue;
         }
-        match event::read()? {
-            Event::Key(key) if key.kind != KeyEventKind::Release => {
-                if !act(key, &mut screen, look) {
-                    break;
-                }
-            }
-            _ => {}
+        let Event::Key(key) = event::read()? else { continue };
+        if key.kind != KeyEventKind::Release && !act(key, &mut screen, look) {
+            break;
         }
     }
     Ok(())

@@ -45,10 +45,13 @@ struct Look {
     logarithmic: bool,
 }
 
+/// What an epoch tells of a pass.
+type Pass = fn(&EpochReport) -> Option<&Metrics>;
+
 /// The charts of a run; those without a value are left out.
 pub fn charts(epochs: &[EpochReport], score: &str) -> Vec<Chart> {
     let share = Look { unit: "%", ..Look::default() };
-    let passes: [(&str, fn(&EpochReport) -> Option<&Metrics>); 3] = [
+    let passes: [(&str, Pass); 3] = [
         ("training", |epoch| Some(&epoch.train)),
         ("validation", |epoch| epoch.validation.as_ref()),
         ("test", |epoch| epoch.test.as_ref()),
@@ -243,7 +246,7 @@ fn summary(line: &Line, epochs: &[usize], unit: &str) -> String {
 pub fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 1e6 || size < 1e-3 => format!("{value:.3e}"),
+        size if !(1e-3..1e6).contains(&size) => format!("{value:.3e}"),
         size if size >= 1000.0 => format!("{value:.0}"),
         size => {
             let digits = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;

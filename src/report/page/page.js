@@ -231,20 +231,20 @@
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, side, side);
       const [sine, cosine, rise, level] = [Math.sin(turn), Math.cos(turn), Math.sin(tilt), Math.cos(tilt)];
-      const scale = side * zoom / 2 / 1250;
+      const scale = side * zoom / 2 / 1600;
       const seen = new Array(points);
       for (let index = 0; index < points; index += 1) {
         const [x, y, z] = [cloud.positions[3 * index], cloud.positions[3 * index + 1], cloud.positions[3 * index + 2]];
         const [across, away] = [x * cosine - y * sine, x * sine + y * cosine];
         const depth = away * level - z * rise;
-        const near = 3000 / (3000 + depth);
+        const near = 6000 / (6000 + depth);
         seen[index] = [depth, side / 2 + across * scale * near, side / 2 - (z * level + away * rise) * scale * near, near, index];
       }
       seen.sort((one, other) => other[0] - one[0]);
       const size = side / Math.min(170, Math.max(45, 3.4 * Math.sqrt(points)));
       const plain = variable("--s0");
       for (const [depth, x, y, near, index] of seen) {
-        context.globalAlpha = Math.min(1, Math.max(0.3, 0.78 - depth / 2600));
+        context.globalAlpha = Math.min(1, Math.max(0.3, 0.75 - depth / 3000));
         context.fillStyle = colouring(cloud, index) ?? plain;
         const wide = size * near;
         context.fillRect(x - wide / 2, y - wide / 2, wide, wide);

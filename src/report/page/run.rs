@@ -221,15 +221,14 @@ fn candidates(all: &[CandidateReport]) -> (Vec<Candidate>, usize) {
     let mut order: Vec<&CandidateReport> = all.iter().collect();
     order.sort_by(|one, other| other.score.total_cmp(&one.score));
     let cell = |candidate: &CandidateReport| {
-        let cell = candidate.genotype.arch_string().unwrap_or_else(|| {
+        candidate.genotype.arch_string().unwrap_or_else(|| {
             let kinds = candidate.genotype.space.kinds().iter().filter_map(|kind| candidate.genotype.cell(*kind));
             let edges = kinds.map(|cell| {
                 let edges = cell.edges.iter().map(|(primitive, source)| format!("{primitive} {source}"));
                 edges.collect::<Vec<_>>().join(", ")
             });
             edges.collect::<Vec<_>>().join(" | ")
-        });
-        cell
+        })
     };
     let listed = order.iter().take(LISTED).enumerate().map(|(rank, candidate)| Candidate {
         rank: rank + 1,

@@ -207,6 +207,31 @@ fn a_training_on_pictures_leaves_its_most_confident_errors_as_pictures() {
 }
 
 #[test]
+fn a_training_on_labelled_clouds_leaves_some_with_the_classes_of_all_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let training = "train --model resgcn --config smoke/train-segmentation --data synthetic --device cpu --threads 1 --batch 4 \
+                    --set resgcn.blocks=2 --set resgcn.channels=8 --set train.epochs=1 --set data.points=256 \
+                    --set data.synthetic.train=10 --set data.synthetic.test=10 -q --out train";
+    output(sgas(folder.path()).args(training.split_whitespace()));
+    run(folder.path(), "eval --run train --examples 3 --device cpu --threads 1");
+    let examples: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("train/examples-test.json")).unwrap()).unwrap();
+    for example in examples["examples"].as_array().unwrap() {
+        let cloud = &example["cloud"];
+        let length = |name: &str| cloud[name].as_array().unwrap().len();
+        assert_eq!((length("positions"), length("actual"), length("predicted")), (3 * 256, 256, 256));
+        let classes = |name: &str| cloud[name].as_array().unwrap().iter().map(|class| class.as_i64().unwrap());
+        let counted = classes("actual").filter(|class| *class >= 0).count();
+        let right =
+            classes("actual").zip(classes("predicted")).filter(|(actual, predicted)| actual == predicted).count();
+        assert_eq!(example["probability"].as_f64().unwrap(), right as f64 / counted as f64);
+    }
+    let html = page(folder.path(), "train");
+    assert_eq!(html.matches("data-cloud=").count(), 3);
+    assert!(html.contains("Colour points by"));
+}
+
+#[test]
 fn graphs_have_no_examples_and_that_is_said_before_the_work() {
     let folder = copied("train");
     refused(
