@@ -149,6 +149,11 @@ def size(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
+def pages(folder):
+    """The manual pages, one by one: others' lie beside them."""
+    return [f"share/man/man1/{page.name}" for page in sorted((folder / "share" / "man" / "man1").iterdir())]
+
+
 def replace(new, old):
     """Puts a file or folder where another may be; programs that run go on with the old one."""
     old.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +173,7 @@ def install(prefix, cuda):
             add_program(program, new / "bin" / "sgas")
             add_libraries(program, new / "lib" / "sgas", cuda)
             add_completions(new / "bin" / "sgas", new / "share")
-            for part in ["lib/sgas", *(f"share/{file}" for file in COMPLETIONS.values()), "bin/sgas"]:
+            for part in ["lib/sgas", *(f"share/{file}" for file in COMPLETIONS.values()), *pages(new), "bin/sgas"]:
                 replace(new / part, prefix / part)
     except OSError as error:
         fail(f"can't install into {prefix}: {error}", "name a folder that can be written: make install PREFIX=DIR")
