@@ -70,16 +70,19 @@ Fault fault(const char *call, int file) {
     return fault(call, path);
 }
 
-struct Report {
-    ~Report() {
-        const char *path = setting("SGAS_FAULT_COUNT");
-        if (!*path) return;
-        if (FILE *file = std::fopen(path, "w")) {
-            std::fprintf(file, "%ld\n", counted.load());
-            std::fclose(file);
-        }
+void report() {
+    const char *path = setting("SGAS_FAULT_COUNT");
+    if (!*path) return;
+    if (FILE *file = std::fopen(path, "w")) {
+        std::fprintf(file, "%ld\n", counted.load());
+        std::fclose(file);
     }
-} report;
+}
+
+// For processes that end as usual; the program itself ends by _Exit.
+struct AtExit {
+    ~AtExit() { report(); }
+} at_exit;
 
 int opened(const char *name, const char *path, int flags, mode_t mode) {
     if ((flags & (O_WRONLY | O_RDWR)) && fault("open", path) != Fault::none) return -1;
@@ -89,6 +92,12 @@ int opened(const char *name, const char *path, int flags, mode_t mode) {
 } // namespace
 
 extern "C" {
+
+void _Exit(int code) noexcept {
+    report();
+    real<void (*)(int)>("_Exit")(code);
+    std::abort();
+}
 
 int open(const char *path, int flags, ...) {
     va_list more;
