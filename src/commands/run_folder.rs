@@ -289,6 +289,11 @@ impl RunFolder {
     /// # Errors
     /// A run that another process works on; a folder that can't be written.
     pub fn lock(&self) -> Result<RunLock> {
+        // A process that was killed when all else was done has left it; one that lives still holds it.
+        let mark = self.file(BEGIN_MARK);
+        if mark.exists() && RunLock::take_if_free(&mark, &self.path.display().to_string())?.is_some() {
+            std::fs::remove_file(&mark).map_err(|error| Error::write(&mark, error))?;
+        }
         RunLock::take(&self.checkpoint().join(lock::FILE), &self.path.display().to_string())
     }
 
@@ -408,6 +413,21 @@ mod tests {
             assert!(RunFolder::holds_run(&path));
             assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
         }
+    }
+
+    /// A kill between a beginning's last file and the end of its mark.
+    #[test]
+    fn a_mark_that_was_left_goes_when_the_run_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = run(folder.path(), "left", "train", "");
+        std::fs::create_dir(left.checkpoint()).unwrap();
+        let mark = left.file(BEGIN_MARK);
+        let beginning = RunLock::take(&mark, "left").unwrap();
+        drop(left.lock().unwrap());
+        assert!(mark.exists(), "its process lives");
+        drop(beginning);
+        drop(left.lock().unwrap());
+        assert!(!mark.exists());
     }
 
     #[test]
