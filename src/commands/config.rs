@@ -2,7 +2,7 @@
 
 use super::options::{ConfigOptions, InitOptions, RunKind};
 use super::outputs::{CONFIGURATION, print_then_write};
-use super::print;
+use super::{print, text};
 use crate::config::keys::{self, Key};
 use crate::config::{self, RunConfig, SearchRun, Sources, TrainRun, embedded, tasks};
 use crate::error::{Error, Result};
@@ -144,11 +144,12 @@ fn usual(key: &Key) -> &str {
 fn as_text(one: &Listed) -> String {
     let Listed { key, .. } = one;
     let mut text = format!("{}  ({})\n", key.name, one.of());
-    text += &wrapped(&values(key), "    ");
+    text += &text::wrapped(&values(key), "    ", WIDTH);
     text += &format!("    default: {}\n", usual(key));
-    text += &wrapped(&key.about, "    ");
+    text += &text::wrapped(&key.about, "    ", WIDTH);
     for (name, about) in &key.choices {
-        text += &about.as_ref().map_or(String::new(), |about| wrapped(&format!("{name}: {about}"), "      "));
+        text +=
+            &about.as_ref().map_or(String::new(), |about| text::wrapped(&format!("{name}: {about}"), "      ", WIDTH));
     }
     text + "\n"
 }
@@ -188,13 +189,14 @@ fn commented<R: RunConfig + JsonSchema>(task: &str) -> Result<String> {
     let run: R = config::resolve(&Sources { task: Some(task), ..Sources::default() })?;
     let set: toml::Table = toml::from_str(&run.to_toml()).map_err(|error| Error::run(format!("{task}: {error}")))?;
     let base = embedded::named(&format!("{}/points", R::COMMAND)).unwrap_or_default();
-    let mut text = wrapped(
+    let mut text = text::wrapped(
         &format!(
             "A {} of {task}: sgas {} --config FILE. Keys behind # are not set: without a value they mean what is said.",
             R::COMMAND,
             R::COMMAND
         ),
         "# ",
+        WIDTH,
     );
     let mut section = "";
     let all = keys::keys::<R>(base);
@@ -208,7 +210,7 @@ fn commented<R: RunConfig + JsonSchema>(task: &str) -> Result<String> {
         for (name, about) in &key.choices {
             words += &about.as_ref().map_or(String::new(), |about| format!(" {name}: {about}"));
         }
-        text += &format!("\n{}", wrapped(&words, "# "));
+        text += &format!("\n{}", text::wrapped(&words, "# ", WIDTH));
         let value = key.name.split('.').try_fold(None::<&toml::Value>, |at, part| {
             let table = match at {
                 None => Some(&set),
@@ -222,19 +224,4 @@ fn commented<R: RunConfig + JsonSchema>(task: &str) -> Result<String> {
         };
     }
     Ok(text)
-}
-
-/// Text in lines of [`WIDTH`] columns, each with this before it.
-fn wrapped(text: &str, before: &str) -> String {
-    let mut lines = String::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && before.len() + line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines += &format!("{before}{line}\n");
-            line.clear();
-        }
-        line += if line.is_empty() { "" } else { " " };
-        line += word;
-    }
-    lines + &format!("{before}{line}\n")
 }

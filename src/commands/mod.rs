@@ -43,6 +43,7 @@ pub mod show;
 mod show_resgcn;
 pub mod signals;
 pub mod study;
+mod text;
 pub mod train;
 pub mod trained;
 pub mod watch;
@@ -60,6 +61,7 @@ use crate::error::memory::USUAL_HINT;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::panics;
+use crate::report::percent;
 use crate::visible;
 use clap::Subcommand;
 use std::io::Write;
@@ -187,11 +189,6 @@ pub const STANDARD_OUTPUT: &str = "standard output";
 /// [`Error::Write`]; `main` is quiet about a reader that has gone.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
     visible::write(out, text).map_err(|source| Error::write(STANDARD_OUTPUT, source))
-}
-
-/// A share as people read it.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
 }
 
 /// Digits in groups of three.

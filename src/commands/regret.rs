@@ -13,7 +13,7 @@ use crate::benchmark::Benchmark;
 use crate::config::{self, SearchRun};
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
-use crate::report::{Event, log};
+use crate::report::history::History;
 use crate::search::strategy::StrategyName;
 use crate::statistics::Summary;
 use serde_json::json;
@@ -143,32 +143,25 @@ fn read(path: &Path) -> Result<Search> {
             .with_hint(format!("sgas search --out {} --resume", folder.typed())));
     }
     let run: SearchRun = config::read(&folder.config())?;
-    let seconds = seconds(path)?;
+    // Of whichever processes ran its epochs; 0 of one that trained nothing.
+    let history = History::read(path)?;
+    let seconds = history.seconds();
     let genotype = Genotype::load(folder.genotype())?;
-    let scored = scored(path)?;
-    Ok(Search { method: run.method(), seed: run.seed, seconds, genotype, scored, origin })
+    Ok(Search { method: run.method(), seed: run.seed, seconds, genotype, scored: scored(history), origin })
 }
 
 /// The candidates of a search that were scored by equal means: by shared weights, or after its shortest training.
-fn scored(path: &Path) -> Result<Vec<(Genotype, f64)>> {
-    let candidate = |event| if let Event::Candidate(report) = event { Some(report) } else { None };
-    let candidates: Vec<_> = log::readable_events(path)?.into_iter().filter_map(candidate).collect();
-    let shortest = candidates.iter().map(|report| report.trained).min();
-    let alike = candidates.into_iter().filter(|report| Some(report.trained) == shortest);
-    Ok(alike.map(|report| (report.genotype, report.score)).collect())
-}
-
-/// The wall time of a run's epochs, whichever processes ran them; 0 of one that trained nothing.
-fn seconds(path: &Path) -> Result<f64> {
-    let epochs = log::readable_events(path)?.into_iter();
-    Ok(epochs.map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum())
+fn scored(history: History) -> Vec<(Genotype, f64)> {
+    let shortest = history.candidates.iter().map(|report| report.trained).min();
+    let alike = history.candidates.into_iter().filter(|report| Some(report.trained) == shortest);
+    alike.map(|report| (report.genotype, report.score)).collect()
 }
 
 /// The mean wall time of the named trainings.
 fn training_seconds(options: &RegretOptions) -> Result<Option<f64>> {
     let of = |path: &PathBuf| {
         if RunFolder::begun(path, "train")?.is_finished() {
-            return seconds(path);
+            return Ok(History::read(path)?.seconds());
         }
         Err(Error::usage(format!("{}: this training is not finished", path.display())))
     };

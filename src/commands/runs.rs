@@ -2,11 +2,12 @@
 
 use super::lock::{self, RunLock};
 use super::options::{Prune, RunKind, RunOrder, RunState, RunsOptions};
-use super::print;
 use super::run_folder::{self, RunFolder};
+use super::{print, text};
 use crate::config::{self, RunConfig, SearchRun, TrainRun};
 use crate::error::{Error, Result};
-use crate::report::{EpochReport, Event, log};
+use crate::report::history::History;
+use crate::report::progress;
 use crate::visible::for_shell;
 use serde::Serialize;
 use serde_json::json;
@@ -97,10 +98,8 @@ fn find(place: &Path, depth: usize, found: &mut Vec<RunFolder>) {
 /// What a run says of itself; one whose description is damaged is left out with a warning.
 fn told(folder: &RunFolder, options: &RunsOptions) -> Option<Listed> {
     let about = folder.about().inspect_err(|error| tracing::warn!("left out: {error}")).ok()?;
-    let events = log::readable_events(folder.path()).unwrap_or_default();
-    let epochs: Vec<&EpochReport> =
-        events.iter().filter_map(|event| if let Event::Epoch(report) = event { Some(report) } else { None }).collect();
-    let last = epochs.last();
+    let history = History::read(folder.path()).unwrap_or_default();
+    let last = history.epochs.last();
     let text = config::read_text(&folder.config()).unwrap_or_default();
     let (method, seed) = match about.command.as_str() {
         "search" => config::parse::<SearchRun>("", &text, &[]).map(|run| (run.method(), run.seed)),
@@ -119,7 +118,7 @@ fn told(folder: &RunFolder, options: &RunsOptions) -> Option<Listed> {
         epochs: last.map_or(0, |report| report.epochs),
         score: score.map(|score| 100.0 * score),
         validated: last.is_some_and(|report| report.validation.is_some()),
-        seconds: epochs.iter().map(|report| report.seconds).sum(),
+        seconds: history.seconds(),
         bytes: bytes(folder.path()),
         changed: std::fs::metadata(folder.path().join("events.jsonl")).and_then(|data| data.modified()).ok(),
         config: if options.compare { text.parse().unwrap_or_default() } else { toml::Table::new() },
@@ -186,35 +185,15 @@ fn table(runs: &[Listed]) -> String {
             state_name(run.state).to_owned(),
             format!("{}/{}", run.epochs_done, run.epochs),
             score(run),
-            duration(run.seconds),
+            progress::words(progress::seconds(run.seconds)),
             format!("{:.1}", run.bytes as f64 / 1e6),
         ]
     }));
-    let mut text = columns(&rows);
+    let mut text = text::columns(&rows);
     if runs.iter().any(|run| run.score.is_some() && !run.validated) {
         text += "\n* of the training samples: the run has no part for validation\n";
     }
     text
-}
-
-/// Rows with columns of even width.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
-}
-
-fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) => format!("{seconds:.1} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
 }
 
 /// The keys in which runs differ, and what they came to.

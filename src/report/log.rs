@@ -61,12 +61,9 @@ pub fn events(folder: &Path) -> Result<Vec<Event>> {
 /// # Errors
 /// A log that is not there.
 pub fn readable_events(folder: &Path) -> Result<Vec<Event>> {
-    let path = folder.join(EVENTS_FILE);
-    let text = reading::bytes(&path)?;
-    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let events: Vec<Event> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    if events.len() < lines.len() {
-        tracing::warn!("{}: {} lines are no events, and left out", path.display(), lines.len() - events.len());
+    let (events, others) = events_so_far(folder)?;
+    if others > 0 {
+        tracing::warn!("{}: {others} lines are no events, and left out", folder.join(EVENTS_FILE).display());
     }
     Ok(events)
 }

@@ -26,6 +26,11 @@ pub use memory::{PeakMemory, peak_process_memory, process_memory};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Instant;
 
+/// A share as people read it.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
 /// One whole epoch of a search or a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {

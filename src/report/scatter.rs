@@ -1,5 +1,6 @@
 //! Two scores of the same things as points of a plane: SVG, PNG or PDF.
 
+use super::drawing::DrawingFormat;
 use super::rendered;
 use crate::error::{Error, Result};
 use plotters::prelude::{
@@ -17,17 +18,6 @@ pub struct Group {
     pub points: Vec<[f64; 2]>,
 }
 
-/// What a plot is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlotFormat {
-    /// Vector graphics for the web.
-    Svg,
-    /// Pixels.
-    Png,
-    /// A page.
-    Pdf,
-}
-
 /// Says who drew it.
 const MARK: &str = "<!-- drawn by sgas -->\n";
 /// Width and height in pixels.
@@ -37,13 +27,10 @@ const SIZE: (u32, u32) = (640, 480);
 ///
 /// # Errors
 /// Another extension.
-pub fn format_of(path: &Path) -> Result<PlotFormat> {
-    match path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).as_deref() {
-        Some("svg") => Ok(PlotFormat::Svg),
-        Some("png") => Ok(PlotFormat::Png),
-        Some("pdf") => Ok(PlotFormat::Pdf),
-        _ => Err(Error::invalid("--plot", "a name that ends in .svg, .png or .pdf", format!("'{}'", path.display()))),
-    }
+pub fn format_of(path: &Path) -> Result<DrawingFormat> {
+    DrawingFormat::of(path).filter(|format| *format != DrawingFormat::Dot).ok_or_else(|| {
+        Error::invalid("--plot", "a name that ends in .svg, .png or .pdf", format!("'{}'", path.display()))
+    })
 }
 
 /// True of what [`draw`] writes.
@@ -51,17 +38,18 @@ pub fn is_ours(bytes: &[u8]) -> bool {
     bytes.ends_with(MARK.as_bytes()) || rendered::is_ours(bytes)
 }
 
-/// The points of every group in a colour of its own; `columns` are the words at the axes.
+/// The points of every group in a colour of its own, as SVG where the format is none of pixels or pages; `columns` are the
+/// words at the axes.
 ///
 /// # Errors
 /// None that is known; the drawing library's.
-pub fn draw(format: PlotFormat, columns: &[String; 2], groups: &[Group]) -> Result<Vec<u8>> {
+pub fn draw(format: DrawingFormat, columns: &[String; 2], groups: &[Group]) -> Result<Vec<u8>> {
     let mut svg = String::new();
     plot(&mut svg, columns, groups).map_err(|error| Error::run(format!("the plot can't be drawn: {error}")))?;
     match format {
-        PlotFormat::Svg => Ok((svg + MARK).into_bytes()),
-        PlotFormat::Png => rendered::png(&svg),
-        PlotFormat::Pdf => rendered::pdf(&svg),
+        DrawingFormat::Png => rendered::png(&svg),
+        DrawingFormat::Pdf => rendered::pdf(&svg),
+        DrawingFormat::Svg | DrawingFormat::Dot => Ok((svg + MARK).into_bytes()),
     }
 }
 
@@ -120,11 +108,11 @@ mod tests {
             Group { name: "a <b>".to_owned(), points: vec![[1.0, 2.0], [3.0, 4.0]] },
             Group { name: "c".to_owned(), points: vec![[1.0, 1.0]] },
         ];
-        let svg = String::from_utf8(draw(PlotFormat::Svg, &columns, &groups).unwrap()).unwrap();
+        let svg = String::from_utf8(draw(DrawingFormat::Svg, &columns, &groups).unwrap()).unwrap();
         // A point in the legend for each.
         assert_eq!(svg.matches("<circle").count(), 3 + 2);
         assert!(svg.contains("a &lt;b&gt;") && svg.contains("search score"), "{svg}");
-        for format in [PlotFormat::Svg, PlotFormat::Png, PlotFormat::Pdf] {
+        for format in [DrawingFormat::Svg, DrawingFormat::Png, DrawingFormat::Pdf] {
             assert!(is_ours(&draw(format, &columns, &groups[1..]).unwrap()), "{format:?}");
         }
         assert!(format_of(Path::new("x.PNG")).is_ok() && format_of(Path::new("x")).is_err());

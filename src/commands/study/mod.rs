@@ -54,7 +54,7 @@ pub fn run(options: &StudyOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let outcome =
         if options.results { Outcome::default() } else { Worker::new(&folder, global)?.work(&units, options.retry)? };
     let results = Results::read(&folder, &plan)?;
-    let text = if options.json { format!("{:#}\n", serde_json::json!(results)) } else { tables::text(&results) };
+    let text = if options.json { format!("{:#}\n", serde_json::json!(results)) } else { tables::for_people(&results) };
     print(out, &text)?;
     write(&folder, &results)?;
     if !options.json {

@@ -8,7 +8,7 @@ use crate::commands::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::reading;
-use crate::report::{Event, log};
+use crate::report::history::History;
 use crate::statistics::{Paired, Summary, Tau};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -128,9 +128,9 @@ fn line(
     };
     let finished = |run: Option<RunFolder>| run.filter(RunFolder::is_finished);
     if let Some(search) = finished(folder.search(unit)) {
-        let events = log::readable_events(search.path())?;
-        line.search_seconds = Some(seconds(&events));
-        line.search_score = own_score(&events).map(|score| 100.0 * score);
+        let history = History::read(search.path())?;
+        line.search_seconds = Some(history.seconds());
+        line.search_score = own_score(&history).map(|score| 100.0 * score);
         if let Some(wanted) = &plan.truth {
             let genotype = Genotype::load(search.genotype())?;
             line.score = Some(look_up(wanted, &genotype, truth)?);
@@ -138,12 +138,9 @@ fn line(
         }
     }
     if let Some(training) = finished(folder.training(unit)) {
-        let events = log::readable_events(training.path())?;
-        line.train_seconds = Some(seconds(&events));
-        line.parameters = events.iter().rev().find_map(|event| match event {
-            Event::Epoch(report) => Some(report.parameters),
-            _ => None,
-        });
+        let history = History::read(training.path())?;
+        line.train_seconds = Some(history.seconds());
+        line.parameters = history.epochs.last().map(|report| report.parameters);
     }
     let scores = folder.scores(unit);
     if plan.truth.is_none() && scores.is_file() {
@@ -152,24 +149,11 @@ fn line(
     Ok(line)
 }
 
-/// The wall time of a run's epochs, whichever processes ran them.
-fn seconds(events: &[Event]) -> f64 {
-    events.iter().map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum()
-}
-
 /// The last validation of a supernet, or the best candidate of those that were trained longest.
-fn own_score(events: &[Event]) -> Option<f64> {
-    let candidates = events.iter().filter_map(|event| match event {
-        Event::Candidate(report) => Some((report.trained, report.score)),
-        _ => None,
-    });
+fn own_score(history: &History) -> Option<f64> {
+    let candidates = history.candidates.iter().map(|report| (report.trained, report.score));
     let best = candidates.max_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
-    let validation = || {
-        events.iter().rev().find_map(|event| match event {
-            Event::Epoch(report) => report.validation.as_ref().map(|metrics| metrics.score),
-            _ => None,
-        })
-    };
+    let validation = || history.epochs.iter().rev().find_map(|report| Some(report.validation.as_ref()?.score));
     best.map(|(_, score)| score).or_else(validation)
 }
 

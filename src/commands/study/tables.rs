@@ -1,13 +1,16 @@
 //! The results of a study as tables: Markdown, CSV, LaTeX.
 
 use super::results::{Line, Method, Results};
+use crate::commands::text;
 use crate::error::{Error, Result};
 use crate::statistics::{Paired, Summary, Tau};
-use std::fmt::Write;
 
 /// The columns of the papers' tables, and what makes a comparison.
 const COLUMNS: [&str; 8] =
     ["Method", "n", "score", "Best", "Parameters (M)", "Search (days)", "Difference to the first", "Kendall's tau"];
+
+/// Letters of a line of the legend for people.
+const WIDTH: usize = 110;
 
 /// One row, as text in every format.
 struct Row {
@@ -293,44 +296,14 @@ fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Resul
 }
 
 /// For people: the Markdown table with columns of even width.
-pub fn text(results: &Results) -> String {
-    let columns = columns(results);
-    let rows: Vec<[String; COLUMNS.len()]> = rows(results)
-        .into_iter()
-        .map(|Row { mut cells, is_published }| {
-            cells[0] += if is_published { " (published)" } else { "" };
-            cells
-        })
-        .collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([columns[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let mut text = format!("{}\n\n", results.title);
-    let mut line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
-    };
-    line(&columns);
-    rows.iter().for_each(|row| line(row));
-    let legend = legend(results);
-    let width = 110;
-    let mut wrapped = String::new();
-    for paragraph in legend.split('\n') {
-        let mut length = 0;
-        for word in paragraph.split(' ') {
-            if length > 0 && length + word.chars().count() >= width {
-                wrapped += "\n";
-                length = 0;
-            }
-            wrapped += if length > 0 { " " } else { "" };
-            wrapped += word;
-            length += word.chars().count() + 1;
-        }
-        wrapped += "\n";
-    }
-    format!("{text}\n{wrapped}")
+pub fn for_people(results: &Results) -> String {
+    let ours = rows(results).into_iter().map(|Row { mut cells, is_published }| {
+        cells[0] += if is_published { " (published)" } else { "" };
+        cells.to_vec()
+    });
+    let lines: Vec<Vec<String>> = std::iter::once(columns(results)).chain(ours).collect();
+    let legend: String = legend(results).split('\n').map(|paragraph| text::wrapped(paragraph, "", WIDTH)).collect();
+    format!("{}\n\n{}\n{legend}", results.title, text::columns(&lines))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Predictions to look at, as `sgas eval --examples` leaves them in a run's folder: clouds to turn, pictures that were taken
 //! for something else.
 
-use super::percent;
+use crate::report::percent;
 use serde::{Deserialize, Serialize};
 
 /// The greatest number that a coordinate is stored as; the middle of a cloud is 0.

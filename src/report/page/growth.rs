@@ -2,10 +2,10 @@
 //! the epochs.
 
 use super::curves::number;
-use super::percent;
 use crate::decision::{EdgeState, best_primitive, softmax};
 use crate::genotype::{Genotype, SpaceName};
 use crate::report::history::History;
+use crate::report::percent;
 use crate::report::svg::{CellDrawing, draw_in_page};
 use crate::report::{AlphaReport, DecisionReport, NamedScores};
 use crate::topology::CellKind;

@@ -146,10 +146,5 @@ fn json_in_html(data: &impl Serialize) -> String {
     safe
 }
 
-/// A share as people read it.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! What the template shows of one run.
 
+use super::Subject;
 use super::curves::{self, Chart, Part, Table, capitalised, number};
 use super::examples::{DrawnCloud, Shown};
 use super::growth::{self, Decisions, Frame, Heat};
 use super::scores::Scored;
-use super::{Subject, percent};
 use crate::report::CandidateReport;
 use crate::report::history::Standing;
+use crate::report::percent;
 use crate::report::progress::{seconds, words};
 use serde::Serialize;
 use std::time::SystemTime;

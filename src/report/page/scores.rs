@@ -1,7 +1,7 @@
 //! What `sgas eval` leaves in a run's folder, as the page shows it: scores, a row per class or label, the confusion.
 
 use super::curves::{capitalised, number};
-use super::percent;
+use crate::report::percent;
 use serde::{Deserialize, Serialize};
 
 /// Classes up to which the confusion is shown as a whole.
