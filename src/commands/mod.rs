@@ -43,6 +43,7 @@ pub mod show;
 mod show_resgcn;
 pub mod signals;
 pub mod study;
+mod subject;
 mod text;
 pub mod train;
 pub mod trained;

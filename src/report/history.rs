@@ -126,7 +126,8 @@ impl History {
 
     /// Seconds of all whole epochs.
     pub fn seconds(&self) -> f64 {
-        self.epochs.iter().map(|epoch| epoch.seconds).sum()
+        // The sum of nothing is -0 elsewhere.
+        self.epochs.iter().fold(0.0, |sum, epoch| sum + epoch.seconds)
     }
 
     /// The best epoch by this score, and the score.

@@ -17,10 +17,10 @@ decision, the reasons, alphas, curves, where the time went, and how to repeat th
 run. For a confusion and the scores of every class run `sgas eval` before; with
 --examples it leaves clouds and pictures to look at. docs/reports.md tells more.")]
 pub struct ReportOptions {
-    /// Run folders of searches and trainings, finished or not
+    /// Run folders of searches and trainings, finished or not; or the folder of a study
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
-    /// The page [default: report.html in the run's folder; of several runs, in this one]
+    /// The page [default: report.html in the run's folder, results.html in a study's; of several runs, report.html here]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Let --output replace a file of other content too

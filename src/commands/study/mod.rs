@@ -2,6 +2,7 @@
 
 mod flags;
 mod folder;
+mod page;
 mod plan;
 mod results;
 mod tables;
@@ -16,6 +17,7 @@ use crate::nearest;
 use crate::reading;
 use crate::visible::for_shell;
 use folder::{PLAN_FILE, State, StudyFolder};
+pub use page::{FILE as PAGE_FILE, of_folder as page_of};
 use plan::{Plan, Unit};
 use results::Results;
 use std::io::Write;
@@ -56,7 +58,7 @@ pub fn run(options: &StudyOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let results = Results::read(&folder, &plan)?;
     let text = if options.json { format!("{:#}\n", serde_json::json!(results)) } else { tables::for_people(&results) };
     print(out, &text)?;
-    write(&folder, &results)?;
+    write(&folder, &plan, &results)?;
     if !options.json {
         print(out, &format!("\n{}", told(&folder, &outcome)))?;
     }
@@ -74,6 +76,11 @@ pub fn run(options: &StudyOptions, global: &GlobalOptions, out: &mut dyn Write) 
 /// The table of all runs of the study in this folder, where there is one.
 pub fn runs_file(folder: &Path) -> Option<PathBuf> {
     folder.is_dir().then(|| folder.join(RUNS_FILE))
+}
+
+/// Whether a study was begun in this folder.
+pub fn is_study(folder: &Path) -> bool {
+    folder.join(PLAN_FILE).is_file()
 }
 
 /// A plan's text, where it stands, and the folder of its study.
@@ -127,12 +134,13 @@ fn list(source: &Source, units: &[&Unit], global: &GlobalOptions, out: &mut dyn 
     print(out, &lines.collect::<String>())
 }
 
-fn write(folder: &StudyFolder, results: &Results) -> Result<()> {
+fn write(folder: &StudyFolder, plan: &Plan, results: &Results) -> Result<()> {
     let files = [
         ("results.md", tables::markdown(results)),
         ("results.csv", tables::csv(results)?),
         ("results.tex", tables::latex(results)),
         (RUNS_FILE, tables::runs_csv(results)?),
+        (page::FILE, page::page(folder, plan, results, None)?),
     ];
     files.iter().try_for_each(|(name, text)| write_atomically(&folder.path().join(name), text.as_bytes()))
 }
@@ -142,5 +150,8 @@ fn told(folder: &StudyFolder, outcome: &Outcome) -> String {
         0 => String::new(),
         count => format!("{count} runs are being worked on by other processes\n"),
     };
-    format!("{elsewhere}study: {}\ntables: results.md, results.csv, results.tex, runs.csv\n", folder.path().display())
+    format!(
+        "{elsewhere}study: {}\ntables: results.md, results.csv, results.tex, runs.csv; a page of them: results.html\n",
+        folder.path().display()
+    )
 }

@@ -3,6 +3,7 @@
 use super::results::{Line, Method, Results};
 use crate::commands::text;
 use crate::error::{Error, Result};
+use crate::report::page;
 use crate::statistics::{Paired, Summary, Tau};
 
 /// The columns of the papers' tables, and what makes a comparison.
@@ -13,13 +14,19 @@ const COLUMNS: [&str; 8] =
 const WIDTH: usize = 110;
 
 /// One row, as text in every format.
-struct Row {
+pub struct Row {
     cells: [String; COLUMNS.len()],
     is_published: bool,
 }
 
+impl From<Row> for page::Row {
+    fn from(Row { cells, is_published }: Row) -> Self {
+        Self { cells: cells.to_vec(), is_published }
+    }
+}
+
 /// In the order of the plan, those that were published below.
-fn rows(results: &Results) -> Vec<Row> {
+pub fn rows(results: &Results) -> Vec<Row> {
     let ours = results.methods.iter().map(|method| Row { cells: of_method(method), is_published: false });
     let published = results.published.iter().map(|one| {
         let number =
@@ -89,19 +96,20 @@ fn significant(value: f64) -> String {
 }
 
 /// What the score is, as the head of its column.
-fn score_name(results: &Results) -> String {
+pub fn score_name(results: &Results) -> String {
     let words = results.score.replace('_', " ");
     let mut letters = words.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{} (%)", letters.as_str())
 }
 
-fn columns(results: &Results) -> Vec<String> {
+/// The heads of the table.
+pub fn columns(results: &Results) -> Vec<String> {
     COLUMNS.iter().map(|column| if *column == "score" { score_name(results) } else { (*column).to_owned() }).collect()
 }
 
 /// How to read the numbers.
-fn legend(results: &Results) -> String {
+pub fn legend(results: &Results) -> String {
     let better = if results.is_error { "Less is better. " } else { "" };
     let open = results.runs.iter().filter(|line| line.state == "open").count();
     let failed = results.runs.iter().filter(|line| !["open", "done"].contains(&line.state.as_str())).count();

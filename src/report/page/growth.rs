@@ -149,7 +149,8 @@ pub fn frames(history: &History, space: Option<SpaceName>, genotype: Option<&Gen
     frames
 }
 
-fn of_cell(genotype: &Genotype) -> Frame {
+/// A cell alone.
+pub fn of_cell(genotype: &Genotype) -> Frame {
     let drawing = |kind: &CellKind| {
         let cell = genotype.cell(*kind)?;
         let name = |state| cell.topology.state_name(state);

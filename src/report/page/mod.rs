@@ -11,9 +11,11 @@ mod examples;
 mod growth;
 mod run;
 mod scores;
+mod study;
 
 pub use examples::{EXTENT, Example, Examples, Picture, PointCloud};
 pub use scores::Evaluation;
+pub use study::{Method, Row, Run, Study};
 
 use super::history::History;
 use super::svg;
@@ -25,12 +27,14 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use run::RunView;
 use serde::Serialize;
 use std::time::SystemTime;
+use study::StudyView;
 
 /// The end of the first line of every page, by which one is known again.
 pub const MARK: &str = "<!-- a report by sgas -->";
 
 const TEMPLATE: &str = include_str!("page.html");
 const RUN_TEMPLATE: &str = include_str!("run.html");
+const STUDY_TEMPLATE: &str = include_str!("study.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const CHART_STYLE: &str = include_str!("vendor/uPlot.min.css");
@@ -86,12 +90,26 @@ pub struct Subject {
 /// # Errors
 /// A template that can't be filled, which is a fault of the program.
 pub fn html(subjects: &[Subject], refresh: Option<u64>) -> Result<String> {
+    filled(None, subjects, refresh)
+}
+
+/// The page about a study, and about some of its runs.
+///
+/// # Errors
+/// Like [`html`].
+pub fn html_of_study(study: &Study, subjects: &[Subject], refresh: Option<u64>) -> Result<String> {
+    filled(Some(study), subjects, refresh)
+}
+
+fn filled(study: Option<&Study>, subjects: &[Subject], refresh: Option<u64>) -> Result<String> {
+    let study = study.map(StudyView::of);
     let runs: Vec<RunView> = subjects.iter().enumerate().map(|(index, subject)| RunView::of(index, subject)).collect();
-    let title = match &runs[..] {
-        [run] => run.name.clone(),
-        runs => format!("{} runs", runs.len()),
+    let title = match (&study, &runs[..]) {
+        (Some(study), _) => study.title.clone(),
+        (None, [run]) => run.name.clone(),
+        (None, runs) => format!("{} runs", runs.len()),
     };
-    let comparison = (runs.len() > 1).then(|| curves::comparison(subjects));
+    let comparison = (study.is_none() && runs.len() > 1).then(|| curves::comparison(subjects));
     let data = Data {
         runs: runs.iter().map(|run| &run.data).collect(),
         comparison: comparison.as_deref().unwrap_or_default(),
@@ -101,12 +119,14 @@ pub fn html(subjects: &[Subject], refresh: Option<u64>) -> Result<String> {
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     let filled = engine
         .add_template("run.html", RUN_TEMPLATE)
+        .and_then(|()| engine.add_template("study.html", STUDY_TEMPLATE))
         .and_then(|()| engine.add_template("page.html", TEMPLATE))
         .and_then(|()| engine.get_template("page.html"))
         .and_then(|template| {
             template.render(context! {
                 mark => Value::from_safe_string(MARK.to_owned()),
                 title, refresh,
+                study => Serde(&study),
                 runs => Serde(&runs),
                 comparison => Serde(&comparison),
                 version => env!("CARGO_PKG_VERSION"),

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::decision::EdgeState;
+use crate::genotype::zoo;
 use crate::report::tests::{decision, epoch};
 use crate::report::{AlphaReport, Event, NamedScores};
+use crate::statistics::{Summary, Tau};
 use crate::topology::CellKind;
 
 /// What somebody may hide in a file.
@@ -101,6 +103,36 @@ fn foreign_texts_stay_texts() {
             _ => assert!(!page.contains(element), "{element}"),
         }
     }
+}
+
+#[test]
+fn foreign_texts_of_a_study_stay_texts() {
+    let hostile = || HOSTILE.to_owned();
+    let run = Run { method: hostile(), state: hostile(), search_score: Some(1.0), score: Some(2.0), ..Run::default() };
+    let study = Study {
+        title: hostile(),
+        folder: hostile(),
+        score: hostile(),
+        columns: vec![hostile()],
+        rows: vec![Row { cells: vec![hostile()], is_published: true }],
+        legend: vec![hostile()],
+        methods: vec![Method {
+            name: hostile(),
+            score: Some(Summary::of(&[2.0, 3.0])),
+            best: Some((1, zoo::find("Cri2_PPI_Best").unwrap().genotype.clone())),
+            tau: Tau::of(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]),
+        }],
+        runs: vec![run.clone(), Run { score: Some(3.0), ..run }],
+    };
+    let plain = html_of_study(&Study::default(), &[], None).unwrap();
+    let page = html_of_study(&study, &[search()], None).unwrap();
+    assert!(page.matches("&lt;img src=x").count() > 12, "the texts are shown");
+    assert_eq!(page.matches("<circle").count(), 2, "a point for each run");
+    assert_eq!(page.matches("class=\"dot\" style").count(), 2);
+    for element in ["<img src=x", "onload=\"", " 49 "] {
+        assert!(!page.contains(element), "{element}");
+    }
+    assert_eq!(page.matches("<script").count(), plain.matches("<script").count());
 }
 
 #[test]

@@ -154,6 +154,16 @@ fn a_study_leaves_tables_and_tells_what_is_open() {
     let score: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
     assert_eq!(score, 100.0 * scores["micro_f1"].as_f64().or(scores["overall_accuracy"].as_f64()).unwrap());
 
+    // The page has what is there by now, and grows with it.
+    let html = text("results.html").replace("&#x2f;", "/");
+    for words in ["<h1 id=\"study-name\" class=\"name\">Two methods</h1>", "1 of 6 runs done", "Random, seed 1: train"]
+    {
+        assert!(html.contains(words), "{words}");
+    }
+    assert_eq!(html.matches("class=\"dot\" style").count(), 1);
+    assert_eq!(output(sgas(folder).args(["report", "s"])), "report: s/results.html\n");
+    refused(folder, "report s s/random/s1/train", &["s: a study has a page of its own"]);
+
     // More seeds may be added; what was run stays as it was run.
     std::fs::write(folder.join("plan.toml"), PLAN.replace("seeds = 3", "seeds = 4")).unwrap();
     let open = output(sgas(folder).args(["study", "plan.toml", "--out", "s", "--list"]));

@@ -42,7 +42,7 @@ impl Problems {
 ///
 /// # Errors
 /// A run that does not say what it is.
-pub fn subject(folder: &RunFolder) -> Result<Subject> {
+pub fn of(folder: &RunFolder) -> Result<Subject> {
     let about = folder.about()?;
     let is_search = about.command == "search";
     let mut problems = Problems::default();

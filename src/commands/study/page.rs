@@ -1,0 +1,89 @@
+//! The page about a study: its results, and the runs of each method's best seed.
+
+use super::folder::{State, StudyFolder};
+use super::plan::{Plan, Unit};
+use super::results::{Line, Results};
+use super::tables;
+use crate::commands::run_folder::RunFolder;
+use crate::commands::subject;
+use crate::error::Result;
+use crate::genotype::Genotype;
+use crate::report::page::{self, Method, Run, Study, Subject};
+use std::path::Path;
+
+/// Its name in the study's folder.
+pub const FILE: &str = "results.html";
+
+/// The page as the folder stands, and whether something is left to do.
+///
+/// # Errors
+/// A folder without a study; files of it that can't be read.
+pub fn of_folder(path: &Path, refresh: u64) -> Result<(String, bool)> {
+    let folder = StudyFolder::begun(path)?;
+    let plan = Plan::parse(&path.display().to_string(), &folder.plan_text()?)?;
+    let goes_on = plan.units.iter().any(|unit| folder.state(unit) == State::Open);
+    let results = Results::read(&folder, &plan)?;
+    let refresh = (goes_on && refresh > 0).then_some(refresh);
+    Ok((page(&folder, &plan, &results, refresh)?, goes_on))
+}
+
+/// The page about these results; it is loaded again after `refresh` seconds.
+///
+/// # Errors
+/// A run that does not say what it is.
+pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Option<u64>) -> Result<String> {
+    let mut subjects = Vec::new();
+    let mut methods = Vec::new();
+    for (index, method) in results.methods.iter().enumerate() {
+        let units: Vec<(&Unit, &Line)> =
+            plan.units.iter().zip(&results.runs).filter(|(unit, _)| unit.method == index).collect();
+        let best = units.iter().filter(|(_, line)| line.score.is_some() && line.score == method.best).next();
+        let cell = best.and_then(|(unit, _)| Some((unit.seed, cell(folder, unit)?)));
+        methods.push(Method { name: method.name.clone(), score: method.score, best: cell, tau: method.tau });
+        let is_begun = |unit: &Unit| folder.search(unit).is_some() || folder.training(unit).is_some();
+        let shown = best.or_else(|| units.iter().find(|(unit, _)| is_begun(unit)));
+        if let Some((unit, _)) = shown {
+            subjects.extend(runs(folder, unit, &method.name)?);
+        }
+    }
+    let study = Study {
+        title: results.title.clone(),
+        folder: folder.typed(),
+        score: tables::score_name(results),
+        columns: tables::columns(results),
+        rows: tables::rows(results).into_iter().map(page::Row::from).collect(),
+        legend: tables::legend(results).split("\n\n").map(str::to_owned).collect(),
+        methods,
+        runs: results.runs.iter().map(run).collect(),
+    };
+    page::html_of_study(&study, &subjects, refresh)
+}
+
+/// The cell that it found, or trained.
+fn cell(folder: &StudyFolder, unit: &Unit) -> Option<Genotype> {
+    let run = folder.search(unit).or_else(|| folder.training(unit))?;
+    Genotype::load(run.genotype()).ok()
+}
+
+/// Its search and its training, as far as they were begun, each with a name that says whose it is.
+fn runs(folder: &StudyFolder, unit: &Unit, method: &str) -> Result<Vec<Subject>> {
+    let begun: [Option<RunFolder>; 2] = [folder.search(unit), folder.training(unit)];
+    let named = |run: RunFolder| {
+        let subject = subject::of(&run)?;
+        Ok(Subject { name: format!("{method}, seed {}: {}", unit.seed, subject.command), ..subject })
+    };
+    begun.into_iter().flatten().map(named).collect()
+}
+
+fn run(line: &Line) -> Run {
+    Run {
+        method: line.method.clone(),
+        seed: line.seed,
+        state: line.state.clone(),
+        search_score: line.search_score,
+        search_seconds: line.search_seconds,
+        parameters: line.parameters,
+        train_seconds: line.train_seconds,
+        score: line.score,
+    }
+}
