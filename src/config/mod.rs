@@ -158,8 +158,9 @@ pub fn read_text(path: &Path) -> Result<String> {
     reading::text(path, reading::CONFIGURATION)
 }
 
-/// `SGAS_SECTION__KEY` as (variable, `section.key`, text), ordered by name. What is meant for another kind of
-/// run (a training's section, during a search) is left out; sections that no run has stay, to be refused.
+/// `SGAS_SECTION__KEY` as (variable, `section.key`, text), ordered by name; `__` also parts a section within one. What is
+/// meant for another kind of run (a training's section, during a search) is left out; sections that no run has stay, to be
+/// refused.
 fn environment_keys<R: RunConfig>(
     environment: impl Iterator<Item = (String, String)>,
 ) -> Vec<(String, String, String)> {
@@ -170,7 +171,7 @@ fn environment_keys<R: RunConfig>(
             let (section, key) = name.strip_prefix("SGAS_")?.split_once("__")?;
             let (section, key) = (section.to_lowercase(), key.to_lowercase());
             let meant = own.contains(&section) || !elsewhere.contains(&section);
-            meant.then(|| (name.clone(), format!("{section}.{key}"), text))
+            meant.then(|| (name.clone(), format!("{section}.{}", key.replace("__", ".")), text))
         })
         .collect();
     keys.sort();

@@ -161,12 +161,18 @@ fn the_dump_reads_back_as_the_same_run() {
 
 #[test]
 fn layers_come_in_order_file_environment_set_flag() {
-    let environment = [("SGAS_MODEL__CHANNELS", "12"), ("SGAS_MODEL__CELLS", "4"), ("SGAS_SEARCH__BATCH", "20")];
+    let environment = [
+        ("SGAS_MODEL__CHANNELS", "12"),
+        ("SGAS_MODEL__CELLS", "4"),
+        ("SGAS_SEARCH__BATCH", "20"),
+        ("SGAS_DATA__SYNTHETIC__TRAIN", "70"),
+    ];
     let set = ["model.cells=5".to_owned(), "search.batch=21".to_owned()];
     let flags = [Flag::new("--batch", "search.batch", 22_i64)];
     let sources = Sources { task: Some("points"), set: &set, flags: &flags, ..Sources::default() };
     let run: SearchRun = resolve_with(&sources, variables(&environment)).unwrap();
     assert_eq!((run.model.channels, run.model.cells, run.search.batch), (12, 5, 22));
+    assert_eq!(run.data.synthetic.train, 70, "a section within a section");
 }
 
 #[test]

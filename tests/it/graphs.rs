@@ -48,7 +48,7 @@ fn node_link(nodes: usize, links: &[[usize; 2]]) -> String {
     )
 }
 
-fn ppi() -> tempfile::TempDir {
+pub(crate) fn ppi() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (part, first) in [("train", 0.0), ("valid", 10.0), ("test", 20.0)] {
         write_part(folder.path(), part, first);

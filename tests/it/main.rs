@@ -17,6 +17,7 @@ mod fuzz;
 mod golden;
 mod gpu_script;
 mod graphs;
+mod guides;
 mod hostile;
 mod image_kernels;
 mod inputs;

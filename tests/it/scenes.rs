@@ -208,7 +208,7 @@ fn table(rows: &[Vec<f64>]) -> String {
 }
 
 /// A cap and a mug, two shapes each, in the layout with normals, or in the older one.
-fn shapenet(with_normals: bool) -> tempfile::TempDir {
+pub(crate) fn shapenet(with_normals: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     write(path.join("synsetoffset2category.txt"), b"Cap\t02954340\nMug\t03797390\nLamp\t03636649\n");
