@@ -206,6 +206,7 @@ pub fn machine(device: Device, deterministic: bool) -> BTreeMap<String, String> 
     let named = [
         ("device", device),
         ("processor", processor.to_owned()),
+        ("instructions", bridge::machine::instructions().unwrap_or_else(|_| "unknown".to_owned())),
         ("threads", tch::get_num_threads().to_string()),
         ("deterministic", deterministic.to_string()),
         ("libtorch", env!("SGAS_LIBTORCH_VERSION").to_owned()),

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use sgas::tensor::bridge::gather::{
     AttentionScores, Neighbourhood, OwnPoint, attention, gather_max, gather_mean, gather_sum,
 };
+use sgas::tensor::bridge::machine::instructions;
 use sgas::tensor::bridge::mix::mix;
 use sgas::tensor::bridge::nearest::nearest_neighbours;
 use sgas::tensor::bridge::norm::{BatchNorm, edge_max_norm, relu_norm};
@@ -356,6 +357,33 @@ fn everything(threads: i32) -> Vec<Tensor> {
 fn one_and_two_threads_agree_in_every_bit() {
     for (place, (one, two)) in everything(1).iter().zip(&everything(2)).enumerate() {
         assert!(one.equal(two), "output or gradient {place}");
+    }
+}
+
+/// In a process whose kernels, and libtorch's, are kept to narrower vectors.
+#[test]
+fn kernels_agree_on_processors_with_narrower_vectors() {
+    const ASKED: &str = "SGAS_TEST_INSTRUCTIONS";
+    let used = instructions().unwrap();
+    if let Ok(asked) = std::env::var(ASKED) {
+        assert_eq!(used, asked);
+        return;
+    }
+    for (name, instructions) in [("avx2", "AVX2"), ("default", "DEFAULT")] {
+        if used == instructions || used == "DEFAULT" {
+            println!("skipped: kernels by {instructions}: they run by {used} here");
+            continue;
+        }
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        tests.args(["kernels::", "linear_kernel::", "neighbours::", "--skip", "resume", "--test-threads", "1"]);
+        let told = tests.env("ATEN_CPU_CAPABILITY", name).env(ASKED, instructions).output().unwrap();
+        let text = String::from_utf8_lossy(&told.stdout);
+        assert!(told.status.success(), "{instructions}:\n{text}");
+        for module in
+            ["kernels::kernels_agree_on", "image_kernels::", "link_kernels::", "linear_kernel::", "neighbours::"]
+        {
+            assert!(text.contains(module), "{module} has no test any more");
+        }
     }
 }
 

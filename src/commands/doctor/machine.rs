@@ -18,8 +18,8 @@ pub(super) struct Libtorch {
     pub built_with: &'static str,
     /// Where its libraries lie.
     pub libraries: Vec<String>,
-    /// The instructions that its kernels use: `AVX2`, `AVX512`.
-    pub instructions: Option<String>,
+    /// The instructions that its kernels and ours use: `AVX2`, `AVX512`.
+    pub instructions: String,
 }
 
 /// The processor and the threads on it.
@@ -107,7 +107,7 @@ pub(super) fn libtorch() -> Result<Libtorch> {
         loaded: between(&config, "TORCH_VERSION=", &[',', '\n']),
         built_with: LIBTORCH_VERSION,
         libraries: loaded_libraries(&std::fs::read_to_string("/proc/self/maps").unwrap_or_default()),
-        instructions: between(&config, "CPU capability usage: ", &['\n']),
+        instructions: machine::instructions()?,
     })
 }
 

@@ -35,8 +35,7 @@ fn libtorch(libtorch: &Libtorch) -> Vec<String> {
     let loaded = libtorch.loaded.as_deref().unwrap_or("unknown");
     let first = format!(
         "{loaded} is loaded, {} was built with; it computes with {}",
-        libtorch.built_with,
-        or_unknown(libtorch.instructions.as_deref())
+        libtorch.built_with, libtorch.instructions
     );
     std::iter::once(first).chain(libtorch.libraries.iter().cloned()).collect()
 }

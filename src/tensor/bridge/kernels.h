@@ -145,6 +145,12 @@ SGAS_INLINE void over_channels(const Kernel& kernel, int64_t begin, int64_t end,
   }
 }
 
+// Vectors of 64 bytes, of 32, or of 16, which every processor has.
+enum class Vectors { avx512, avx2, plain };
+
+// Those that kernels use in this process.
+Vectors widest_vectors();
+
 #if defined(__x86_64__)
 template <class Kernel>
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))) void run_avx512(
@@ -158,18 +164,17 @@ __attribute__((target("avx2,fma"))) void run_avx2(const Kernel& kernel, int64_t 
 }
 #endif
 
-// Runs the kernel with the widest vectors that the processor has.
+// Runs the kernel with the widest vectors that the processor has, or that ATEN_CPU_CAPABILITY allows libtorch.
 template <class Kernel>
 void run_widest(const Kernel& kernel, int64_t begin, int64_t end) {
 #if defined(__x86_64__)
-  static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx512) {
-    return run_avx512(kernel, begin, end);
-  }
-  if (avx2) {
-    return run_avx2(kernel, begin, end);
+  switch (widest_vectors()) {
+    case Vectors::avx512:
+      return run_avx512(kernel, begin, end);
+    case Vectors::avx2:
+      return run_avx2(kernel, begin, end);
+    case Vectors::plain:
+      break;
   }
 #endif
   kernel.template run<16>(begin, end);

@@ -1,5 +1,6 @@
 // What the loaded libtorch and NVIDIA's driver say of themselves.
 #include "bridge.h"
+#include "kernels.h"
 
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -32,7 +33,33 @@ constexpr int capability_minor = 76;
 
 }  // namespace
 
+namespace sgas {
+
+Vectors widest_vectors() {
+  static const Vectors widest = [] {
+#if defined(__x86_64__)
+    const std::string allowed = at::get_cpu_capability();
+    if (allowed == "AVX512" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+      return Vectors::avx512;
+    }
+    if ((allowed == "AVX512" || allowed == "AVX2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+      return Vectors::avx2;
+    }
+#endif
+    return Vectors::plain;
+  }();
+  return widest;
+}
+
+}  // namespace sgas
+
 extern "C" {
+
+// The instructions that libtorch's kernels and ours use: the processor's, or no more than ATEN_CPU_CAPABILITY allows.
+char* sgas_instructions(char** out) {
+  return sgas::guarded([&] { *out = sgas::copy_text(at::get_cpu_capability().c_str()); });
+}
 
 // Version, compiler flags and kinds of processor, as the libtorch that is loaded tells them.
 char* sgas_libtorch_config(char** out) {

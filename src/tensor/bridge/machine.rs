@@ -16,6 +16,7 @@ type Answer<T> = std::result::Result<T, String>;
 const NAME_BYTES: usize = 256;
 
 unsafe extern "C" {
+    fn sgas_instructions(out: *mut *mut c_char) -> *mut c_char;
     fn sgas_libtorch_config(out: *mut *mut c_char) -> *mut c_char;
     fn sgas_cuda_config(out: *mut *mut c_char) -> *mut c_char;
     fn sgas_driver(cuda_version: *mut i32, devices: *mut i32) -> *mut c_char;
@@ -84,6 +85,18 @@ pub fn libtorch_config() -> Result<String> {
     let mut text = std::ptr::null_mut();
     // SAFETY: the place outlives the call, and holds a text as `take_text` wants it where the call succeeded.
     check(unsafe { sgas_libtorch_config(&raw mut text) })?;
+    Ok(take_text(text).unwrap_or_default())
+}
+
+/// The instructions that libtorch's kernels and ours use: `AVX512`, `AVX2` or `DEFAULT`. The variable
+/// `ATEN_CPU_CAPABILITY` (`avx2`, `default`) keeps both to less than the processor has, as on another machine.
+///
+/// # Errors
+/// An exception of libtorch.
+pub fn instructions() -> Result<String> {
+    let mut text = std::ptr::null_mut();
+    // SAFETY: as in `libtorch_config`.
+    check(unsafe { sgas_instructions(&raw mut text) })?;
     Ok(take_text(text).unwrap_or_default())
 }
 
