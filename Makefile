@@ -25,7 +25,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test sanitize test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,17 @@ $(STAND_IN): $(STAND_IN_OBJECTS)
 	ln -sf $(@F) $(@D)/libcaffe2_nvrtc.so
 
 FORCE:
+
+# The bridge alone watches itself: libtorch's leaks and what its threads do are its own. Only a process without random
+# addresses is one that the sanitizer of threads can follow.
+SANITIZED := SGAS_TEST_ALL= CARGO_TARGET_DIR=target/sanitize
+BRIDGE_TESTS := --test it -- kernels:: linear_kernel:: neighbours:: bridge:: golden_ --test-threads 1
+
+sanitize: setup ## run the C++ bridge's tests under sanitizers: addresses and undefined behaviour, then threads (an hour with the build)
+	SGAS_SANITIZE=address,undefined OMP_NUM_THREADS=2 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(SANITIZED) cargo test $(BRIDGE_TESTS)
+	SGAS_SANITIZE=thread OMP_NUM_THREADS=4 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/threads.supp halt_on_error=1" \
+		$(SANITIZED) setarch -R cargo test $(BRIDGE_TESTS)
 
 test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py

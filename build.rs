@@ -63,6 +63,7 @@ fn compile_bridge(root: &Path, version: &str) {
     let include = root.join("include");
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").opt_level(3).debug(false).flag("-fopenmp");
+    sanitize(&mut build);
     build.define("_GLIBCXX_USE_CXX11_ABI", "1").define("GLOG_USE_GLOG_EXPORT", None);
     // As libtorch was built: some of its classes have a field more without it.
     build.define("NDEBUG", None);
@@ -73,6 +74,16 @@ fn compile_bridge(root: &Path, version: &str) {
     let objects = bridge_objects(&build, version);
     build.objects(objects).compile("sgas_bridge");
     println!("cargo:rustc-link-lib=gomp");
+}
+
+/// With `SGAS_SANITIZE=address,undefined` or `thread` (`make sanitize`) the bridge watches itself as it runs.
+fn sanitize(build: &mut cc::Build) {
+    println!("cargo:rerun-if-env-changed=SGAS_SANITIZE");
+    let Ok(asked) = env::var("SGAS_SANITIZE") else { return };
+    let flag = format!("-fsanitize={asked}");
+    // Of libtorch's classes the headers are known, and not the types that `vptr` compares.
+    build.flags([&flag, "-fno-sanitize=vptr", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1"]);
+    println!("cargo:rustc-link-arg={flag}");
 }
 
 /// The objects of all C++ files of the bridge. An object is named by the hash of all that it is made of (its file,

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -180,11 +181,34 @@ void run_widest(const Kernel& kernel, int64_t begin, int64_t end) {
   kernel.template run<16>(begin, end);
 }
 
+// Calls `body(begin, end)` for parts of 0..count on all threads; a part has `grain` at least.
+template <class Body>
+void over_threads(int64_t count, int64_t grain, const Body& body) {
+#if defined(__SANITIZE_THREAD__)
+  // What OpenMP's threads wait for the sanitizer can't see; it knows C++'s. The parts are libtorch's.
+  const int64_t most = std::max<int64_t>(1, (count + grain - 1) / grain);
+  const int64_t parts = std::min<int64_t>(most, at::get_num_threads());
+  const int64_t size = (count + parts - 1) / parts;
+  std::vector<std::thread> others;
+  for (int64_t begin = size; begin < count; begin += size) {
+    others.emplace_back([&body, begin, end = std::min(count, begin + size)] { body(begin, end); });
+  }
+  if (count > 0) {
+    body(0, std::min(count, size));
+  }
+  for (std::thread& other : others) {
+    other.join();
+  }
+#else
+  at::parallel_for(0, count, grain, body);
+#endif
+}
+
 // Runs the kernel over 0..count on all threads; `operations` is the work of one of them.
 template <class Kernel>
 void parallel(const Kernel& kernel, int64_t count, int64_t operations) {
   const int64_t grain = std::max<int64_t>(1, grain_operations / std::max<int64_t>(1, operations));
-  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) { run_widest(kernel, begin, end); });
+  over_threads(count, grain, [&](int64_t begin, int64_t end) { run_widest(kernel, begin, end); });
 }
 
 // Calls `body` with a value of the element type of `like`, which is fp32 or fp64.

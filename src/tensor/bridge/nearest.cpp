@@ -211,7 +211,7 @@ at::Tensor nearest(const at::Tensor& x, const std::vector<int64_t>& ranks) {
   }
   const int64_t blocks = (search.points + block_rows - 1) / block_rows;
   int64_t* to = out.mutable_data_ptr<int64_t>();
-  at::parallel_for(0, x.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
+  over_threads(x.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t cloud = block / blocks;
       const int64_t first_row = cloud * search.points;
