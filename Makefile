@@ -89,16 +89,17 @@ $(STAND_IN): $(STAND_IN_OBJECTS)
 
 FORCE:
 
-# The bridge alone watches itself: libtorch's leaks and what its threads do are its own. Only a process without random
-# addresses is one that the sanitizer of threads can follow.
-SANITIZED := SGAS_TEST_ALL= CARGO_TARGET_DIR=target/sanitize
+# The bridge alone watches itself: what libtorch leaks and what its threads do is libtorch's. A sanitizer's library goes
+# before all others, and that of threads wants addresses that are not random.
 BRIDGE_TESTS := --test it -- kernels:: linear_kernel:: neighbours:: bridge:: golden_ --test-threads 1
+RUNNER := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
+library = $(shell $(CC) -print-file-name=lib$(1).so)
 
 sanitize: setup ## run the C++ bridge's tests under sanitizers: addresses and undefined behaviour, then threads (an hour with the build)
-	SGAS_SANITIZE=address,undefined OMP_NUM_THREADS=2 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-		$(SANITIZED) cargo test $(BRIDGE_TESTS)
-	SGAS_SANITIZE=thread OMP_NUM_THREADS=4 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/threads.supp halt_on_error=1" \
-		$(SANITIZED) setarch -R cargo test $(BRIDGE_TESTS)
+	SGAS_SANITIZE=address,undefined OMP_NUM_THREADS=2 ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitize \
+		$(RUNNER)="env LD_PRELOAD=$(call library,asan)" cargo test $(BRIDGE_TESTS)
+	SGAS_SANITIZE=thread OMP_NUM_THREADS=4 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/threads.supp" CARGO_TARGET_DIR=target/sanitize \
+		$(RUNNER)="setarch -R env LD_PRELOAD=$(call library,tsan)" cargo test $(BRIDGE_TESTS)
 
 test-dist: dist ## unpack what `make dist` made elsewhere and search, train and evaluate with it alone
 	@$(PYTHON) scripts/test_dist.py

@@ -83,7 +83,12 @@ fn sanitize(build: &mut cc::Build) {
     let flag = format!("-fsanitize={asked}");
     // Of libtorch's classes the headers are known, and not the types that `vptr` compares.
     build.flags([&flag, "-fno-sanitize=vptr", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1"]);
-    println!("cargo:rustc-link-arg={flag}");
+    // rustc keeps the compiler from linking what its flag asks for; the library itself is loaded before all others.
+    for (name, library) in [("address", "asan"), ("undefined", "ubsan"), ("thread", "tsan")] {
+        if asked.contains(name) {
+            println!("cargo:rustc-link-arg=-l{library}");
+        }
+    }
 }
 
 /// The objects of all C++ files of the bridge. An object is named by the hash of all that it is made of (its file,

@@ -8,14 +8,15 @@ use super::session::{self, GoingOn, Parts, Session};
 use super::{GlobalOptions, SearchOptions, candidates, dataset, device, show};
 use crate::config::{self, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
-use crate::decision::{Choice, Confidence};
+use crate::decision::{Choice, Table, shares_of_reading};
 use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::genotype::{Genotype, SpaceName};
 use crate::model::{self, Architecture, ModelConfig, NetworkKind, NetworkSpec, SearchModel};
 use crate::panics;
-use crate::report::{Change, Event, Observer, drawing, log};
+use crate::report::history::History;
+use crate::report::{AlphaReport, Change, Event, Observer, drawing};
 use crate::search::candidates::Candidates;
 use crate::search::limits::{Bound, LimitConfig, Limits};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
@@ -170,7 +171,10 @@ fn search(
                 let (mut strategy, mut model) = fresh(run, &spec, device)?;
                 let mut search = Search::new(&settings, &mut *model, &mut *strategy);
                 let observers = session.go(&mut search, data.as_ref(), state::restore)?;
-                (observers, genotype(run, space, &search.cells(), session.changes_so_far()))
+                let cells = search.cells();
+                let history = History::read(session.folder().path())?;
+                tell_confidence(space, &*strategy, &history);
+                (observers, genotype(run, space, &cells, session.changes_so_far()))
             }
             Some(plan) => {
                 let mut search = Candidates::new(&settings, space, &spec, plan)?;
@@ -181,7 +185,6 @@ fn search(
             }
         };
         write(&genotype, session.folder())?;
-        tell_confidence(session.folder())?;
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
         Ok(genotype)
     })?;
@@ -319,19 +322,23 @@ fn tell(run: &SearchRun, dataset: Option<&Dataset>) {
     }
 }
 
-/// How many decisions would have been the same, had the noise of the search fallen otherwise; those before a resume count.
-fn tell_confidence(folder: &RunFolder) -> Result<()> {
-    let events = log::readable_events(folder.path())?.into_iter();
-    let told =
-        events.filter_map(|event| if let Event::Decision(decision) = event { decision.confidence } else { None });
-    let told: Vec<Confidence> = told.collect();
-    if told.is_empty() {
-        return Ok(());
+/// How many decisions, or edges of a cell that was read off, would have been the same, had the noise of the search fallen
+/// otherwise; what was before a resume counts.
+fn tell_confidence(space: SpaceName, strategy: &dyn Strategy, history: &History) {
+    let decided = history.decisions.iter().filter_map(|decision| decision.confidence);
+    let mut sure: Vec<bool> = decided.map(|confidence| confidence.reaches(SURE)).collect();
+    let mut what = "decisions";
+    // Where shares are drawn, alphas are no logits of theirs.
+    if history.decisions.is_empty() && strategy.mixture(0).is_none() {
+        what = "edges of the cell";
+        sure = reading(space, strategy, history).into_iter().map(|share| share >= SURE).collect();
     }
-    let sure = told.iter().filter(|confidence| confidence.reaches(SURE)).count();
-    let (of, percent) = (told.len(), 100.0 * SURE);
-    let line = format!("{sure} of {of} decisions are the same in {percent} % of the replicas of this search's noise");
-    if sure == of {
+    if sure.is_empty() {
+        return;
+    }
+    let (same, of, percent) = (sure.iter().filter(|sure| **sure).count(), sure.len(), 100.0 * SURE);
+    let line = format!("{same} of {of} {what} are the same in {percent} % of the replicas of this search's noise");
+    if same == of {
         tracing::info!("{line}");
     } else {
         tracing::warn!(
@@ -339,7 +346,17 @@ fn tell_confidence(folder: &RunFolder) -> Result<()> {
              finds, or let the alphas learn longer (search.steps, decision.warmup, decision.interval)"
         );
     }
-    Ok(())
+}
+
+/// In what share of replicas each edge of a cell that is read off at the end is the same; of all kinds of cells.
+fn reading(space: SpaceName, strategy: &dyn Strategy, history: &History) -> Vec<f64> {
+    let shares = space.kinds().iter().filter_map(|kind| {
+        let reports: Vec<&AlphaReport> = history.alphas.iter().filter(|report| report.kind == *kind).collect();
+        let states = &reports.last()?.states;
+        let past: Vec<Table> = reports.iter().map(|report| report.alphas.clone()).collect();
+        shares_of_reading(space.topology(), &past, |alphas| strategy.read(space, alphas, states))
+    });
+    shares.flatten().collect()
 }
 
 fn genotype(run: &SearchRun, space: SpaceName, choices: &[(CellKind, Vec<Choice>)], changes: &[Change]) -> Genotype {

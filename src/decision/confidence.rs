@@ -7,7 +7,7 @@
 //! does to the margin; they know one supernet and cannot show what other initial weights would do.
 
 use super::config::DecisionConfig;
-use super::reading::EdgeState;
+use super::reading::{Choice, EdgeState};
 use super::score::{Distributions, distributions, score_edges};
 use super::{best_primitive, first_greatest};
 use crate::statistics::Summary;
@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Edges × primitives.
-pub(super) type Table = Vec<Vec<f64>>;
+pub type Table = Vec<Vec<f64>>;
 
 /// Replicas of a decision: a share of 0.95 is known to about 0.01.
 const REPLICAS: usize = 400;
@@ -97,6 +97,36 @@ pub(super) fn confidence(
     })
 }
 
+/// For every edge of a cell that is read off at the end: the share of replicas, 0 to 1, in which the cell has the same edge
+/// with the same primitive. `past` holds the alphas at the end of each epoch, the reading one last. Nothing where too few
+/// epochs were seen, or numbers overflow.
+pub fn shares_of_reading(
+    topology: Topology,
+    past: &[Table],
+    read: impl Fn(&[Vec<f64>]) -> Vec<Choice>,
+) -> Option<Vec<f64>> {
+    let (last, edges) = (past.last()?, past.first()?.len());
+    if past.len() <= FEWEST_EPOCHS {
+        return None;
+    }
+    let open: Vec<usize> = (0..edges).collect();
+    let placed = |choices: Vec<Choice>| -> Vec<(usize, Choice)> { topology.nodes_of_kept().zip(choices).collect() };
+    let cell = placed(read(last));
+    let mut random = ChaCha8Rng::seed_from_u64(past.len() as u64);
+    let mut same = vec![0_usize; cell.len()];
+    for _ in 0..REPLICAS {
+        let alphas = replica(past, &open, 0, &mut random).pop()?;
+        if alphas.iter().flatten().any(|alpha| !alpha.is_finite()) {
+            return None;
+        }
+        let other = placed(read(&alphas));
+        for (count, choice) in same.iter_mut().zip(&cell) {
+            *count += usize::from(other.contains(choice));
+        }
+    }
+    Some(same.into_iter().map(|count| count as f64 / REPLICAS as f64).collect())
+}
+
 /// The alphas of a replica at the end of its last epochs: the deciding one and as many before it as stability looks back.
 fn replica(past: &[Table], open: &[usize], history: usize, random: &mut ChaCha8Rng) -> Vec<Table> {
     let epochs = past.len() - 1;
@@ -127,7 +157,7 @@ fn replica(past: &[Table], open: &[usize], history: usize, random: &mut ChaCha8R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::GreedyDecision;
+    use crate::decision::{GreedyDecision, read_off_best_primitive};
     use crate::topology::CellKind;
 
     /// A search of two inputs and one node, whose alphas move by `step` in each epoch.
@@ -174,6 +204,33 @@ mod tests {
         let confidence = decided(|_| vec![vec![0.0; 4]; 5]).unwrap();
         assert!(confidence.edge < 0.5, "{confidence:?}");
         assert!(confidence.primitive.unwrap() < 0.7, "{confidence:?}");
+    }
+
+    #[test]
+    fn a_cell_that_is_read_off_is_as_sure_as_the_movement_of_its_alphas() {
+        let topology = Topology::new(2);
+        let read = |alphas: &[Vec<f64>]| read_off_best_primitive(topology, alphas);
+        // The first three edges win by steady steps; the last two, of which the second node keeps one more, hardly move.
+        let past = |noise: f64| -> Vec<Table> {
+            let mut random = ChaCha8Rng::seed_from_u64(7);
+            let mut alphas = vec![vec![0.0; 4]; topology.edge_count()];
+            let mut step = || {
+                for (edge, row) in alphas.iter_mut().enumerate() {
+                    row[1 + edge % 3] += if edge < 3 { 0.1 } else { 0.0 };
+                    row.iter_mut().for_each(|alpha| *alpha += random.random_range(-noise..=noise));
+                }
+                alphas.clone()
+            };
+            (0..20).map(|_| step()).collect()
+        };
+        let shares = shares_of_reading(topology, &past(0.01), read).unwrap();
+        assert_eq!(shares.len(), topology.decision_count());
+        assert!(shares[..3].iter().all(|share| *share == 1.0) && shares[3] < 0.9, "{shares:?}");
+        let noisy = shares_of_reading(topology, &past(0.5), read).unwrap();
+        assert!(noisy.iter().sum::<f64>() < shares.iter().sum::<f64>(), "{noisy:?}");
+        assert_eq!(shares_of_reading(topology, &past(0.1)[..FEWEST_EPOCHS], read), None);
+        let overflow = vec![vec![vec![f64::NAN; 4]; topology.edge_count()]; 8];
+        assert_eq!(shares_of_reading(topology, &overflow, read), None);
     }
 
     #[test]

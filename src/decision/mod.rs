@@ -13,7 +13,7 @@ mod score;
 
 use crate::topology::Topology;
 
-pub use confidence::Confidence;
+pub use confidence::{Confidence, Table, shares_of_reading};
 pub use config::{Criterion, DecisionConfig, grown_batch};
 pub use greedy::{Allowed, Decision, GreedyDecision, Observation, Progress, superfluous_edges};
 pub use reading::{Choice, EdgeState, primitives_of_edges, read_off, read_off_best_primitive};

@@ -113,6 +113,18 @@ fn check_scores(decision: &DecisionReport, alphas: &[Vec<f64>], before: &[EdgeSt
     assert!((decision.score.get("importance").unwrap() - row[1..].iter().sum::<f64>()).abs() < 1e-12);
 }
 
+/// A cell that is read off at the end has as much noise as one that is decided edge by edge.
+#[test]
+fn the_last_words_of_a_search_without_decisions_count_the_sure_edges_of_its_cell() {
+    let (_folder, run) = searched("--strategy darts");
+    assert!(decisions(&run).is_empty());
+    let log = std::fs::read_to_string(run.join("log.txt")).unwrap();
+    let words = format!("of {DECISIONS} edges of the cell are the same in 95 % of the replicas");
+    assert!(log.contains(&words), "{log}");
+    let (_folder, drawn) = searched("--strategy darts --mixture dirichlet");
+    assert!(!std::fs::read_to_string(drawn.join("log.txt")).unwrap().contains("edges of the cell are"));
+}
+
 #[test]
 fn decisions_are_consistent_under_both_criteria_and_alphas_of_decided_edges_rest() {
     for criterion in [1, 2] {
