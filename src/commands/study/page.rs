@@ -37,7 +37,7 @@ pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Optio
     for (index, method) in results.methods.iter().enumerate() {
         let units: Vec<(&Unit, &Line)> =
             plan.units.iter().zip(&results.runs).filter(|(unit, _)| unit.method == index).collect();
-        let best = units.iter().filter(|(_, line)| line.score.is_some() && line.score == method.best).next();
+        let best = units.iter().find(|(_, line)| line.score.is_some() && line.score == method.best);
         let cell = best.and_then(|(unit, _)| Some((unit.seed, cell(folder, unit)?)));
         methods.push(Method { name: method.name.clone(), score: method.score, best: cell, tau: method.tau });
         let is_begun = |unit: &Unit| folder.search(unit).is_some() || folder.training(unit).is_some();
