@@ -25,7 +25,7 @@ pub fn run(options: &ReportOptions, out: &mut dyn Write) -> Result<()> {
     let place = Place::of(options, &source)?;
     let mut is_told = false;
     loop {
-        let (page, goes_on) = source.page(if options.watch { options.every as u64 } else { 0 })?;
+        let (page, goes_on) = source.page(options.watch.then_some(options.every as u64))?;
         place.write(page.as_bytes())?;
         if !std::mem::replace(&mut is_told, true) {
             print(out, &format!("report: {}\n", place.path().display()))?;
@@ -57,16 +57,14 @@ impl Source {
         }
     }
 
-    /// The page as of now, and whether something of it goes on; one that does is loaded again after so many seconds, or
-    /// not at all after none.
-    fn page(&self, refresh: u64) -> Result<(String, bool)> {
+    /// The page as of now, and whether something of it goes on; then it is loaded again after so many seconds.
+    fn page(&self, refresh: Option<u64>) -> Result<(String, bool)> {
         match self {
             Self::Study(folder) => study::page_of(folder, refresh),
             Self::Runs(folders) => {
                 let subjects: Vec<Subject> = folders.iter().map(subject::of).collect::<Result<_>>()?;
                 let goes_on = subjects.iter().any(|subject| !is_finished(subject));
-                let refresh = (goes_on && refresh > 0).then_some(refresh);
-                Ok((page::html(&subjects, refresh)?, goes_on))
+                Ok((page::html(&subjects, refresh.filter(|_| goes_on))?, goes_on))
             }
         }
     }

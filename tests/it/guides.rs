@@ -171,8 +171,8 @@ fn sizes(line: &str) -> Vec<(&'static str, &'static str)> {
     }
     if is("search") {
         sizes.extend([("SGAS_SEARCH__BATCH", "6"), ("SGAS_DECISION__WARMUP", "0"), ("SGAS_DECISION__INTERVAL", "1")]);
-        // Of a single graph an epoch is a step.
-        let of_steps = is_study || line.contains("--task graphs");
+        // The recipes for a reader's own data count steps: of a single graph an epoch is one.
+        let of_steps = is_study || line.contains("--task graphs") || line.contains("--task points");
         sizes.push(if of_steps { ("SGAS_SEARCH__STEPS", "12") } else { ("SGAS_SEARCH__EPOCHS", "8") });
     }
     if is("train") {

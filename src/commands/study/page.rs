@@ -6,7 +6,7 @@ use super::results::{Line, Results};
 use super::tables;
 use crate::commands::run_folder::RunFolder;
 use crate::commands::subject;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::report::page::{self, Method, Run, Study, Subject};
 use std::path::Path;
@@ -14,23 +14,22 @@ use std::path::Path;
 /// Its name in the study's folder.
 pub const FILE: &str = "results.html";
 
-/// The page as the folder stands, and whether something is left to do.
+/// The page as the folder stands, and whether something is left to do; then it is loaded again after so many seconds.
 ///
 /// # Errors
 /// A folder without a study; files of it that can't be read.
-pub fn of_folder(path: &Path, refresh: u64) -> Result<(String, bool)> {
+pub fn of_folder(path: &Path, refresh: Option<u64>) -> Result<(String, bool)> {
     let folder = StudyFolder::begun(path)?;
     let plan = Plan::parse(&path.display().to_string(), &folder.plan_text()?)?;
     let goes_on = plan.units.iter().any(|unit| folder.state(unit) == State::Open);
     let results = Results::read(&folder, &plan)?;
-    let refresh = (goes_on && refresh > 0).then_some(refresh);
-    Ok((page(&folder, &plan, &results, refresh)?, goes_on))
+    Ok((page(&folder, &plan, &results, refresh.filter(|_| goes_on))?, goes_on))
 }
 
 /// The page about these results; it is loaded again after `refresh` seconds.
 ///
 /// # Errors
-/// A run that does not say what it is.
+/// A template that can't be filled, which is a fault of the program.
 pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Option<u64>) -> Result<String> {
     let mut subjects = Vec::new();
     let mut methods = Vec::new();
@@ -43,7 +42,7 @@ pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Optio
         let is_begun = |unit: &Unit| folder.search(unit).is_some() || folder.training(unit).is_some();
         let shown = best.or_else(|| units.iter().find(|(unit, _)| is_begun(unit)));
         if let Some((unit, _)) = shown {
-            subjects.extend(runs(folder, unit, &method.name)?);
+            subjects.extend(runs(folder, unit, &method.name));
         }
     }
     let study = Study {
@@ -65,12 +64,14 @@ fn cell(folder: &StudyFolder, unit: &Unit) -> Option<Genotype> {
     Genotype::load(run.genotype()).ok()
 }
 
-/// Its search and its training, as far as they were begun, each with a name that says whose it is.
-fn runs(folder: &StudyFolder, unit: &Unit, method: &str) -> Result<Vec<Subject>> {
+/// Its search and its training, as far as they were begun, each with a name that says whose it is; of one that can't be
+/// read, why.
+fn runs(folder: &StudyFolder, unit: &Unit, method: &str) -> Vec<Subject> {
     let begun: [Option<RunFolder>; 2] = [folder.search(unit), folder.training(unit)];
     let named = |run: RunFolder| {
-        let subject = subject::of(&run)?;
-        Ok(Subject { name: format!("{method}, seed {}: {}", unit.seed, subject.command), ..subject })
+        let failed = |error: Error| Subject { problems: vec![error.to_string()], ..Subject::default() };
+        let subject = subject::of(&run).unwrap_or_else(failed);
+        Subject { name: format!("{method}, seed {}: {}", unit.seed, run.name()), ..subject }
     };
     begun.into_iter().flatten().map(named).collect()
 }
