@@ -95,9 +95,9 @@ BRIDGE_TESTS := --test it -- --test-threads 1 kernels:: linear_kernel:: neighbou
 RUNNER := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
 library = $(shell $(CC) -print-file-name=lib$(1).so)
 
-sanitize: setup ## run the C++ bridge's tests under sanitizers: addresses and undefined behaviour, then threads (an hour with the build)
+sanitize: setup ## run the C++ bridge's tests under sanitizers: addresses and undefined behaviour, then threads (an hour, nearly all of it the build)
 	SGAS_SANITIZE=address,undefined OMP_NUM_THREADS=2 ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitize \
-		$(RUNNER)="env LD_PRELOAD=$(call library,asan)" cargo test $(BRIDGE_TESTS) golden_
+		$(RUNNER)="env LD_PRELOAD=$(call library,asan)" cargo test $(BRIDGE_TESTS)
 	SGAS_SANITIZE=thread OMP_NUM_THREADS=4 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/threads.supp" CARGO_TARGET_DIR=target/sanitize \
 		$(RUNNER)="setarch -R env LD_PRELOAD=$(call library,tsan)" cargo test $(BRIDGE_TESTS)
 
