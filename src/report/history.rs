@@ -126,7 +126,7 @@ impl History {
 
     /// Seconds of all whole epochs.
     pub fn seconds(&self) -> f64 {
-        // The sum of nothing is -0 elsewhere.
+        // From 0, because an empty sum of floats is -0, and would be shown so.
         self.epochs.iter().fold(0.0, |sum, epoch| sum + epoch.seconds)
     }
 

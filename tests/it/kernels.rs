@@ -375,7 +375,7 @@ fn kernels_agree_on_processors_with_narrower_vectors() {
             continue;
         }
         let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
-        tests.args(["kernels::", "linear_kernel::", "neighbours::", "--skip", "resume", "--test-threads", "1"]);
+        tests.args(["kernels::", "linear_kernel::", "neighbours::", "--test-threads", "1"]);
         let told = tests.env("ATEN_CPU_CAPABILITY", name).env(ASKED, instructions).output().unwrap();
         let text = String::from_utf8_lossy(&told.stdout);
         assert!(told.status.success(), "{instructions}:\n{text}");

@@ -2,7 +2,7 @@
 
 use super::folder::{State, StudyFolder};
 use super::plan::{Plan, Unit};
-use super::results::{Line, Results};
+use super::results::Results;
 use super::tables;
 use crate::commands::run_folder::RunFolder;
 use crate::commands::subject;
@@ -34,7 +34,7 @@ pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Optio
     let mut subjects = Vec::new();
     let mut methods = Vec::new();
     for (index, method) in results.methods.iter().enumerate() {
-        let units: Vec<(&Unit, &Line)> =
+        let units: Vec<(&Unit, &Run)> =
             plan.units.iter().zip(&results.runs).filter(|(unit, _)| unit.method == index).collect();
         let best = units.iter().find(|(_, line)| line.score.is_some() && line.score == method.best);
         let cell = best.and_then(|(unit, _)| Some((unit.seed, cell(folder, unit)?)));
@@ -50,10 +50,10 @@ pub fn page(folder: &StudyFolder, plan: &Plan, results: &Results, refresh: Optio
         folder: folder.typed(),
         score: tables::score_name(results),
         columns: tables::columns(results),
-        rows: tables::rows(results).into_iter().map(page::Row::from).collect(),
+        rows: tables::rows(results),
         legend: tables::legend(results).split("\n\n").map(str::to_owned).collect(),
         methods,
-        runs: results.runs.iter().map(run).collect(),
+        runs: results.runs.clone(),
     };
     page::html_of_study(&study, &subjects, refresh)
 }
@@ -74,17 +74,4 @@ fn runs(folder: &StudyFolder, unit: &Unit, method: &str) -> Vec<Subject> {
         Subject { name: format!("{method}, seed {}: {}", unit.seed, run.name()), ..subject }
     };
     begun.into_iter().flatten().map(named).collect()
-}
-
-fn run(line: &Line) -> Run {
-    Run {
-        method: line.method.clone(),
-        seed: line.seed,
-        state: line.state.clone(),
-        search_score: line.search_score,
-        search_seconds: line.search_seconds,
-        parameters: line.parameters,
-        train_seconds: line.train_seconds,
-        score: line.score,
-    }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::genotype::{Genotype, SpaceName};
 use crate::reading;
 use crate::report::history::History;
+use crate::report::page::Run;
 use crate::statistics::{Paired, Summary, Tau};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,28 +20,6 @@ use std::path::Path;
 const DAY: f64 = 86_400.0;
 /// The scores that a training is known by, the first that there is.
 const USUAL: [&str; 3] = ["mean_iou", "micro_f1", "overall_accuracy"];
-
-/// One method with one seed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Line {
-    /// The method's name.
-    pub method: String,
-    /// The seed.
-    pub seed: u64,
-    /// `done`, `open`, or why it failed.
-    pub state: String,
-    /// What the search itself thought of its cell at the end, in per cent: of the supernet on validation, or of the chosen
-    /// candidate.
-    pub search_score: Option<f64>,
-    /// Wall time of the search's epochs, in seconds.
-    pub search_seconds: Option<f64>,
-    /// Weights of the trained network.
-    pub parameters: Option<usize>,
-    /// Wall time of the training's epochs, in seconds.
-    pub train_seconds: Option<f64>,
-    /// The score that is compared, in per cent.
-    pub score: Option<f64>,
-}
 
 /// A method over its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,7 +59,7 @@ pub struct Results {
     #[serde(skip)]
     pub published: Vec<Published>,
     /// In the order in which they are worked on.
-    pub runs: Vec<Line>,
+    pub runs: Vec<Run>,
 }
 
 impl Results {
@@ -109,14 +88,14 @@ fn line(
     unit: &Unit,
     name: &mut Option<String>,
     truth: &mut Option<Box<dyn Benchmark>>,
-) -> Result<Line> {
+) -> Result<Run> {
     let state = match folder.state(unit) {
         State::Done => "done".to_owned(),
         State::Open => "open".to_owned(),
         State::Failed(why) => why,
     };
     let method = plan.methods[unit.method].clone();
-    let mut line = Line {
+    let mut line = Run {
         method,
         seed: unit.seed,
         state,
@@ -207,12 +186,12 @@ fn look_up(truth: &Truth, genotype: &Genotype, opened: &mut Option<Box<dyn Bench
     found.map(|(_, value)| 100.0 * value).ok_or_else(wrong)
 }
 
-fn method(name: &str, plan: &Plan, runs: &[Line]) -> Method {
-    let of = |name: &str| -> BTreeMap<u64, &Line> {
+fn method(name: &str, plan: &Plan, runs: &[Run]) -> Method {
+    let of = |name: &str| -> BTreeMap<u64, &Run> {
         runs.iter().filter(|line| line.method == name).map(|line| (line.seed, line)).collect()
     };
     let own = of(name);
-    let all = |value: fn(&Line) -> Option<f64>| -> Option<Summary> {
+    let all = |value: fn(&Run) -> Option<f64>| -> Option<Summary> {
         let values: Vec<f64> = own.values().filter_map(|line| value(line)).collect();
         (!values.is_empty()).then(|| Summary::of(&values))
     };

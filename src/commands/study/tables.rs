@@ -1,9 +1,9 @@
 //! The results of a study as tables: Markdown, CSV, LaTeX.
 
-use super::results::{Line, Method, Results};
+use super::results::{Method, Results};
 use crate::commands::text;
 use crate::error::{Error, Result};
-use crate::report::page;
+use crate::report::page::{Row, Run};
 use crate::statistics::{Paired, Summary, Tau};
 
 /// The columns of the papers' tables, and what makes a comparison.
@@ -13,21 +13,9 @@ const COLUMNS: [&str; 8] =
 /// Letters of a line of the legend for people.
 const WIDTH: usize = 110;
 
-/// One row, as text in every format.
-pub struct Row {
-    cells: [String; COLUMNS.len()],
-    is_published: bool,
-}
-
-impl From<Row> for page::Row {
-    fn from(Row { cells, is_published }: Row) -> Self {
-        Self { cells: cells.to_vec(), is_published }
-    }
-}
-
 /// In the order of the plan, those that were published below.
 pub fn rows(results: &Results) -> Vec<Row> {
-    let ours = results.methods.iter().map(|method| Row { cells: of_method(method), is_published: false });
+    let ours = results.methods.iter().map(|method| Row { cells: of_method(method).to_vec(), is_published: false });
     let published = results.published.iter().map(|one| {
         let number =
             |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
@@ -42,7 +30,7 @@ pub fn rows(results: &Results) -> Vec<Row> {
             String::new(),
             String::new(),
         ];
-        Row { cells, is_published: true }
+        Row { cells: cells.to_vec(), is_published: true }
     });
     ours.chain(published).collect()
 }
@@ -277,8 +265,8 @@ pub fn csv(results: &Results) -> Result<String> {
 pub fn runs_csv(results: &Results) -> Result<String> {
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     let head = ["method", "seed", "state", "search_score", "search_seconds", "parameters", "train_seconds", "score"];
-    let row = |line: &Line| {
-        let Line { method, seed, state, search_score, search_seconds, parameters, train_seconds, score } = line;
+    let row = |line: &Run| {
+        let Run { method, seed, state, search_score, search_seconds, parameters, train_seconds, score } = line;
         [
             method.clone(),
             seed.to_string(),
@@ -307,7 +295,7 @@ fn written<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Resul
 pub fn for_people(results: &Results) -> String {
     let ours = rows(results).into_iter().map(|Row { mut cells, is_published }| {
         cells[0] += if is_published { " (published)" } else { "" };
-        cells.to_vec()
+        cells
     });
     let lines: Vec<Vec<String>> = std::iter::once(columns(results)).chain(ours).collect();
     let legend: String = legend(results).split('\n').map(|paragraph| text::wrapped(paragraph, "", WIDTH)).collect();
@@ -350,7 +338,7 @@ mod tests {
             parameters: Some(3.7),
             search_days: Some(0.25),
         };
-        let run = Line {
+        let run = Run {
             method: "SGAS_1".to_owned(),
             seed: 1,
             state: "open".to_owned(),

@@ -56,24 +56,25 @@ pub struct Method {
     pub tau: Option<Tau>,
 }
 
-/// A method with a seed.
-#[derive(Debug, Clone, Default)]
+/// A method with a seed, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Run {
-    /// Its method.
+    /// The method's name.
     pub method: String,
-    /// Its seed.
+    /// The seed.
     pub seed: u64,
     /// `done`, `open`, or why it failed.
     pub state: String,
-    /// What its search thought of its cell, in per cent.
+    /// What the search itself thought of its cell at the end, in per cent: of the supernet on validation, or of the chosen
+    /// candidate.
     pub search_score: Option<f64>,
-    /// Time of its search, in seconds.
+    /// Wall time of the search's epochs, in seconds.
     pub search_seconds: Option<f64>,
-    /// Weights of its network.
+    /// Weights of the trained network.
     pub parameters: Option<usize>,
-    /// Time of its training, in seconds.
+    /// Wall time of the training's epochs, in seconds.
     pub train_seconds: Option<f64>,
-    /// Its score, in per cent.
+    /// The score that is compared, in per cent.
     pub score: Option<f64>,
 }
 
