@@ -71,6 +71,8 @@ fn compile_bridge(root: &Path, version: &str) {
         // As system headers they keep their warnings to themselves.
         build.flag("-isystem").flag(folder);
     }
+    // c10d's headers ask for Gloo's, which libtorch does not ship.
+    build.include(BRIDGE);
     let objects = bridge_objects(&build, version);
     build.objects(objects).compile("sgas_bridge");
     println!("cargo:rustc-link-lib=gomp");
@@ -92,8 +94,9 @@ fn sanitize(build: &mut cc::Build) {
 }
 
 /// The objects of all C++ files of the bridge. An object is named by the hash of all that it is made of (its file,
-/// every header of the bridge, compiler, flags, libtorch's version), and compiled only where it is not there yet: a
-/// file takes a quarter of a minute. They lie in the profile's folder, because clippy has an `OUT_DIR` of its own.
+/// the headers of the bridge that it includes, compiler, flags, libtorch's version), and compiled only where it is not
+/// there yet: a file takes a quarter of a minute. They lie in the profile's folder, because clippy has an `OUT_DIR` of
+/// its own.
 fn bridge_objects(build: &cc::Build, version: &str) -> Vec<PathBuf> {
     println!("cargo:rerun-if-changed={BRIDGE}");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo tells it"));
@@ -102,13 +105,12 @@ fn bridge_objects(build: &cc::Build, version: &str) -> Vec<PathBuf> {
     let compiler = build.get_compiler();
     let mut shared = DefaultHasher::new();
     (version, compiler.path(), compiler.args()).hash(&mut shared);
-    for header in files_in(Path::new(BRIDGE), "h") {
-        content(&header).hash(&mut shared);
-    }
     let sources = files_in(Path::new(BRIDGE), "cpp");
     let object = |source: &PathBuf| {
         let mut hasher = shared.clone();
-        content(source).hash(&mut hasher);
+        for file in with_headers(source) {
+            content(&file).hash(&mut hasher);
+        }
         let name = source.file_stem().expect("the file has an extension").display();
         folder.join(format!("{name}-{:016x}.o", hasher.finish()))
     };
@@ -123,6 +125,20 @@ fn bridge_objects(build: &cc::Build, version: &str) -> Vec<PathBuf> {
         fs::remove_file(old).expect("cargo's folder can be written");
     }
     objects
+}
+
+/// A file of the bridge and the headers beside it that it includes, also by others, in a fixed order.
+fn with_headers(source: &Path) -> Vec<PathBuf> {
+    let mut files = vec![source.to_owned()];
+    let mut next = 0;
+    while let Some(file) = files.get(next) {
+        let text = String::from_utf8(content(file)).expect("the bridge is text");
+        let names = text.lines().filter_map(|line| line.strip_prefix("#include \"")?.split('"').next());
+        let headers: Vec<PathBuf> = names.map(|name| Path::new(BRIDGE).join(name)).collect();
+        files.extend(headers.into_iter().filter(|header| !files.contains(header)).collect::<Vec<_>>());
+        next += 1;
+    }
+    files
 }
 
 /// The files of a folder that have this extension, in a fixed order.

@@ -1,10 +1,20 @@
 //! The processes that share a run: which one this is, what is its share of the work, and sums over all of them.
 //!
-//! Mostly there is one, and then nothing here does anything. How processes reach each other is a [`Group`]'s matter.
+//! Mostly there is one, and then nothing here does anything. Several are started by a launcher ([`place`]), find each other
+//! by a store, and sum by a process group of c10d ([`group`]).
 
-use crate::error::Result;
+pub mod place;
+
+use crate::error::{Error, Result};
+use crate::tensor::bridge::group::{Group, Store};
+use crate::tensor::synchronised;
+use place::Place;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor};
+use std::time::{Duration, Instant};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Which part of the work is this process's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +35,11 @@ impl Share {
         step * self.world + self.rank
     }
 
+    /// This process's part of so many things in a row.
+    pub fn part_of(self, count: usize) -> std::ops::Range<usize> {
+        count * self.rank / self.world..count * (self.rank + 1) / self.world
+    }
+
     /// This process's steps where all processes together have `jobs` batches to deal. In lockstep all have equally
     /// many, and the batches of a last round that would not reach everybody are left out.
     pub fn steps(self, jobs: usize, lockstep: bool) -> usize {
@@ -33,19 +48,32 @@ impl Share {
     }
 }
 
-/// How the processes of a run reach each other.
-pub trait Group: Send + Sync {
-    /// Replaces the tensor, of the same shape in every process, by the sum over all processes, the same bits in each.
-    /// Every process must call it.
-    ///
-    /// # Errors
-    /// A process that can't be reached.
-    fn all_reduce(&self, numbers: &mut Tensor) -> Result<()>;
-}
+/// The types of tensors that processes give each other.
+const KINDS: [Kind; 9] = [
+    Kind::Float,
+    Kind::Double,
+    Kind::Half,
+    Kind::BFloat16,
+    Kind::Int64,
+    Kind::Int,
+    Kind::Int8,
+    Kind::Uint8,
+    Kind::Bool,
+];
+/// How often the store is asked whether somebody came.
+const LOOK: Duration = Duration::from_millis(20);
+/// For how long processes that lost one wait for each other's word, to say which it was.
+const ROLL_CALL: Duration = Duration::from_secs(3);
 
 /// The processes of a run, as one of them sees them.
 #[derive(Clone, Default)]
-pub struct Processes(Option<(Share, Arc<dyn Group>)>);
+pub struct Processes(Option<Arc<Member>>);
+
+/// One of several.
+struct Member {
+    share: Share,
+    group: Arc<Group>,
+}
 
 impl Processes {
     /// One process without others.
@@ -53,40 +81,111 @@ impl Processes {
         Self(None)
     }
 
-    /// One of several, which reach each other by `group`.
-    pub fn sharing(share: Share, group: Arc<dyn Group>) -> Self {
-        Self(Some((share, group)))
+    /// Meets the others of a launcher.
+    ///
+    /// # Errors
+    /// Processes that do not come in time, with their ranks; a store that can't be reached.
+    pub fn meet(place: &Place, patience: Duration) -> Result<Self> {
+        let Place { share, host, port, .. } = place;
+        let serves = share.rank == 0 && !place.launcher_has_store;
+        let prefix = format!("sgas/{}", place.attempt);
+        let unreached = |error: Error| {
+            let what = if serves { "can't be opened" } else { "can't be reached" };
+            let text = first_line(&error);
+            Error::run(format!("rank {}: the store of the processes at {host}:{port} {what}: {text}", share.rank))
+                .with_hint("MASTER_ADDR and MASTER_PORT name a machine and a free port that all processes reach")
+        };
+        let store = match serves {
+            true => Store::serve(*port, &prefix),
+            false => Store::join(host, *port, &prefix, patience),
+        };
+        let store = store.map_err(unreached)?;
+        let missing = roll_call(&store, "here", *share, patience)?;
+        if !missing.is_empty() {
+            let told = format!("{} of {} did not come within {} s", ranks(&missing), share.world, patience.as_secs());
+            return Err(Error::run(format!("rank {}: {told}", share.rank))
+                .with_hint(format!("look at their own output; {} sets the time", place::PATIENCE)));
+        }
+        // Processes that reach the store so are all on this machine.
+        let is_local = ["127.0.0.1", "localhost", "::1"].contains(&host.as_str());
+        let group = store.connect(share.rank, share.world, is_local.then_some("127.0.0.1"), patience)?;
+        Ok(Self::sharing(*share, group))
+    }
+
+    /// One of several that are connected.
+    pub fn sharing(share: Share, group: Group) -> Self {
+        Self(Some(Arc::new(Member { share, group: Arc::new(group) })))
     }
 
     /// Rank and world.
     pub fn share(&self) -> Share {
-        self.0.as_ref().map_or(Share::WHOLE, |(share, _)| *share)
+        self.0.as_ref().map_or(Share::WHOLE, |member| member.share)
     }
 
-    /// See [`Group::all_reduce`]; of one process nothing changes.
+    /// Whether this one writes the run's folder and speaks for all.
+    pub fn leads(&self) -> bool {
+        self.share().rank == 0
+    }
+
+    /// Whether there are others.
+    pub fn are_several(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Replaces the tensor, of the same shape in every process, by the sum over all processes, the same bits in each; of
+    /// one process nothing changes. Every process must call it.
     ///
     /// # Errors
-    /// The group's.
+    /// A process that can't be reached.
     pub fn all_reduce(&self, numbers: &mut Tensor) -> Result<()> {
-        self.0.as_ref().map_or(Ok(()), |(_, group)| group.all_reduce(numbers))
+        let Some(member) = &self.0 else { return Ok(()) };
+        no_grad(|| member.group.all_reduce(numbers)).map_err(|error| self.lost(&error))
     }
 
     /// The same with the mean over all processes.
     ///
     /// # Errors
-    /// The group's.
+    /// A process that can't be reached.
     pub fn mean(&self, numbers: &mut Tensor) -> Result<()> {
         self.all_reduce(numbers)?;
-        if let Some((Share { world, .. }, _)) = self.0 {
-            *numbers /= world as f64;
+        if let Some(member) = &self.0 {
+            *numbers /= member.share.world as f64;
         }
         Ok(())
+    }
+
+    /// The means of a flat gradient and of a loss, 0-dimensional, at once.
+    ///
+    /// # Errors
+    /// A process that can't be reached.
+    pub fn mean_of_step(&self, gradient: Tensor, loss: Tensor) -> Result<(Tensor, Tensor)> {
+        if self.0.is_none() {
+            return Ok((gradient, loss));
+        }
+        let (count, kind) = (gradient.numel() as i64, loss.kind());
+        let mut joined = Tensor::cat(&[gradient, loss.detach().to_kind(Kind::Float).view([1])], 0);
+        self.mean(&mut joined)?;
+        Ok((joined.narrow(0, 0, count), joined.get(count).to_kind(kind)))
+    }
+
+    /// What the mean loss of this process's batch is multiplied by, so that the mean over all processes is that of their
+    /// batches joined; `counted`, 0-dimensional, is what that loss is a mean over. None where there is one process.
+    ///
+    /// # Errors
+    /// A process that can't be reached.
+    pub fn weight_of(&self, counted: impl FnOnce() -> Tensor) -> Result<Option<Tensor>> {
+        let Some(member) = &self.0 else { return Ok(None) };
+        let own = no_grad(|| counted().to_kind(Kind::Double));
+        let mut all = own.copy();
+        self.all_reduce(&mut all)?;
+        let world = member.share.world as f64;
+        Ok(Some((own * world / all.clamp_min(f64::MIN_POSITIVE)).to_kind(Kind::Float)))
     }
 
     /// Whether it holds in any process.
     ///
     /// # Errors
-    /// The group's.
+    /// A process that can't be reached.
     pub fn any(&self, holds: bool) -> Result<bool> {
         if self.0.is_none() {
             return Ok(holds);
@@ -95,48 +194,184 @@ impl Processes {
         self.all_reduce(&mut count)?;
         Ok(count.int64_value(&[0]) > 0)
     }
+
+    /// What came of the same work in every process: an error where any has one.
+    ///
+    /// # Errors
+    /// This process's own; that another has one; a process that can't be reached.
+    pub fn together<T>(&self, result: Result<T>) -> Result<T> {
+        match (self.any(result.is_err()), result) {
+            (_, Err(own)) if self.are_several() => Err(own.of_rank(self.share().rank)),
+            (_, Err(own)) => Err(own),
+            (Ok(false), Ok(value)) => Ok(value),
+            (Ok(true), Ok(_)) => Err(elsewhere()),
+            (Err(lost), Ok(_)) => Err(lost),
+        }
+    }
+
+    /// What the first process says, in every process; `said` is asked there alone.
+    ///
+    /// # Errors
+    /// The first process's own; that it had one; a process that can't be reached.
+    pub fn from_first<T: Serialize + DeserializeOwned>(&self, said: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.0.is_none() {
+            return said();
+        }
+        let own = if self.leads() { Some(said()) } else { None };
+        let bytes = match &own {
+            Some(Ok(value)) => serde_json::to_vec(value).expect("what processes tell each other is plain data"),
+            _ => Vec::new(),
+        };
+        let bytes = self.bytes_of_first(&bytes)?;
+        match own {
+            Some(own) => own,
+            None if bytes.is_empty() => Err(elsewhere()),
+            None => Ok(serde_json::from_slice(&bytes).expect("it was written by the same program")),
+        }
+    }
+
+    /// The tensors of the first process by their names, in every process; what others give is not looked at.
+    ///
+    /// # Errors
+    /// A process that can't be reached.
+    pub fn tensors_of_first(&self, own: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
+        let code = |tensor: &Tensor| KINDS.iter().position(|kind| *kind == tensor.kind()).expect("a known type");
+        let describe = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.size(), code(tensor));
+        let described: Vec<(String, Vec<i64>, usize)> = self.from_first(|| Ok(own.iter().map(describe).collect()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, shape, kind) in described {
+            let tensor = match own.get(&name).filter(|_| self.leads()) {
+                Some(tensor) => tensor.to_device(Device::Cpu).contiguous().copy(),
+                None => Tensor::zeros(&shape, (KINDS[kind], Device::Cpu)),
+            };
+            // As bytes no type changes in a sum with zeros.
+            let mut bytes = tensor.reshape([-1]).view_dtype(Kind::Uint8);
+            if bytes.numel() > 0 {
+                self.all_reduce(&mut bytes)?;
+            }
+            tensors.insert(name, tensor);
+        }
+        Ok(tensors)
+    }
+
+    /// The same bytes in every process: the first one's.
+    fn bytes_of_first(&self, own: &[u8]) -> Result<Vec<u8>> {
+        let mut count = Tensor::from_slice(&[if self.leads() { own.len() as i64 } else { 0 }]);
+        self.all_reduce(&mut count)?;
+        let count = count.int64_value(&[0]);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = match self.leads() {
+            true => Tensor::from_slice(own),
+            false => Tensor::zeros([count], (Kind::Uint8, Device::Cpu)),
+        };
+        self.all_reduce(&mut bytes)?;
+        Ok(Vec::try_from(bytes).expect("bytes"))
+    }
+
+    /// Refuses to go on where processes do not have the same digest of `what`.
+    ///
+    /// # Errors
+    /// The ranks that differ from the first; a process that can't be reached.
+    pub fn agree(&self, what: &str, digest: impl FnOnce() -> blake3::Hash) -> Result<()> {
+        let Share { rank, world } = self.share();
+        if !self.are_several() {
+            return Ok(());
+        }
+        let own = digest();
+        let mut digests = Tensor::zeros([world as i64, 32], (Kind::Uint8, Device::Cpu));
+        digests.get(rank as i64).copy_(&Tensor::from_slice(own.as_bytes()));
+        self.all_reduce(&mut digests)?;
+        let is_other = |other: &usize| !digests.get(*other as i64).equal(&digests.get(0));
+        let others: Vec<usize> = (1..world).filter(is_other).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Error::run(format!("{what} differ between processes: {} from rank 0", ranks(&others))).with_hint(
+            "the same program, libtorch and data must be everywhere; from the last checkpoint --resume goes on",
+        ))
+    }
+
+    /// From now on, until it is dropped, batch norms of this thread take the statistics of all processes' batches.
+    #[must_use = "it ends where the guard is dropped"]
+    pub fn synchronise_norms(&self) -> synchronised::Scope {
+        synchronised::Scope::enter(self.0.as_ref().map(|member| Arc::clone(&member.group)))
+    }
+
+    /// That a process can't be reached any more, and which, as far as the others say.
+    fn lost(&self, error: &Error) -> Error {
+        let Some(member) = &self.0 else { return Error::run(error.to_string()) };
+        let missing = roll_call(member.group.store(), "lost", member.share, ROLL_CALL);
+        let who = match &missing {
+            Ok(missing) if !missing.is_empty() => ranks(missing),
+            Ok(_) => "a process of this run, which found so of another,".to_owned(),
+            Err(_) => "the process that keeps the store (rank 0, or the launcher)".to_owned(),
+        };
+        Error::run(format!("rank {}: {who} can't be reached any more ({})", member.share.rank, first_line(error)))
+            .with_hint("what it said itself stands in its own output; the last checkpoint is whole: --resume goes on")
+    }
+}
+
+/// Says to the others that this process came to a place, and gives those that did not within the time.
+fn roll_call(store: &Store, place: &str, share: Share, patience: Duration) -> Result<Vec<usize>> {
+    let began = Instant::now();
+    store.set(&format!("{place}/{}", share.rank), "")?;
+    let mut missing: Vec<usize> = (0..share.world).collect();
+    loop {
+        let mut left = Vec::new();
+        for rank in missing {
+            if store.get(&format!("{place}/{rank}"))?.is_none() {
+                left.push(rank);
+            }
+        }
+        missing = left;
+        if missing.is_empty() || began.elapsed() >= patience {
+            return Ok(missing);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// `rank 2`, `ranks 2 and 3`.
+fn ranks(ranks: &[usize]) -> String {
+    let numbers: Vec<String> = ranks.iter().map(ToString::to_string).collect();
+    match &numbers[..] {
+        [one] => format!("rank {one}"),
+        [first @ .., last] => format!("ranks {} and {last}", first.join(", ")),
+        [] => "no rank".to_owned(),
+    }
+}
+
+fn elsewhere() -> Error {
+    Error::run("another process of this run failed").with_hint("its own output says why")
+}
+
+fn first_line(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Processes that are threads, for tests.
 #[cfg(test)]
 pub mod threads {
     use super::*;
-    use std::sync::{Barrier, Mutex};
-
-    struct Threads {
-        /// What each put in for the sum under way.
-        parts: Mutex<Vec<Option<Tensor>>>,
-        barrier: Barrier,
-    }
-
-    struct Member {
-        rank: usize,
-        threads: Arc<Threads>,
-    }
-
-    impl Group for Member {
-        fn all_reduce(&self, numbers: &mut Tensor) -> Result<()> {
-            let Threads { parts, barrier } = &*self.threads;
-            parts.lock().unwrap()[self.rank] = Some(numbers.copy());
-            barrier.wait();
-            let sum = parts.lock().unwrap().iter().flatten().fold(numbers.zeros_like(), |sum, part| sum + part);
-            barrier.wait();
-            numbers.copy_(&sum);
-            Ok(())
-        }
-    }
 
     /// What `run` gives in each of `world` processes, by rank.
     pub fn run<T: Send>(world: usize, run: impl Fn(&Processes) -> T + Sync) -> Vec<T> {
-        let parts = Mutex::new((0..world).map(|_| None).collect());
-        let threads = Arc::new(Threads { parts, barrier: Barrier::new(world) });
-        let member = |rank| {
-            let group = Arc::new(Member { rank, threads: Arc::clone(&threads) });
-            Processes::sharing(Share { rank, world }, group)
-        };
+        let patience = Duration::from_secs(60);
+        let store = Store::serve(0, "test").unwrap();
+        let port = store.port;
         let run = &run;
         std::thread::scope(|scope| {
-            let started: Vec<_> = (0..world).map(member).map(|member| scope.spawn(move || run(&member))).collect();
+            let start = |rank| {
+                scope.spawn(move || {
+                    let share = Share { rank, world };
+                    let store = Store::join("127.0.0.1", port, "test", patience).unwrap();
+                    let group = store.connect(rank, world, Some("127.0.0.1"), patience).unwrap();
+                    run(&Processes::sharing(share, group))
+                })
+            };
+            let started: Vec<_> = (0..world).map(start).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         })
     }
@@ -158,6 +393,118 @@ mod tests {
             assert_eq!([0, 1, 2].map(|rank| of(rank).steps(jobs, true)), [jobs / 3; 3]);
             assert_eq!((0..3).map(|rank| of(rank).steps(jobs, false)).sum::<usize>(), jobs);
         }
+    }
+
+    #[test]
+    fn norms_over_processes_are_those_of_the_joined_batch() {
+        use crate::tensor::bridge::norm::BatchNorm;
+        let options = (Kind::Float, Device::Cpu);
+        // Shares of different size; rows and images; with and without scale.
+        for (shape, sizes, is_affine) in
+            [(vec![12, 3], [5, 7], true), (vec![6, 3, 4, 5], [4, 2], false), (vec![6, 3, 4, 5], [1, 5], true)]
+        {
+            let whole =
+                || (Tensor::arange(shape.iter().product::<i64>(), options) * 0.7).sin().view(&shape[..]) * 3.0 + 50.0;
+            let weight = || Tensor::from_slice(&[0.5f32, -1.0, 2.0]).set_requires_grad(true);
+            let bias = || Tensor::from_slice(&[0.1f32, 0.2, 0.3]).set_requires_grad(true);
+            let probe = || (Tensor::arange(shape.iter().product::<i64>(), options) * 1.3).cos().view(&shape[..]);
+            // What a pass over some samples gives: output, gradients of input, scale and shift, running statistics.
+            let pass = |start: i64, count: i64, norm: &dyn Fn(&Tensor, &BatchNorm<'_>) -> Tensor| -> Vec<Tensor> {
+                let x = whole().narrow(0, start, count).copy().set_requires_grad(true);
+                let (weight, bias) = (weight(), bias());
+                let (mean, variance) = (Tensor::full([3], 48.0, options), Tensor::full([3], 2.0, options));
+                let layer = BatchNorm {
+                    weight: is_affine.then_some(&weight),
+                    bias: is_affine.then_some(&bias),
+                    running_mean: &mean,
+                    running_var: &variance,
+                    training: true,
+                    momentum: 0.1,
+                    epsilon: 1e-5,
+                };
+                let y = norm(&x, &layer);
+                let loss = (&y * probe().narrow(0, start, count)).sum(None);
+                let leaves: Vec<&Tensor> = if is_affine { vec![&x, &weight, &bias] } else { vec![&x] };
+                let mut all = vec![y.detach()];
+                all.extend(Tensor::run_backward(&[&loss], &leaves, false, false));
+                all.extend([mean, variance]);
+                all
+            };
+            let expected = pass(0, shape[0], &|x, norm| {
+                let (mean, variance) = (Some(norm.running_mean), Some(norm.running_var));
+                x.batch_norm(norm.weight, norm.bias, mean, variance, true, norm.momentum, norm.epsilon, false)
+            });
+            let parts = threads::run(2, |processes| {
+                let Share { rank, .. } = processes.share();
+                let start = sizes[..rank].iter().sum();
+                let _synchronised = processes.synchronise_norms();
+                pass(start, sizes[rank], &synchronised::norm)
+            });
+            for (place, expected) in expected.iter().enumerate() {
+                let [first, second] = [0, 1].map(|rank: usize| parts[rank][place].shallow_clone());
+                let found = match place {
+                    0 | 1 => Tensor::cat(&[first, second], 0),
+                    // Scale and shift: the gradient is the sum of theirs.
+                    _ if place + 2 < parts[0].len() => first + second,
+                    _ => {
+                        assert!(first.equal(&second));
+                        first
+                    }
+                };
+                let difference = (found - expected).abs().max().double_value(&[]);
+                let scale = expected.abs().max().double_value(&[]);
+                assert!(difference <= 2e-5 * scale, "{shape:?}, result {place}: {difference:e} of {scale:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_process_is_heard_by_all_and_failures_are_everybodys() {
+        let heard = threads::run(3, |processes| {
+            let Share { rank, .. } = processes.share();
+            let text: String = processes.from_first(|| Ok(format!("of {rank}"))).unwrap();
+            let own = BTreeMap::from([
+                ("a".to_owned(), Tensor::from_slice(&[rank as f32 + 0.5, f32::NAN])),
+                ("b".to_owned(), Tensor::from(rank as i64)),
+            ]);
+            let tensors = processes.tensors_of_first(&own).unwrap();
+            let failed: Result<()> = if rank == 1 { Err(Error::usage("no data")) } else { Ok(()) };
+            let failed = processes.together(failed).unwrap_err().to_string();
+            let agreed = processes.agree("decisions", || blake3::hash(b"same")).is_ok();
+            let differs =
+                processes.agree("decisions", || blake3::hash(&[u8::from(rank == 2)])).unwrap_err().to_string();
+            let refused = processes.from_first(|| -> Result<()> { Err(Error::usage("no such task")) });
+            let numbers = (
+                tensors["a"].double_value(&[0]),
+                tensors["a"].double_value(&[1]).is_nan(),
+                tensors["b"].int64_value(&[]),
+            );
+            (text, numbers, failed, agreed, differs, refused.unwrap_err().to_string())
+        });
+        for (rank, (text, numbers, failed, agreed, differs, refused)) in heard.into_iter().enumerate() {
+            assert_eq!((text.as_str(), numbers), ("of 0", (0.5, true, 0)));
+            assert_eq!(failed, if rank == 1 { "rank 1: no data" } else { "another process of this run failed" });
+            assert!(
+                agreed && differs.starts_with("decisions differ between processes: rank 2 from rank 0"),
+                "{differs}"
+            );
+            assert_eq!(refused, if rank == 0 { "no such task" } else { "another process of this run failed" });
+        }
+    }
+
+    #[test]
+    fn the_weight_of_a_batch_makes_means_that_of_the_joined_batch() {
+        let means = threads::run(2, |processes| {
+            let rank = processes.share().rank;
+            let own: &[f32] = [&[1.0, 2.0, 6.0][..], &[11.0]][rank];
+            let own = Tensor::from_slice(own);
+            let weight = processes.weight_of(|| Tensor::from(own.numel() as i64)).unwrap().unwrap();
+            let mut loss = own.mean(Kind::Float) * weight;
+            processes.mean(&mut loss).unwrap();
+            loss.double_value(&[])
+        });
+        assert_eq!(means, [5.0, 5.0]);
+        assert!(Processes::alone().weight_of(|| unreachable!("nobody asks")).unwrap().is_none());
     }
 
     #[test]

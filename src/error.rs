@@ -73,6 +73,12 @@ pub enum Error {
         /// The signal's number.
         signal: u8,
     },
+    /// What a process that this one started has said already.
+    #[error("a process of this one failed, as it said")]
+    Told {
+        /// The exit code.
+        code: u8,
+    },
     /// Memory that ran out, whoever noticed: libtorch on a processor or GPU, a library of CUDA, C++, the system.
     #[error("{message}")]
     OutOfMemory {
@@ -258,6 +264,17 @@ impl Error {
         Self::At { place: place.into(), source: Box::new(self) }
     }
 
+    /// The error of one of several processes that share a run.
+    #[must_use]
+    pub fn of_rank(self, rank: usize) -> Self {
+        if self.is_of_rank() { self } else { self.at(format!("rank {rank}")) }
+    }
+
+    /// Whether it says which process it is of.
+    pub fn is_of_rank(&self) -> bool {
+        self.to_string().starts_with("rank ")
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -269,7 +286,7 @@ impl Error {
             Self::OutOfMemory { hint, .. } => Some(hint.as_deref().unwrap_or(memory::USUAL_HINT)),
             Self::Torch(text) => hint_of_torch(text),
             Self::At { source, .. } => source.hint(),
-            Self::Read { .. } | Self::Write { .. } => None,
+            Self::Read { .. } | Self::Write { .. } | Self::Told { .. } => None,
         }
     }
 
@@ -290,6 +307,7 @@ impl Error {
             | Self::OutOfMemory { .. }
             | Self::Torch(_) => 1,
             Self::Stopped { signal, .. } => 128 + signal,
+            Self::Told { code } => *code,
             Self::At { source, .. } => source.exit_code(),
         }
     }

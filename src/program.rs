@@ -14,6 +14,8 @@ use std::process::ExitCode;
 
 /// Exit code of a command that did what it was asked.
 const DONE: u8 = 0;
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
 /// Exit code of a misuse.
 const MISUSE: u8 = 2;
 
@@ -29,7 +31,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => DONE,
         Err(error) => {
-            report(&error);
+            // What is typed wrong, or stopped, is so in all processes of a run, of which the first one says it.
+            let is_common = error.exit_code() != FAILED && !error.is_of_rank() && commands::is_spoken_for();
+            if !is_common && !matches!(error, Error::Told { .. }) {
+                report(&error);
+            }
             error.exit_code()
         }
     };

@@ -69,6 +69,14 @@ impl LossConfig {
         Ok((output.logits, loss))
     }
 
+    /// What the loss of a batch is a mean over, 0-dimensional.
+    pub fn counted(&self, task: Task, batch: &Batch) -> Tensor {
+        match self.objective {
+            Some(_) => Tensor::full([], batch.target().size()[0], (Kind::Float, batch.target().device())),
+            None => task.counted(batch.target(), self.class_weights.as_ref()),
+        }
+    }
+
     /// The loss of scores against `target`, 0-dimensional, in fp32: call it outside autocast.
     pub fn loss(&self, task: Task, logits: &Tensor, target: &Tensor) -> Tensor {
         match self.objective {
@@ -90,7 +98,7 @@ pub struct WeightStep {
     pub precision: Precision,
     /// How its loss is made.
     pub loss: LossConfig,
-    /// Who shares the step: its gradient is the mean of theirs.
+    /// Who shares the step: loss and gradient are those of their batches joined.
     pub processes: Processes,
     /// What becomes of a step that is not finite.
     pub on_nan: OnNan,
@@ -148,14 +156,16 @@ impl WeightStep {
     ) -> Result<StepOutcome> {
         let parameters = &model.weights().parameters;
         let before = Statistics::before(model, self.on_nan);
+        let share = self.processes.weight_of(|| self.loss.counted(task, batch))?;
         let Self { scaler, precision, loss: loss_of, recorder, .. } = self;
         let pass = |batch: &Batch| {
             let (logits, loss) = loss_of.forward(model, task, batch, mode, *precision)?;
+            let loss = shared(loss, share.as_ref());
             let gradient = parameters.gradient(&scaler.scaled(&loss));
             Ok(Pass { logits: logits.detach(), loss: loss.detach(), gradient })
         };
-        let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
-        self.processes.mean(&mut gradient)?;
+        let Pass { logits, loss, gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
+        let (mut gradient, loss) = self.processes.mean_of_step(gradient, loss)?;
         let told = self.tells_gradient.then(|| gradient.copy());
         let frozen = self.frozen.as_ref().map(|mask| (mask, no_grad(|| parameters.flat().copy())));
         if let Some((mask, _)) = &frozen {
@@ -169,6 +179,14 @@ impl WeightStep {
             no_grad(|| parameters.flat().shallow_clone().copy_(&kept.where_self(mask, parameters.flat())));
         }
         Ok(StepOutcome { outcome: Outcome::new(&loss, checked), logits, loss, gradient: told })
+    }
+}
+
+/// The loss of a process's batch as its part of the mean over all processes ([`Processes::weight_of`]).
+pub fn shared(loss: Tensor, share: Option<&Tensor>) -> Tensor {
+    match share {
+        Some(share) => loss * share,
+        None => loss,
     }
 }
 
@@ -215,6 +233,8 @@ impl WeightStep {
         if !watch::is_finite(batch.input()) {
             return Ok(Some("the batch's input".to_owned()));
         }
+        // Other processes need not come here.
+        let _own = Processes::alone().synchronise_norms();
         // Running statistics are not looked at: the pass that went wrong moved them, and a training pass reads none.
         let weights = &model.weights().parameters;
         if let Some((name, _)) = weights.iter().find(|(_, tensor)| !watch::is_finite(tensor)) {

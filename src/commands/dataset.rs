@@ -2,6 +2,7 @@
 
 use crate::config::{Common, RunConfig, embedded, tasks};
 use crate::data::{self, DataIdentity, Dataset, EpochPlan, LoadNeeds, Loaded, SampleKind, Source, Targets, Variant};
+use crate::dist::Share;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::NetworkKind;
@@ -84,10 +85,17 @@ pub fn task(classes: usize, targets: Targets) -> Task {
 ///
 /// # Errors
 /// Such a size.
-pub fn require_batches(key: &str, dataset: &Dataset, batch: usize, drop_last: bool) -> Result<()> {
+pub fn require_batches(key: &str, dataset: &Dataset, batch: usize, drop_last: bool, share: Share) -> Result<()> {
     let (samples, smallest) = (dataset.train.len(), dataset.train.smallest_training_batch());
-    if EpochPlan::training(Key::new(0, Purpose::Order), batch, drop_last).batch_count(samples, smallest) > 0 {
+    let batches = EpochPlan::training(Key::new(0, Purpose::Order), batch, drop_last).batch_count(samples, smallest);
+    if share.steps(batches, true) > 0 {
         return Ok(());
+    }
+    if batches > 0 {
+        let world = share.world;
+        let expected = format!("a batch for each of {world} processes: the {samples} training samples give {batches}");
+        return Err(Error::invalid(key, expected, batch.to_string())
+            .with_hint("lower it with --batch N, or start fewer processes; a single graph can't be shared out"));
     }
     Err(Error::invalid(key, format!("a batch that the {samples} training samples fill"), batch.to_string())
         .with_hint("lower it with --batch N, or hold out less with data.validation; one sample alone can't train"))

@@ -1,6 +1,7 @@
 //! From what was asked to what is there: the device, the threads, the precision.
 
-use super::{AmpChoice, DeviceChoice, GlobalOptions};
+use super::{AmpChoice, DeviceChoice, GlobalOptions, processes};
+use crate::dist::place::Place;
 use crate::error::{Error, Result};
 use crate::restart;
 use crate::step::never_record;
@@ -29,8 +30,16 @@ const LEAST_OF_CUDA_12: Capability = Capability { major: 5, minor: 0 };
 /// # Errors
 /// A CUDA device that was asked for by name and can't be used; more threads than the cores can serve.
 pub fn prepare(global: &GlobalOptions) -> Result<Device> {
-    let device = find(global.device)?;
+    let place = processes::place()?;
+    let device = find(global.device, place.as_ref().map_or(0, |place| place.local_rank))?;
     set_threads(global)?;
+    if let Some(Place { local_world, .. }) = place
+        && global.threads.is_none()
+        && std::env::var_os(THREADS_VARIABLE).is_none()
+    {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        tch::set_num_threads(i32::try_from((cores / local_world).max(1)).unwrap_or(i32::MAX));
+    }
     if global.deterministic && device.is_cuda() {
         make_deterministic()?;
         tracing::info!("--deterministic: the same bits at every run, by slower operators");
@@ -94,10 +103,11 @@ fn check_threads(place: &str, threads: usize, cores: usize) -> Result<()> {
     Err(Error::invalid(place, expected, threads.to_string()).with_hint(format!("leave it out, or take {cores}")))
 }
 
-fn find(choice: DeviceChoice) -> Result<Device> {
+/// `local_rank` is the number of this process among those of its machine.
+fn find(choice: DeviceChoice, local_rank: usize) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Auto => Ok(automatic_device()),
+        DeviceChoice::Auto => Ok(automatic_device(local_rank)),
         DeviceChoice::Cuda(index) => {
             let loaded = load_cuda();
             cuda(index, &loaded).map_err(|Refusal { reason, hint, .. }| {
@@ -108,10 +118,11 @@ fn find(choice: DeviceChoice) -> Result<Device> {
     }
 }
 
-/// The first GPU, or the processor; a GPU that is there and can't be used is told once.
-fn automatic_device() -> Device {
+/// The first GPU, of several processes of a machine each its own, or the processor; a GPU that is there and can't be used
+/// is told once.
+fn automatic_device(local_rank: usize) -> Device {
     static WARNING: Once = Once::new();
-    cuda(0, &load_or_restart()).unwrap_or_else(|Refusal { reason, hint, is_expected }| {
+    cuda(local_rank, &load_or_restart()).unwrap_or_else(|Refusal { reason, hint, is_expected }| {
         if !is_expected {
             let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             WARNING.call_once(|| tracing::warn!("computing on the processor: {reason}{hint}"));

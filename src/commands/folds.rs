@@ -5,7 +5,8 @@ use super::eval::{self, Evaluated};
 use super::outputs::keep_beside;
 use super::run_folder::{self, RunFolder};
 use super::{
-    AreaChoice, EvalOptions, GlobalOptions, RunOptions, TrainOptions, TrainedOptions, device, print, scores, train,
+    AreaChoice, EvalOptions, GlobalOptions, RunOptions, TrainOptions, TrainedOptions, device, print, processes, scores,
+    train,
 };
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -25,6 +26,10 @@ const POOLED_FILE: &str = "six-fold.json";
 /// # Errors
 /// As of a training and of an evaluation; a folder that holds something else.
 pub(super) fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
+    if processes::place()?.is_some() {
+        return Err(Error::invalid("--area", "one area, where several processes share a training", "all")
+            .with_hint("train area after area, or give each area a process of its own"));
+    }
     let root = root(options)?;
     for area in AREAS {
         let path = folder(&root, area);

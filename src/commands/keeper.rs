@@ -95,6 +95,31 @@ impl Loaded {
     }
 }
 
+/// Keeps nothing: of several processes the first does. Signals to any of them count.
+pub struct Follower(pub Signals);
+
+impl Keeper for Follower {
+    fn keep_checkpoint(&mut self, _: Checkpoint) -> Result<()> {
+        Ok(())
+    }
+
+    fn turn(&mut self, _: Cursor) -> Turn {
+        match self.0.stop() {
+            Some(_) => Turn::Stop,
+            None if self.0.take_keep() => Turn::Keep,
+            None => Turn::GoOn,
+        }
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        self.0.stop().is_some()
+    }
+
+    fn keep_weights(&mut self, _: WhichWeights, _: &Weights) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes into a run's folder.
 pub struct RunKeeper<'a> {
     folder: &'a RunFolder,

@@ -23,6 +23,7 @@ mod folds;
 pub mod identity;
 pub mod import;
 pub mod keeper;
+mod launch;
 pub mod lock;
 pub mod logging;
 pub mod observers;
@@ -31,6 +32,7 @@ pub mod outputs;
 pub mod predict;
 mod predict_points;
 pub mod predictions;
+mod processes;
 pub mod regret;
 pub mod report;
 pub mod resolve;
@@ -51,11 +53,14 @@ pub mod watch;
 mod weights;
 pub mod zoo;
 
+pub use processes::is_spoken_for;
+
 pub use options::{
     AmpChoice, AreaChoice, BatchChoice, ConfigOptions, CorrelateOptions, DataCommand, DataInfoOptions,
     DataSynthOptions, DeviceChoice, DoctorOptions, EstimateOptions, EvalOptions, ExportFormat, ExportOptions,
-    GlobalOptions, ImportOptions, InitOptions, PredictOptions, RegretOptions, ReportOptions, RunOptions, RunsOptions,
-    SearchOptions, ShowOptions, StudyOptions, TrainOptions, TrainedOptions, Verbosity, WatchOptions, ZooOptions,
+    GlobalOptions, ImportOptions, InitOptions, LaunchOptions, PredictOptions, RegretOptions, ReportOptions, RunOptions,
+    RunsOptions, SearchOptions, ShowOptions, StudyOptions, TrainOptions, TrainedOptions, Verbosity, WatchOptions,
+    ZooOptions,
 };
 
 use crate::error::memory::USUAL_HINT;
@@ -74,6 +79,8 @@ pub enum Command {
     Search(Box<SearchOptions>),
     /// Train the network of a found or published cell, or the network of labelled clouds
     Train(TrainOptions),
+    /// Share a search or a training between several processes of this machine
+    Launch(LaunchOptions),
     /// Evaluate trained weights: overall and mean class accuracy, each class, confusion
     Eval(EvalOptions),
     /// Predict the classes of new shapes or pictures, in files of their own, or of every point of new clouds
@@ -118,12 +125,13 @@ pub enum Command {
 /// # Errors
 /// Whatever the command reports.
 pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
-    logging::start(global.verbosity());
+    logging::start(if processes::is_spoken_for() { Verbosity::Quiet } else { global.verbosity() });
     let _witnessed = command.first_advice().map(memory::witness);
     match command {
         Command::Search(options) => search::run(options, global, out),
         Command::Train(options) if options.area == Some(AreaChoice::All) => folds::run(options, global, out),
         Command::Train(options) => train::run(options, global, out),
+        Command::Launch(options) => launch::run(options),
         Command::Eval(options) => panics::as_errors(|| eval::run(options, global, out)).map_err(with_smaller_batch),
         Command::Predict(options) => {
             panics::as_errors(|| predict::run(options, global, out)).map_err(with_smaller_batch)
@@ -156,6 +164,7 @@ impl Command {
             Self::Eval(_) | Self::Predict(_) => Some(SMALLER_BATCH),
             Self::Data(DataCommand::Info(_)) => Some("look at a part of the data, or take a machine with more memory"),
             Self::Data(DataCommand::Synth(_))
+            | Self::Launch(_)
             | Self::Import(_)
             | Self::Export(_)
             | Self::Report(_)

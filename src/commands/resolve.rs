@@ -18,6 +18,9 @@ impl RunOptions {
         if let Some(on_nan) = &self.on_nan {
             flags.push(Flag::new("--on-nan", "on_nan", on_nan.as_str()));
         }
+        if self.sync_batch_norm {
+            flags.push(Flag::new("--sync-batch-norm", "sync_batch_norm", true));
+        }
         if let Some(objective) = &self.objective {
             flags.push(Flag::new("--objective", "objective", objective.as_str()));
         }

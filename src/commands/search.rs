@@ -4,8 +4,8 @@ use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::outputs::{GENOTYPE, print_then_write};
 use super::run_folder::{About, RunFolder};
-use super::session::{self, GoingOn, Parts, Session};
-use super::{GlobalOptions, SearchOptions, candidates, dataset, device, show};
+use super::session::{self, GoingOn, Parts, Session, Stage};
+use super::{GlobalOptions, SearchOptions, candidates, dataset, device, processes, show};
 use crate::config::{self, RunConfig, SearchRun, Sources, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split, Targets};
 use crate::decision::{Choice, Table, shares_of_reading};
@@ -52,29 +52,34 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         run.search.epochs = run.search.epochs.filter(|_| run.search.has_supernet());
         Ok(run)
     };
-    let going_on = session::find(&options.run, |variant| options.resolve(None, variant).and_then(settled))?;
-    let begun_with = going_on.as_ref().map(|going_on| &going_on.begun);
-    let mut run = settled(typed.map_or_else(|| options.resolve(begun_with, None), Ok)?)?;
-    if let Some(going_on) = &going_on {
+    let processes = processes::meet()?;
+    let mut going_on = None;
+    let (mut run, stage): (SearchRun, Stage) = processes.from_first(|| {
+        going_on = session::find(&options.run, |variant| options.resolve(None, variant).and_then(settled))?;
+        let begun_with = going_on.as_ref().map(|going_on| &going_on.begun);
+        let run = settled(typed.map_or_else(|| options.resolve(begun_with, None), Ok)?)?;
+        let Some(going_on) = &going_on else { return Ok((run, Stage::New)) };
         going_on.check(&run, None, &options.run.resume_anyway)?;
-        if going_on.is_finished(&run) {
-            let folder = &going_on.folder;
-            tracing::info!("{} is finished", folder.path().display());
-            let saved = saved.map_or_else(|| begun_place(Some(going_on), options), |place| Ok(Some(place)))?;
-            return finish(&Genotype::load(folder.genotype())?, &run, folder, saved.as_ref(), out);
-        }
+        let stage = going_on.stage(&run);
+        Ok((run, stage))
+    })?;
+    let place = || saved.map_or_else(|| begun_place(going_on.as_ref(), options), |place| Ok(Some(place)));
+    let saved = if processes.leads() { place()? } else { None };
+    if stage == Stage::Finished {
+        let Some(GoingOn { folder, .. }) = going_on else { return Ok(()) };
+        tracing::info!("{} is finished", folder.path().display());
+        return finish(&Genotype::load(folder.genotype())?, &run, &folder, saved.as_ref(), out);
     }
-    let saved = saved.map_or_else(|| begun_place(going_on.as_ref(), options), |place| Ok(Some(place)))?;
     let by_variant = |variant: &str| options.resolve(None, Some(variant)).and_then(settled);
-    let fixed = going_on.is_some() || options.run.config.is_some();
-    let dataset = load_data(&mut run, device, (!fixed).then_some(by_variant))?;
+    let fixed = stage == Stage::GoesOn || options.run.config.is_some();
+    let dataset = processes.together(load_data(&mut run, device, &processes, (!fixed).then_some(by_variant)))?;
     if let Some(dataset) = &dataset {
-        run.search.batch = batch(&run, dataset, device, options, going_on.is_some())?;
+        run.search.batch = processes.from_first(|| batch(&run, dataset, device, options, stage == Stage::GoesOn))?;
     }
-    let searched = || search(&run, dataset.as_ref(), device, options, global, going_on, begun);
+    let searched = || search(&run, dataset.as_ref(), device, options, global, &processes, going_on, begun);
     let (genotype, folder) =
         panics::as_errors(searched).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
-    finish(&genotype, &run, &folder, saved.as_ref(), out)
+    folder.map_or(Ok(()), |folder| finish(&genotype, &run, &folder, saved.as_ref(), out))
 }
 
 /// Where the cell is written as well, as a run that goes on began.
@@ -98,6 +103,7 @@ fn finish(
 fn load_data(
     run: &mut SearchRun,
     device: Device,
+    processes: &Processes,
     by_variant: Option<impl FnOnce(&str) -> Result<SearchRun>>,
 ) -> Result<Option<Dataset>> {
     if !run.search.needs_data() {
@@ -105,7 +111,7 @@ fn load_data(
     }
     let dataset = dataset::open_by_variant(run, device, by_variant)?;
     check_alpha_data(run, &dataset)?;
-    dataset::require_batches("search.batch", &dataset, run.search.batch, false)?;
+    dataset::require_batches("search.batch", &dataset, run.search.batch, false, processes.share())?;
     Ok(Some(dataset))
 }
 
@@ -119,15 +125,18 @@ fn check_alpha_data(run: &SearchRun, dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
+/// Gives the cell, and the folder where this process has it.
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, each made once by the caller")]
 fn search(
     run: &SearchRun,
     dataset: Option<&Dataset>,
     device: Device,
     options: &SearchOptions,
     global: &GlobalOptions,
+    processes: &Processes,
     going_on: Option<GoingOn<SearchRun>>,
     begun: Instant,
-) -> Result<(Genotype, RunFolder)> {
+) -> Result<(Genotype, Option<RunFolder>)> {
     let space = run.space();
     let (classes, channels) = dataset.map_or((2, 3), |dataset| (dataset.classes.len(), dataset.channels));
     let spec = run.network(classes, channels);
@@ -140,7 +149,8 @@ fn search(
         (Some(ClassWeights::Balanced), Some(data)) => Some(class_weights::balanced(task, &data.train)?),
         _ => None,
     };
-    let settings = SearchSettings { limits, class_weights, ..settings(run, task, device) };
+    let settings =
+        SearchSettings { limits, class_weights, processes: processes.clone(), ..settings(run, task, device) };
     let description = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
     let names = dataset.map_or(&[][..], |dataset| &dataset.classes);
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -157,6 +167,7 @@ fn search(
         run,
         options: &options.run,
         global,
+        processes,
         about: About::new("search", &run.task, description, names, targets),
         genotype: None,
         data: dataset.map(|dataset| dataset::identity(dataset, run)).transpose()?,
@@ -172,23 +183,26 @@ fn search(
                 let mut search = Search::new(&settings, &mut *model, &mut *strategy);
                 let observers = session.go(&mut search, data.as_ref(), state::restore)?;
                 let cells = search.cells();
-                let history = History::read(session.folder().path())?;
-                tell_confidence(space, &*strategy, &history);
+                if let Some(folder) = session.folder() {
+                    tell_confidence(space, &*strategy, &History::read(folder.path())?);
+                }
                 (observers, genotype(run, space, &cells, session.changes_so_far()))
             }
             Some(plan) => {
                 let mut search = Candidates::new(&settings, space, &spec, plan)?;
                 let observers = session.go(&mut search, data.as_ref(), Candidates::restore)?;
-                candidates::write(&search, space, &session.folder().file(candidates::FILE))?;
+                if let Some(folder) = session.folder() {
+                    candidates::write(&search, space, &folder.file(candidates::FILE))?;
+                }
                 let chosen = &search.cells()[search.chosen()];
                 (observers, genotype(run, space, chosen, session.changes_so_far()))
             }
         };
-        write(&genotype, session.folder())?;
+        session.folder().map_or(Ok(()), |folder| write(&genotype, folder))?;
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })?;
         Ok(genotype)
     })?;
-    Ok((genotype, session.folder().clone()))
+    Ok((genotype, session.folder().cloned()))
 }
 
 /// The strategy and the supernet of a search that has not begun.
@@ -296,6 +310,7 @@ fn settings(run: &SearchRun, task: Task, device: Device) -> SearchSettings {
         precision: run.precision,
         device,
         processes: Processes::alone(),
+        sync_batch_norm: run.sync_batch_norm,
         on_nan: run.on_nan,
     }
 }

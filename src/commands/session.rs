@@ -3,7 +3,7 @@
 
 use super::estimate;
 use super::identity::{self, Difference, Identity};
-use super::keeper::{self, Loaded, RunKeeper};
+use super::keeper::{self, Follower, Loaded, RunKeeper};
 use super::lock::RunLock;
 use super::observers::{self, Watched};
 use super::resolve::Begun;
@@ -13,11 +13,13 @@ use super::{BatchChoice, GlobalOptions, RunOptions, logging};
 use crate::checkpoint::{Checkpoint, Cursor, Keeper};
 use crate::config::{self, RunConfig};
 use crate::data::{DataIdentity, VARIANTS};
+use crate::dist::Processes;
 use crate::error::{Error, Result};
 use crate::genotype::Genotype;
 use crate::memory;
 use crate::report::{Change, Event, Observer, Observers};
 use crate::step::{self, Ended, Learning, OnNan};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Keys that are filled in where they are left open: where the data lies, and what follows from the data itself.
@@ -199,14 +201,26 @@ impl<R: RunConfig> GoingOn<R> {
     }
 
     /// Whether it came to its end, and nothing asks for more.
-    pub fn is_finished(&self, run: &R) -> bool {
-        self.folder.is_finished() && self.differences(run, None).iter().all(|difference| difference.key == "genotype")
+    pub fn stage(&self, run: &R) -> Stage {
+        let is_same = || self.differences(run, None).iter().all(|difference| difference.key == "genotype");
+        if self.folder.is_finished() && is_same() { Stage::Finished } else { Stage::GoesOn }
     }
 
     /// Where the cell that is found is written as well, as the run began.
     pub fn save(&self) -> Option<PathBuf> {
         self.loaded.identity.as_ref()?.save.clone()
     }
+}
+
+/// How far a run is that processes are about to share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// It begins.
+    New,
+    /// It was begun.
+    GoesOn,
+    /// It came to its end.
+    Finished,
 }
 
 /// What a run is made of.
@@ -217,6 +231,8 @@ pub struct Parts<'a, R> {
     pub options: &'a RunOptions,
     /// What every command takes.
     pub global: &'a GlobalOptions,
+    /// Who shares the run; the first of them has its folder.
+    pub processes: &'a Processes,
     /// What it is.
     pub about: About,
     /// The cell that is trained.
@@ -256,6 +272,7 @@ impl<'a, R: RunConfig> Session<'a, R> {
             changes: Vec::new(),
         };
         let signals = signals::watch();
+        parts.processes.together(agreed(parts.processes, &identity))?;
         let Some(going_on) = going_on else {
             let (place, loaded, changes) = (None, None, Vec::new());
             return Ok(Self { parts, identity, place, loaded, changes, signals, fault: None });
@@ -271,13 +288,13 @@ impl<'a, R: RunConfig> Session<'a, R> {
         Ok(Self { parts, identity, place: Some((folder, lock)), loaded: Some(loaded), changes, signals, fault: None })
     }
 
-    /// The folder; panics before [`Self::go`].
-    pub fn folder(&self) -> &RunFolder {
-        &self.place.as_ref().expect("the run has begun").0
+    /// The folder, where this process has it; none before [`Self::go`].
+    pub fn folder(&self) -> Option<&RunFolder> {
+        self.place.as_ref().map(|(folder, _)| folder)
     }
 
-    fn command_to_go_on(&self) -> String {
-        format!("sgas {} --out {} --resume", R::COMMAND, self.folder().typed())
+    fn command_to_go_on(&self) -> Option<String> {
+        Some(format!("sgas {} --out {} --resume", R::COMMAND, self.folder()?.typed()))
     }
 
     /// What changed since the run began.
@@ -294,8 +311,9 @@ impl<'a, R: RunConfig> Session<'a, R> {
         loop {
             match attempt(self) {
                 Err(error) if error.is_not_finite() && self.goes_back() => {
-                    let folder = self.folder();
-                    self.loaded = Some(keeper::load(folder)?.ok_or_else(|| without_checkpoint(folder))?);
+                    if let Some(folder) = self.folder() {
+                        self.loaded = Some(keeper::load(folder)?.ok_or_else(|| without_checkpoint(folder))?);
+                    }
                     self.fault = Some(error);
                 }
                 Err(error) if error.is_not_finite() => return Err(self.hinted(error)),
@@ -306,14 +324,12 @@ impl<'a, R: RunConfig> Session<'a, R> {
 
     fn goes_back(&self) -> bool {
         let is_asked_to = self.parts.run.common().on_nan == OnNan::Rollback;
-        is_asked_to && self.place.is_some() && self.signals.stop().is_none()
+        let has_begun = self.place.is_some() || !self.parts.processes.leads();
+        is_asked_to && has_begun && matches!(self.parts.processes.any(self.signals.stop().is_some()), Ok(false))
     }
 
     fn hinted(&self, error: Error) -> Error {
-        if self.place.is_none() {
-            return error;
-        }
-        let command = self.command_to_go_on();
+        let Some(command) = self.command_to_go_on() else { return error };
         error.with_hint(format!(
             "lower weights.learning_rate (--set weights.learning_rate=... --resume-anyway weights.learning_rate) or set \
              weights.clip, or let the run go back or leave such steps out (--on-nan rollback or skip); from its last \
@@ -329,11 +345,53 @@ impl<'a, R: RunConfig> Session<'a, R> {
         &mut self,
         learning: &mut L,
         data: Option<&L::Data>,
-        restore: impl FnOnce(&mut L, &Checkpoint, &str) -> Result<()>,
+        restore: impl Fn(&mut L, &Checkpoint, &str) -> Result<()>,
     ) -> Result<Observers> {
-        if let Some(loaded) = &self.loaded {
-            restore(learning, &loaded.checkpoint, &loaded.origin)?;
+        let processes = self.parts.processes;
+        let restored = self.loaded.as_ref().map(|loaded| restore(learning, &loaded.checkpoint, &loaded.origin));
+        processes.together(restored.transpose())?;
+        if processes.are_several() {
+            let own = learning.save();
+            let state = processes.from_first(|| Ok(own.state.clone()))?;
+            let state = Checkpoint { tensors: processes.tensors_of_first(&own.tensors)?, state };
+            if !processes.leads() {
+                restore(learning, &state, "rank 0")?;
+            }
         }
+        let begun = if processes.leads() { self.begin(learning) } else { Ok(Observers(Vec::new())) };
+        let mut observers = processes.together(begun)?;
+        let at = learning.position().cursor;
+        let went_back = self.fault.is_some();
+        if let Some(fault) = self.fault.take() {
+            learning.position().roll_back().map_err(|error| error.at(fault.to_string()))?;
+            let (epoch, step) = (at.epoch, at.step);
+            observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
+        }
+        let changes = std::mem::take(&mut self.changes);
+        changes.iter().try_for_each(|difference| observers.observe(&Event::Change(changed(difference, at))))?;
+        let pace = &self.parts.run.common().checkpoint;
+        let mut keeper: Box<dyn Keeper> = match self.folder() {
+            Some(folder) => Box::new(RunKeeper::new(folder, &self.identity, pace, &self.signals)),
+            None => Box::new(Follower(self.signals.clone())),
+        };
+        if went_back || !changes.is_empty() {
+            // It stays known, whatever ends the run.
+            keeper.keep_checkpoint(learning.save())?;
+        }
+        match step::run(learning, data, &mut observers, &mut *keeper)? {
+            Ended::Whole => Ok(observers),
+            Ended::Stopped(at) => {
+                let signal = self.signals.stop().unwrap_or_default();
+                let message =
+                    format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
+                let hint = self.command_to_go_on().map(|command| format!("go on: {command}"));
+                Err(Error::Stopped { message, hint, signal })
+            }
+        }
+    }
+
+    /// Makes the folder, or brings it to where the run stands, and gives its observers.
+    fn begin<L: Learning>(&mut self, learning: &mut L) -> Result<Observers> {
         let at = learning.position().cursor;
         self.identity.changes.extend(self.changes.iter().map(|difference| changed(difference, at)));
         let pace = self.parts.run.common().checkpoint.clone();
@@ -362,39 +420,28 @@ impl<'a, R: RunConfig> Session<'a, R> {
                 self.place = Some((folder, lock));
             }
         }
-        let folder = self.folder();
+        let folder = self.folder().expect("the run has a folder now");
         memory::advise(&format!(
             "{}; from its last checkpoint goes on: {}, with --resume-anyway KEY for what changes",
             estimate::advice(self.parts.run, None),
-            self.command_to_go_on()
+            self.command_to_go_on().expect("the run has a folder now")
         ));
         logging::follow(&folder.log())?;
-        let mut observers = observers::of_run(folder, &self.parts.watched, self.parts.global)?;
-        let went_back = self.fault.is_some();
-        if let Some(fault) = self.fault.take() {
-            learning.position().roll_back().map_err(|error| error.at(fault.to_string()))?;
-            let (epoch, step) = (at.epoch, at.step);
-            observers.observe(&Event::Rollback { epoch, step, what: fault.to_string() })?;
-        }
-        let changes = std::mem::take(&mut self.changes);
-        changes.iter().try_for_each(|difference| observers.observe(&Event::Change(changed(difference, at))))?;
-        let folder = self.folder();
-        let mut keeper = RunKeeper::new(folder, &self.identity, &pace, &self.signals);
-        if went_back || !changes.is_empty() {
-            // It stays known, whatever ends the run.
-            keeper.keep_checkpoint(learning.save())?;
-        }
-        match step::run(learning, data, &mut observers, &mut keeper)? {
-            Ended::Whole => Ok(observers),
-            Ended::Stopped(at) => {
-                let signal = self.signals.stop().unwrap_or_default();
-                let message =
-                    format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
-                let hint = format!("go on: {}", self.command_to_go_on());
-                Err(Error::Stopped { message, hint: Some(hint), signal })
-            }
-        }
+        observers::of_run(folder, &self.parts.watched, self.parts.global)
     }
+}
+
+/// Refuses to share a run with the first process where this one would make another of it.
+fn agreed(processes: &Processes, own: &Identity) -> Result<()> {
+    let first = processes.from_first(|| Ok(own.clone()))?;
+    let is_kept = |difference: &Difference| difference.key != "data.source";
+    let mut differences = identity::differences(&first.configuration, &own.configuration);
+    differences.retain(is_kept);
+    differences.extend(identity::difference_of_data(first.data.as_ref(), own.data.as_ref()));
+    let Some(Difference { key, was, now }) = differences.into_iter().next() else { return Ok(()) };
+    let rank = processes.share().rank;
+    Err(Error::invalid(format!("rank {rank}: {key}"), format!("{was}, as rank 0 has it"), now)
+        .with_hint("every process of a run needs the same data and options"))
 }
 
 fn changed(Difference { key, was, now }: &Difference, at: Cursor) -> Change {

@@ -3,6 +3,7 @@
 //! The first interrupt or termination lets the step end; a second one ends the process at once. A signal that was
 //! ignored when the program began (`nohup`, a shell's background) stays ignored.
 
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -87,3 +88,17 @@ fn ignored() -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
+
+/// Sends a signal to a process that this one started; one that has ended meanwhile needs none.
+#[cfg(unix)]
+pub fn pass_on(child: &Child, signal: u8) {
+    let signal = rustix::process::Signal::from_named_raw(i32::from(signal));
+    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    if let (Some(signal), Some(process)) = (signal, process) {
+        let _ = rustix::process::kill_process(process, signal);
+    }
+}
+
+/// Where there are no such signals nothing is sent.
+#[cfg(not(unix))]
+pub fn pass_on(_: &Child, _: u8) {}

@@ -5,9 +5,9 @@ use super::estimate::{self, StepData, Words};
 use super::facts::Facts;
 use super::observers::Watched;
 use super::run_folder::{About, RunFolder};
-use super::session::{self, GoingOn, Parts, Session};
+use super::session::{self, GoingOn, Parts, Session, Stage};
 use super::weights::{self, Start};
-use super::{GlobalOptions, RunOptions, TrainOptions, dataset, device, percent, print};
+use super::{GlobalOptions, RunOptions, TrainOptions, dataset, device, percent, print, processes};
 use crate::config::{RunConfig, TrainRun, tasks};
 use crate::data::{Dataset, Loader, Split};
 use crate::dist::Processes;
@@ -37,25 +37,36 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
         Ok((run, architecture))
     };
-    let going_on = session::find(&options.run, |variant| {
-        resolve(options, None, variant, said).and_then(settled).map(|(run, _)| run)
-    })?;
-    let (mut run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref(), None, said), Ok)?)?;
-    if let Some(going_on) = &going_on {
+    let processes = processes::meet()?;
+    let mut going_on = None;
+    let (mut run, architecture, stage): (TrainRun, Architecture, Stage) = processes.from_first(|| {
+        going_on = session::find(&options.run, |variant| {
+            resolve(options, None, variant, said).and_then(settled).map(|(run, _)| run)
+        })?;
+        let (run, architecture) = settled(typed.map_or_else(|| resolve(options, going_on.as_ref(), None, said), Ok)?)?;
+        let Some(going_on) = &going_on else { return Ok((run, architecture, Stage::New)) };
         going_on.check(&run, architecture.genotype(), &options.run.resume_anyway)?;
-        if going_on.is_finished(&run) {
-            tracing::info!("{} is finished", going_on.folder.path().display());
-            return print(out, &summary(&run, &going_on.folder)?);
-        }
+        let stage = going_on.stage(&run);
+        Ok((run, architecture, stage))
+    })?;
+    if stage == Stage::Finished {
+        let Some(GoingOn { folder, .. }) = going_on else { return Ok(()) };
+        tracing::info!("{} is finished", folder.path().display());
+        return print(out, &summary(&run, &folder)?);
     }
     let by_variant = |variant: &str| resolve(options, None, Some(variant), said).and_then(settled).map(|(run, _)| run);
-    let fixed = going_on.is_some() || options.run.config.is_some();
-    let dataset = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant))?;
-    dataset::require_batches("train.batch", &dataset, run.train.batch, run.train.drop_last)?;
-    run.train.batch = batch(&run, &architecture, &dataset, device, options, going_on.is_some())?;
-    let trained = || train(&run, &architecture, &dataset, device, options, global, going_on, begun);
+    let fixed = stage == Stage::GoesOn || options.run.config.is_some();
+    let opened = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant));
+    let opened = opened.and_then(|dataset| {
+        let (batch, drop_last) = (run.train.batch, run.train.drop_last);
+        dataset::require_batches("train.batch", &dataset, batch, drop_last, processes.share()).map(|()| dataset)
+    });
+    let dataset = processes.together(opened)?;
+    run.train.batch =
+        processes.from_first(|| batch(&run, &architecture, &dataset, device, options, stage == Stage::GoesOn))?;
+    let trained = || train(&run, &architecture, &dataset, device, options, global, &processes, going_on, begun);
     let folder = panics::as_errors(trained).map_err(|error| error.with_memory_hint(|| estimate::advice(&run, None)))?;
-    print(out, &summary(&run, &folder)?)
+    folder.map_or(Ok(()), |folder| print(out, &summary(&run, &folder)?))
 }
 
 /// What the file of `--init` says of its network, where it is a file that does.
@@ -166,9 +177,10 @@ fn train(
     device: Device,
     options: &TrainOptions,
     global: &GlobalOptions,
+    processes: &Processes,
     going_on: Option<GoingOn<TrainRun>>,
     begun: Instant,
-) -> Result<RunFolder> {
+) -> Result<Option<RunFolder>> {
     let classes = dataset.classes.len();
     let spec = run.network(classes, dataset.channels);
     let task = dataset::task(classes, dataset.targets);
@@ -178,14 +190,15 @@ fn train(
         return Err(Error::invalid("data.validation", "a share above 0, whose score train.patience waits for", found)
             .with_hint("set data.validation = 0.1, or leave train.patience out"));
     }
-    let mut settings = settings(run, task, device);
+    let mut settings = TrainSettings { processes: processes.clone(), ..settings(run, task, device) };
     let data = train_data(run, dataset);
     if let Some(ClassWeights::Balanced) = run.train.class_weights {
         settings.class_weights = Some(class_weights::balanced(task, &data.train)?);
     }
     let kind = architecture.kind();
     let start = match (&run.train.init, &going_on) {
-        (Some(named), None) => Some(Start::read(named)?),
+        // The others get the first one's weights.
+        (Some(named), None) if processes.leads() => Some(Start::read(named)?),
         _ => None,
     };
     let mut about = About::new("train", &run.task, dataset.description(), &dataset.classes, dataset.targets);
@@ -205,6 +218,7 @@ fn train(
         run,
         options: &options.run,
         global,
+        processes,
         about,
         genotype: architecture.genotype(),
         data: Some(dataset::identity(dataset, run)?),
@@ -237,7 +251,7 @@ fn train(
         }
         observers.observe(&Event::Finished { seconds: begun.elapsed().as_secs_f64() })
     })?;
-    Ok(session.folder().clone())
+    Ok(session.folder().cloned())
 }
 
 /// The batch of the training; tells what a step of it needs of memory.
@@ -274,6 +288,7 @@ fn settings(run: &TrainRun, task: Task, device: Device) -> TrainSettings {
         precision: run.precision,
         device,
         processes: Processes::alone(),
+        sync_batch_norm: run.sync_batch_norm,
         on_nan: run.on_nan,
     }
 }

@@ -237,18 +237,29 @@ impl Loader {
 
     /// A fresh random batch for each of these steps of the key's epoch: the data of the alphas' steps. Within a batch
     /// no sample comes twice; batches are independent of each other. A batch size above the number of samples
-    /// gives all of them.
-    pub fn random_batches(&self, key: Key, batch_size: usize, steps: impl IntoIterator<Item = usize>) -> Batches {
-        let jobs = steps.into_iter().map(|step| self.random_job(key.at(key.epoch, step as u64), batch_size));
+    /// gives all of them. Of several processes each gets its share of a batch of the size of all theirs together.
+    pub fn random_batches(
+        &self,
+        key: Key,
+        batch_size: usize,
+        share: Share,
+        steps: impl IntoIterator<Item = usize>,
+    ) -> Batches {
+        let jobs = steps.into_iter().map(|step| self.random_job(key.at(key.epoch, step as u64), batch_size, share));
         self.start(jobs.collect())
     }
 
     /// The step's own stream gives the samples and a seed for their augmentation: a sample that comes again at
     /// another step of the epoch is augmented anew.
-    fn random_job(&self, key: Key, batch_size: usize) -> Job {
+    fn random_job(&self, key: Key, batch_size: usize, share: Share) -> Job {
         let mut generator = Key { purpose: Purpose::AlphaBatch, ..key }.generator();
         let samples = self.samples.len();
-        let indices = index::sample(&mut generator, samples, batch_size.min(samples)).into_vec();
+        let together = batch_size.saturating_mul(share.world).min(samples);
+        let mut indices = index::sample(&mut generator, samples, together).into_vec();
+        // Too few to share out are everybody's.
+        if together >= share.world {
+            indices = indices[share.part_of(together)].to_vec();
+        }
         let key = Key { seed: generator.next_u64(), purpose: Purpose::Augmentation, ..key };
         Job { indices, access: Access { training: true, key } }
     }

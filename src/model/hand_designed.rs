@@ -4,10 +4,11 @@
 use crate::batch::BatchKind;
 use crate::model::baseline::{graph, image, point};
 use crate::model::{Model, NetworkSpec, ResGcn, resgcn};
+use serde::{Deserialize, Serialize};
 use tch::Device;
 
 /// A hand-designed network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandDesigned {
     /// ResGCN (Li et al. 2019): scores for every point of a cloud.
     ResGcn,

@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for NetworkKind {
 }
 
 /// What a network is built after, besides its sizes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Architecture {
     /// A derived cell.
     Cell(Box<Genotype>),

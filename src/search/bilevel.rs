@@ -14,7 +14,7 @@ use crate::search::AlphaOrder;
 use crate::search::freezing::Freezing;
 use crate::search::second_order::{self, Ahead};
 use crate::search::strategy::{Penalty, penalised};
-use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, Statistics, StepOutcome, WeightStep};
+use crate::step::{Checked, LossConfig, Outcome, Pass, Recorder, Statistics, StepOutcome, WeightStep, shared};
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::precision::Precision;
@@ -119,8 +119,8 @@ impl Bilevel {
         let before = Statistics::before(model, self.weights.on_nan);
         let (loss, gradient, mut checked) = match self.order {
             AlphaOrder::First => {
-                let (loss, mut gradient) = self.first_order(model, batch, ahead.key)?;
-                self.weights.processes.mean(&mut gradient)?;
+                let (loss, gradient) = self.first_order(model, batch, ahead.key)?;
+                let (mut gradient, loss) = self.weights.processes.mean_of_step(gradient, loss)?;
                 if self.freezing.is_some() {
                     let of_alphas = model.alphas().open().flat().size()[0];
                     let of_weights = gradient.size()[0] - of_alphas;
@@ -132,14 +132,9 @@ impl Bilevel {
             }
             AlphaOrder::Second => {
                 let (loss, mut gradient, direction) =
-                    second_order::gradient(model, self.task, self.penalty.as_ref(), &self.weights, batch, ahead);
-                self.weights.processes.mean(&mut gradient)?;
+                    second_order::gradient(model, self.task, self.penalty.as_ref(), &self.weights, batch, ahead)?;
                 let checked = Checked::unscaled(&mut gradient, measure);
-                if self.freezing.is_some() {
-                    let mut direction = direction;
-                    self.weights.processes.mean(&mut direction)?;
-                    self.validation = Some(direction);
-                }
+                self.validation = self.freezing.is_some().then_some(direction);
                 (loss, gradient, checked)
             }
         };
@@ -155,11 +150,12 @@ impl Bilevel {
         model.learn(if both { Learn::Both } else { Learn::Alphas });
         key.seed_torch();
         let model = &*model;
+        let share = self.weights.processes.weight_of(|| self.weights.loss.counted(self.task, batch))?;
         let Self { recorder, weights, task, alpha_scaler, penalty, .. } = self;
         let open = model.alphas().open();
         let pass = |batch: &Batch| {
             let output = model::forward(model, batch, Mode::TRAINING, weights.precision)?;
-            let loss = weights.loss.loss(*task, &output.logits, batch.target());
+            let loss = shared(weights.loss.loss(*task, &output.logits, batch.target()), share.as_ref());
             let loss = penalised(loss, penalty.as_ref(), model.alphas());
             let scaled = alpha_scaler.scaled(&loss);
             let gradient = if both {
@@ -218,3 +214,6 @@ impl Bilevel {
         self.weights.recorder.forget();
     }
 }
+
+#[cfg(test)]
+mod tests;

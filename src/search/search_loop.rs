@@ -31,6 +31,7 @@ use crate::step::{
     finite_pass, never_record,
 };
 use crate::task::{Metrics, ObjectiveName, Task};
+use crate::tensor::parameters::Weights;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::topology::CellKind;
@@ -72,6 +73,8 @@ pub struct SearchSettings {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// Whether batch norms take the statistics of all processes' batches.
+    pub sync_batch_norm: bool,
     /// What becomes of it where a loss or gradient is not finite.
     pub on_nan: OnNan,
 }
@@ -246,9 +249,8 @@ impl<'a> Search<'a> {
 
     /// The cell that the strategy wants trained, or scored, alone at this point.
     fn path(&self, at: Cursor) -> Option<Cells> {
-        let turn = self.settings.processes.share().turn(at.step);
-        // Draws of the probe begin at 1; see its keys.
-        let key = Key::new(self.settings.seed, Purpose::Strategy).at(at.epoch as u64, (turn as u64) << 32);
+        // The same in all processes, which share the step. Draws of the probe begin at 1; see its keys.
+        let key = Key::new(self.settings.seed, Purpose::Strategy).at(at.epoch as u64, (at.step as u64) << 32);
         self.strategy.path(self.model.space(), key)
     }
 
@@ -263,7 +265,7 @@ impl Learning for Search<'_> {
     type Data = SearchData;
 
     fn frame(&self) -> Frame {
-        let SearchSettings { task_name, task, device, processes, on_nan, .. } = self.settings;
+        let SearchSettings { task_name, task, device, processes, sync_batch_norm, on_nan, .. } = self.settings;
         Frame {
             command: "search",
             task_name: task_name.clone(),
@@ -271,16 +273,21 @@ impl Learning for Search<'_> {
             epochs: self.epochs(),
             device: *device,
             processes: processes.clone(),
+            sync_batch_norm: *sync_batch_norm,
             on_nan: *on_nan,
         }
+    }
+
+    fn decided(&self) -> Option<String> {
+        Some(format!("{:?}", self.decided))
     }
 
     fn position(&mut self) -> &mut Position {
         &mut self.position
     }
 
-    fn parameters(&self) -> usize {
-        self.model.weights().parameters.count()
+    fn weights(&self) -> &Weights {
+        self.model.weights()
     }
 
     fn terms(&self, epoch: usize) -> Terms {
@@ -358,8 +365,8 @@ impl Learning for Search<'_> {
             AlphaBatch::Random => terms.batch_size,
             AlphaBatch::Whole => data.alphas.samples().len(),
         };
-        let turns = (at.step..at.step + weights.len()).map(|step| share.turn(step));
-        let random = || data.alphas.random_batches(key.after_rollbacks(times), size, turns);
+        let steps = at.step..at.step + weights.len();
+        let random = || data.alphas.random_batches(key.after_rollbacks(times), size, share, steps);
         StepBatches { weights, alphas: self.strategy.learns_alphas().then(random) }
     }
 

@@ -8,10 +8,11 @@
 //! difference would be between two networks.
 
 use crate::batch::Batch;
+use crate::error::Result;
 use crate::model::{Learn, SearchModel};
 use crate::ops::Mode;
 use crate::search::strategy::{Penalty, penalised};
-use crate::step::WeightStep;
+use crate::step::{WeightStep, shared};
 use crate::task::Task;
 use crate::tensor::parameters::Parameters;
 use crate::tensor::precision::at_least_single;
@@ -33,7 +34,11 @@ pub struct Ahead<'a> {
 }
 
 /// The loss of `batch` at w', with what a strategy adds to it, the open alphas' flat gradient of it, and the weights' at w'. Running statistics move as in the published
-/// code: by the passes over the training batch, not by the one at w'. Nothing waits for the device.
+/// code: by the passes over the training batch, not by the one at w'. Nothing waits for the device, but for other
+/// processes where they share the step.
+///
+/// # Errors
+/// A process that can't be reached.
 pub fn gradient(
     model: &mut dyn SearchModel,
     task: Task,
@@ -41,20 +46,25 @@ pub fn gradient(
     weights: &WeightStep,
     batch: &Batch,
     ahead: &Ahead<'_>,
-) -> (Tensor, Tensor, Tensor) {
-    let loss = |model: &dyn SearchModel, batch: &Batch| {
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let processes = &weights.processes;
+    let share = |batch: &Batch| processes.weight_of(|| weights.loss.counted(task, batch));
+    let (own, of_training) = (share(batch)?, share(ahead.batch)?);
+    let loss = |model: &dyn SearchModel, batch: &Batch, share: Option<&Tensor>| {
         ahead.key.seed_torch();
-        weights.loss.loss(task, &model.forward(batch, Mode::TRAINING).logits, batch.target())
+        shared(weights.loss.loss(task, &model.forward(batch, Mode::TRAINING).logits, batch.target()), share)
     };
     let saved = model.weights().parameters.flat().copy();
     model.learn(Learn::Weights);
-    let descent = model.weights().parameters.gradient(&loss(model, ahead.batch));
+    let mut descent = model.weights().parameters.gradient(&loss(model, ahead.batch, of_training.as_ref()));
+    processes.mean(&mut descent)?;
     weights.optimizer.look_ahead(model.weights().parameters.flat(), descent, ahead.learning_rate);
     let statistics = model.weights().buffers.copies();
     model.learn(Learn::Both);
     let tables = [&model.weights().parameters, model.alphas().open()];
-    let validation = penalised(loss(model, batch), penalty, model.alphas());
-    let [direction, gradient] = Parameters::gradients(&validation, tables);
+    let validation = penalised(loss(model, batch, own.as_ref()), penalty, model.alphas());
+    let [mut direction, gradient] = Parameters::gradients(&validation, tables);
+    processes.mean(&mut direction)?;
     model.weights().buffers.restore(&statistics);
     model.learn(Learn::Alphas);
     // In fp64 as everything that a step multiplies by; 0 where there is no direction, so that nothing is NaN.
@@ -63,13 +73,14 @@ pub fn gradient(
     let beside = |step: &Tensor| {
         set(&model.weights().parameters, &saved);
         move_along(&model.weights().parameters, &direction, step);
-        model.alphas().open().gradient(&loss(model, ahead.batch))
+        model.alphas().open().gradient(&loss(model, ahead.batch, of_training.as_ref()))
     };
     let factor = (size.full_like(ahead.learning_rate) / (&epsilon * 2.0)).masked_fill(&size.eq(0.0), 0.0);
     let difference = beside(&epsilon) - beside(&epsilon.neg());
     let gradient = gradient - difference * factor.to_kind(at_least_single(direction.kind()));
     set(&model.weights().parameters, &saved);
-    (validation, gradient, direction)
+    let (gradient, validation) = processes.mean_of_step(gradient, validation)?;
+    Ok((validation, gradient, direction))
 }
 
 /// Adds `step`, 0-dimensional, times `direction` to the flat weights, in place.

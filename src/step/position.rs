@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 const METER: &str = "meter";
 
 /// Where a run stands, and what it has of the epoch that it stopped in.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Position {
     /// The step that comes next.
     pub cursor: Cursor,
@@ -18,6 +18,14 @@ pub struct Position {
     pub begun: Option<Begun>,
     /// The places that the run went back to: from each on, the samples that were left of its epoch have another order.
     pub rollbacks: Vec<Cursor>,
+    /// How many processes share the run, whose steps these are.
+    pub world: usize,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { cursor: Cursor::default(), begun: None, rollbacks: Vec::new(), world: 1 }
+    }
 }
 
 /// What some first steps of an epoch came to.
@@ -40,6 +48,17 @@ struct Counters {
     /// As (epoch, step).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rollbacks: Vec<(usize, usize)>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    world: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_one(world: &usize) -> bool {
+    *world == 1
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,7 +77,7 @@ impl Position {
             seconds: *seconds,
         });
         let rollbacks = self.rollbacks.iter().map(|at| (at.epoch, at.step)).collect();
-        let counters = Counters { next_epoch: self.cursor.epoch, begun, rollbacks };
+        let counters = Counters { next_epoch: self.cursor.epoch, begun, rollbacks, world: self.world };
         let counters = serde_json::to_value(counters).expect("counters are plain data");
         let state = checkpoint.state.as_object_mut().expect("the state of a run is an object");
         state.extend(counters.as_object().expect("a struct is an object").clone());
@@ -72,11 +91,11 @@ impl Position {
     /// # Errors
     /// A checkpoint without it, or of another task, with `origin` (the file) as its place.
     pub fn kept_in(checkpoint: &Checkpoint, task: Task, origin: &str) -> Result<Self> {
-        let Counters { next_epoch, begun, rollbacks } = serde_json::from_value(checkpoint.state.clone())
+        let Counters { next_epoch, begun, rollbacks, world } = serde_json::from_value(checkpoint.state.clone())
             .map_err(|error| Error::invalid(origin, "the state of a run", error.to_string()))?;
         let rollbacks = rollbacks.into_iter().map(|(epoch, step)| Cursor { epoch, step }).collect();
         let Some(BegunCounters { next_step, watches, seconds }) = begun else {
-            return Ok(Self { cursor: Cursor { epoch: next_epoch, step: 0 }, begun: None, rollbacks });
+            return Ok(Self { cursor: Cursor { epoch: next_epoch, step: 0 }, begun: None, rollbacks, world });
         };
         let numbers = checkpoint.tensor(METER, origin)?;
         let meter = Meter::from_numbers(task, numbers).ok_or_else(|| {
@@ -84,7 +103,16 @@ impl Position {
             Error::invalid(format!("{origin}: {METER}"), "what the run's task counts", found)
         })?;
         let cursor = Cursor { epoch: next_epoch, step: next_step };
-        Ok(Self { cursor, begun: Some(Begun { meter, watches, seconds }), rollbacks })
+        Ok(Self { cursor, begun: Some(Begun { meter, watches, seconds }), rollbacks, world })
+    }
+
+    /// The same place for so many processes: within an epoch, at the step of theirs before which most samples have been
+    /// seen. Fewer than a step's samples come twice.
+    pub fn shared_by(&mut self, world: usize) {
+        let was = std::mem::replace(&mut self.world, world);
+        let moved = |at: &mut Cursor| at.step = at.step * was / world;
+        moved(&mut self.cursor);
+        self.rollbacks.iter_mut().for_each(moved);
     }
 
     /// Goes on here with the epoch's other samples in another order.

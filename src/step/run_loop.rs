@@ -14,8 +14,9 @@ use crate::panics;
 use crate::report::{DecisionReport, EpochReport, Event, Learner, Observer, PeakMemory, Phases, timed};
 use crate::task::{Metrics, Tally, Task};
 use crate::tensor::bridge::memory::empty_cache;
+use crate::tensor::parameters::Weights;
 use std::time::Instant;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// What stays the same in a run.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Frame {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// Whether batch norms take the statistics of all processes' batches.
+    pub sync_batch_norm: bool,
     /// What becomes of it where a loss or gradient is not finite.
     pub on_nan: OnNan,
 }
@@ -107,8 +110,18 @@ pub trait Learning {
     /// Where it stands; the loop moves it.
     fn position(&mut self) -> &mut Position;
 
-    /// Weights of the network.
-    fn parameters(&self) -> usize;
+    /// The state dict of the network.
+    fn weights(&self) -> &Weights;
+
+    /// Trainable numbers of the network.
+    fn parameters(&self) -> usize {
+        self.weights().parameters.count()
+    }
+
+    /// What was decided so far, in which all processes of a run must agree.
+    fn decided(&self) -> Option<String> {
+        None
+    }
 
     /// Of an epoch that begins or goes on.
     fn terms(&self, epoch: usize) -> Terms;
@@ -226,6 +239,8 @@ pub fn run<L: Learning>(
     keeper: &mut dyn Keeper,
 ) -> Result<Ended> {
     let frame = learning.frame();
+    let _norms = frame.sync_batch_norm.then(|| frame.processes.synchronise_norms());
+    learning.position().shared_by(frame.processes.share().world);
     let mut course = Course { learning, frame, observer, keeper };
     let started = course.started();
     course.observer.observe(&started)?;
@@ -301,6 +316,7 @@ impl<L: Learning> Course<'_, L> {
             }
             next.step += 1;
             self.learning.after_step(next, terms, data, self.observer)?;
+            self.agree_in_decisions()?;
             match self.turn(next)? {
                 Turn::GoOn => {}
                 Turn::Keep => self.keep(next, &mut steps)?,
@@ -308,6 +324,38 @@ impl<L: Learning> Course<'_, L> {
             }
         }
         self.end(next, terms, data, steps)
+    }
+
+    /// Stops where processes have decided otherwise.
+    fn agree_in_decisions(&self) -> Result<()> {
+        let Some(decided) = self.learning.decided().filter(|_| self.frame.processes.are_several()) else {
+            return Ok(());
+        };
+        self.frame.processes.agree("decisions", || blake3::hash(decided.as_bytes()))
+    }
+
+    /// Brings all processes to the same state, before it is scored or kept: each has moved its running statistics by its
+    /// own batches, of which the mean is taken. The weights must be the same.
+    fn settle(&self) -> Result<()> {
+        let processes = &self.frame.processes;
+        if !processes.are_several() {
+            return Ok(());
+        }
+        let Weights { parameters, buffers, .. } = self.learning.weights();
+        processes.agree("the weights of the network", || digest(parameters.flat()))?;
+        let own = buffers.copies();
+        if own.is_empty() {
+            return Ok(());
+        }
+        // In fp64 the mean of equal numbers is the same number.
+        let rows: Vec<Tensor> = own.iter().map(|buffer| buffer.to_kind(Kind::Double).view([-1])).collect();
+        let mut flat = Tensor::cat(&rows, 0);
+        processes.mean(&mut flat)?;
+        let sizes: Vec<i64> = rows.iter().map(|row| row.numel() as i64).collect();
+        let means = flat.split_with_sizes(&sizes, 0).into_iter().zip(&own);
+        let means: Vec<Tensor> = means.map(|(mean, buffer)| mean.view_as(buffer).to_kind(buffer.kind())).collect();
+        buffers.restore(&means);
+        Ok(())
     }
 
     /// What the keeper of any process says.
@@ -358,7 +406,10 @@ impl<L: Learning> Course<'_, L> {
         let Some(Begun { meter, watches, seconds }) = begun else {
             return Steps { tally, ledger, clock, before: 0.0, last };
         };
-        tally.restore(&meter);
+        // It is that of all processes.
+        if self.frame.processes.leads() {
+            tally.restore(&meter);
+        }
         ledger.watches = watches;
         Steps { tally, ledger, clock, before: seconds, last }
     }
@@ -404,9 +455,12 @@ impl<L: Learning> Course<'_, L> {
     /// Keeps the state within an epoch, which goes on after it.
     fn keep(&mut self, next: Cursor, steps: &mut Steps) -> Result<()> {
         steps.ledger.read(self.observer)?;
+        self.settle()?;
         self.probe(next.epoch, steps)?;
         let seconds = steps.before + steps.clock.elapsed().as_secs_f64();
-        let begun = Some(Begun { meter: steps.tally.read(), watches: steps.ledger.watches.clone(), seconds });
+        let mut meter = steps.tally.read();
+        meter.all_reduce(&self.frame.processes)?;
+        let begun = Some(Begun { meter, watches: steps.ledger.watches.clone(), seconds });
         let position = self.learning.position();
         (position.cursor, position.begun) = (next, begun);
         self.keeper.keep_checkpoint(self.learning.save())?;
@@ -425,7 +479,10 @@ impl<L: Learning> Course<'_, L> {
     fn probe(&mut self, epoch: usize, steps: &Steps) -> Result<()> {
         let Some(batch) = &steps.last else { return Ok(()) };
         let begun = Instant::now();
-        let loss = self.learning.probe(batch)?;
+        // Every process asks its own batch, and where one computes no numbers, all know.
+        let mut loss = Tensor::from(self.learning.probe(batch)?);
+        self.frame.processes.mean(&mut loss)?;
+        let loss = loss.double_value(&[]);
         tracing::debug!("state probed: a loss of {loss} in {:.4} s", begun.elapsed().as_secs_f64());
         finite("loss after the last step", loss).map(drop).map_err(|error| error.at(format!("epoch {epoch}")))
     }
@@ -436,6 +493,7 @@ impl<L: Learning> Course<'_, L> {
         let phases = &mut steps.ledger.watches.phases;
         let mut meter = timed(&mut phases.weights, || steps.tally.read());
         meter.all_reduce(&self.frame.processes)?;
+        self.settle()?;
         // Processes make unequally many batches of such a pass, so none may leave it alone.
         let is_alone = self.frame.processes.share().world == 1;
         let keeper = &*self.keeper;
@@ -469,10 +527,17 @@ impl<L: Learning> Course<'_, L> {
         self.observer.observe(&Event::Epoch(report.clone()))?;
         after.decisions.into_iter().try_for_each(|decision| self.observer.observe(&Event::Decision(decision)))?;
         self.learning.position().cursor = Cursor { epoch: epoch + 1, step: 0 };
+        self.agree_in_decisions()?;
         self.learning.keep_weights(&report, self.keeper)?;
         self.keeper.keep_checkpoint(self.learning.save())?;
         Ok(None)
     }
+}
+
+/// The digest of a tensor's bytes.
+fn digest(tensor: &Tensor) -> blake3::Hash {
+    let bytes = tensor.detach().to_device(Device::Cpu).contiguous().view([-1]).view_dtype(Kind::Uint8);
+    blake3::hash(&Vec::<u8>::try_from(bytes).expect("bytes"))
 }
 
 /// An error with the module that its numbers come from, where that was found.

@@ -95,6 +95,18 @@ impl Task {
         }
     }
 
+    /// What [`Self::training_loss`] is a mean over, 0-dimensional: samples, points that count, or their weights.
+    pub fn counted(self, target: &Tensor, weights: Option<&Tensor>) -> Tensor {
+        let all = || Tensor::full([], target.size()[0], (Kind::Float, target.device()));
+        let of_targets = |weights: &Tensor| weights.index_select(0, &target.clamp_min(0));
+        match (self, weights) {
+            (Self::MultiLabel { .. }, _) | (Self::Classify { .. }, None) => all(),
+            (Self::Classify { .. }, Some(weights)) => of_targets(weights).sum(Kind::Float),
+            (Self::Segment { .. }, None) => target.not_equal(IGNORED).sum(Kind::Float),
+            (Self::Segment { .. }, Some(weights)) => (of_targets(weights) * target.not_equal(IGNORED)).sum(Kind::Float),
+        }
+    }
+
     /// Probabilities of the classes or labels (B, classes) in fp64, from scores of that shape.
     pub fn probabilities(self, logits: &Tensor) -> Tensor {
         match self {

@@ -12,7 +12,7 @@ use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
 use crate::tensor::parameters::{Factor, Norms, Path};
-use crate::tensor::sparse;
+use crate::tensor::{sparse, synchronised};
 use std::cell::Cell;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
@@ -232,8 +232,16 @@ impl BatchNorm {
         }
     }
 
+    /// Whether it takes the statistics of other processes' batches too, which only [`Self::forward`] does.
+    pub fn is_synchronised(&self, training: bool) -> bool {
+        training && !self.fixed.get() && synchronised::is_on()
+    }
+
     /// Normalises by the batch in training, by the running statistics otherwise; a fixed one by nothing.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        if self.is_synchronised(training) {
+            return synchronised::norm(x, &self.in_bridge(training));
+        }
         if x.dim() == 4 && is_fused(x) {
             return done(norm_mix(None, &[(x, Some(self.in_bridge(training)))]));
         }
@@ -313,7 +321,9 @@ impl ActivatedNorm {
     /// (R, C) → (R, C).
     pub fn forward(&self, x: Tensor, training: bool) -> Tensor {
         match self.activation.slope() {
-            Some(slope) if is_fused(&x) => done(norm::relu_norm(&x, slope, &self.norm.in_bridge(training))),
+            Some(slope) if is_fused(&x) && !self.norm.is_synchronised(training) => {
+                done(norm::relu_norm(&x, slope, &self.norm.in_bridge(training)))
+            }
             _ => self.norm.forward(&self.activation.forward(x), training),
         }
     }

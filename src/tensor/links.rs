@@ -173,7 +173,7 @@ impl Links {
     /// Maximum over the links into a node of norm(relu(target_i + source_j)), 0 for a node without; the norm's
     /// statistics run over all links.
     pub fn normed_edge_maximum(&self, target: &Tensor, source: &Tensor, norm: &BatchNorm, training: bool) -> Tensor {
-        if is_fused(target) {
+        if is_fused(target) && !norm.is_synchronised(training) {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let Plain { stored, .. } = self.plain();

@@ -22,6 +22,9 @@ impl<'a> Part<'a> {
 
     /// What `norm`, in training or not, is still to be applied to.
     pub fn normed(features: Tensor, norm: &'a BatchNorm, training: bool) -> Self {
+        if norm.is_synchronised(training) {
+            return Self::plain(norm.forward(&features, training));
+        }
         Self { features, norm: Some((norm, training)) }
     }
 

@@ -18,4 +18,5 @@ pub mod parameters;
 pub mod precision;
 pub mod random;
 pub mod sparse;
+pub mod synchronised;
 pub mod watch;

@@ -132,11 +132,12 @@ impl Neighbours {
         norm: &BatchNorm,
         training: bool,
     ) -> Tensor {
-        if is_fused(target) {
+        let is_whole = !norm.is_synchronised(training);
+        if is_whole && is_fused(target) {
             return done(edge_max_norm(target, source, &self.graph(), itself, &norm.in_bridge(training)));
         }
         let is_alike = target.kind() == source.kind() && !norm.is_plain();
-        if is_alike && self.is_native(target, itself) {
+        if is_whole && is_alike && self.is_native(target, itself) {
             return done(kernels::edge_maximum(target, source, &self.list(source, itself), &norm.in_bridge(training)));
         }
         let pairs = (target.unsqueeze(1) + self.gather(source, itself)).relu();

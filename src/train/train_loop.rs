@@ -17,6 +17,7 @@ use crate::step::{
     finite_pass,
 };
 use crate::task::{Metrics, ObjectiveName, Task};
+use crate::tensor::parameters::Weights;
 use crate::tensor::precision::Precision;
 use crate::tensor::random::{Key, Purpose};
 use crate::train::TrainConfig;
@@ -59,6 +60,8 @@ pub struct TrainSettings {
     pub device: Device,
     /// Who shares the run.
     pub processes: Processes,
+    /// Whether batch norms take the statistics of all processes' batches.
+    pub sync_batch_norm: bool,
     /// What becomes of it where a loss or gradient is not finite.
     pub on_nan: OnNan,
 }
@@ -195,7 +198,7 @@ impl Learning for Training<'_> {
     type Data = TrainData;
 
     fn frame(&self) -> Frame {
-        let TrainSettings { task_name, task, train, device, processes, on_nan, .. } = self.settings;
+        let TrainSettings { task_name, task, train, device, processes, sync_batch_norm, on_nan, .. } = self.settings;
         Frame {
             command: "train",
             task_name: task_name.clone(),
@@ -203,6 +206,7 @@ impl Learning for Training<'_> {
             epochs: train.epochs,
             device: *device,
             processes: processes.clone(),
+            sync_batch_norm: *sync_batch_norm,
             on_nan: *on_nan,
         }
     }
@@ -211,8 +215,8 @@ impl Learning for Training<'_> {
         &mut self.position
     }
 
-    fn parameters(&self) -> usize {
-        self.model.weights().parameters.count()
+    fn weights(&self) -> &Weights {
+        self.model.weights()
     }
 
     fn terms(&self, epoch: usize) -> Terms {
@@ -328,6 +332,7 @@ mod tests {
             precision: Precision::Fp16,
             device: Device::Cpu,
             processes: Processes::alone(),
+            sync_batch_norm: false,
             on_nan: OnNan::Stop,
         };
         let model = || network(&Architecture::HandDesigned(HandDesigned::ResGcn), &spec, 1, Device::Cpu);

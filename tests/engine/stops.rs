@@ -280,6 +280,7 @@ pub fn search_settings(task: Task) -> SearchSettings {
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        sync_batch_norm: false,
         on_nan: OnNan::Stop,
     }
 }
@@ -297,6 +298,7 @@ pub fn train_settings(task: Task) -> TrainSettings {
         precision: precision(),
         device: device(),
         processes: Processes::alone(),
+        sync_batch_norm: false,
         on_nan: OnNan::Stop,
     }
 }

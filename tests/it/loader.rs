@@ -50,13 +50,13 @@ fn batches_follow_the_seed_and_not_the_number_of_threads() {
 fn alpha_batches_are_fresh_at_every_step_and_repeatable() {
     let data = augmented();
     let key = Key::new(3, Purpose::AlphaBatch).at(2, 0);
-    let ahead = contents(loader(&data, 3).random_batches(key, 40, 0..4));
-    assert_eq!(ahead, contents(loader(&data, 1).random_batches(key, 40, 0..4)));
+    let ahead = contents(loader(&data, 3).random_batches(key, 40, Share::WHOLE, 0..4));
+    assert_eq!(ahead, contents(loader(&data, 1).random_batches(key, 40, Share::WHOLE, 0..4)));
     for (i, (points, labels)) in ahead.iter().enumerate() {
         let mut sorted = labels.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..10).flat_map(|label| [label; 4]).collect::<Vec<_>>(), "a sample twice in one batch");
-        let (alone, _) = contents(loader(&data, 1).random_batches(key, 40, [i])).swap_remove(0);
+        let (alone, _) = contents(loader(&data, 1).random_batches(key, 40, Share::WHOLE, [i])).swap_remove(0);
         assert_eq!(points, &alone, "step {i} made alone");
         assert!(ahead[..i].iter().all(|(earlier, _)| earlier != points), "step {i} repeats another");
     }

@@ -2,6 +2,7 @@
 
 mod config;
 mod data;
+mod launch;
 mod parse;
 mod regret;
 mod report;
@@ -11,6 +12,7 @@ mod trained;
 
 pub use config::{ConfigOptions, InitOptions, RunKind};
 pub use data::{DataCommand, DataInfoOptions, DataSynthOptions};
+pub use launch::LaunchOptions;
 pub use parse::{count, hand_designed, known, whole_number};
 pub use regret::{RegretOptions, Simulation};
 pub use report::{ReportOptions, WatchOptions};
@@ -188,6 +190,9 @@ pub struct RunOptions {
     /// order of the data [default: stop]
     #[arg(long, value_name = "stop|skip|rollback")]
     pub on_nan: Option<String>,
+    /// Where several processes share the run, let batch norms take the statistics of all their batches
+    #[arg(long)]
+    pub sync_batch_norm: bool,
     /// What is descended [default: the task's own loss]
     #[arg(long, value_name = "NAME", value_parser = known(ObjectiveName::all(), |objective| objective.about))]
     pub objective: Option<String>,

@@ -8,6 +8,7 @@ use crate::commands::lock::RunLock;
 use crate::commands::options::GlobalOptions;
 use crate::commands::run_folder::RunFolder;
 use crate::commands::signals::{self, Signals};
+use crate::dist::place;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::reading;
@@ -160,6 +161,10 @@ impl<'a> Worker<'a> {
         writeln!(file, "\n$ sgas {}", typed.join(" ")).map_err(|error| Error::write(&log, error))?;
         let mut command = Command::new(&self.program);
         command.args(&words).stdin(Stdio::null()).stderr(append()?);
+        // A run of a study is one process's, whoever started the study.
+        for name in place::variables() {
+            command.env_remove(name);
+        }
         let result = match step {
             Step::Evaluate => Some(tempfile::tempfile().map_err(|error| Error::write("a temporary file", error))?),
             Step::Search | Step::Train => None,
@@ -199,7 +204,7 @@ impl<'a> Worker<'a> {
             }
             if let (None, Some(signal)) = (asked, self.signals.stop()) {
                 asked = Some(signal);
-                pass_on(&child, signal);
+                signals::pass_on(&child, signal);
             }
             std::thread::sleep(LOOK);
         }
@@ -240,19 +245,6 @@ impl<'a> Worker<'a> {
         words
     }
 }
-
-#[cfg(unix)]
-fn pass_on(child: &Child, signal: u8) {
-    let signal = rustix::process::Signal::from_named_raw(i32::from(signal));
-    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    if let (Some(signal), Some(process)) = (signal, process) {
-        // One that has ended meanwhile needs none.
-        let _ = rustix::process::kill_process(process, signal);
-    }
-}
-
-#[cfg(not(unix))]
-fn pass_on(_: &Child, _: u8) {}
 
 /// The last line that says what went wrong, or else the last one.
 fn last_words(log: &Path) -> String {

@@ -28,6 +28,7 @@ use crate::step::{
     self, AfterSteps, Frame, Learning, LossConfig, Position, StepBatches, StepOutcome, Terms, WeightStep, finite_pass,
 };
 use crate::task::Metrics;
+use crate::tensor::parameters::Weights;
 use crate::tensor::random::{Key, Purpose};
 use plan::Slot;
 use serde::{Deserialize, Serialize};
@@ -219,7 +220,7 @@ impl Learning for Candidates<'_> {
     type Data = SearchData;
 
     fn frame(&self) -> Frame {
-        let SearchSettings { task_name, task, device, processes, on_nan, .. } = self.settings;
+        let SearchSettings { task_name, task, device, processes, sync_batch_norm, on_nan, .. } = self.settings;
         Frame {
             command: "search",
             task_name: task_name.clone(),
@@ -227,6 +228,7 @@ impl Learning for Candidates<'_> {
             epochs: self.plan.epochs(),
             device: *device,
             processes: processes.clone(),
+            sync_batch_norm: *sync_batch_norm,
             on_nan: *on_nan,
         }
     }
@@ -235,8 +237,8 @@ impl Learning for Candidates<'_> {
         &mut self.position
     }
 
-    fn parameters(&self) -> usize {
-        self.model.weights().parameters.count()
+    fn weights(&self) -> &Weights {
+        self.model.weights()
     }
 
     fn terms(&self, epoch: usize) -> Terms {

@@ -181,6 +181,7 @@ mod tests {
             precision: Precision::Fp16,
             device: Device::Cpu,
             processes: Processes::alone(),
+            sync_batch_norm: false,
             on_nan: OnNan::Stop,
         };
         let space = SpaceName::POINT;

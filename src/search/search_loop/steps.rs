@@ -3,7 +3,7 @@
 use super::{Search, SearchData, SearchSettings};
 use crate::checkpoint::Cursor;
 use crate::data::EpochPlan;
-use crate::tensor::random::Purpose;
+use crate::tensor::random::{Key, Purpose};
 
 /// The least distance that alphas must be able to go: then the shares of two primitives can differ by a fifth.
 const LEAST_DISTANCE: f64 = 0.1;
@@ -37,9 +37,10 @@ impl Search<'_> {
         }
     }
 
-    /// What a step gives whose mixture is drawn by the key of this purpose, where the rule draws.
+    /// What a step gives whose mixture is drawn by the key of this purpose, where the rule draws: the same in all
+    /// processes, which share the step.
     pub(super) fn drawing<R>(&mut self, purpose: Purpose, at: Cursor, step: impl FnOnce(&mut Self) -> R) -> R {
-        let key = self.key_of_step(purpose, at);
+        let key = Key::new(self.settings.seed, purpose).at(at.epoch as u64, at.step as u64);
         self.model.alphas_mut().draw_by(Some(key));
         let outcome = step(self);
         self.model.alphas_mut().draw_by(None);

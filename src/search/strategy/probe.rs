@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::checkpoint::Cursor;
 use crate::data::{EpochPlan, Loader};
 use crate::decision::EdgeState;
-use crate::dist::Processes;
+use crate::dist::{Processes, Share};
 use crate::error::{Error, Result};
 use crate::eval::evaluate_in;
 use crate::genotype::SpaceName;
@@ -120,6 +120,8 @@ impl<'a> Probe<'a> {
 
     fn validate_in(&mut self, mode: Mode, without: &[Mask]) -> Result<Metrics> {
         let data = self.data()?;
+        // Processes make unequally many batches of such a pass.
+        let _own = Processes::alone().synchronise_norms();
         let Self { task, precision, device, seed, processes, .. } = *self;
         let key = Key::new(seed, Purpose::Order).at(self.at.epoch as u64, 0);
         let plan = EpochPlan::evaluation(key, self.batch_size).shared(processes.share());
@@ -132,13 +134,14 @@ impl<'a> Probe<'a> {
         Ok(meter.metrics())
     }
 
-    /// A fresh batch of the alphas' data, another at every call and the same in a search that is repeated.
+    /// A fresh batch of the alphas' data, another at every call and the same in a search that is repeated and in all
+    /// processes.
     ///
     /// # Errors
     /// A search without data; data that can't be read.
     pub fn batch(&mut self) -> Result<Batch> {
         let key = self.key();
-        let mut batches = self.data()?.random_batches(key, self.batch_size, [key.step as usize]);
+        let mut batches = self.data()?.random_batches(key, self.batch_size, Share::WHOLE, [key.step as usize]);
         let batch = batches.next().ok_or_else(|| Error::run("the alphas have no data"))??;
         Ok(batch.to_device(self.device))
     }
@@ -146,6 +149,8 @@ impl<'a> Probe<'a> {
     /// How strongly the loss of a batch depends on the weights of every primitive: for each edge and primitive of a kind
     /// the norm of their gradient over all cells, 0 where there are no weights. In fp32, and nothing of the search moves.
     pub fn gradients(&mut self, kind: CellKind, batch: &Batch) -> Vec<Vec<f64>> {
+        // Every process does the same.
+        let _own = Processes::alone().synchronise_norms();
         let statistics = self.model.weights().buffers.copies();
         self.model.learn(Learn::Weights);
         self.key().seed_torch();

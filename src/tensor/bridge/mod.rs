@@ -21,6 +21,7 @@ pub mod composed;
 pub mod depthwise;
 pub mod device;
 pub mod gather;
+pub mod group;
 pub mod linear;
 pub mod links;
 pub mod machine;

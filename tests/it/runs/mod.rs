@@ -24,6 +24,7 @@ mod reports;
 mod resume;
 mod scenes;
 mod search;
+mod shared;
 mod signals;
 mod study;
 mod train;

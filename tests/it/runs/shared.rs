@@ -1,0 +1,243 @@
+//! Runs that several processes share: whoever starts them, they come to the same; a rank that is killed, missing or of
+//! another mind ends them with a clear word and a checkpoint from which the run goes on, also with other processes.
+
+use super::{SIZES, assert_equal_runs, decisions, epochs, failure, output};
+use crate::cli::{run, run_json, sgas};
+use assert_cmd::Command;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// How many kills there are; a few where it is not set.
+const KILLS: &str = "SGAS_TEST_SHARED_KILLS";
+/// Decides where kills fall.
+const SEED: u64 = 20_261_128;
+/// No longer than this does a test wait for processes that are to end.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// The words of a small run; `more` are further ones.
+fn words(command: &str, more: &str) -> Vec<String> {
+    let mut words = vec![command.to_owned()];
+    let fixed = format!("--data synthetic --config smoke/{command}-points --threads 1 --device cpu -q {more}");
+    words.extend(fixed.split_whitespace().map(str::to_owned));
+    words.extend(SIZES.iter().flat_map(|size| ["--set".to_owned(), (*size).to_owned()]));
+    words.extend(["--set".to_owned(), format!("{command}.batch=4")]);
+    words
+}
+
+/// `sgas launch` of a small run.
+fn launch(folder: &Path, world: usize, options: &str, words: &[String]) -> Command {
+    let mut sgas = sgas(folder);
+    sgas.args(["launch", "--nproc", &world.to_string()]).args(options.split_whitespace());
+    sgas.arg("--").args(words);
+    sgas
+}
+
+/// The same as a process of the system, to be killed.
+fn start(command: Command) -> Child {
+    let program = command.get_program().to_owned();
+    let mut started = std::process::Command::new(program);
+    started.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    started.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The processes that one started, in the order of their start.
+fn children(parent: u32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    text.split_whitespace().map(|number| number.parse().unwrap()).collect()
+}
+
+fn kill(process: i32, signal: rustix::process::Signal) -> bool {
+    rustix::process::kill_process(rustix::process::Pid::from_raw(process).unwrap(), signal).is_ok()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// One of the processes of a run, as variables set by hand say.
+fn rank(folder: &Path, rank: usize, world: usize, port: u16, words: &[String]) -> Command {
+    let mut sgas = sgas(folder);
+    sgas.env("RANK", rank.to_string()).env("WORLD_SIZE", world.to_string());
+    sgas.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+    sgas.args(words);
+    sgas
+}
+
+#[test]
+fn every_way_to_start_processes_comes_to_the_same_and_the_first_one_speaks() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let launched = output(&mut launch(folder, 2, "", &words("search", "--out launched")));
+    assert!(launched.contains("normal cell") && launched.matches("run folder: launched").count() == 1, "{launched}");
+    let by_hand = words("search", "--out by-hand");
+    let port = free_port();
+    let second = start(rank(folder, 1, 2, port, &by_hand));
+    let said = output(&mut rank(folder, 0, 2, port, &by_hand));
+    assert!(said.contains("run folder: by-hand"), "{said}");
+    let second = second.wait_with_output().unwrap();
+    assert!(second.status.success() && second.stdout.is_empty(), "{second:?}");
+    assert_equal_runs(&folder.join("launched"), &folder.join("by-hand"));
+    let (found, epochs) = (decisions(&folder.join("launched")), epochs(&folder.join("launched")));
+    assert_eq!(found.len(), 6);
+    // 20 samples train in batches of 4 for two processes: five batches, of which the last finds no partner.
+    assert!(epochs.iter().all(|epoch| epoch.train.score <= 1.0 && epoch.batch_size >= 4));
+    // The same by other launchers, where they are there.
+    let program = assert_cmd::cargo::cargo_bin("sgas");
+    for (name, arguments) in [
+        ("torchrun", vec!["--no-python", "--nproc-per-node", "2"]),
+        ("mpirun", vec!["--allow-run-as-root", "--oversubscribe", "-n", "2"]),
+    ] {
+        let path = std::env::var(format!("SGAS_TEST_{}", name.to_uppercase())).unwrap_or_else(|_| name.to_owned());
+        let mut command = Command::new(path);
+        command.current_dir(folder).env("OMP_NUM_THREADS", "1").timeout(LONGEST);
+        command.args(arguments).arg(&program).args(words("search", &format!("--out {name}")));
+        match command.output() {
+            Err(error) => eprintln!("skipped: no {name} here ({error}); SGAS_TEST_{} names it", name.to_uppercase()),
+            Ok(ended) => {
+                assert!(ended.status.success(), "{name}: {}", String::from_utf8_lossy(&ended.stderr));
+                assert_equal_runs(&folder.join("launched"), &folder.join(name));
+            }
+        }
+    }
+}
+
+#[test]
+fn shared_trainings_score_every_sample_once() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    std::fs::write(folder.join("cell.json"), super::CELL).unwrap();
+    // 10 samples in batches of 4 for two processes: one gets two batches, the last of two samples.
+    let more = "--genotype cell.json --set data.validation=0.25 --set train.epochs=1 --sync-batch-norm --out run";
+    output(&mut launch(folder, 2, "", &words("train", more)));
+    let evaluated = run_json(folder, "eval --run run --split validation --threads 1 --json");
+    let last = epochs(&folder.join("run")).pop().unwrap().validation.unwrap();
+    assert_eq!(evaluated["samples"], 10, "{evaluated}");
+    let scored = evaluated["overall_accuracy"].as_f64().unwrap();
+    assert!((scored - last.score).abs() < 1e-12, "{scored}, {last:?}");
+    let loss = evaluated["loss"].as_f64().unwrap();
+    assert!((loss - last.loss).abs() < 1e-5 * loss, "{loss}, {last:?}");
+}
+
+#[test]
+fn ranks_that_are_killed_end_the_others_and_the_run_goes_on_to_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let whole = words("search", "--out whole");
+    let began = Instant::now();
+    output(&mut launch(folder, 2, "", &whole));
+    let longest = began.elapsed();
+    let kills: usize = std::env::var(KILLS).map_or(2, |text| text.parse().unwrap());
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut hits = 0;
+    for number in 0..kills {
+        let out = format!("killed-{number}");
+        let more = format!("--out {out} --set checkpoint.steps=2");
+        let started = start(launch(folder, 2, "--restarts 2", &words("search", &more)));
+        std::thread::sleep(longest.mul_f64(random.random_range(0.2..0.9)));
+        let victim = children(started.id()).get(random.random_range(0..2)).copied();
+        hits += usize::from(victim.is_some_and(|process| kill(process, rustix::process::Signal::KILL)));
+        let ended = started.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success(), "{text}");
+        let cell = |run: &str| std::fs::read(folder.join(run).join("genotype.json")).unwrap();
+        assert!(cell(&out) == cell("whole"), "kill {number}: another cell\n{text}");
+        assert_eq!(decisions(&folder.join(&out)), decisions(&folder.join("whole")), "kill {number}");
+    }
+    eprintln!("{hits} of {kills} kills hit a process");
+    assert!(hits > 0);
+}
+
+#[test]
+fn a_killed_rank_is_named_and_other_processes_go_on_from_its_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let words_of = |more: &str| words("search", &format!("--out run {more}"));
+    let started = start(launch(folder, 3, "", &words_of("--set checkpoint.steps=1 --set search.steps=600")));
+    let log = folder.join("run/metrics.csv");
+    let began = Instant::now();
+    while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 2 {
+        assert!(began.elapsed() < LONGEST);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(kill(children(started.id())[2], rustix::process::Signal::KILL));
+    let ended = started.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(text.contains("rank 0: rank 2 can't be reached any more ("), "{text}");
+    assert!(text.contains("error: rank 2 (signal: 9 (SIGKILL)) of 3 processes failed"), "{text}");
+    // Two go on, are asked to stop, and one goes on alone.
+    let started = start(launch(folder, 2, "", &words_of("--resume --set search.steps=600 --set checkpoint.steps=1")));
+    let lines = |name: &str| std::fs::read_to_string(folder.join("run").join(name)).unwrap().lines().count();
+    let before = lines("metrics.csv");
+    while lines("metrics.csv") <= before {
+        assert!(began.elapsed() < LONGEST);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(kill(started.id() as i32, rustix::process::Signal::TERM));
+    let ended = started.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(143), "{text}");
+    assert!(text.contains("stopped by SIGTERM in epoch") && !text.contains("error: "), "{text}");
+    let alone = "search --resume --out run -q --set search.steps=30 --resume-anyway search.steps";
+    output(sgas(folder).args(alone.split_whitespace()));
+}
+
+#[test]
+fn processes_that_are_missing_or_of_another_mind_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let own = words("search", "--out run");
+    let text = failure(rank(folder, 0, 3, free_port(), &own).env("SGAS_PROCESS_TIMEOUT", "1"), 1);
+    assert!(text.contains("rank 0: ranks 1 and 2 of 3 did not come within 1 s"), "{text}");
+    let text = failure(rank(folder, 1, 3, free_port(), &own).env("SGAS_PROCESS_TIMEOUT", "1"), 1);
+    assert!(
+        text.contains("rank 1: the store of the processes at 127.0.0.1:") && text.contains("MASTER_ADDR"),
+        "{text}"
+    );
+    let text = failure(rank(folder, 3, 3, 1, &own).env_remove("MASTER_PORT"), 2);
+    assert!(text.contains("RANK: expected a number below WORLD_SIZE, which is 3, found 3"), "{text}");
+    // One has other data.
+    let machines = ["one", "other"].map(|name| folder.join(name));
+    for (number, machine) in machines.iter().enumerate() {
+        std::fs::create_dir(machine).unwrap();
+        run(machine, &format!("data synth ModelNet10 --train 40 --test 10 --points 64 --seed {number}"));
+    }
+    let port = free_port();
+    let own = "search --config smoke/search-modelnet10 -q --threads 1 --out run";
+    let own: Vec<String> = own.split_whitespace().map(str::to_owned).collect();
+    let process = |number: usize| {
+        let mut command = rank(&machines[number], number, 2, port, &own);
+        command.env("SGAS_DATA", &machines[number]);
+        command
+    };
+    let second = start(process(1));
+    let text = failure(&mut process(0), 1);
+    assert!(text.contains("another process of this run failed"), "{text}");
+    let text = String::from_utf8(second.wait_with_output().unwrap().stderr).unwrap();
+    assert!(text.contains("rank 1: data: expected ") && text.contains("as rank 0 has it"), "{text}");
+    assert!(machines.iter().all(|machine| !machine.join("run").exists()));
+    // What can't be shared.
+    for (options, found) in [
+        ("launch --nproc 2 -- eval --run run", "expected search or train, found eval"),
+        ("launch --nproc 2 -- search --no-such-flag", "unexpected argument '--no-such-flag'"),
+        ("launch --nproc 2 --least 3 -- search", "--least: expected at most --nproc, which is 2, found 3"),
+        (
+            "launch --nproc 3 -- search --config smoke/search-graphs --data synthetic -q --batch 9",
+            "for each of 3 processes",
+        ),
+        ("launch --nproc 2 -- train --task s3dis --area all --data synthetic", "one area"),
+    ] {
+        let text = failure(sgas(folder).args(options.split_whitespace()), 2);
+        assert!(text.contains(found), "{options}: {text}");
+    }
+}
