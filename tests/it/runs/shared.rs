@@ -232,7 +232,7 @@ fn processes_that_are_missing_or_of_another_mind_are_named() {
         ("launch --nproc 2 -- search --no-such-flag", "unexpected argument '--no-such-flag'"),
         ("launch --nproc 2 --least 3 -- search", "--least: expected at most --nproc, which is 2, found 3"),
         (
-            "launch --nproc 3 -- search --config smoke/search-graphs --data synthetic -q --batch 9",
+            "launch --nproc 3 -- search --config smoke/search-graphs --data synthetic -q --batch 1000",
             "for each of 3 processes",
         ),
         ("launch --nproc 2 -- train --task s3dis --area all --data synthetic", "one area"),
