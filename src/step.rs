@@ -2,6 +2,7 @@
 //! optimizer. Nothing in it waits for the device; what it came to is read later ([`Ledger`]). And the loop over steps
 //! and epochs ([`run`]).
 
+mod agreement;
 pub mod class_weights;
 mod faults;
 mod ledger;

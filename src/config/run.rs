@@ -43,7 +43,7 @@ pub struct SearchRun {
     pub precision: Precision,
     /// What becomes of a run where a loss or gradient is inf or NaN: `stop`, `skip`, or `rollback`.
     pub on_nan: OnNan,
-    /// Where several processes share a run: batch norms take the statistics of all their batches.
+    /// Where several processes share a run: batch norms take the statistics of all their batches; absent: each its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sync_batch_norm: bool,
     /// `[checkpoint]`
@@ -89,7 +89,7 @@ pub struct TrainRun {
     pub precision: Precision,
     /// What becomes of a run where a loss or gradient is inf or NaN: `stop`, `skip`, or `rollback`.
     pub on_nan: OnNan,
-    /// Where several processes share a run: batch norms take the statistics of all their batches.
+    /// Where several processes share a run: batch norms take the statistics of all their batches; absent: each its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sync_batch_norm: bool,
     /// `[checkpoint]`

@@ -3,6 +3,7 @@
 //! What is learned in a step, and what follows an epoch's steps, are the run's own ([`Learning`]). The loop speaks to
 //! the outside through an observer and a keeper only.
 
+use super::agreement::{agree, loss_of_all, settle, turn_of_all};
 use super::{Begun, Ledger, OnNan, Outcome, Position, StepOutcome, at_step, finite};
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Cursor, Keeper, Turn};
@@ -16,7 +17,7 @@ use crate::task::{Metrics, Tally, Task};
 use crate::tensor::bridge::memory::empty_cache;
 use crate::tensor::parameters::Weights;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// What stays the same in a run.
 #[derive(Clone)]
@@ -316,57 +317,14 @@ impl<L: Learning> Course<'_, L> {
             }
             next.step += 1;
             self.learning.after_step(next, terms, data, self.observer)?;
-            self.agree_in_decisions()?;
-            match self.turn(next)? {
+            agree(&self.frame.processes, || self.learning.decided())?;
+            match turn_of_all(&self.frame.processes, self.keeper.turn(next))? {
                 Turn::GoOn => {}
                 Turn::Keep => self.keep(next, &mut steps)?,
                 Turn::Stop => return self.stop(next, &mut steps).map(Some),
             }
         }
         self.end(next, terms, data, steps)
-    }
-
-    /// Stops where processes have decided otherwise.
-    fn agree_in_decisions(&self) -> Result<()> {
-        let Some(decided) = self.learning.decided().filter(|_| self.frame.processes.are_several()) else {
-            return Ok(());
-        };
-        self.frame.processes.agree("decisions", || blake3::hash(decided.as_bytes()))
-    }
-
-    /// Brings all processes to the same state, before it is scored or kept: each has moved its running statistics by its
-    /// own batches, of which the mean is taken. The weights must be the same.
-    fn settle(&self) -> Result<()> {
-        let processes = &self.frame.processes;
-        if !processes.are_several() {
-            return Ok(());
-        }
-        let Weights { parameters, buffers, .. } = self.learning.weights();
-        processes.agree("the weights of the network", || digest(parameters.flat()))?;
-        let own = buffers.copies();
-        if own.is_empty() {
-            return Ok(());
-        }
-        // In fp64 the mean of equal numbers is the same number.
-        let rows: Vec<Tensor> = own.iter().map(|buffer| buffer.to_kind(Kind::Double).view([-1])).collect();
-        let mut flat = Tensor::cat(&rows, 0);
-        processes.mean(&mut flat)?;
-        let sizes: Vec<i64> = rows.iter().map(|row| row.numel() as i64).collect();
-        let means = flat.split_with_sizes(&sizes, 0).into_iter().zip(&own);
-        let means: Vec<Tensor> = means.map(|(mean, buffer)| mean.view_as(buffer).to_kind(buffer.kind())).collect();
-        buffers.restore(&means);
-        Ok(())
-    }
-
-    /// What the keeper of any process says.
-    fn turn(&mut self, next: Cursor) -> Result<Turn> {
-        let turn = self.keeper.turn(next);
-        let processes = &self.frame.processes;
-        Ok(match (processes.any(turn != Turn::GoOn)?, turn) {
-            (false, _) => Turn::GoOn,
-            (true, turn) if processes.any(turn == Turn::Stop)? => Turn::Stop,
-            (true, _) => Turn::Keep,
-        })
     }
 
     /// The terms by which an epoch goes on after a step that ran out of memory, where its batch had grown: with the batch
@@ -455,7 +413,7 @@ impl<L: Learning> Course<'_, L> {
     /// Keeps the state within an epoch, which goes on after it.
     fn keep(&mut self, next: Cursor, steps: &mut Steps) -> Result<()> {
         steps.ledger.read(self.observer)?;
-        self.settle()?;
+        settle(&self.frame.processes, self.learning.weights())?;
         self.probe(next.epoch, steps)?;
         let seconds = steps.before + steps.clock.elapsed().as_secs_f64();
         let mut meter = steps.tally.read();
@@ -479,10 +437,7 @@ impl<L: Learning> Course<'_, L> {
     fn probe(&mut self, epoch: usize, steps: &Steps) -> Result<()> {
         let Some(batch) = &steps.last else { return Ok(()) };
         let begun = Instant::now();
-        // Every process asks its own batch, and where one computes no numbers, all know.
-        let mut loss = Tensor::from(self.learning.probe(batch)?);
-        self.frame.processes.mean(&mut loss)?;
-        let loss = loss.double_value(&[]);
+        let loss = loss_of_all(&self.frame.processes, self.learning.probe(batch)?)?;
         tracing::debug!("state probed: a loss of {loss} in {:.4} s", begun.elapsed().as_secs_f64());
         finite("loss after the last step", loss).map(drop).map_err(|error| error.at(format!("epoch {epoch}")))
     }
@@ -493,7 +448,7 @@ impl<L: Learning> Course<'_, L> {
         let phases = &mut steps.ledger.watches.phases;
         let mut meter = timed(&mut phases.weights, || steps.tally.read());
         meter.all_reduce(&self.frame.processes)?;
-        self.settle()?;
+        settle(&self.frame.processes, self.learning.weights())?;
         // Processes make unequally many batches of such a pass, so none may leave it alone.
         let is_alone = self.frame.processes.share().world == 1;
         let keeper = &*self.keeper;
@@ -527,17 +482,11 @@ impl<L: Learning> Course<'_, L> {
         self.observer.observe(&Event::Epoch(report.clone()))?;
         after.decisions.into_iter().try_for_each(|decision| self.observer.observe(&Event::Decision(decision)))?;
         self.learning.position().cursor = Cursor { epoch: epoch + 1, step: 0 };
-        self.agree_in_decisions()?;
+        agree(&self.frame.processes, || self.learning.decided())?;
         self.learning.keep_weights(&report, self.keeper)?;
         self.keeper.keep_checkpoint(self.learning.save())?;
         Ok(None)
     }
-}
-
-/// The digest of a tensor's bytes.
-fn digest(tensor: &Tensor) -> blake3::Hash {
-    let bytes = tensor.detach().to_device(Device::Cpu).contiguous().view([-1]).view_dtype(Kind::Uint8);
-    blake3::hash(&Vec::<u8>::try_from(bytes).expect("bytes"))
 }
 
 /// An error with the module that its numbers come from, where that was found.
