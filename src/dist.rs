@@ -195,17 +195,21 @@ impl Processes {
         Ok(count.int64_value(&[0]) > 0)
     }
 
-    /// What came of the same work in every process: an error where any has one.
+    /// What came of the same work in every process: an error where any has one. What the first process says as well needs
+    /// no rank.
     ///
     /// # Errors
     /// This process's own; that another has one; a process that can't be reached.
     pub fn together<T>(&self, result: Result<T>) -> Result<T> {
-        match (self.any(result.is_err()), result) {
-            (_, Err(own)) if self.are_several() => Err(own.of_rank(self.share().rank)),
-            (_, Err(own)) => Err(own),
-            (Ok(false), Ok(value)) => Ok(value),
-            (Ok(true), Ok(_)) => Err(elsewhere()),
-            (Err(lost), Ok(_)) => Err(lost),
+        if !self.are_several() || !self.any(result.is_err())? {
+            return result;
+        }
+        let text = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let first = self.bytes_of_first(text.as_bytes())?;
+        match result {
+            Ok(_) => Err(elsewhere()),
+            Err(own) if first == text.as_bytes() => Err(own),
+            Err(own) => Err(own.of_rank(self.share().rank)),
         }
     }
 
@@ -302,11 +306,20 @@ impl Processes {
     /// That a process can't be reached any more, and which, as far as the others say.
     fn lost(&self, error: &Error) -> Error {
         let Some(member) = &self.0 else { return Error::run(error.to_string()) };
-        let missing = roll_call(member.group.store(), "lost", member.share, ROLL_CALL);
-        let who = match &missing {
-            Ok(missing) if !missing.is_empty() => ranks(missing),
-            Ok(_) => "a process of this run, which found so of another,".to_owned(),
-            Err(_) => "the process that keeps the store (rank 0, or the launcher)".to_owned(),
+        // A store on a machine that is cut off gives no answer at all. The thread keeps the group, which would wait too.
+        let (sender, answer) = std::sync::mpsc::channel();
+        let (group, share) = (Arc::clone(&member.group), member.share);
+        let call = move || {
+            // Where nobody waits for it any more, nobody misses it.
+            let _ = sender.send(roll_call(group.store(), "lost", share, ROLL_CALL));
+            std::thread::park();
+        };
+        let started = std::thread::Builder::new().spawn(call);
+        let missing = started.ok().and_then(|_| answer.recv_timeout(ROLL_CALL * 2).ok());
+        let who = match missing {
+            Some(Ok(missing)) if !missing.is_empty() => ranks(&missing),
+            Some(Ok(_)) => "a process of this run, which found so of another,".to_owned(),
+            Some(Err(_)) | None => "the process that keeps the store (rank 0, or the launcher)".to_owned(),
         };
         Error::run(format!("rank {}: {who} can't be reached any more ({})", member.share.rank, first_line(error)))
             .with_hint("what it said itself stands in its own output; the last checkpoint is whole: --resume goes on")

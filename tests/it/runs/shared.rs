@@ -241,3 +241,102 @@ fn processes_that_are_missing_or_of_another_mind_are_named() {
         assert!(text.contains(found), "{options}: {text}");
     }
 }
+
+/// Two network namespaces with a link between them, as two machines; gone when dropped.
+struct Machines {
+    names: [String; 2],
+}
+
+impl Machines {
+    /// What the system says against them, where it has none.
+    fn new() -> Result<Self, String> {
+        let names = ["a", "b"].map(|which| format!("sgas{}{which}", std::process::id()));
+        let machines = Self { names };
+        let [a, b] = &machines.names;
+        ip(&format!("netns add {a}"))?;
+        ip(&format!("netns add {b}"))?;
+        ip(&format!("-n {a} link add link0 type veth peer name link0 netns {b}"))?;
+        for (number, name) in [(1, a), (2, b)] {
+            ip(&format!("-n {name} addr add 10.77.0.{number}/24 dev link0"))?;
+            ip(&format!("-n {name} link set lo up"))?;
+            ip(&format!("-n {name} link set link0 up"))?;
+        }
+        Ok(machines)
+    }
+
+    /// One of two processes, on its machine.
+    fn rank(&self, folder: &Path, rank: usize, patience: u64, words: &[String]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.names[rank]]).arg(assert_cmd::cargo::cargo_bin("sgas"));
+        command.current_dir(folder).args(words).timeout(LONGEST);
+        for (name, value) in [
+            ("RANK", rank.to_string()),
+            ("WORLD_SIZE", "2".to_owned()),
+            ("MASTER_ADDR", "10.77.0.1".to_owned()),
+            ("MASTER_PORT", "29500".to_owned()),
+            ("GLOO_SOCKET_IFNAME", "link0".to_owned()),
+            ("SGAS_PROCESS_TIMEOUT", patience.to_string()),
+            ("OMP_NUM_THREADS", "1".to_owned()),
+        ] {
+            command.env(name, value);
+        }
+        command
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // One that was not made can't be removed.
+            let _ = ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+fn ip(words: &str) -> Result<(), String> {
+    let ended = std::process::Command::new("ip").args(words.split_whitespace()).output();
+    let ended = ended.map_err(|error| format!("ip: {error}"))?;
+    if ended.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&ended.stderr).into_owned()) }
+}
+
+#[test]
+fn machines_share_a_run_and_a_cut_link_ends_it_in_time() {
+    let machines = match Machines::new() {
+        Ok(machines) => machines,
+        Err(why) => {
+            println!("skipped: no network namespaces here, which root has on Linux with iproute2: {why}");
+            return;
+        }
+    };
+    let [a, _] = &machines.names;
+    let lossy = std::process::Command::new("ip")
+        .args(["netns", "exec", a, "tc", "qdisc", "add", "dev", "link0", "root", "netem", "delay", "2ms", "loss", "1%"])
+        .output();
+    if !lossy.is_ok_and(|ended| ended.status.success()) {
+        println!("the link has no delay and no loss: this system has no netem");
+    }
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let own = words("search", "--out apart");
+    let second = start(machines.rank(folder, 1, 30, &own));
+    output(&mut machines.rank(folder, 0, 30, &own));
+    assert!(second.wait_with_output().unwrap().status.success());
+    output(&mut launch(folder, 2, "", &words("search", "--out here")));
+    assert_equal_runs(&folder.join("here"), &folder.join("apart"));
+    // The cable is pulled: nobody hears that the other is gone.
+    let own = words("search", "--out cut --set search.steps=2000");
+    let processes = [0, 1].map(|rank| start(machines.rank(folder, rank, 2, &own)));
+    let began = Instant::now();
+    while !folder.join("cut/run.json").exists() {
+        assert!(began.elapsed() < LONGEST);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ip(&format!("-n {a} link set link0 down")).unwrap();
+    let pulled = Instant::now();
+    let said = processes.map(|process| process.wait_with_output().unwrap());
+    assert!(pulled.elapsed() < Duration::from_secs(30), "{:?}", pulled.elapsed());
+    for (ended, who) in said.iter().zip(["rank 0: rank 1 can't", "rank 1: the process that keeps the store"]) {
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(1) && text.contains(who), "{text}");
+    }
+}
