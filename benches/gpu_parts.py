@@ -8,6 +8,7 @@ order, and what of its output becomes a table. `gpu_visit.py` runs them. Needs n
 import argparse
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -62,11 +63,22 @@ class Settings:
         self.half = "fp16" if self.is_cuda else "bf16"
         self.halves = ["bf16", "fp16"] if self.is_cuda else ["bf16"]
         self.cores = len(os.sched_getaffinity(0))
+        # One for each GPU; two share a GPU that is alone.
+        self.processes = max(2, gpus() if self.is_cuda else 0)
         self.width = int(os.environ.get("SGAS_SIDE_BY_SIDE", min(6, max(1, self.cores // 3))))
 
     def recipe(self, name):
         published, small = next((words, small) for other, words, small in RECIPES if other == name)
         return (small if self.small else published).split()
+
+
+def gpus():
+    """How many GPUs the driver counts."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.splitlines())
 
 
 def once(title, words, **more):
@@ -131,6 +143,13 @@ def smoke(visit, settings, kind):
         first, again = ([PROGRAM, *command, *words, "--out", visit.scratch / kind / (name + end)] for end in ("", "-again"))
         return Part(f"{title}, {kind}", first, again=again, **more)
 
+    def shared(title, name, *command):
+        """The same by several processes, each on the GPU of its number."""
+        begin = [PROGRAM, "launch", "--nproc", str(settings.processes), "--"]
+        rest = [*command, *SYNTHETIC, "--device", "auto" if settings.is_cuda else "cpu", *precision_words(kind), "--out"]
+        first, again = ([*begin, *rest, visit.scratch / kind / (name + end)] for end in ("", "-again"))
+        return Part(f"{title} by {settings.processes} processes, {kind}", first, again=again)
+
     evaluate = [PROGRAM, "eval", "--run", visit.scratch / kind / "train", "--device", settings.device]
     return [
         # The longest first.
@@ -140,6 +159,7 @@ def smoke(visit, settings, kind):
         once(f"Evaluation, {kind}", evaluate, after=f"Training, {kind}"),
         run("ResGCN", "resgcn", "train", "--config", "smoke/train-s3dis"),
         run("Search on graphs", "graphs", "search", "--config", "smoke/search-ppi"),
+        shared("Search on points", "shared", "search", "--config", "smoke/search-modelnet10", "--sync-batch-norm"),
     ]
 
 

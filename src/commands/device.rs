@@ -118,11 +118,13 @@ fn find(choice: DeviceChoice, local_rank: usize) -> Result<Device> {
     }
 }
 
-/// The first GPU, of several processes of a machine each its own, or the processor; a GPU that is there and can't be used
-/// is told once.
+/// The first GPU, of several processes of a machine each its own as far as they reach, or the processor; a GPU that is
+/// there and can't be used is told once.
 fn automatic_device(local_rank: usize) -> Device {
     static WARNING: Once = Once::new();
-    cuda(local_rank, &load_or_restart()).unwrap_or_else(|Refusal { reason, hint, is_expected }| {
+    let loaded = load_or_restart();
+    let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
+    cuda(local_rank % count.max(1), &loaded).unwrap_or_else(|Refusal { reason, hint, is_expected }| {
         if !is_expected {
             let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             WARNING.call_once(|| tracing::warn!("computing on the processor: {reason}{hint}"));
