@@ -6,11 +6,11 @@ Usage: benches/sharing.py [--sgas target/debug/sgas] [--rounds 3] [NAME ...]
 
 Runs on synthetic data, each way in turn and all of it in rounds; medians of the second and later epochs, without the
 passes over validation data. Two processes make steps of twice the batch. Nothing else should run beside it. Prints a
-table in Markdown, with the bytes that a step sums over processes: of the weights' gradient, and of alphas and norms.
+table in Markdown, with the bytes of the weights' gradient and loss, which a step sums over processes. A sample is a
+cloud, an image, a graph.
 """
 import argparse
 import csv
-import json
 import statistics
 import subprocess
 import sys
@@ -36,7 +36,7 @@ WAYS = {
     "two processes": (2, 1, []),
     "two processes, synchronised norms": (2, 1, ["--sync-batch-norm"]),
 }
-EPOCHS = 4
+EPOCHS = 3
 
 
 def seconds_per_sample(sgas, run, way, folder):
@@ -46,7 +46,7 @@ def seconds_per_sample(sgas, run, way, folder):
     # Half of what there is may be held out for the alphas.
     train = batch * batches * (2 if command == "search" else 1)
     key = "search.batch_growth=0" if command == "search" else "train.drop_path=0"
-    words += ["--set", f"data.synthetic.train={train}", "--set", "data.synthetic.test=4", "--set", key]
+    words += ["--set", f"data.synthetic.train={train}", "--set", "data.synthetic.test=10", "--set", key]
     words += ["--set", f"{command}.epochs={EPOCHS}", "--batch", str(batch), "--out", str(folder), *more, *flags]
     begin = [sgas] if world == 1 else [sgas, "launch", "--nproc", str(world), "--"]
     ended = subprocess.run(begin + words, capture_output=True, text=True)
@@ -54,11 +54,8 @@ def seconds_per_sample(sgas, run, way, folder):
         sys.exit(f"{' '.join(begin + words)}\n{ended.stderr}")
     with open(folder / "metrics.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    data = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
-    samples = int(data.split(" training")[0].split()[-1])
-    samples -= samples % (batch * world)
     times = [float(row["seconds"]) - float(row["validation_seconds"] or 0) for row in rows[1:]]
-    return statistics.median(times) / samples, int(rows[-1]["parameters"])
+    return statistics.median(times) / (batch * batches), int(rows[-1]["parameters"])
 
 
 def main():

@@ -11,10 +11,7 @@ use tch::{Device, Kind, Tensor};
 /// # Errors
 /// The ranks that did; a process that can't be reached.
 pub(super) fn agree(processes: &Processes, decided: impl FnOnce() -> Option<String>) -> Result<()> {
-    if !processes.are_several() {
-        return Ok(());
-    }
-    let decided = decided().unwrap_or_default();
+    let Some(decided) = processes.are_several().then(decided).flatten() else { return Ok(()) };
     processes.agree("decisions", || blake3::hash(decided.as_bytes()))
 }
 
