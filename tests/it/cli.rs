@@ -51,6 +51,7 @@ fn every_command_has_help_with_an_example() {
     for command in [
         "search",
         "train",
+        "launch",
         "eval",
         "import",
         "predict",
