@@ -303,6 +303,12 @@ impl Processes {
         synchronised::Scope::enter(self.0.as_ref().map(|member| Arc::clone(&member.group)))
     }
 
+    /// The same error; of a sum within a pass, which libtorch told, one that says who can't be reached any more.
+    pub fn named(&self, error: Error) -> Error {
+        let text = error.to_string();
+        if text.contains("gloo/transport") && !text.contains("rank ") { self.lost(&error) } else { error }
+    }
+
     /// That a process can't be reached any more, and which, as far as the others say.
     fn lost(&self, error: &Error) -> Error {
         let Some(member) = &self.0 else { return Error::run(error.to_string()) };

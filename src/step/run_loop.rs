@@ -309,6 +309,7 @@ impl<L: Learning> Course<'_, L> {
             let made = made.unwrap_or_else(|panic| Err(at_step(panic, next.epoch, next.step)));
             if let Err(error) = made {
                 drop(batch);
+                let error = self.frame.processes.named(error);
                 let error = self.explained(error, at.epoch, terms, data, &steps);
                 terms = self.with_smaller_batch(error, &mut next, terms, &mut steps)?;
                 batches = self.learning.batches(next, terms, data);

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How many kills there are; a few where it is not set.
 const KILLS: &str = "SGAS_TEST_SHARED_KILLS";
@@ -58,6 +58,20 @@ fn children(parent: u32) -> Vec<i32> {
 
 fn kill(process: i32, signal: rustix::process::Signal) -> bool {
     rustix::process::kill_process(rustix::process::Pid::from_raw(process).unwrap(), signal).is_ok()
+}
+
+/// When the newest state of the run was kept.
+fn kept(folder: &Path) -> Option<SystemTime> {
+    std::fs::metadata(folder.join("run/checkpoint/state.safetensors")).and_then(|file| file.modified()).ok()
+}
+
+/// Waits until a later one is.
+fn wait_for_state(folder: &Path, before: Option<SystemTime>) {
+    let began = Instant::now();
+    while kept(folder).is_none_or(|now| Some(now) == before) {
+        assert!(began.elapsed() < LONGEST);
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn free_port() -> u16 {
@@ -162,13 +176,10 @@ fn a_killed_rank_is_named_and_other_processes_go_on_from_its_checkpoint() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path();
     let words_of = |more: &str| words("search", &format!("--out run {more}"));
-    let started = start(launch(folder, 3, "", &words_of("--set checkpoint.steps=1 --set search.steps=600")));
-    let log = folder.join("run/metrics.csv");
-    let began = Instant::now();
-    while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 2 {
-        assert!(began.elapsed() < LONGEST);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let started =
+        start(launch(folder, 3, "", &words_of("--sync-batch-norm --set checkpoint.steps=1 --set search.steps=600")));
+    wait_for_state(folder, None);
+    wait_for_state(folder, kept(folder));
     assert!(kill(children(started.id())[2], rustix::process::Signal::KILL));
     let ended = started.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&ended.stderr);
@@ -176,13 +187,9 @@ fn a_killed_rank_is_named_and_other_processes_go_on_from_its_checkpoint() {
     assert!(text.contains("rank 0: rank 2 can't be reached any more ("), "{text}");
     assert!(text.contains("error: rank 2 (signal: 9 (SIGKILL)) of 3 processes failed"), "{text}");
     // Two go on, are asked to stop, and one goes on alone.
+    let before = kept(folder);
     let started = start(launch(folder, 2, "", &words_of("--resume --set search.steps=600 --set checkpoint.steps=1")));
-    let lines = |name: &str| std::fs::read_to_string(folder.join("run").join(name)).unwrap().lines().count();
-    let before = lines("metrics.csv");
-    while lines("metrics.csv") <= before {
-        assert!(began.elapsed() < LONGEST);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_for_state(folder, before);
     assert!(kill(started.id() as i32, rustix::process::Signal::TERM));
     let ended = started.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&ended.stderr);
