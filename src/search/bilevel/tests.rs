@@ -43,6 +43,15 @@ impl Data {
         }
     }
 
+    /// How far rounding may part steps, of the greatest number: where points take maxima over their neighbours, one that is
+    /// decided otherwise moves a gradient to another point, as between kernels and plain operators of one process.
+    fn rounding(self) -> f64 {
+        match self {
+            Self::Points | Self::Labelled => 5e-3,
+            Self::Images | Self::Graphs | Self::Classes => 1e-4,
+        }
+    }
+
     fn batch(self, share: Share) -> Batch {
         let own = share.part_of(SAMPLES as usize);
         let (first, count) = (own.start as i64, own.len() as i64);
@@ -105,10 +114,24 @@ fn step_of(model: &dyn Model, processes: &Processes) -> WeightStep {
     step
 }
 
-/// The weights that a network begins with, to be given to the networks of all processes: they draw from one generator at
-/// once.
+/// Weights for a network and all like it, of the size that fits its layers: other tests draw from libtorch's generator
+/// meanwhile, so that what is drawn is another at every run.
 fn drawn(model: &dyn Model) -> Vec<f64> {
-    flat(model.weights().parameters.flat())
+    let parameters = &model.weights().parameters;
+    // Between the leaves there may be room.
+    let mut all = vec![0.0; parameters.flat().numel()];
+    for (place, ((name, tensor), (_, start, length))) in parameters.iter().zip(parameters.ranges()).enumerate() {
+        let shape = tensor.size();
+        let values = numbers(&shape, 1000.0 * place as f64);
+        let inputs: i64 = shape.iter().skip(1).product();
+        let values = flat(&match shape.len() {
+            1 if name.ends_with("weight") => values * 0.1 + 1.0,
+            1 => values * 0.1,
+            _ => values * (1.0 / inputs as f64).sqrt(),
+        });
+        all[start as usize..(start + length) as usize].copy_from_slice(&values);
+    }
+    all
 }
 
 /// Overwrites a flat tensor.
@@ -118,7 +141,7 @@ fn set(flat: &Tensor, values: &[f64]) {
 
 /// The numbers of a flat tensor.
 fn flat(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.detach().to_kind(Kind::Double)).unwrap()
+    Vec::try_from(tensor.detach().to_kind(Kind::Double).contiguous().view([-1])).unwrap()
 }
 
 /// What a step moves the weights by, the loss, and all buffers after it.
@@ -145,8 +168,8 @@ fn apart(found: &[Vec<f64>], expected: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// That all processes come to the same bits, and to what one comes to but for rounding: kernels and plain operators of one
-/// process are as far apart (1e-6 to 6e-5, and without synchronised norms several percent).
-fn assert_shared(what: &str, world: usize, run: impl Fn(&Processes) -> Vec<Vec<f64>> + Sync) {
+/// process are as far apart, and without synchronised norms it is several percent.
+fn assert_shared(what: &str, world: usize, rounding: f64, run: impl Fn(&Processes) -> Vec<Vec<f64>> + Sync) {
     let alone = run(&Processes::alone());
     let together = threads::run(world, |processes| {
         let _synchronised = processes.synchronise_norms();
@@ -156,7 +179,7 @@ fn assert_shared(what: &str, world: usize, run: impl Fn(&Processes) -> Vec<Vec<f
         assert!(own == &together[0], "{what}: rank {rank} of {world} differs from rank 0");
     }
     for (place, apart) in apart(&together[0], &alone).into_iter().enumerate() {
-        assert!(apart <= 1e-4, "{what}, {world} processes: result {place} differs by {apart:e}");
+        assert!(apart <= rounding, "{what}, {world} processes: result {place} differs by {apart:e}");
     }
 }
 
@@ -193,7 +216,7 @@ fn a_shared_step_of_every_supernet_is_that_of_the_joined_batch() {
         (SpaceName::NAS_BENCH_GRAPH, Data::Classes),
     ] {
         let first = supernet(space, &spec(data), 1e-3, 1, Device::Cpu);
-        let (weights, alphas) = (drawn(&*first), flat(first.alphas().open().flat()));
+        let (weights, alphas) = (drawn(&*first), flat(&(numbers(&first.alphas().open().flat().size(), 0.0) * 1e-3)));
         let fresh = || {
             let model = supernet(space, &spec(data), 1e-3, 1, Device::Cpu);
             set(model.weights().parameters.flat(), &weights);
@@ -201,9 +224,11 @@ fn a_shared_step_of_every_supernet_is_that_of_the_joined_batch() {
             model
         };
         for &world in worlds() {
-            assert_shared(&format!("weights of {space:?}"), world, |processes| moved(&*fresh(), data, processes));
+            assert_shared(&format!("weights of {space:?}"), world, data.rounding(), |processes| {
+                moved(&*fresh(), data, processes)
+            });
         }
-        assert_shared(&format!("alphas of {space:?}"), 2, |processes| {
+        assert_shared(&format!("alphas of {space:?}"), 2, data.rounding(), |processes| {
             let mut model = fresh();
             let batch = data.batch(processes.share());
             let mut bilevel = bilevel(&*model, data, processes);
@@ -213,7 +238,7 @@ fn a_shared_step_of_every_supernet_is_that_of_the_joined_batch() {
         });
         // The difference of two gradients is mostly rounding where operations take maxima.
         if [SpaceName::NAS_BENCH_201, SpaceName::NAS_BENCH_GRAPH].contains(&space) {
-            assert_shared(&format!("alphas of {space:?} by the second order"), 2, |processes| {
+            assert_shared(&format!("alphas of {space:?} by the second order"), 2, data.rounding(), |processes| {
                 let mut model = fresh();
                 let batch = data.batch(processes.share());
                 let weights = bilevel(&*model, data, processes).weights;
@@ -252,7 +277,7 @@ fn a_shared_step_of_every_trained_network_is_that_of_the_joined_batch() {
         let fresh = || network(&architecture, &spec(data), 1, Device::Cpu);
         let weights = drawn(&*fresh());
         for &world in worlds() {
-            assert_shared(what, world, |processes| {
+            assert_shared(what, world, data.rounding(), |processes| {
                 let model = fresh();
                 set(model.weights().parameters.flat(), &weights);
                 moved(&*model, data, processes)

@@ -8,6 +8,7 @@
 #include <c10/util/Flags.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <string>
 
 C10_DECLARE_int(caffe2_log_level);
@@ -18,7 +19,13 @@ void all_reduce(Group& group, at::Tensor tensor) {
   // Gloo reads memory as it lies, of a processor's tensors.
   at::Tensor whole = tensor.is_cpu() ? tensor.contiguous() : tensor.to(at::kCPU).contiguous();
   std::vector<at::Tensor> tensors{whole};
-  group.backend->allreduce(tensors)->wait();
+  // c10d keeps one record of the sums of all groups of a process, and enters a new group into it without a lock.
+  static std::mutex entering;
+  const auto work = [&] {
+    const std::lock_guard<std::mutex> one_at_a_time(entering);
+    return group.backend->allreduce(tensors);
+  }();
+  work->wait();
   if (!whole.is_same(tensor)) {
     tensor.copy_(whole);
   }
