@@ -13,6 +13,10 @@ TEST_ENV := OMP_NUM_THREADS=1
 STAND_IN := target/stand-in/libtorch_cuda.so
 STAND_IN_OBJECTS := $(patsubst tests/cuda/stand_in/%.cpp,target/stand-in/%.o,$(wildcard tests/cuda/stand_in/*.cpp))
 LIBTORCH ?= $(CURDIR)/.libtorch/torch
+# In place of NCCL's library, for the stand-in's GPUs.
+STAND_IN_NCCL := target/stand-in/libsgas_nccl.so
+STAND_IN_FLAGS = -std=c++17 -O1 -Wall -Wextra -fPIC -DNDEBUG -D_GLIBCXX_USE_CXX11_ABI=1 -DGLOG_USE_GLOG_EXPORT \
+	-isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include
 ON_STAND_IN = SGAS_TEST_DEVICE=cuda XDG_CACHE_HOME="$(CURDIR)/target/stand-in/cache" LD_LIBRARY_PATH="$(CURDIR)/target/stand-in$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
 	$(TEST_ENV) cargo test
 # Learning in half precision takes a processor a minute: `make test` has that of graphs and labelled clouds alone.
@@ -25,7 +29,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build install dist gpu-kit test test-all test-stand-in stand-in kill-test sanitize test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build nccl install dist gpu-kit test test-all test-stand-in stand-in kill-test sanitize test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,13 +43,16 @@ setup-cuda: ## the same with the CUDA libraries (3.3 GB, once), for machines wit
 build: setup ## compile the program into target/debug/sgas
 	cargo build
 
-install: setup ## put the program, its libtorch and completions under PREFIX (~/.local; CUDA=1 with CUDA)
+nccl: setup ## build what sums tensors of several GPUs by NCCL, into target/lib/ (headers of CUDA from PyPI: 0.2 GB, once)
+	@$(PYTHON) -B scripts/nccl.py
+
+install: setup $(if $(CUDA),nccl) ## put the program, its libtorch and completions under PREFIX (~/.local; CUDA=1 with CUDA)
 	@$(PYTHON) scripts/dist.py install "$(PREFIX)" $(if $(CUDA),--cuda)
 
-dist: setup ## pack the program with its libtorch for other machines into dist/ (CUDA=1 with CUDA)
+dist: setup $(if $(CUDA),nccl) ## pack the program with its libtorch for other machines into dist/ (CUDA=1 with CUDA)
 	@$(PYTHON) scripts/dist.py pack $(if $(CUDA),--cuda)
 
-gpu-kit: setup ## pack what benches/gpu.sh needs on a machine with a GPU and torch 2.11, and without Rust, into dist/
+gpu-kit: setup nccl ## pack what benches/gpu.sh needs on a machine with a GPU and torch 2.11, and without Rust, into dist/
 	@benches/gpu.sh pack
 
 test: setup stand-in ## run all tests but the long ones, and list what was skipped and why
@@ -65,13 +72,14 @@ kill-test: setup ## kill 200 searches and trainings at random moments and system
 # What `--device cuda` does, on the stand-in. Without the long tests: learning in half precision, five minutes.
 test-stand-in: stand-in
 	@$(PYTHON) -B scripts/compile_kernels.py target/nvrtc
+	@$(PYTHON) -B scripts/nccl.py --try
 	$(ON_STAND_IN) --test it -- golden_ --show-output
 	$(ON_STAND_IN) --test engine -- amp:: stops:: memory:: $(if $(SGAS_TEST_ALL),,--skip amp::learning) --show-output
 	$(if $(SGAS_TEST_ALL),,@echo 'skipped: amp::learning on the stand-in for CUDA; `make test-all` runs it')
 	$(ON_STAND_IN) --test cuda -- --show-output
 
 stand-in: setup ## build the stand-in for CUDA that tests compute on without a GPU (half a minute, once)
-	@$(MAKE) --no-print-directory -j2 $(STAND_IN)
+	@$(MAKE) --no-print-directory -j2 $(STAND_IN) $(STAND_IN_NCCL)
 
 # Its version is no prerequisite by date: a libtorch that is unpacked anew has the dates of its makers.
 target/stand-in/version: FORCE
@@ -80,12 +88,14 @@ target/stand-in/version: FORCE
 		|| cat $(LIBTORCH)/build-version $(LIBTORCH)/version.py >$@ 2>/dev/null || true
 
 target/stand-in/%.o: tests/cuda/stand_in/%.cpp $(wildcard tests/cuda/stand_in/*.h src/tensor/bridge/native/*) target/stand-in/version
-	$(CXX) -std=c++17 -O1 -Wall -Wextra -fPIC -DNDEBUG -D_GLIBCXX_USE_CXX11_ABI=1 -DGLOG_USE_GLOG_EXPORT \
-		-isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include -c $< -o $@
+	$(CXX) $(STAND_IN_FLAGS) -c $< -o $@
 
 $(STAND_IN): $(STAND_IN_OBJECTS)
 	$(CXX) -shared -o $@ $^ -L$(LIBTORCH)/lib -ltorch_cpu -lc10
 	ln -sf $(@F) $(@D)/libcaffe2_nvrtc.so
+
+$(STAND_IN_NCCL): tests/cuda/stand_in/nccl/process_group.cpp target/stand-in/version
+	$(CXX) $(STAND_IN_FLAGS) -Isrc/tensor/bridge -shared -o $@ $< -L$(LIBTORCH)/lib -ltorch_cpu -lc10
 
 FORCE:
 

@@ -149,6 +149,8 @@ find_binaries() {
         [[ -x $binary ]] || die "no program $binary" "bring the kit of \`make gpu-kit\` from a machine with Rust"
     done
     export SGAS SGAS_TESTS SGAS_ENGINE SGAS_CUDA_TESTS SGAS_STEPS
+    # The kit's library for NCCL; the stand-in for CUDA has its own.
+    [[ -e $PACK/libsgas_nccl.so ]] && export LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$PWD/$PACK
 }
 
 # The programs bare, with what they read, laid out as the checkout is: libtorch is the other machine's own.
@@ -158,6 +160,7 @@ pack() {
     mkdir -p "$PACK/golden"
     cp "${SGAS_GOLDEN_DIR:-tests/fixtures/golden}"/*.safetensors "$PACK/golden" || exit 1
     git describe --always --dirty --abbrev=12 >"$PACK/commit"
+    cp target/lib/libsgas_nccl.so "$PACK" || exit 1
     "$PYTHON" scripts/dist.py kit "$PACK" sgas="$SGAS" it="$SGAS_TESTS" engine="$SGAS_ENGINE" \
         cuda="$SGAS_CUDA_TESTS" steps="$SGAS_STEPS"
 }

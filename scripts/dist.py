@@ -30,6 +30,8 @@ LIBTORCH = Path(os.environ.get("LIBTORCH") or ROOT / ".libtorch" / "torch").reso
 SYSTEM = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|gcc_s|stdc\+\+))\.so(\.\d+)*")
 CUDA = ["torch/lib/libc10_cuda.so", "torch/lib/libcaffe2_nvrtc.so", "torch/lib/libtorch_cuda*.so",
         "torch/lib/libtorch_nvshmem.so", "nvidia/*/lib/*.so*"]
+# `make nccl` builds it.
+NCCL = ROOT / "target" / "lib" / "libsgas_nccl.so"
 COMPLETIONS = {"bash": "bash-completion/completions/sgas", "zsh": "zsh/site-functions/_sgas",
                "fish": "fish/vendor_completions.d/sgas.fish"}
 # Which GCC brought a version of its C++ library, as GCC's manual lists them.
@@ -109,7 +111,7 @@ def add_libraries(program, folder, cuda):
         if (LIBTORCH / "lib" / "libtorch_cuda.so").exists():
             print("without CUDA; CUDA=1 takes its libraries along (3.3 GB)")
         return
-    found = [path for pattern in CUDA for path in LIBTORCH.parent.glob(pattern)]
+    found = [path for pattern in CUDA for path in LIBTORCH.parent.glob(pattern)] + [NCCL]
     if not any(path.name == "libtorch_cuda.so" for path in found):
         fail(f"there is no libtorch_cuda.so in {LIBTORCH}/lib", "run `make setup-cuda`")
     for path in found:

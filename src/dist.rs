@@ -3,18 +3,20 @@
 //! Mostly there is one, and then nothing here does anything. Several are started by a launcher ([`place`]), find each other
 //! by a store, and sum by a process group of c10d ([`group`]).
 
+mod check;
 pub mod place;
 
 use crate::error::{Error, Result};
 use crate::tensor::bridge::group::{Group, Store};
+use crate::tensor::parameters::Parameters;
 use crate::tensor::synchronised;
-use place::Place;
+use place::{Collectives, Place};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Cuda, Device, Kind, Tensor, no_grad};
 
 /// Which part of the work is this process's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,8 @@ const KINDS: [Kind; 9] = [
 ];
 /// How often the store is asked whether somebody came.
 const LOOK: Duration = Duration::from_millis(20);
+/// Bytes of gradient that are summed at once while the rest is computed; less than two such parts are summed as a whole.
+const BUCKET: usize = 4 << 20;
 /// For how long processes that lost one wait for each other's word, to say which it was.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
@@ -73,6 +77,8 @@ pub struct Processes(Option<Arc<Member>>);
 struct Member {
     share: Share,
     group: Arc<Group>,
+    /// Bytes of gradient that are summed at once while the rest is computed.
+    bucket: usize,
 }
 
 impl Processes {
@@ -81,11 +87,12 @@ impl Processes {
         Self(None)
     }
 
-    /// Meets the others of a launcher.
+    /// Meets the others of a launcher, and tries whether sums over all of them are right, of tensors of this device too.
     ///
     /// # Errors
-    /// Processes that do not come in time, with their ranks; a store that can't be reached.
-    pub fn meet(place: &Place, patience: Duration) -> Result<Self> {
+    /// Processes that do not come in time, with their ranks; a store that can't be reached; another program in one of
+    /// them; wrong sums.
+    pub fn meet(place: &Place, patience: Duration, device: Device, collectives: Collectives) -> Result<Self> {
         let Place { share, host, port, .. } = place;
         let serves = share.rank == 0 && !place.launcher_has_store;
         let prefix = format!("sgas/{}", place.attempt);
@@ -109,12 +116,58 @@ impl Processes {
         // Processes that reach the store so are all on this machine.
         let is_local = ["127.0.0.1", "localhost", "::1"].contains(&host.as_str());
         let group = store.connect(share.rank, share.world, is_local.then_some("127.0.0.1"), patience)?;
-        Ok(Self::sharing(*share, group))
+        let processes = Self::sharing(*share, group);
+        let versions = concat!(env!("CARGO_PKG_VERSION"), " ", env!("SGAS_LIBTORCH_VERSION"));
+        processes.agree("the versions of program and libtorch", || blake3::hash(versions.as_bytes()))?;
+        processes.together(check::sums(&processes, Device::Cpu))?;
+        if device.is_cuda() {
+            processes.join_gpus(place, device, collectives)?;
+        }
+        Ok(processes)
+    }
+
+    /// Sums tensors of GPUs by NCCL where every process has a GPU of its own and NCCL's sums are right; else by way of
+    /// host memory.
+    fn join_gpus(&self, place: &Place, device: Device, collectives: Collectives) -> Result<()> {
+        let Some(Member { group, .. }) = self.0.as_deref() else { return Ok(()) };
+        let has_own = i64::try_from(place.local_world).is_ok_and(|world| world <= Cuda::device_count());
+        let unfit = match collectives {
+            Collectives::Gloo => Some(format!("{} says so", place::COLLECTIVES)),
+            Collectives::Auto if !has_own => Some("processes share a GPU".to_owned()),
+            Collectives::Auto | Collectives::Nccl => None,
+        };
+        // Each step of it is taken by all or by none.
+        let mut failure = self.any(unfit.is_some())?.then(|| unfit.unwrap_or_else(|| "another process can't".to_owned()));
+        let attempts: [&dyn Fn() -> Result<()>; 2] = [&|| group.connect_gpus(), &|| check::sums(self, device)];
+        for attempt in attempts {
+            if failure.is_none() {
+                let own = attempt().err().map(|error| first_line(&error));
+                failure = self.any(own.is_some())?.then(|| own.unwrap_or_else(|| "it failed in another process".to_owned()));
+            }
+        }
+        let Some(reason) = failure else {
+            tracing::info!("tensors of GPUs are summed by NCCL, which is untried yet on real ones");
+            return Ok(());
+        };
+        if collectives == Collectives::Nccl {
+            return Err(Error::run(format!("rank {}: NCCL can't be used: {reason}", self.share().rank))
+                .with_hint(format!("{}=gloo sums by way of host memory", place::COLLECTIVES)));
+        }
+        tracing::info!("tensors of GPUs are summed by way of host memory, not by NCCL: {reason}");
+        group.leave_gpus()?;
+        self.together(check::sums(self, device))
     }
 
     /// One of several that are connected.
     pub fn sharing(share: Share, group: Group) -> Self {
-        Self(Some(Arc::new(Member { share, group: Arc::new(group) })))
+        Self(Some(Arc::new(Member { share, group: Arc::new(group), bucket: BUCKET })))
+    }
+
+    /// The same with other parts of the gradient.
+    #[cfg(test)]
+    pub fn in_buckets_of(&self, bytes: usize) -> Self {
+        let same = |member: &Arc<Member>| Member { group: Arc::clone(&member.group), bucket: bytes, ..**member };
+        Self(self.0.as_ref().map(same).map(Arc::new))
     }
 
     /// Rank and world.
@@ -165,6 +218,28 @@ impl Processes {
         let (count, kind) = (gradient.numel() as i64, loss.kind());
         let mut joined = Tensor::cat(&[gradient, loss.detach().to_kind(Kind::Float).view([1])], 0);
         self.mean(&mut joined)?;
+        Ok((joined.narrow(0, 0, count), joined.get(count).to_kind(kind)))
+    }
+
+    /// The mean over all processes of the flat gradient of `scaled`, and of `loss`, 0-dimensional. A large gradient is
+    /// summed in parts while the rest is computed, where norms do not wait for the other processes too.
+    ///
+    /// # Errors
+    /// A process that can't be reached.
+    pub fn mean_gradient(&self, parameters: &Parameters, scaled: &Tensor, loss: Tensor) -> Result<(Tensor, Tensor)> {
+        let flat = parameters.flat();
+        let bytes = flat.numel() * flat.kind().elt_size_in_bytes();
+        let beside = |member: &&Arc<Member>| {
+            let is_large = bytes >= 2 * member.bucket;
+            is_large && scaled.requires_grad() && !synchronised::is_on() && member.group.sums_beside(flat)
+        };
+        let Some(member) = self.0.as_ref().filter(beside) else {
+            return self.mean_of_step(parameters.gradient(scaled), loss);
+        };
+        let leaves: Vec<(&Tensor, i64)> = parameters.places().collect();
+        let (count, kind) = (flat.numel() as i64, loss.kind());
+        let joined = member.group.gradient(scaled, &loss, &leaves, count, member.bucket as i64);
+        let joined = joined.map_err(|error| self.lost(&error))? / member.share.world as f64;
         Ok((joined.narrow(0, 0, count), joined.get(count).to_kind(kind)))
     }
 

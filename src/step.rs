@@ -158,15 +158,14 @@ impl WeightStep {
         let parameters = &model.weights().parameters;
         let before = Statistics::before(model, self.on_nan);
         let share = self.processes.weight_of(|| self.loss.counted(task, batch))?;
-        let Self { scaler, precision, loss: loss_of, recorder, .. } = self;
+        let Self { scaler, precision, loss: loss_of, recorder, processes, .. } = self;
         let pass = |batch: &Batch| {
             let (logits, loss) = loss_of.forward(model, task, batch, mode, *precision)?;
             let loss = shared(loss, share.as_ref());
-            let gradient = parameters.gradient(&scaler.scaled(&loss));
-            Ok(Pass { logits: logits.detach(), loss: loss.detach(), gradient })
+            let (gradient, loss) = processes.mean_gradient(parameters, &scaler.scaled(&loss), loss.detach())?;
+            Ok(Pass { logits: logits.detach(), loss, gradient })
         };
-        let Pass { logits, loss, gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
-        let (mut gradient, loss) = self.processes.mean_of_step(gradient, loss)?;
+        let Pass { logits, loss, mut gradient } = recorder.run(model, parameters.flat(), batch, mode, pass)?;
         let told = self.tells_gradient.then(|| gradient.copy());
         let frozen = self.frozen.as_ref().map(|mask| (mask, no_grad(|| parameters.flat().copy())));
         if let Some((mask, _)) = &frozen {

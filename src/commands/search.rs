@@ -52,7 +52,7 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
         run.search.epochs = run.search.epochs.filter(|_| run.search.has_supernet());
         Ok(run)
     };
-    let processes = processes::meet()?;
+    let processes = processes::meet(device)?;
     let mut going_on = None;
     let (mut run, stage): (SearchRun, Stage) = processes.from_first(|| {
         going_on = session::find(&options.run, |variant| options.resolve(None, variant).and_then(settled))?;

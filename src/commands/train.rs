@@ -37,7 +37,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
         Ok((run, architecture))
     };
-    let processes = processes::meet()?;
+    let processes = processes::meet(device)?;
     let mut going_on = None;
     let (mut run, architecture, stage): (TrainRun, Architecture, Stage) = processes.from_first(|| {
         going_on = session::find(&options.run, |variant| {

@@ -66,8 +66,22 @@ pub const PORT: &str = "MASTER_PORT";
 pub const LAUNCHER_STORE: &str = "TORCHELASTIC_USE_AGENT_STORE";
 /// How often the launcher started the processes anew.
 pub const ATTEMPT: &str = "TORCHELASTIC_RESTART_COUNT";
+/// By what tensors of GPUs are summed.
+pub const COLLECTIVES: &str = "SGAS_COLLECTIVES";
 /// For how many seconds a process waits for the others.
 pub const PATIENCE: &str = "SGAS_PROCESS_TIMEOUT";
+
+/// By what tensors of GPUs are summed over processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Collectives {
+    /// By NCCL where every process has a GPU of its own and the library is there, else by way of host memory.
+    #[default]
+    Auto,
+    /// By way of host memory.
+    Gloo,
+    /// By NCCL; where it can't be used the run does not begin.
+    Nccl,
+}
 
 /// For how long a process waits for the others where nobody says it: one may still read its data.
 const USUAL_PATIENCE: Duration = Duration::from_secs(600);
@@ -88,6 +102,19 @@ pub fn patience(variable: impl Fn(&str) -> Option<String>) -> Result<Duration> {
     let Some(text) = variable(PATIENCE) else { return Ok(USUAL_PATIENCE) };
     let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds >= 1.0 && *seconds <= 1e6);
     seconds.map(Duration::from_secs_f64).ok_or_else(|| Error::invalid(PATIENCE, "seconds, from 1 to 1e6", text))
+}
+
+/// By what tensors of GPUs are summed.
+///
+/// # Errors
+/// A variable that says something else.
+pub fn collectives(variable: impl Fn(&str) -> Option<String>) -> Result<Collectives> {
+    match variable(COLLECTIVES).as_deref().map(str::trim) {
+        None | Some("" | "auto") => Ok(Collectives::Auto),
+        Some("gloo") => Ok(Collectives::Gloo),
+        Some("nccl") => Ok(Collectives::Nccl),
+        Some(other) => Err(Error::invalid(COLLECTIVES, "auto, gloo or nccl", other)),
+    }
 }
 
 /// What the variables of this process say; `None` where it is alone.
@@ -277,6 +304,8 @@ mod tests {
             assert!(error.starts_with(&format!("{name}: expected ")), "{error}");
         }
         assert!(patience(|_| Some("0".to_owned())).is_err());
+        assert_eq!(collectives(|_| Some(" nccl".to_owned())).unwrap(), Collectives::Nccl);
+        assert!(collectives(|_| Some("mpi".to_owned())).is_err());
         assert_eq!(patience(|_| Some("2.5".to_owned())).unwrap(), Duration::from_millis(2500));
     }
 }

@@ -135,3 +135,47 @@ fn sums_are_of_all_processes_and_one_alone_changes_nothing() {
     assert_eq!(sum(&Processes::alone()), (vec![0.0, 0.5], [false, false]));
     assert!(Processes::alone().any(true).unwrap());
 }
+
+#[test]
+fn sums_are_tried_in_every_type_before_a_run_relies_on_them() {
+    for world in [2, 3] {
+        threads::run(world, |processes| check::sums(processes, Device::Cpu).unwrap());
+    }
+}
+
+#[test]
+fn a_gradient_that_is_summed_in_parts_is_the_mean_of_all() {
+    use crate::tensor::bridge::group::Group;
+    let options = (Kind::Float, Device::Cpu);
+    // Weights of several sizes, with room between them; the third has no part in the loss.
+    let sizes = [3_i64, 50, 8, 1, 20];
+    let offsets = [0_i64, 16, 80, 96, 112];
+    let run = |rank: usize, group: Option<&Group>, least_bytes: i64| {
+        let leaf = |size: i64| (Tensor::arange(size, options) * 0.3).cos().set_requires_grad(true);
+        let leaves = sizes.map(leaf);
+        let terms = leaves.iter().enumerate().filter(|(index, _)| *index != 2);
+        let loss = terms.fold(Tensor::from(0.0f32), |sum, (index, leaf)| {
+            sum + (leaf * (index as f64 + 1.0 + rank as f64)).sin().sum(Kind::Float)
+        });
+        let Some(group) = group else {
+            let flat = Tensor::zeros([140], options);
+            let gradients = Tensor::run_backward(&[&loss], &leaves.iter().collect::<Vec<_>>(), false, false);
+            for (gradient, offset) in gradients.iter().zip(offsets).filter(|(gradient, _)| gradient.defined()) {
+                flat.narrow(0, offset, gradient.numel() as i64).copy_(gradient);
+            }
+            return Tensor::cat(&[flat, loss.detach().view([1])], 0);
+        };
+        let places: Vec<(&Tensor, i64)> = leaves.iter().zip(offsets).collect();
+        group.gradient(&loss, &loss.detach(), &places, 140, least_bytes).unwrap()
+    };
+    let expected = run(0, None, 0) + run(1, None, 0);
+    // Every weight by itself, two or three buckets, all at once.
+    for least_bytes in [1, 200, 1 << 20] {
+        let found = threads::run(2, |processes| {
+            let member = processes.0.as_ref().unwrap();
+            assert!(member.group.sums_beside(&Tensor::from(1.0f32)));
+            run(processes.share().rank, Some(&member.group), least_bytes)
+        });
+        assert!(found.iter().all(|sum| sum == &expected), "{least_bytes}");
+    }
+}

@@ -259,6 +259,11 @@ impl Parameters {
         self.entries.iter().map(|entry| (entry.leaf.name.as_str(), entry.offset, entry.len()))
     }
 
+    /// Tensors with the first element of each in the flat tensor, in order.
+    pub fn places(&self) -> impl Iterator<Item = (&Tensor, i64)> {
+        self.entries.iter().map(|entry| (&entry.leaf.tensor, entry.offset))
+    }
+
     /// Turns gradients on or off.
     pub fn set_trainable(&mut self, trainable: bool) {
         for entry in &self.entries {

@@ -8,6 +8,7 @@ mod counts;
 mod graphs;
 mod kernels;
 mod runs;
+mod shared;
 mod stand_in;
 
 use assert_cmd::Command;

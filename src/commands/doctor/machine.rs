@@ -1,10 +1,11 @@
 //! What the machine is: the libtorch that is loaded, processor, memory, GPUs.
 
 use crate::commands::device::{get_cuda, without_kernels};
-use crate::error::Result;
+use crate::error::{Result, first_line};
 use crate::memory;
 use crate::tensor::bridge::LIBTORCH_VERSION;
 use crate::tensor::bridge::architectures::{self, Architectures};
+use crate::tensor::bridge::group::load_nccl;
 use crate::tensor::bridge::machine::{self, Gpu};
 use serde::Serialize;
 use std::thread::available_parallelism;
@@ -60,6 +61,8 @@ pub(super) struct Cuda {
     pub driver: Option<String>,
     /// Why the driver can't be asked.
     pub no_driver: Option<String>,
+    /// Why several GPUs can't sum their tensors by NCCL; `None` where they can, or CUDA is not loaded.
+    pub no_nccl: Option<String>,
     /// The GPUs that the driver shows.
     pub devices: Vec<Device>,
 }
@@ -168,8 +171,10 @@ pub(super) fn cuda(not_loaded: Option<String>) -> Cuda {
     };
     let architectures = Architectures::parse(&config);
     let devices = (0..count).filter_map(|index| machine::gpu(index).ok());
+    let no_nccl = not_loaded.is_none().then(load_nccl).and_then(|loaded| Some(first_line(&loaded.err()?.to_string())));
     Cuda {
         not_loaded,
+        no_nccl,
         built_with: architectures::cuda_version(&config),
         usable_devices: if usable { usize::try_from(tch::Cuda::device_count()).unwrap_or(0) } else { 0 },
         driver: driver.as_ref().ok().map(|driver| cuda_version(driver.cuda_version)),

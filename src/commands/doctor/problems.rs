@@ -114,6 +114,7 @@ mod tests {
             usable_devices,
             driver: Some("12.4".to_owned()),
             no_driver: None,
+            no_nccl: None,
             devices: (0..devices).map(|_| gpu(7, 5)).collect(),
         }
     }

@@ -74,8 +74,12 @@ fn cuda(cuda: &Cuda) -> Vec<String> {
         (Some(version), _) => format!("the driver serves CUDA {version}"),
         (None, reason) => format!("no NVIDIA driver: {}", or_unknown(reason.as_deref())),
     };
+    let several = cuda.not_loaded.is_none().then(|| match &cuda.no_nccl {
+        None => "several GPUs sum by NCCL (untried on real ones)".to_owned(),
+        Some(reason) => format!("several GPUs sum by way of host memory: no NCCL ({reason})"),
+    });
     let devices = cuda.devices.iter().enumerate().map(|(index, device)| self::device(index, device));
-    std::iter::once(part).chain(kernels).chain([driver]).chain(devices).collect()
+    std::iter::once(part).chain(kernels).chain([driver]).chain(several).chain(devices).collect()
 }
 
 fn device(index: usize, device: &Device) -> String {

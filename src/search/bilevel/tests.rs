@@ -205,6 +205,23 @@ fn without_synchronised_norms_a_shared_step_is_another() {
 }
 
 #[test]
+fn a_gradient_that_is_summed_in_parts_moves_weights_to_the_same() {
+    let architecture = Architecture::HandDesigned(HandDesigned::ResNet);
+    let fresh = || network(&architecture, &spec(Data::Images), 1, Device::Cpu);
+    let weights = drawn(&*fresh());
+    let step = |processes: &Processes| {
+        let model = fresh();
+        set(model.weights().parameters.flat(), &weights);
+        moved(&*model, Data::Images, processes)
+    };
+    let whole = threads::run(2, step);
+    // A few weights each, and a few parts.
+    for bytes in [64, 4096] {
+        assert!(threads::run(2, |processes| step(&processes.in_buckets_of(bytes))) == whole, "{bytes}");
+    }
+}
+
+#[test]
 fn a_shared_step_of_every_supernet_is_that_of_the_joined_batch() {
     for (space, data) in [
         (SpaceName::POINT, Data::Points),

@@ -1,5 +1,6 @@
 //! Processes that find each other by a store that all of them reach (c10d's TCP store) and sum tensors over all of them
-//! (c10d's process group over Gloo), and batch norm whose statistics run over all of them.
+//! (c10d's process groups: Gloo, and NCCL between GPUs), gradients that are summed while they are computed, and batch norm
+//! whose statistics run over all processes.
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr::null;
@@ -33,7 +34,22 @@ unsafe extern "C" {
         own_host: *const c_char,
         milliseconds: i64,
     ) -> *mut c_char;
+    fn sgas_nccl_load() -> *mut c_char;
+    fn sgas_group_connect_gpus(group: *mut c_void, rank: i64, world: i64) -> *mut c_char;
+    fn sgas_group_leave_gpus(group: *mut c_void) -> *mut c_char;
     fn sgas_group_all_reduce(group: *mut c_void, tensor: *mut C_tensor) -> *mut c_char;
+    fn sgas_group_sums_beside(group: *const c_void, tensor: *const C_tensor) -> i32;
+    fn sgas_group_gradient(
+        out: *mut *mut C_tensor,
+        group: *mut c_void,
+        scaled: *const C_tensor,
+        loss: *const C_tensor,
+        leaves: *const *const C_tensor,
+        offsets: *const i64,
+        count: i64,
+        length: i64,
+        least_bytes: i64,
+    ) -> *mut c_char;
     fn sgas_synced_norm(
         out: *mut *mut C_tensor,
         x: *const C_tensor,
@@ -140,14 +156,25 @@ impl Store {
         let place = own_host.as_ref().map_or(null(), |host| host.as_ptr());
         // SAFETY: the text outlives the call.
         check(unsafe { sgas_group_connect(self.group, rank as i64, world as i64, place, milliseconds(patience)) })?;
-        Ok(Group { store: self })
+        Ok(Group { store: self, rank, world })
     }
+}
+
+/// Loads what sums tensors of GPUs by NCCL, which [`super::device::load_cuda`] must come before.
+///
+/// # Errors
+/// Why it can't be loaded.
+pub fn load_nccl() -> Result<()> {
+    // SAFETY: takes nothing.
+    check(unsafe { sgas_nccl_load() })
 }
 
 /// Processes that are connected.
 #[derive(Debug)]
 pub struct Group {
     store: Store,
+    rank: usize,
+    world: usize,
 }
 
 impl Group {
@@ -164,6 +191,57 @@ impl Group {
     pub fn all_reduce(&self, numbers: &mut Tensor) -> Result<()> {
         // SAFETY: the tensor outlives the call.
         check(unsafe { sgas_group_all_reduce(self.store.group, numbers.as_mut_ptr()) })
+    }
+
+    /// From now on tensors of GPUs are summed by NCCL, not by way of host memory. Every process must call it, each with a
+    /// GPU of its own.
+    ///
+    /// # Errors
+    /// No library for it; no GPU.
+    pub fn connect_gpus(&self) -> Result<()> {
+        // SAFETY: plain numbers.
+        check(unsafe { sgas_group_connect_gpus(self.store.group, self.rank as i64, self.world as i64) })
+    }
+
+    /// From now on tensors of GPUs are summed by way of host memory again.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn leave_gpus(&self) -> Result<()> {
+        // SAFETY: takes nothing else.
+        check(unsafe { sgas_group_leave_gpus(self.store.group) })
+    }
+
+    /// Whether a sum of this tensor goes on while the program does something else.
+    pub fn sums_beside(&self, tensor: &Tensor) -> bool {
+        // SAFETY: the tensor outlives the call.
+        unsafe { sgas_group_sums_beside(self.store.group, tensor.as_ptr()) != 0 }
+    }
+
+    /// The gradient of `scaled` for these leaves, each at its offset in a flat tensor of `length` numbers, and behind it
+    /// `loss`, 0-dimensional; all of it summed over all processes, the same bits in each. Parts of at least so many bytes
+    /// are summed while the backward pass computes the rest. Every process must call it.
+    ///
+    /// # Errors
+    /// A process that can't be reached; libtorch's.
+    pub fn gradient(
+        &self,
+        scaled: &Tensor,
+        loss: &Tensor,
+        leaves: &[(&Tensor, i64)],
+        length: i64,
+        least_bytes: i64,
+    ) -> Result<Tensor> {
+        let (tensors_of, offsets): (Vec<*const C_tensor>, Vec<i64>) =
+            leaves.iter().map(|(leaf, offset)| (leaf.as_ptr(), *offset)).unzip();
+        let (group, count) = (self.store.group, leaves.len() as i64);
+        let (tensors_of, offsets) = (tensors_of.as_ptr(), offsets.as_ptr());
+        // SAFETY: tensors and lists outlive the call, and each list has as many places as `count` says.
+        let [flat] = tensors(|out| unsafe {
+            let (scaled, loss) = (scaled.as_ptr(), loss.as_ptr());
+            sgas_group_gradient(out, group, scaled, loss, tensors_of, offsets, count, length, least_bytes)
+        })?;
+        Ok(flat)
     }
 
     /// Batch norm of rows (R, C) or images (B, C, H, W) by the statistics of all processes' batches, which may differ in

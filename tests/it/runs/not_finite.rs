@@ -4,6 +4,7 @@
 //! ([`the_process_whose_loss_breaks`]).
 
 use super::faults::{Fault, inject};
+use super::shared::{free_port, start};
 use super::{assert_equal_runs, epochs, results, train};
 use sgas::checkpoint::Checkpoint;
 use sgas::report::Event;
@@ -53,9 +54,18 @@ fn breaking(folder: &Path, more: &str) -> Output {
     process(folder, more, &BROKEN, None)
 }
 
-/// A training of three epochs of three steps each, whose state is kept after every step and whose losses break at these
-/// calls; killed at a rename of a checkpoint.
+/// The same, killed at a rename of a checkpoint.
 fn process(folder: &Path, more: &str, broken: &[usize], killed: Option<usize>) -> Output {
+    let mut process = prepared(folder, more, broken);
+    if let Some(at) = killed {
+        inject(&mut process, "run/checkpoint/state", "rename", at, Fault::Kill);
+    }
+    process.output().unwrap()
+}
+
+/// A training of three epochs of three steps each, whose state is kept after every step and whose losses break at these
+/// calls.
+fn prepared(folder: &Path, more: &str, broken: &[usize]) -> assert_cmd::Command {
     let settings = "--set train.epochs=3 --set checkpoint.steps=1 --set weights.clip=1 --objective breaking --out run";
     let command = train(folder, &format!("{settings} {more}"));
     let words: Vec<&str> =
@@ -64,11 +74,20 @@ fn process(folder: &Path, more: &str, broken: &[usize], killed: Option<usize>) -
     let mut process = assert_cmd::Command::new(std::env::current_exe().unwrap());
     process.args([&format!("{module}::the_process_whose_loss_breaks"), "--exact", "--nocapture"]);
     process.env(COMMAND, serde_json::to_string(&(words, broken)).unwrap()).current_dir(folder);
-    if let Some(at) = killed {
-        inject(&mut process, "run/checkpoint/state", "rename", at, Fault::Kill);
-    }
     process.env("OMP_NUM_THREADS", "1").env_remove("SGAS_DATA").env_remove("SGAS_RUNS");
-    process.output().unwrap()
+    process
+}
+
+/// Two processes of a training, of which the second one's loss breaks.
+fn shared(folder: &Path, more: &str) -> [Output; 2] {
+    let port = free_port();
+    let started = [0, 1].map(|rank: usize| {
+        let mut process = prepared(folder, more, if rank == 1 { &BROKEN } else { &[] });
+        process.env("RANK", rank.to_string()).env("WORLD_SIZE", "2");
+        process.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+        start(process)
+    });
+    started.map(|process| process.wait_with_output().unwrap())
 }
 
 fn text(output: &Output) -> String {
@@ -140,4 +159,32 @@ fn a_run_that_went_back_goes_on_to_the_bit() {
     let output = process(path, "--on-nan rollback --resume", &[], None);
     assert!(output.status.success(), "{}", text(&output));
     assert_equal_runs(&path.join("whole"), &path.join("run"));
+}
+
+/// A loss that is NaN in one process is so for all: the joined gradient is. They leave out the same steps, or go back
+/// alike; that their weights are the same is looked at after every epoch.
+#[test]
+fn processes_answer_alike_to_a_loss_of_one_of_them() {
+    // Batches of half the size make as many steps as one process has.
+    let small = "--batch 2 --set train.epochs=3";
+    let root = tempfile::tempdir().unwrap();
+    let is_back = |event: &Event| matches!(event, Event::Rollback { .. });
+    let is_skipped = |event: &Event| matches!(event, Event::Skipped { .. });
+    for (policy, is_answer) in [("skip", &is_skipped as &dyn Fn(&Event) -> bool), ("rollback", &is_back)] {
+        let folder = root.path().join(policy);
+        std::fs::create_dir(&folder).unwrap();
+        for ended in shared(&folder, &format!("{small} --on-nan {policy}")) {
+            assert!(ended.status.success(), "{policy}: {}", text(&ended));
+        }
+        let run = folder.join("run");
+        assert!(events(&run).unwrap().iter().any(is_answer), "{policy}: {:?}", events(&run).unwrap());
+        assert_eq!(epochs(&run).len(), 3);
+        Checkpoint::load(&run.join("weights-last.safetensors")).unwrap();
+    }
+    let folder = root.path().join("stop");
+    std::fs::create_dir(&folder).unwrap();
+    let [first, second] = shared(&folder, &format!("{small} --on-nan stop"));
+    assert!([&first, &second].iter().all(|ended| ended.status.code() == Some(1)), "{first:?} {second:?}");
+    assert!(text(&first).contains("the gradient's norm is NaN"), "{}", text(&first));
+    assert!(text(&second).contains("first in the loss"), "{}", text(&second));
 }

@@ -6,9 +6,11 @@ use crate::cli::{run, run_json, sgas};
 use assert_cmd::Command;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many kills there are; a few where it is not set.
@@ -37,7 +39,7 @@ fn launch(folder: &Path, world: usize, options: &str, words: &[String]) -> Comma
 }
 
 /// The same as a process of the system, to be killed.
-fn start(command: Command) -> Child {
+pub fn start(command: Command) -> Child {
     let program = command.get_program().to_owned();
     let mut started = std::process::Command::new(program);
     started.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
@@ -74,7 +76,7 @@ fn wait_for_state(folder: &Path, before: Option<SystemTime>) {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -122,6 +124,47 @@ fn every_way_to_start_processes_comes_to_the_same_and_the_first_one_speaks() {
                 assert_equal_runs(&folder.join("launched"), &folder.join(name));
             }
         }
+    }
+}
+
+/// A search by one process and by two with half its batch each, where nothing is drawn by process: no dropout, no random
+/// points. `data` is what `sgas data synth` is asked for.
+fn assert_decided_alike(config: &str, data: &str, batch: usize, more: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    run(folder, &format!("data synth files --test 10 {data}"));
+    let words_of = |out: &str, batch: usize| -> Vec<String> {
+        let line = format!(
+            "search --config smoke/{config} --data files --threads 1 --device cpu -q --sync-batch-norm --out {out} \
+             --set search.batch={batch} --set search.batch_growth=0 {more}"
+        );
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    output(sgas(folder).args(words_of("one", 2 * batch)));
+    output(&mut launch(folder, 2, "", &words_of("two", batch)));
+    let decided = |name: &str| -> Vec<(usize, usize, String)> {
+        decisions(&folder.join(name)).into_iter().map(|event| (event.epoch, event.edge, event.primitive)).collect()
+    };
+    assert!(decided("one").len() > 2 && decided("one") == decided("two"), "{config}: {:?}", decided("two"));
+    let cell = |name: &str| std::fs::read(folder.join(name).join("genotype.json")).unwrap();
+    assert!(cell("one") == cell("two"), "{config}: another cell");
+}
+
+#[test]
+fn two_processes_decide_as_one_with_the_joined_batch() {
+    let points = "--set point.dropout=0 --set data.order=first --set search.epochs=7";
+    // With larger steps the roundings of maxima over neighbours grow until searches part.
+    let slowly = "--set weights.learning_rate=0.0002";
+    assert_decided_alike("search-points", "--train 40 --points 64 --format npy", 5, &format!("{points} {slowly}"));
+    let graphs = "--kind graphs --layout many --train 12";
+    assert_decided_alike("search-graphs", graphs, 1, "--set search.epochs=4");
+    let benchmark = "--set space=nas-bench-graph --set nas_bench_graph.dropout=0 --set search.epochs=4";
+    assert_decided_alike("search-graphs", graphs, 1, benchmark);
+    let pictures = "--kind pictures --train 40";
+    let plain = "--set data.images.augmentation=none --set search.epochs=7";
+    assert_decided_alike("search-images", pictures, 10, &format!("{plain} --set space=nas-bench-201"));
+    if std::env::var_os("SGAS_TEST_ALL").is_some() {
+        assert_decided_alike("search-images", pictures, 10, plain);
     }
 }
 
@@ -249,20 +292,46 @@ fn processes_that_are_missing_or_of_another_mind_are_named() {
     }
 }
 
+/// How a packet travels between two machines.
+enum Link {
+    /// At once.
+    Veth,
+    /// Later, and one of so many never: by a process that carries packets from one to the other.
+    Slow { milliseconds: u32, lost: u32 },
+}
+
 /// Two network namespaces with a link between them, as two machines; gone when dropped.
 struct Machines {
     names: [String; 2],
+    carrier: Option<Child>,
 }
 
 impl Machines {
     /// What the system says against them, where it has none.
-    fn new() -> Result<Self, String> {
-        let names = ["a", "b"].map(|which| format!("sgas{}{which}", std::process::id()));
-        let machines = Self { names };
+    fn new(link: &Link) -> Result<Self, String> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
+        let names = ["a", "b"].map(|which| format!("sgas{}{which}{number}", std::process::id()));
+        let mut machines = Self { names, carrier: None };
         let [a, b] = &machines.names;
         ip(&format!("netns add {a}"))?;
         ip(&format!("netns add {b}"))?;
-        ip(&format!("-n {a} link add link0 type veth peer name link0 netns {b}"))?;
+        match link {
+            Link::Veth => ip(&format!("-n {a} link add link0 type veth peer name link0 netns {b}"))?,
+            Link::Slow { milliseconds, lost } => {
+                let mut carrier = std::process::Command::new("python3");
+                carrier.args(["-c", include_str!("slow_link.py"), a, b, &milliseconds.to_string(), &lost.to_string()]);
+                let carrier = carrier.stdout(Stdio::piped()).spawn().map_err(|error| format!("python3: {error}"))?;
+                let carrier = machines.carrier.insert(carrier);
+                let mut said = String::new();
+                let _ = BufReader::new(carrier.stdout.take().unwrap()).read_line(&mut said);
+                if said.trim() != "ready" {
+                    return Err("no TUN devices".to_owned());
+                }
+                ip(&format!("link set {a} netns {a} name link0"))?;
+                ip(&format!("link set {b} netns {b} name link0"))?;
+            }
+        }
         for (number, name) in [(1, a), (2, b)] {
             ip(&format!("-n {name} addr add 10.77.0.{number}/24 dev link0"))?;
             ip(&format!("-n {name} link set lo up"))?;
@@ -293,6 +362,11 @@ impl Machines {
 
 impl Drop for Machines {
     fn drop(&mut self) {
+        if let Some(carrier) = &mut self.carrier {
+            // It may have ended.
+            let _ = carrier.kill();
+            let _ = carrier.wait();
+        }
         for name in &self.names {
             // One that was not made can't be removed.
             let _ = ip(&format!("netns del {name}"));
@@ -306,30 +380,37 @@ fn ip(words: &str) -> Result<(), String> {
     if ended.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&ended.stderr).into_owned()) }
 }
 
-#[test]
-fn machines_share_a_run_and_a_cut_link_ends_it_in_time() {
-    let machines = match Machines::new() {
-        Ok(machines) => machines,
-        Err(why) => {
-            println!("skipped: no network namespaces here, which root has on Linux with iproute2: {why}");
-            return;
-        }
-    };
-    let [a, _] = &machines.names;
-    let lossy = std::process::Command::new("ip")
-        .args(["netns", "exec", a, "tc", "qdisc", "add", "dev", "link0", "root", "netem", "delay", "2ms", "loss", "1%"])
-        .output();
-    if !lossy.is_ok_and(|ended| ended.status.success()) {
-        println!("the link has no delay and no loss: this system has no netem");
-    }
-    let root = tempfile::tempdir().unwrap();
-    let folder = root.path();
-    let own = words("search", "--out apart");
+/// Two machines; else says why a test is skipped.
+fn machines(link: &Link) -> Option<Machines> {
+    Machines::new(link)
+        .map_err(|why| println!("skipped: no network namespaces here, which root has on Linux with iproute2: {why}"))
+        .ok()
+}
+
+/// A search on two machines, which comes to what it comes to on this one.
+fn assert_same_on(machines: &Machines, folder: &Path) {
+    let own = words("search", "--out apart --set search.epochs=7");
     let second = start(machines.rank(folder, 1, 30, &own));
     output(&mut machines.rank(folder, 0, 30, &own));
     assert!(second.wait_with_output().unwrap().status.success());
-    output(&mut launch(folder, 2, "", &words("search", "--out here")));
+    output(&mut launch(folder, 2, "", &words("search", "--out here --set search.epochs=7")));
     assert_equal_runs(&folder.join("here"), &folder.join("apart"));
+}
+
+#[test]
+fn machines_with_a_slow_link_that_loses_packets_share_a_run() {
+    let Some(machines) = machines(&Link::Slow { milliseconds: 2, lost: 100 }) else { return };
+    let root = tempfile::tempdir().unwrap();
+    assert_same_on(&machines, root.path());
+}
+
+#[test]
+fn machines_share_a_run_and_a_cut_link_ends_it_in_time() {
+    let Some(machines) = machines(&Link::Veth) else { return };
+    let [a, _] = &machines.names;
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    assert_same_on(&machines, folder);
     // The cable is pulled: nobody hears that the other is gone.
     let own = words("search", "--out cut --set search.steps=2000");
     let processes = [0, 1].map(|rank| start(machines.rank(folder, rank, 2, &own)));

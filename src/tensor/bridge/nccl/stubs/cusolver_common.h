@@ -1,0 +1,1 @@
+// libtorch's headers include it, and use none of its names.

@@ -1,0 +1,83 @@
+//! Two processes that share a run on CUDA. On the stand-in NCCL's library is a stand-in too, and each process believes the
+//! one device to be its own.
+
+use crate::{has_stand_in, sgas, words};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+
+const TRAIN: &str = "train --config smoke/train-points --genotype Cri2_ModelNet_Best --data synthetic \
+                     --set data.synthetic.train=40 --set data.synthetic.test=20 --set data.points=48 \
+                     --set model.channels=4 --set point.embedding=16 --set train.epochs=2 --batch 5";
+
+/// Two processes of a command of one line, by variables set by hand.
+fn shared(folder: &Path, line: &str, environment: &[(&str, &str)]) -> [Output; 2] {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let start = |rank: &str| -> Child {
+        let command = sgas(folder);
+        let mut process = std::process::Command::new(command.get_program());
+        process.args(words(line)).current_dir(folder).env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0");
+        process.env("RANK", rank).env("WORLD_SIZE", "2").env("LOCAL_RANK", "0").env("LOCAL_WORLD_SIZE", "1");
+        process.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port).envs(environment.iter().copied());
+        process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    ["0", "1"].map(start).map(|process| process.wait_with_output().unwrap())
+}
+
+fn said(ended: &Output) -> String {
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+/// A run that ends well, with what its first process said and the weights that it came to.
+fn run_of(folder: &Path, name: &str, line: &str, environment: &[(&str, &str)]) -> (String, Vec<u8>) {
+    let ended = shared(folder, &format!("{line} --out {name}"), environment);
+    for process in &ended {
+        assert!(process.status.success(), "{name}: {}", said(process));
+    }
+    (said(&ended[0]), std::fs::read(folder.join(name).join("weights-last.safetensors")).unwrap())
+}
+
+#[test]
+fn sums_by_nccl_and_by_way_of_host_memory_are_the_same() {
+    if !has_stand_in() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    for precision in ["", "--amp bf16 --sync-batch-norm", "--amp fp16"] {
+        let line = format!("{TRAIN} {precision}");
+        let name = |which: &str| format!("{which}{}", precision.replace(' ', ""));
+        let (told, by_nccl) = run_of(folder, &name("nccl"), &line, &[]);
+        assert!(told.contains("tensors of GPUs are summed by NCCL"), "{told}");
+        let (told, by_host) = run_of(folder, &name("gloo"), &line, &[("SGAS_COLLECTIVES", "gloo")]);
+        assert!(told.contains("by way of host memory, not by NCCL: SGAS_COLLECTIVES says so"), "{told}");
+        assert!(by_nccl == by_host, "{line}");
+    }
+}
+
+#[test]
+fn nccl_that_can_not_be_used_is_told_and_done_without() {
+    if !has_stand_in() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let line = format!("{TRAIN} --set train.epochs=1");
+    let (_, usual) = run_of(folder, "usual", &line, &[]);
+    for (how, why) in [("refused", "NCCL is refused"), ("wrong", "a sum of 1 numbers (Float, Cuda(0)) over 2 processes is wrong")]
+    {
+        let (told, weights) = run_of(folder, how, &line, &[("SGAS_STAND_IN_NCCL", how)]);
+        assert!(told.contains("by way of host memory, not by NCCL") && told.contains(why), "{told}");
+        assert!(weights == usual, "{how}");
+    }
+    let asked = [("SGAS_STAND_IN_NCCL", "refused"), ("SGAS_COLLECTIVES", "nccl")];
+    for ended in shared(folder, &format!("{line} --out asked"), &asked) {
+        let told = said(&ended);
+        assert!(ended.status.code() == Some(1) && told.contains("NCCL can't be used: "), "{told}");
+        assert!(told.contains("SGAS_COLLECTIVES=gloo"), "{told}");
+    }
+    assert!(!folder.join("asked").exists());
+    // Processes that share a GPU do not try.
+    let (told, weights) = run_of(folder, "two", &line, &[("LOCAL_WORLD_SIZE", "2")]);
+    assert!(told.contains("not by NCCL: processes share a GPU") && weights == usual, "{told}");
+}
