@@ -64,7 +64,10 @@ class Settings:
         self.halves = ["bf16", "fp16"] if self.is_cuda else ["bf16"]
         self.cores = len(os.sched_getaffinity(0))
         # One for each GPU; two share a GPU that is alone.
-        self.processes = max(2, gpus() if self.is_cuda else 0)
+        self.gpus = gpus() if self.is_cuda else 0
+        self.processes = max(2, self.gpus)
+        # By what several GPUs sum; each way that is named must be there.
+        self.collectives = ["nccl", "gloo"] if self.gpus > 1 else ["auto"]
         self.width = int(os.environ.get("SGAS_SIDE_BY_SIDE", min(6, max(1, self.cores // 3))))
 
     def recipe(self, name):
@@ -111,6 +114,7 @@ def proofs(visit, settings):
     states = [engine_tests(settings, "Going on to the bit", "stops::"),
               engine_tests(settings, "Memory is foretold", "memory::")]
     whole = [tests_of(CUDA, settings, "Kernels of sgas", "kernels::"), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
+             tests_of(CUDA, settings, "NCCL", "shared::one_process"),
              tests_of(CUDA, settings, "Whole ways, and a killed training", "runs::")] if settings.is_cuda else []
     table = visit.results / "golden.tsv"
     words = [GOLDEN, "golden", "--skip", "golden_decisions", "--test-threads=1"]
@@ -143,12 +147,15 @@ def smoke(visit, settings, kind):
         first, again = ([PROGRAM, *command, *words, "--out", visit.scratch / kind / (name + end)] for end in ("", "-again"))
         return Part(f"{title}, {kind}", first, again=again, **more)
 
-    def shared(title, name, *command):
+    def shared(collectives, title, name, *command):
         """The same by several processes, each on the GPU of its number."""
+        name = f"{name}-{collectives}"
         begin = [PROGRAM, "launch", "--nproc", str(settings.processes), "--"]
         rest = [*command, *SYNTHETIC, "--device", "auto" if settings.is_cuda else "cpu", *precision_words(kind), "--out"]
         first, again = ([*begin, *rest, visit.scratch / kind / (name + end)] for end in ("", "-again"))
-        return Part(f"{title} by {settings.processes} processes, {kind}", first, again=again)
+        part = Part(f"{title} by {settings.processes} processes ({collectives}), {kind}", first, again=again)
+        part.environment.update(SGAS_COLLECTIVES=collectives)
+        return part
 
     evaluate = [PROGRAM, "eval", "--run", visit.scratch / kind / "train", "--device", settings.device]
     return [
@@ -159,7 +166,8 @@ def smoke(visit, settings, kind):
         once(f"Evaluation, {kind}", evaluate, after=f"Training, {kind}"),
         run("ResGCN", "resgcn", "train", "--config", "smoke/train-s3dis"),
         run("Search on graphs", "graphs", "search", "--config", "smoke/search-ppi"),
-        shared("Search on points", "shared", "search", "--config", "smoke/search-modelnet10", "--sync-batch-norm"),
+        *(shared(way, "Search on points", "shared", "search", "--config", "smoke/search-modelnet10", "--sync-batch-norm")
+          for way in settings.collectives),
     ]
 
 

@@ -137,12 +137,14 @@ impl Processes {
             Collectives::Auto | Collectives::Nccl => None,
         };
         // Each step of it is taken by all or by none.
-        let mut failure = self.any(unfit.is_some())?.then(|| unfit.unwrap_or_else(|| "another process can't".to_owned()));
+        let mut failure =
+            self.any(unfit.is_some())?.then(|| unfit.unwrap_or_else(|| "another process can't".to_owned()));
         let attempts: [&dyn Fn() -> Result<()>; 2] = [&|| group.connect_gpus(), &|| check::sums(self, device)];
         for attempt in attempts {
             if failure.is_none() {
                 let own = attempt().err().map(|error| first_line(&error));
-                failure = self.any(own.is_some())?.then(|| own.unwrap_or_else(|| "it failed in another process".to_owned()));
+                failure =
+                    self.any(own.is_some())?.then(|| own.unwrap_or_else(|| "it failed in another process".to_owned()));
             }
         }
         let Some(reason) = failure else {

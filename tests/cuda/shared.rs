@@ -1,10 +1,14 @@
 //! Two processes that share a run on CUDA. On the stand-in NCCL's library is a stand-in too, and each process believes the
 //! one device to be its own.
 
-use crate::{has_stand_in, sgas, words};
+use crate::{has_cuda, has_stand_in, sgas, words};
+use ::sgas::tensor::bridge::device::load_cuda;
+use ::sgas::tensor::bridge::group::{Store, load_nccl};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+use tch::{Device, Kind, Tensor, no_grad};
 
 const TRAIN: &str = "train --config smoke/train-points --genotype Cri2_ModelNet_Best --data synthetic \
                      --set data.synthetic.train=40 --set data.synthetic.test=20 --set data.points=48 \
@@ -37,6 +41,30 @@ fn run_of(folder: &Path, name: &str, line: &str, environment: &[(&str, &str)]) -
     (said(&ended[0]), std::fs::read(folder.join(name).join("weights-last.safetensors")).unwrap())
 }
 
+/// What one GPU can show: the library loads, NCCL begins on the GPU, and a sum of one process's numbers is these numbers.
+#[test]
+fn one_process_sums_by_nccl() {
+    if !has_cuda() {
+        return;
+    }
+    load_cuda().unwrap();
+    if let Err(why) = load_nccl() {
+        println!("skipped: no NCCL here, which `make nccl` builds: {why}");
+        return;
+    }
+    let store = Store::serve(0, "test").unwrap();
+    let group = store.connect(0, 1, Some("127.0.0.1"), Duration::from_secs(60)).unwrap();
+    group.connect_gpus().unwrap();
+    for kind in [Kind::Float, Kind::Double, Kind::Int64] {
+        let numbers = Tensor::arange(1000, (kind, Device::Cuda(0)));
+        let mut sum = numbers.copy();
+        assert!(group.sums_beside(&sum));
+        no_grad(|| group.all_reduce(&mut sum)).unwrap();
+        assert!(sum.equal(&numbers));
+    }
+    group.leave_gpus().unwrap();
+}
+
 #[test]
 fn sums_by_nccl_and_by_way_of_host_memory_are_the_same() {
     if !has_stand_in() {
@@ -64,7 +92,8 @@ fn nccl_that_can_not_be_used_is_told_and_done_without() {
     let folder = root.path();
     let line = format!("{TRAIN} --set train.epochs=1");
     let (_, usual) = run_of(folder, "usual", &line, &[]);
-    for (how, why) in [("refused", "NCCL is refused"), ("wrong", "a sum of 1 numbers (Float, Cuda(0)) over 2 processes is wrong")]
+    for (how, why) in
+        [("refused", "NCCL is refused"), ("wrong", "a sum of 1 numbers (Float, Cuda(0)) over 2 processes is wrong")]
     {
         let (told, weights) = run_of(folder, how, &line, &[("SGAS_STAND_IN_NCCL", how)]);
         assert!(told.contains("by way of host memory, not by NCCL") && told.contains(why), "{told}");
