@@ -381,7 +381,13 @@ impl<'a, R: RunConfig> Session<'a, R> {
         match step::run(learning, data, &mut observers, &mut *keeper)? {
             Ended::Whole => Ok(observers),
             Ended::Stopped(at) => {
-                let signal = self.signals.stop().unwrap_or_default();
+                // Of several processes one may have been asked alone.
+                let mut signal = 0;
+                for known in signals::STOPPING {
+                    if processes.any(self.signals.stop() == Some(known))? {
+                        signal = known;
+                    }
+                }
                 let message =
                     format!("stopped by {} in epoch {}, after step {}", signals::name(signal), at.epoch, at.step);
                 let hint = self.command_to_go_on().map(|command| format!("go on: {command}"));

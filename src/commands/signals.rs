@@ -29,6 +29,9 @@ impl Signals {
     }
 }
 
+/// The signals that ask to stop.
+pub const STOPPING: [u8; 3] = [15, 2, 1];
+
 /// The name of a signal that stops.
 pub fn name(signal: u8) -> &'static str {
     match signal {
