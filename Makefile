@@ -184,7 +184,7 @@ demo-scenes: build
 	@printf '\nRooms coloured by the predicted class of every point: $(DEMO)/scenes/labelled\n'
 
 # Decision 3 of 6, by light and by dark, and examples of shapes.
-screenshots: demo-points ## make the pictures in docs/pictures of the demo's runs on shapes, by a headless Chromium
+screenshots: demo-points ## make the pictures in docs/pictures, of the demo's runs on shapes and of a study, by a headless Chromium
 	$(SGAS) eval --run $(DEMO)/points/train --examples 8
 	$(SGAS) report $(DEMO)/points/search --output $(DEMO)/points/search.html
 	$(SGAS) report $(DEMO)/points/train --output $(DEMO)/points/train.html
@@ -194,6 +194,7 @@ screenshots: demo-points ## make the pictures in docs/pictures of the demo's run
 		--before "const s = document.querySelector('.slider'); s.value = 3; s.dispatchEvent(new Event('input'))"
 	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/train.html docs/pictures/report-training.png --height 1500 --dark \
 		--before "document.querySelector('[id$$=scores-1]').scrollIntoView()"
+	$(PYTHON) -B scripts/browser.py shot benches/results/study-nbg-cora.html docs/pictures/study.png --height 1020
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels

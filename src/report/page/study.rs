@@ -8,9 +8,11 @@ use crate::report::progress::{seconds, words};
 use crate::report::scatter::{self, Group};
 use crate::statistics::{Summary, Tau};
 use minijinja::Value;
+use plotters::coord::ranged1d::Ranged;
+use plotters::coord::types::RangedCoordf64;
 use serde::Serialize;
 
-/// Lines of the scale under the scores.
+/// At most so many lines of the scale under the scores.
 const TICKS: usize = 5;
 
 /// All that the page tells of a study.
@@ -225,10 +227,14 @@ fn spread(study: &Study) -> Option<Spread> {
             interval: interval.map(|[from, to]| [place(from), place(to) - place(from)]),
         })
     });
-    let step = (high - low) / (TICKS - 1) as f64;
-    let digits = if step < 0.1 { 3 } else { 2 };
-    let ticks = (0..TICKS).map(|tick| low + step * tick as f64);
-    Some(Spread { lines: lines.collect(), ticks: ticks.map(|at| (place(at), format!("{at:.digits$}"))).collect() })
+    let ticks = RangedCoordf64::from(low..high).key_points(TICKS);
+    let is_exact = |digits: &usize| {
+        let all = 10_f64.powi(i32::try_from(*digits).unwrap_or(0));
+        ticks.iter().all(|at| (at * all - (at * all).round()).abs() < 1e-6)
+    };
+    let digits = (0..6).find(is_exact).unwrap_or(6);
+    let ticks = ticks.iter().map(|at| (place(*at), format!("{at:.digits$}")));
+    Some(Spread { ticks: ticks.collect(), lines: lines.collect() })
 }
 
 /// Where two runs at least have both scores.
@@ -282,8 +288,10 @@ mod tests {
             run("b", 2, None),
         ];
         let Spread { lines, ticks } = spread(&study(runs)).unwrap();
-        assert_eq!(ticks.first().map(|(place, text)| (*place, &**text)), Some((0.0, "49.00")));
-        assert_eq!(ticks.last().map(|(place, text)| (*place, &**text)), Some((100.0, "76.00")));
+        // Round numbers on a scale from 49 to 76.
+        let told: Vec<&str> = ticks.iter().map(|(_, text)| &**text).collect();
+        assert_eq!(told, ["50", "60", "70"]);
+        assert!((ticks[0].0 - 100.0 / 27.0).abs() < 1e-9);
         let places: Vec<f64> = lines[0].dots.iter().map(|dot| dot.place).collect();
         assert!((places[0] - 100.0 / 27.0).abs() < 1e-9 && (places[1] - 2100.0 / 27.0).abs() < 1e-9, "{places:?}");
         assert!((lines[0].mean.unwrap() - 1100.0 / 27.0).abs() < 1e-9);
@@ -298,6 +306,6 @@ mod tests {
         let open = study(vec![run("a", 1, None)]);
         assert!(spread(&open).is_none() && scatter(&open).is_none());
         let one = study(vec![run("a", 1, Some([1.0, 2.0]))]);
-        assert!(scatter(&one).is_none() && spread(&one).unwrap().ticks.len() == TICKS);
+        assert!(scatter(&one).is_none() && !spread(&one).unwrap().ticks.is_empty());
     }
 }
