@@ -29,7 +29,7 @@ BENCH_SHAPES ?= modelnet10-search modelnet40-small-train cifar10-search cifar10-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-cuda build nccl install dist gpu-kit test test-all test-stand-in stand-in kill-test sanitize test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference bench-profile bench-scaling clean
+.PHONY: help setup setup-cuda build nccl install dist gpu-kit test test-all test-stand-in stand-in kill-test sanitize test-dist wheel test-wheel test-python test-python-exports licences lint demo demo-points demo-images demo-graphs demo-scenes screenshots bench bench-reference roofline bench-profile bench-scaling clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -202,6 +202,9 @@ bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benche
 
 bench-reference: setup ## those steps beside the published code: SGAS_REFERENCE and SGAS_DEEP_GCNS=its checkouts, PYTHON=one with torch, numpy, sklearn, torch_geometric
 	$(PYTHON) benches/compare.py --sgas "$(SGAS_REFERENCE)" $(if $(SGAS_DEEP_GCNS),--deep-gcns "$(SGAS_DEEP_GCNS)") --python "$(PYTHON)" $(BENCH_FLAGS) $(if $(SGAS_DEEP_GCNS),$(BENCH_SHAPES),$(filter-out resgcn%,$(BENCH_SHAPES)))
+
+roofline: setup ## how far those steps are from what the machine allows, into benches/results/roofline.md (SGAS_REFERENCE and the others as above: the published code too)
+	$(PYTHON) -B benches/roofline.py $(if $(SGAS_REFERENCE),--sgas "$(SGAS_REFERENCE)") $(if $(SGAS_DEEP_GCNS),--deep-gcns "$(SGAS_DEEP_GCNS)") --python "$(PYTHON)" $(BENCH_FLAGS) $(BENCH_SHAPES)
 
 bench-profile: setup ## where the time of those steps goes, by operator, into benches/results/profile.md
 	benches/profile.sh $(BENCH_SHAPES)

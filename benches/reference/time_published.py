@@ -55,6 +55,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--warmup", type=int, default=2, help="steps before the clock counts")
     parser.add_argument("--repeats", type=int, default=7, help="steps that count")
+    parser.add_argument("--compile", action="store_true", help="the network by torch.compile")
     parser.add_argument("--amp", action="store_true", help="train: fp16 autocast with a scaler (cuda), bf16 (cpu)")
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int, help="default: the shape's")
@@ -162,6 +163,12 @@ def supernet(torch, args, criterion):
     return model
 
 
+def compile_where_asked(args, model):
+    """In place, so that all who hold the network call what was compiled. Shapes do not change."""
+    if args.compile:
+        model.compile(dynamic=False)
+
+
 def search_steps(torch, args, samples, labels):
     """The two halves of a search step, each a function without arguments."""
     from architect import Architect
@@ -173,6 +180,7 @@ def search_steps(torch, args, samples, labels):
     optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=3e-4)
     scaler = torch.amp.GradScaler(args.device, enabled=False)
     model.train()
+    compile_where_asked(args, model)
 
     def alpha():
         architect.step(samples, labels, samples, labels, rate, optimizer, unrolled=False)
@@ -229,6 +237,7 @@ def train_steps(torch, args, samples, labels):
     half = torch.float16 if args.device == "cuda" else torch.bfloat16
     scaler = torch.amp.GradScaler(args.device, enabled=args.amp and half == torch.float16)
     model.train()
+    compile_where_asked(args, model)
 
     def autocast():
         return torch.autocast(args.device, dtype=half, enabled=args.amp)

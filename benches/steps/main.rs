@@ -5,6 +5,7 @@
 //! `cargo bench --profile dev --bench steps -- --help`: libtorch and the kernels are optimised in every profile.
 
 mod profile;
+mod roofline;
 mod shape;
 mod workload;
 
@@ -51,6 +52,9 @@ struct Options {
     /// Print where the time goes, by operator, as Markdown (on a CPU).
     #[arg(long, conflicts_with = "json")]
     profile: bool,
+    /// Also tell what bounds the step on this machine: multiply-adds, bytes, peaks (on a CPU).
+    #[arg(long, conflicts_with = "profile")]
+    roofline: bool,
     /// `cargo bench` says this to every bench.
     #[arg(long = "bench", hide = true)]
     _bench: bool,
@@ -88,6 +92,9 @@ fn main() -> Result<()> {
     result.insert("peak_memory_bytes".into(), peak_process_memory()?.into());
     if let Some(bytes) = bridge::device::peak_memory(device)? {
         result.insert("peak_device_bytes".into(), bytes.into());
+    }
+    if options.roofline {
+        result.insert("bounds".into(), roofline::bounds(&mut workload)?);
     }
     print(&options, &result);
     Ok(())

@@ -99,8 +99,8 @@ SGAS_INLINE T dot(const T* left, const T* right, int64_t count) {
 constexpr int64_t flush_rows = 16;
 // Rows of a chunk, where rows need not stay in clouds.
 constexpr int64_t chunk_rows = 256;
-// Element operations that are worth a thread.
-constexpr int64_t grain_operations = 32768;
+// Element operations that are worth a thread (threads.cpp).
+extern const int64_t grain_operations;
 
 // Rows that are gone through vector by vector of channels while they stay in the cache.
 constexpr int64_t cached_rows = 64;

@@ -37,6 +37,7 @@ mod recording;
 pub mod trace;
 pub mod types;
 pub mod unit_length;
+pub mod work;
 
 unsafe extern "C" {
     fn sgas_free_text(text: *mut c_char);
