@@ -120,7 +120,7 @@ impl Processes {
         let versions = concat!(env!("CARGO_PKG_VERSION"), " ", env!("SGAS_LIBTORCH_VERSION"));
         processes.agree("the versions of program and libtorch", || blake3::hash(versions.as_bytes()))?;
         processes.together(check::sums(&processes, Device::Cpu))?;
-        if device.is_cuda() {
+        if processes.any(device.is_cuda())? {
             processes.join_gpus(place, device, collectives)?;
         }
         Ok(processes)
@@ -132,6 +132,7 @@ impl Processes {
         let Some(Member { group, .. }) = self.0.as_deref() else { return Ok(()) };
         let has_own = i64::try_from(place.local_world).is_ok_and(|world| world <= Cuda::device_count());
         let unfit = match collectives {
+            _ if !device.is_cuda() => Some("this process computes on a processor".to_owned()),
             Collectives::Gloo => Some(format!("{} says so", place::COLLECTIVES)),
             Collectives::Auto if !has_own => Some("processes share a GPU".to_owned()),
             Collectives::Auto | Collectives::Nccl => None,
@@ -241,7 +242,7 @@ impl Processes {
         let leaves: Vec<(&Tensor, i64)> = parameters.places().collect();
         let (count, kind) = (flat.numel() as i64, loss.kind());
         let joined = member.group.gradient(scaled, &loss, &leaves, count, member.bucket as i64);
-        let joined = joined.map_err(|error| self.lost(&error))? / member.share.world as f64;
+        let joined = joined.map_err(|error| self.named(error))? / member.share.world as f64;
         Ok((joined.narrow(0, 0, count), joined.get(count).to_kind(kind)))
     }
 
@@ -383,7 +384,8 @@ impl Processes {
     /// The same error; of a sum within a pass, which libtorch told, one that says who can't be reached any more.
     pub fn named(&self, error: Error) -> Error {
         let text = error.to_string();
-        if text.contains("gloo/transport") && !text.contains("rank ") { self.lost(&error) } else { error }
+        let is_of_sum = ["gloo/transport", "NCCL", "sum over the GPUs"].iter().any(|word| text.contains(word));
+        if is_of_sum && !text.contains("rank ") { self.lost(&error) } else { error }
     }
 
     /// That a process can't be reached any more, and which, as far as the others say.

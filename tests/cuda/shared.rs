@@ -16,16 +16,26 @@ const TRAIN: &str = "train --config smoke/train-points --genotype Cri2_ModelNet_
 
 /// Two processes of a command of one line, by variables set by hand.
 fn shared(folder: &Path, line: &str, environment: &[(&str, &str)]) -> [Output; 2] {
+    on_devices(["cuda", "cuda"], folder, line, environment)
+}
+
+/// The same on these devices.
+fn on_devices(devices: [&str; 2], folder: &Path, line: &str, environment: &[(&str, &str)]) -> [Output; 2] {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let start = |rank: &str| -> Child {
+    let start = |rank: usize| -> Child {
         let command = sgas(folder);
         let mut process = std::process::Command::new(command.get_program());
-        process.args(words(line)).current_dir(folder).env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0");
-        process.env("RANK", rank).env("WORLD_SIZE", "2").env("LOCAL_RANK", "0").env("LOCAL_WORLD_SIZE", "1");
+        let words = words(line).into_iter().map(|word| if word == "cuda" { devices[rank] } else { word });
+        process.args(words).current_dir(folder).env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0");
+        process
+            .env("RANK", rank.to_string())
+            .env("WORLD_SIZE", "2")
+            .env("LOCAL_RANK", "0")
+            .env("LOCAL_WORLD_SIZE", "1");
         process.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port).envs(environment.iter().copied());
         process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    ["0", "1"].map(start).map(|process| process.wait_with_output().unwrap())
+    [0, 1].map(start).map(|process| process.wait_with_output().unwrap())
 }
 
 fn said(ended: &Output) -> String {
@@ -106,6 +116,10 @@ fn nccl_that_can_not_be_used_is_told_and_done_without() {
         assert!(told.contains("SGAS_COLLECTIVES=gloo"), "{told}");
     }
     assert!(!folder.join("asked").exists());
+    // Where one computes on a processor, neither tries.
+    let ended = on_devices(["cuda", "cpu"], folder, &format!("{line} --out mixed"), &[]);
+    assert!(ended.iter().all(|process| process.status.success()), "{}", said(&ended[0]));
+    assert!(said(&ended[0]).contains("not by NCCL: another process can't"), "{}", said(&ended[0]));
     // Processes that share a GPU do not try.
     let (told, weights) = run_of(folder, "two", &line, &[("LOCAL_WORLD_SIZE", "2")]);
     assert!(told.contains("not by NCCL: processes share a GPU") && weights == usual, "{told}");
