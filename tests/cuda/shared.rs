@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 const TRAIN: &str = "train --config smoke/train-points --genotype Cri2_ModelNet_Best --data synthetic \
                      --set data.synthetic.train=40 --set data.synthetic.test=20 --set data.points=48 \
-                     --set model.channels=4 --set point.embedding=16 --set train.epochs=2 --batch 5";
+                     --set model.channels=4 --set point.embedding=16 --set train.epochs=1 --batch 5";
 
 /// Two processes of a command of one line, by variables set by hand.
 fn shared(folder: &Path, line: &str, environment: &[(&str, &str)]) -> [Output; 2] {
@@ -100,12 +100,12 @@ fn nccl_that_can_not_be_used_is_told_and_done_without() {
     }
     let root = tempfile::tempdir().unwrap();
     let folder = root.path();
-    let line = format!("{TRAIN} --set train.epochs=1");
-    let (_, usual) = run_of(folder, "usual", &line, &[]);
+    let line = TRAIN;
+    let (_, usual) = run_of(folder, "usual", line, &[]);
     for (how, why) in
         [("refused", "NCCL is refused"), ("wrong", "a sum of 1 numbers (Float, Cuda(0)) over 2 processes is wrong")]
     {
-        let (told, weights) = run_of(folder, how, &line, &[("SGAS_STAND_IN_NCCL", how)]);
+        let (told, weights) = run_of(folder, how, line, &[("SGAS_STAND_IN_NCCL", how)]);
         assert!(told.contains("by way of host memory, not by NCCL") && told.contains(why), "{told}");
         assert!(weights == usual, "{how}");
     }
@@ -121,6 +121,6 @@ fn nccl_that_can_not_be_used_is_told_and_done_without() {
     assert!(ended.iter().all(|process| process.status.success()), "{}", said(&ended[0]));
     assert!(said(&ended[0]).contains("not by NCCL: another process can't"), "{}", said(&ended[0]));
     // Processes that share a GPU do not try.
-    let (told, weights) = run_of(folder, "two", &line, &[("LOCAL_WORLD_SIZE", "2")]);
+    let (told, weights) = run_of(folder, "two", line, &[("LOCAL_WORLD_SIZE", "2")]);
     assert!(told.contains("not by NCCL: processes share a GPU") && weights == usual, "{told}");
 }
