@@ -194,7 +194,7 @@ screenshots: demo-points ## make the pictures in docs/pictures, of the demo's ru
 		--before "const s = document.querySelector('.slider'); s.value = 3; s.dispatchEvent(new Event('input'))"
 	$(PYTHON) -B scripts/browser.py shot $(DEMO)/points/train.html docs/pictures/report-training.png --height 1500 --dark \
 		--before "document.querySelector('[id$$=scores-1]').scrollIntoView()"
-	$(PYTHON) -B scripts/browser.py shot benches/results/study-nbg-cora.html docs/pictures/study.png --height 1020
+	$(PYTHON) -B scripts/browser.py shot benches/results/study-ppi.html docs/pictures/study.png --height 1020
 
 bench: setup ## time kernels and whole steps; BENCH_SHAPES names those of benches/shapes.json, BENCH_FLAGS=--json for JSON
 	cargo bench --profile dev --bench kernels

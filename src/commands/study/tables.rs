@@ -85,7 +85,7 @@ fn significant(value: f64) -> String {
 
 /// What the score is, as the head of its column.
 pub fn score_name(results: &Results) -> String {
-    let words = results.score.replace('_', " ");
+    let words = results.score.replace("_f1", "-F1").replace("iou", "IoU").replace('_', " ");
     let mut letters = words.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{} (%)", letters.as_str())
