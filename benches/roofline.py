@@ -59,6 +59,12 @@ def bytes_that_move(shape, result):
     return 2 * passes * result["bounds"]["bytes_held"] + 4 * touched * result["parameters"]
 
 
+def told_sides(args):
+    """The sides that have a column, with its head."""
+    published = {"published": "published", "compiled": "published, by torch.compile"}
+    return {"ours": "ours"} | (published if args.sgas or args.deep_gcns else {})
+
+
 def sides(args, name, ours):
     """Program and words of each side, by its name in the table."""
     told = ["--threads", str(args.threads), "--warmup", str(args.warmup), "--repeats", str(args.repeats)]
@@ -86,7 +92,7 @@ def measured(args, name, ours):
     return found
 
 
-def row(name, found):
+def row(args, name, found):
     shape, first = compare.SHAPES[name], found["ours"][0]
     # The fastest peak of all rounds: what the machine can.
     peak = max(result["bounds"]["multiply_adds_per_second"] for result in found["ours"])
@@ -95,19 +101,20 @@ def row(name, found):
     by_work, by_bytes = work / peak, moved / speed
     bound = max(by_work, by_bytes)
     cells = [name, f"{work / 1e9:.2f}", f"{moved / 1e6:.0f}", f"{1000 * by_work:.0f}", f"{1000 * by_bytes:.0f}"]
-    for side in ("ours", "published", "compiled"):
+    for side in told_sides(args):
         times = [compare.whole_step(result) for result in found.get(side, [])]
         cells.append(f"{1000 * statistics.median(times):.0f} ({1000 * min(times):.0f} to {1000 * max(times):.0f}), "
                      f"{statistics.median(times) / bound:.1f} x" if times else "")
-    print(f"{name}: {cells[-3]} of its bound", file=sys.stderr)
+    print(f"{name}: {cells[5]} of its bound", file=sys.stderr)
     return "| " + " | ".join(cells) + " |", peak, speed
 
 
 def main():
     args = arguments()
     ours = args.ours or compare.build()
-    rows = [row(name, measured(args, name, ours)) for name in args.shapes]
+    rows = [row(args, name, measured(args, name, ours)) for name in args.shapes]
     peak, speed = max(row[1] for row in rows), max(row[2] for row in rows)
+    heads = ["step", "G multiply-adds", "MB that must move", "bound by multiply-adds, ms", "by bytes, ms", *told_sides(args).values()]
     lines = [
         "# Steps beside what the machine allows",
         f"{datetime.datetime.now(datetime.UTC):%d %B %Y}, `benches/roofline.py`, commit {compare.commit(compare.ROOT)}; "
@@ -115,8 +122,8 @@ def main():
         f"{peak / 1e9:.1f} G multiply-adds a second, {speed / 1e9:.1f} GB/s. {args.rounds} rounds, each side in turn; "
         f"milliseconds of a step, medians of {args.repeats} (least to greatest median of the rounds), and how many times the bound.",
         "",
-        "| step | G multiply-adds | MB that must move | bound by multiply-adds, ms | by bytes, ms | ours | published | published, by torch.compile |",
-        "|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(heads) + " |",
+        "|" + "---|" * len(heads),
         *(row[0] for row in rows),
         "",
         LEGEND.strip(),
