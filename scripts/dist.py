@@ -117,6 +117,8 @@ def add_libraries(program, folder, cuda):
     found = [path for pattern in CUDA for path in LIBTORCH.parent.glob(pattern)] + [NCCL]
     if not any(path.name == "libtorch_cuda.so" for path in found):
         fail(f"there is no libtorch_cuda.so in {LIBTORCH}/lib", "run `make setup-cuda`")
+    if not NCCL.is_file():
+        fail(f"there is no {NCCL}", "run `make nccl`")
     for path in found:
         if not (folder / path.name).exists():
             shutil.copy(path, folder / path.name)

@@ -188,17 +188,24 @@ fn worlds() -> &'static [usize] {
     if std::env::var_os("SGAS_TEST_ALL").is_some() { &[2, 4] } else { &[2] }
 }
 
-#[test]
-fn without_synchronised_norms_a_shared_step_is_another() {
-    let architecture = Architecture::HandDesigned(HandDesigned::ResNet);
-    let fresh = || network(&architecture, &spec(Data::Images), 1, Device::Cpu);
+/// A step of one network, from the same weights whoever makes it.
+fn step_of_resnet() -> impl Fn(&Processes) -> Vec<Vec<f64>> + Sync {
+    let fresh = || {
+        let architecture = Architecture::HandDesigned(HandDesigned::ResNet);
+        network(&architecture, &spec(Data::Images), 1, Device::Cpu)
+    };
     let weights = drawn(&*fresh());
-    let step = |processes: &Processes| {
+    move |processes| {
         let model = fresh();
         set(model.weights().parameters.flat(), &weights);
         moved(&*model, Data::Images, processes)
-    };
-    let together = threads::run(2, step);
+    }
+}
+
+#[test]
+fn without_synchronised_norms_a_shared_step_is_another() {
+    let step = step_of_resnet();
+    let together = threads::run(2, &step);
     assert!(together[0][..2] == together[1][..2], "weights and loss are the same in both");
     assert!(together[0][2] != together[1][2], "running statistics are each process's own");
     assert!(apart(&together[0], &step(&Processes::alone()))[0] > 1e-2);
@@ -206,15 +213,8 @@ fn without_synchronised_norms_a_shared_step_is_another() {
 
 #[test]
 fn a_gradient_that_is_summed_in_parts_moves_weights_to_the_same() {
-    let architecture = Architecture::HandDesigned(HandDesigned::ResNet);
-    let fresh = || network(&architecture, &spec(Data::Images), 1, Device::Cpu);
-    let weights = drawn(&*fresh());
-    let step = |processes: &Processes| {
-        let model = fresh();
-        set(model.weights().parameters.flat(), &weights);
-        moved(&*model, Data::Images, processes)
-    };
-    let whole = threads::run(2, step);
+    let step = step_of_resnet();
+    let whole = threads::run(2, &step);
     // A few weights each, and a few parts.
     for bytes in [64, 4096] {
         assert!(threads::run(2, |processes| step(&processes.in_buckets_of(bytes))) == whole, "{bytes}");
