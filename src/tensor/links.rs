@@ -10,8 +10,10 @@ use crate::tensor::bridge::device::upload;
 use crate::tensor::bridge::gather::AttentionScores;
 pub use crate::tensor::bridge::links::Aggregate;
 use crate::tensor::bridge::links::{self, LinkLists, PlainLists};
+use crate::tensor::bridge::native as kernels;
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::native;
 use crate::tensor::precision::at_least_single;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -46,7 +48,7 @@ struct Plain {
 }
 
 impl Plain {
-    /// On the CPU.
+    /// On the CPU; lists that lie elsewhere are fetched.
     fn new(lists: &LinkLists) -> Self {
         let stored = lists.adjacency();
         let nodes = 0..stored.nodes();
@@ -58,8 +60,8 @@ impl Plain {
         Self {
             stored: PlainLists::new(&stored),
             looped: PlainLists::new(&looped),
-            root: lists.root().unsqueeze(1),
-            share: lists.root().square().unsqueeze(1),
+            root: lists.root().to_device(Device::Cpu).unsqueeze(1),
+            share: lists.root().to_device(Device::Cpu).square().unsqueeze(1),
         }
     }
 
@@ -104,8 +106,14 @@ impl Links {
         }
         let to_device = |tensor: &Tensor| upload(tensor, device);
         let moved = || {
-            let plain = OnceCell::from(Box::new(self.plain().map(to_device)));
-            Self { lists: self.lists.map(to_device), plain, name: self.name }
+            // Kernels of ours do without; where they don't, lists are made here, not on the device.
+            let is_wanted = !native::serves_on(device);
+            let plain = is_wanted.then(|| Box::new(self.plain().map(to_device)));
+            Self {
+                lists: self.lists.map(to_device),
+                plain: plain.map_or_else(OnceCell::new, OnceCell::from),
+                name: self.name,
+            }
         };
         let Some(name) = self.name.filter(|_| device.is_cuda()) else { return moved() };
         let mut kept = ON_GPU.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,6 +146,9 @@ impl Links {
         if is_fused(x) {
             return done(links::aggregate(x, &self.lists, wanted));
         }
+        if native::serves(x) {
+            return done(kernels::link_aggregates(x, &self.lists, wanted));
+        }
         Aggregate::ALL.map(|which| wanted.contains(&which).then(|| self.plain_aggregate(x, which)))
     }
 
@@ -163,8 +174,12 @@ impl Links {
     /// Σ over the links into a node, which has exactly one to itself, of w_ij·x_j, w_i = softmax over j of
     /// LeakyReLU(target_i + source_j): (N, C) features, (N) scores in fp32.
     pub fn attention(&self, x: &Tensor, target: &Tensor, source: &Tensor, slope: f64) -> Tensor {
+        let scores = AttentionScores { target, source };
         if is_fused(x) {
-            return done(links::attention(x, &AttentionScores { target, source }, &self.lists, slope));
+            return done(links::attention(x, &scores, &self.lists, slope));
+        }
+        if native::serves(x) {
+            return done(kernels::link_attention(x, &scores, &self.lists, slope));
         }
         let attended = composed::link_attention(&widen(x), target, source, &self.plain().looped, slope);
         done(attended).to_kind(x.kind())
@@ -176,13 +191,18 @@ impl Links {
         if is_fused(target) && !norm.is_synchronised(training) {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
+        let is_alike = target.kind() == source.kind() && !norm.is_plain() && !norm.is_synchronised(training);
+        if is_alike && self.count() > 0 && native::serves(target) {
+            return done(kernels::link_edge_maximum(target, source, &self.lists, &norm.in_bridge(training)));
+        }
         let Plain { stored, .. } = self.plain();
         let edges = done(composed::link_pairs(target, source, stored)).relu();
         done(composed::link_maximum(&norm.forward(&edges, training), stored))
     }
 
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| Box::new(Plain::new(&self.lists)))
+        let device = self.lists.device();
+        self.plain.get_or_init(|| Box::new(Plain::new(&self.lists).map(|tensor| tensor.to_device(device))))
     }
 }
 

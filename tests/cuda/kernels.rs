@@ -15,11 +15,11 @@ use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::parameters::Store;
 use tch::{Device, Kind, Tensor};
 
-const CUDA: Device = Device::Cuda(0);
-const KINDS: [Kind; 3] = [Kind::Float, Kind::Half, Kind::BFloat16];
+pub const CUDA: Device = Device::Cuda(0);
+pub const KINDS: [Kind; 3] = [Kind::Float, Kind::Half, Kind::BFloat16];
 
 /// Whether the tests run; kernels that do not serve fail them.
-fn has_kernels() -> bool {
+pub fn has_kernels() -> bool {
     if !has_cuda() {
         return false;
     }
@@ -29,7 +29,7 @@ fn has_kernels() -> bool {
 }
 
 /// Multiples of 1/8 within 2, so that sums and distances are exact in fp32 and many are equal.
-fn numbers(size: &[i64], seed: u64) -> Tensor {
+pub fn numbers(size: &[i64], seed: u64) -> Tensor {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let count = size.iter().product::<i64>();
     let values: Vec<f32> = (0..count).map(|_| f32::from(generator.random_range(-16..=16_i8)) / 8.0).collect();
@@ -52,7 +52,7 @@ fn picked(clouds: i64, points: i64, k: i64, seed: u64) -> Neighbours {
 }
 
 /// Value and gradient.
-fn evaluated(x: &Tensor, probe: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> [Tensor; 2] {
+pub fn evaluated(x: &Tensor, probe: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> [Tensor; 2] {
     let leaf = x.copy().set_requires_grad(true);
     let y = f(&leaf);
     let gradient = Tensor::run_backward(&[(&y * probe).sum(Kind::Float)], &[&leaf], false, false);
@@ -87,18 +87,20 @@ fn gathers_give_what_libtorch_gives() {
     }
 }
 
+/// Sums of some numbers, each rounded to the type.
+pub fn close(found: &Tensor, expected: &Tensor, kind: Kind, what: &str) {
+    let scale = expected.abs().max().to_kind(Kind::Double).double_value(&[]).max(1.0);
+    let difference = (found.to_kind(Kind::Double) - expected.to_kind(Kind::Double)).abs().max().double_value(&[]);
+    let tolerance = if kind == Kind::Float { 1e-4 } else { 2e-2 };
+    assert!(difference <= tolerance * scale, "{what}: {difference:e} at a scale of {scale}");
+}
+
 /// Of rows that some rows name often and others never, with equal values among neighbours, which share no gradient.
 #[test]
 fn what_is_made_of_neighbours_equals_libtorchs_operators() {
     if !has_kernels() {
         return;
     }
-    let close = |found: &Tensor, expected: &Tensor, kind: Kind, what: &str| {
-        let scale = expected.abs().max().to_kind(Kind::Double).double_value(&[]).max(1.0);
-        let difference = (found.to_kind(Kind::Double) - expected.to_kind(Kind::Double)).abs().max().double_value(&[]);
-        let tolerance = if kind == Kind::Float { 1e-4 } else { 2e-2 };
-        assert!(difference <= tolerance * scale, "{what}: {difference:e} at a scale of {scale}");
-    };
     for (clouds, points, k, channels) in [(2, 37, 5, 3), (3, 50, 9, 32), (1, 140, 16, 65)] {
         let graph = picked(clouds, points, k, 13);
         let rows = clouds * points;

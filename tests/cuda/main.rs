@@ -7,6 +7,7 @@ mod budgets;
 mod counts;
 mod graphs;
 mod kernels;
+mod links;
 mod runs;
 mod shared;
 mod stand_in;

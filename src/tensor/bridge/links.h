@@ -67,6 +67,9 @@ inline LinkTensors checked_links(const at::Tensor& x, const at::Tensor* const* t
   return links;
 }
 
+// The same on a GPU.
+LinkTensors native_links(const at::Tensor& x, const at::Tensor* const* tensors);
+
 // Whole numbers that lie beside the lanes of a vector of T, compared with one of them.
 template <class T, int Bytes>
 SGAS_INLINE typename Vector<T, Bytes>::mask equals(const int32_t* from, int32_t value) {

@@ -62,6 +62,12 @@ pub enum Aggregate {
 impl Aggregate {
     /// All, in the order of the C side.
     pub const ALL: [Self; 4] = [Self::Sum, Self::Mean, Self::NormalizedSum, Self::RelativeMaximum];
+
+    /// A bit for each that is wanted.
+    pub(super) fn bits(wanted: &[Self]) -> i64 {
+        let bits = Self::ALL.iter().zip(0..).filter(|(which, _)| wanted.contains(which)).map(|(_, bit)| 1_i64 << bit);
+        bits.sum()
+    }
 }
 
 /// The links of a graph as the kernels take them. Only an [`Adjacency`] makes one, so every index is inside.
@@ -103,11 +109,10 @@ impl LinkLists {
         self.tensors[0].device()
     }
 
-    /// What they were made of; they must be on the CPU.
+    /// What they were made of; lists that lie elsewhere are waited for.
     pub fn adjacency(&self) -> Adjacency {
-        let [incoming, sources, outgoing, targets, positions] = std::array::from_fn(|list| {
-            Vec::<i32>::try_from(&self.tensors[list]).expect("lists are int32 and in host memory")
-        });
+        let [incoming, sources, outgoing, targets, positions] =
+            std::array::from_fn(|list| Vec::<i32>::try_from(&self.tensors[list]).expect("lists are int32"));
         Adjacency::from_lists(incoming, sources, outgoing, targets, positions)
     }
 
@@ -137,7 +142,7 @@ impl LinkLists {
         &self.tensors[5] + 1.0
     }
 
-    fn pointers(&self) -> [*const C_tensor; 7] {
+    pub(super) fn pointers(&self) -> [*const C_tensor; 7] {
         self.tensors.each_ref().map(|tensor| tensor.as_ptr())
     }
 }
@@ -188,8 +193,7 @@ impl PlainLists {
 
 /// The wanted aggregates of `x` (N, C), in the order of [`Aggregate::ALL`].
 pub fn aggregate(x: &Tensor, links: &LinkLists, wanted: &[Aggregate]) -> Result<[Option<Tensor>; 4]> {
-    let bits = Aggregate::ALL.iter().zip(0..).filter(|(which, _)| wanted.contains(which)).map(|(_, bit)| 1_i64 << bit);
-    let (bits, lists) = (bits.sum(), links.pointers());
+    let (bits, lists) = (Aggregate::bits(wanted), links.pointers());
     // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
     some_tensors(|out| unsafe { sgas_link_aggregate(out, x.as_ptr(), lists.as_ptr(), bits) })
 }

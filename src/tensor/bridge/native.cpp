@@ -142,14 +142,14 @@ Kernels& kernels() {
   return *loaded;
 }
 
-void* kernel_of(int device, const char* name) {
+void* kernel_of(int device, const std::string& name) {
   auto& [turn, found, modules] = kernels();
   const std::lock_guard<std::mutex> held(turn);
   auto& kernel = found[{device, name}];
   if (kernel == nullptr) {
     const auto module = modules.find(device);
     TORCH_CHECK(module != modules.end(), "no kernels were loaded for cuda:", device);
-    driver().check(driver().get_function(&kernel, module->second, name), name);
+    driver().check(driver().get_function(&kernel, module->second, name.c_str()), name.c_str());
   }
   return kernel;
 }
@@ -193,8 +193,7 @@ void load(const char* source, int device, const char* cache) {
 
 }  // namespace
 
-void launch(
-    const char* kernel, const at::Tensor& like, const Grid& grid, std::initializer_list<const void*> arguments) {
+void start(const std::string& kernel, const at::Tensor& like, const Grid& grid, at::ArrayRef<const void*> arguments) {
   const auto device = like.device();
   const c10::DeviceGuard guard(device);
   const c10::impl::VirtualGuardImpl of_device(device.type());
@@ -207,7 +206,7 @@ void launch(
   driver().check(driver().launch_kernel(kernel_of(device.index(), kernel), static_cast<unsigned>(grid.blocks), 1, 1,
                                         static_cast<unsigned>(grid.threads), 1, 1, static_cast<unsigned>(grid.shared),
                                         stream, places.data(), nullptr),
-                 kernel);
+                 kernel.c_str());
 }
 
 }  // namespace sgas::native

@@ -4,8 +4,9 @@
 
 #include "bridge.h"
 
-#include <initializer_list>
+#include <array>
 #include <string>
+#include <tuple>
 
 namespace sgas::native {
 
@@ -17,13 +18,46 @@ struct Grid {
 };
 
 // Starts a kernel on the current stream of the device of `like`, for which kernels were loaded; `arguments` point to the
-// kernel's. The tensors behind them must lie on that device.
-void launch(const char* kernel, const at::Tensor& like, const Grid& grid, std::initializer_list<const void*> arguments);
+// kernel's.
+void start(const std::string& kernel, const at::Tensor& like, const Grid& grid, at::ArrayRef<const void*> arguments);
+
+// What a kernel is told: numbers as they are, of a tensor where its numbers lie, null where it has none, of a tuple all.
+template <class Value>
+std::tuple<Value> told(const Value& value) {
+  return {value};
+}
+
+inline std::tuple<const void*> told(const at::Tensor& tensor) {
+  return {tensor.defined() ? tensor.const_data_ptr() : nullptr};
+}
+
+template <class... Values>
+std::tuple<Values...> told(const std::tuple<Values...>& values) {
+  return values;
+}
+
+// The same with the kernel's arguments, each of the type that the kernel has it in. Tensors must lie on the device of
+// `like`; those that the kernel writes to must be the caller's own.
+template <class... Arguments>
+void launch(const std::string& kernel, const at::Tensor& like, const Grid& grid, const Arguments&... arguments) {
+  std::apply(
+      [&](const auto&... values) {
+        const std::array<const void*, sizeof...(values)> places{&values...};
+        start(kernel, like, grid, places);
+      },
+      std::tuple_cat(told(arguments)...));
+}
 
 // A thread for each of so many numbers.
 inline Grid a_thread_each(int64_t numbers) {
   constexpr int threads = 256;
   return {(numbers + threads - 1) / threads, threads};
+}
+
+// A warp for each of so many.
+inline Grid a_warp_each(int64_t count) {
+  constexpr int64_t warp = 32;
+  return a_thread_each(count * warp);
 }
 
 // Kernels count in 32 bits.

@@ -1,5 +1,5 @@
 //! Kernels of ours for CUDA, which the driver is given at run time: the nearest points, and along neighbour graphs gathers,
-//! sums, maxima and the tail of edge_conv. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
+//! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
 
 use std::ffi::{CString, c_char};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,17 +8,21 @@ use std::path::PathBuf;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use super::gather::AttentionScores;
+use super::links::{Aggregate, LinkLists};
 use super::norm::BatchNorm;
-use super::{LIBTORCH_VERSION, check, tensors};
+use super::{LIBTORCH_VERSION, check, some_tensors, tensors};
 use crate::error::Result;
 
 /// The kernels' source, after what it needs of the device.
 const SOURCE: &str = concat!(
     include_str!("native/device.h"),
     include_str!("native/numbers.h"),
+    include_str!("native/pairs.h"),
     include_str!("native/lists.cu"),
     include_str!("native/neighbours.cu"),
     include_str!("native/edges.cu"),
+    include_str!("native/links.cu"),
     include_str!("native/nearest.cu"),
 );
 
@@ -55,6 +59,30 @@ unsafe extern "C" {
         rows: *const C_tensor,
         pairs: *const C_tensor,
         first: *const C_tensor,
+        norm: *const *const C_tensor,
+        training: i32,
+        momentum: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn sgas_native_link_aggregate(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        links: *const *const C_tensor,
+        wanted: i64,
+    ) -> *mut c_char;
+    fn sgas_native_link_attention(
+        out: *mut *mut C_tensor,
+        x: *const C_tensor,
+        target: *const C_tensor,
+        source: *const C_tensor,
+        links: *const *const C_tensor,
+        slope: f64,
+    ) -> *mut c_char;
+    fn sgas_native_link_edge_maximum(
+        out: *mut *mut C_tensor,
+        own: *const C_tensor,
+        other: *const C_tensor,
+        links: *const *const C_tensor,
         norm: *const *const C_tensor,
         training: i32,
         momentum: f64,
@@ -178,6 +206,34 @@ pub fn edge_maximum(own: &Tensor, other: &Tensor, list: &List, norm: &BatchNorm)
         let (own, other, rows) = (own.as_ptr(), other.as_ptr(), list.rows.as_ptr());
         let places = places.as_ptr();
         sgas_native_edge_maximum(out, own, other, rows, pairs, first, places, training, norm.momentum, norm.epsilon)
+    })?;
+    Ok(out)
+}
+
+/// The wanted aggregates of `x` (N, C), as [`super::links::aggregate`].
+pub fn link_aggregates(x: &Tensor, links: &LinkLists, wanted: &[Aggregate]) -> Result<[Option<Tensor>; 4]> {
+    let (bits, lists) = (Aggregate::bits(wanted), links.pointers());
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    some_tensors(|out| unsafe { sgas_native_link_aggregate(out, x.as_ptr(), lists.as_ptr(), bits) })
+}
+
+/// Attention along links, (N, C), as [`super::links::attention`]; scores are fp32 (N).
+pub fn link_attention(x: &Tensor, scores: &AttentionScores, links: &LinkLists, slope: f64) -> Result<Tensor> {
+    let (target, source, lists) = (scores.target.as_ptr(), scores.source.as_ptr(), links.pointers());
+    // SAFETY: the tensors outlive the call, and `lists` holds the seven that the function reads.
+    let [out] =
+        tensors(|out| unsafe { sgas_native_link_attention(out, x.as_ptr(), target, source, lists.as_ptr(), slope) })?;
+    Ok(out)
+}
+
+/// max_j norm(ReLU(own_i + other_j)) over the links into a node, 0 for one without, (N, C), as
+/// [`super::links::edge_max_norm`]; the norm has scale and offset, and there is a link at least.
+pub fn link_edge_maximum(own: &Tensor, other: &Tensor, links: &LinkLists, norm: &BatchNorm) -> Result<Tensor> {
+    let (places, lists, training) = (norm.tensors(), links.pointers(), i32::from(norm.training));
+    // SAFETY: the tensors outlive the call; `lists` and `places` hold the seven and four that the function reads.
+    let [out] = tensors(|out| unsafe {
+        let (own, other, lists, places) = (own.as_ptr(), other.as_ptr(), lists.as_ptr(), places.as_ptr());
+        sgas_native_link_edge_maximum(out, own, other, lists, places, training, norm.momentum, norm.epsilon)
     })?;
     Ok(out)
 }

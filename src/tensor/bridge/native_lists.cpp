@@ -32,11 +32,7 @@ at::Tensor gathered(const at::Tensor& x, const at::Tensor& rows) {
   }
   TORCH_CHECK(unit >= 2, "features have two bytes or more each");
   const uint32_t width = native::counted(bytes / unit), units = native::counted(rows.numel() * (bytes / unit));
-  const void* const from = table.const_data_ptr();
-  const void* const numbers = rows.const_data_ptr();
-  void* const to = out.mutable_data_ptr();
-  const auto kernel = "sgas_gather_" + std::to_string(unit);
-  native::launch(kernel.c_str(), x, native::a_thread_each(units), {&from, &numbers, &to, &units, &width});
+  native::launch("sgas_gather_" + std::to_string(unit), x, native::a_thread_each(units), table, rows, out, units, width);
   return out;
 }
 
@@ -57,13 +53,9 @@ std::array<at::Tensor, 2> transposed(const at::Tensor& rows, int64_t clouds) {
     return lists;
   }
   const int64_t points = rows.size(0) / clouds, ranges = (points + rows_of_block - 1) / rows_of_block;
-  const int sizes[4] = {static_cast<int>(clouds), static_cast<int>(points), static_cast<int>(rows.size(1)),
-                        static_cast<int>(ranges)};
-  const void* const from = rows.const_data_ptr();
-  void* const pairs = lists[0].mutable_data_ptr();
-  void* const first = lists[1].mutable_data_ptr();
-  native::launch("sgas_transpose", rows, {clouds * ranges, transposing},
-                 {&from, &pairs, &first, &sizes[0], &sizes[1], &sizes[2], &sizes[3]});
+  native::launch("sgas_transpose", rows, {clouds * ranges, transposing}, rows, lists[0], lists[1],
+                 static_cast<int>(clouds), static_cast<int>(points), static_cast<int>(rows.size(1)),
+                 static_cast<int>(ranges));
   return lists;
 }
 
@@ -77,12 +69,8 @@ at::Tensor summed(const at::Tensor& of_pairs, const at::Tensor& pairs, const at:
     return out;
   }
   const uint32_t numbers = native::counted(out.numel()), width = native::counted(channels);
-  const void* const from = values.const_data_ptr();
-  const void* const places = pairs.const_data_ptr();
-  const void* const begins = first.const_data_ptr();
-  void* const to = out.mutable_data_ptr();
-  native::launch(native::typed("sgas_sum_pairs", values).c_str(), values, native::a_thread_each(numbers),
-                 {&from, &places, &begins, &to, &numbers, &width});
+  native::launch(native::typed("sgas_sum_pairs", values), values, native::a_thread_each(numbers), values, pairs, first, out,
+                 numbers, width);
   return out;
 }
 

@@ -54,14 +54,9 @@ void nearest(at::Tensor& out, const at::Tensor& product, const at::Tensor& squar
     wanted = std::max(wanted, ranks[rank] + 1);
   }
   TORCH_CHECK(wanted <= points, "a cloud of ", points, " points has no rank ", wanted - 1);
-  const int sizes[5] = {static_cast<int>(length), static_cast<int>(start), static_cast<int>(points),
-                        static_cast<int>(wanted), static_cast<int>(candidates(wanted))};
-  const void* const of_pairs = product.const_data_ptr();
-  const void* const of_points = squares.const_data_ptr();
-  void* const to = out.mutable_data_ptr();
   const native::Grid grid{product.size(0) * length, threads_of_point(points), shared_bytes(points, wanted)};
-  native::launch("sgas_nearest", product, grid,
-                 {&of_pairs, &of_points, &to, &sizes[0], &sizes[1], &sizes[2], &sizes[3], &sizes[4], &wanted_ranks});
+  native::launch("sgas_nearest", product, grid, product, squares, out, static_cast<int>(length), static_cast<int>(start),
+                 static_cast<int>(points), static_cast<int>(wanted), static_cast<int>(candidates(wanted)), wanted_ranks);
 }
 
 }  // namespace

@@ -31,28 +31,19 @@ void check(const at::Tensor& x, const at::Tensor& rows) {
               "neighbours are int64 (R, k), side by side, on the device of the rows");
 }
 
-const void* data_of(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.const_data_ptr() : nullptr;
-}
-
 at::Tensor sum(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& rows, float factor) {
   const Sizes sizes(x, rows);
   auto out = at::empty_like(x);
-  const void *const from = data_of(x), *const neighbours = data_of(rows), *const factors = data_of(weights);
-  void* const to = out.mutable_data_ptr();
-  native::launch(native::typed("sgas_neighbour_sum", x).c_str(), x, native::a_thread_each(sizes.numbers),
-                 {&from, &neighbours, &factors, &to, &sizes.numbers, &sizes.channels, &sizes.k, &factor});
+  native::launch(native::typed("sgas_neighbour_sum", x), x, native::a_thread_each(sizes.numbers), x, rows, weights, out,
+                 sizes.numbers, sizes.channels, sizes.k, factor);
   return out;
 }
 
 at::Tensor sum_back(const at::Tensor& grad, const at::Tensor& weights, const Lists& lists, float factor) {
   const Sizes sizes(grad, lists.rows);
   auto out = at::empty_like(grad);
-  const void *const from = data_of(grad), *const factors = data_of(weights);
-  const void *const pairs = data_of(lists.pairs), *const first = data_of(lists.first);
-  void* const to = out.mutable_data_ptr();
-  native::launch(native::typed("sgas_neighbour_sum_back", grad).c_str(), grad, native::a_thread_each(sizes.numbers),
-                 {&from, &factors, &pairs, &first, &to, &sizes.numbers, &sizes.channels, &sizes.k, &factor});
+  native::launch(native::typed("sgas_neighbour_sum_back", grad), grad, native::a_thread_each(sizes.numbers), grad, weights,
+                 lists.pairs, lists.first, out, sizes.numbers, sizes.channels, sizes.k, factor);
   return out;
 }
 
@@ -61,12 +52,8 @@ at::Tensor products(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
   const Sizes sizes(grad, rows);
   auto out = at::empty(rows.sizes(), grad.options().dtype(at::kFloat));
   const auto pair_count = native::counted(rows.numel());
-  const void *const from = data_of(grad), *const features = data_of(x), *const neighbours = data_of(rows);
-  void* const to = out.mutable_data_ptr();
-  constexpr int64_t warp = 32;
-  native::launch(native::typed("sgas_neighbour_products", grad).c_str(), grad,
-                 native::a_thread_each(int64_t{pair_count} * warp),
-                 {&from, &features, &neighbours, &to, &pair_count, &sizes.channels, &sizes.k});
+  native::launch(native::typed("sgas_neighbour_products", grad), grad, native::a_warp_each(pair_count), grad, x, rows, out,
+                 pair_count, sizes.channels, sizes.k);
   return out;
 }
 
@@ -108,10 +95,8 @@ struct NeighbourMaximum : torch::autograd::Function<NeighbourMaximum> {
     TORCH_CHECK(sizes.k <= 255, "a place among neighbours has a byte");
     auto out = at::empty_like(features);
     const auto which = at::empty(features.sizes(), features.options().dtype(at::kByte));
-    const void *const from = data_of(features), *const neighbours = data_of(rows);
-    void *const to = out.mutable_data_ptr(), *const places = which.mutable_data_ptr();
-    native::launch(native::typed("sgas_neighbour_maximum", x).c_str(), x, native::a_thread_each(sizes.numbers),
-                   {&from, &neighbours, &to, &places, &sizes.numbers, &sizes.channels, &sizes.k});
+    native::launch(native::typed("sgas_neighbour_maximum", x), x, native::a_thread_each(sizes.numbers), features, rows, out,
+                   which, sizes.numbers, sizes.channels, sizes.k);
     ctx->save_for_backward({which, rows, pairs.value_or(at::Tensor()), first.value_or(at::Tensor())});
     return out;
   }
@@ -122,12 +107,9 @@ struct NeighbourMaximum : torch::autograd::Function<NeighbourMaximum> {
     const auto grad = grads[0].contiguous();
     const Sizes sizes(grad, saved[1]);
     auto out = at::empty_like(grad);
-    const void *const from = data_of(grad), *const which = data_of(saved[0]);
-    const void *const pairs = data_of(saved[2]), *const first = data_of(saved[3]);
-    void* const to = out.mutable_data_ptr();
-    native::launch(native::typed("sgas_neighbour_maximum_back", grad).c_str(), grad,
-                   native::a_thread_each(sizes.numbers),
-                   {&from, &which, &pairs, &first, &to, &sizes.numbers, &sizes.channels, &sizes.k});
+    const auto &which = saved[0], &pairs = saved[2], &first = saved[3];
+    native::launch(native::typed("sgas_neighbour_maximum_back", grad), grad, native::a_thread_each(sizes.numbers), grad,
+                   which, pairs, first, out, sizes.numbers, sizes.channels, sizes.k);
     return {out, {}, {}, {}};
   }
 };

@@ -15,6 +15,10 @@ inline float half_to_float(unsigned short bits) {
   return c10::detail::fp16_ieee_to_fp32_value(bits);
 }
 
+inline float exponential(float value) {
+  return std::exp(value);
+}
+
 inline double square_root(double value) {
   return std::sqrt(value);
 }
@@ -24,8 +28,10 @@ inline unsigned short float_to_half(float value) {
 }
 
 #include "../../../src/tensor/bridge/native/numbers.h"
+#include "../../../src/tensor/bridge/native/pairs.h"
 
 #include "../../../src/tensor/bridge/native/edges.cu"
+#include "../../../src/tensor/bridge/native/links.cu"
 #include "../../../src/tensor/bridge/native/lists.cu"
 #include "../../../src/tensor/bridge/native/nearest.cu"
 #include "../../../src/tensor/bridge/native/neighbours.cu"
@@ -86,6 +92,18 @@ const Entry entries[] = {
     ENTRY_OF_TYPES(sgas_edge_gradient_sums),
     ENTRY_OF_TYPES(sgas_edge_own_back),
     ENTRY_OF_TYPES(sgas_edge_other_back),
+    ENTRY_OF_TYPES(sgas_link_edge_select),
+    ENTRY_OF_TYPES(sgas_link_edge_normalise),
+    ENTRY_OF_TYPES(sgas_link_edge_gradient_sums),
+    ENTRY_OF_TYPES(sgas_link_edge_own_back),
+    ENTRY_OF_TYPES(sgas_link_edge_other_back),
+    ENTRY_OF_TYPES(sgas_link_aggregate),
+    ENTRY_OF_TYPES(sgas_link_aggregate_back),
+    ENTRY(sgas_link_attention_weights),
+    ENTRY_OF_TYPES(sgas_link_weighted_sum),
+    ENTRY_OF_TYPES(sgas_link_weighted_sum_back),
+    ENTRY_OF_TYPES(sgas_link_scores_back),
+    ENTRY(sgas_link_scores_to_sources),
 };
 
 // Of what CUDA has many of: any error.

@@ -21,10 +21,12 @@ namespace {
 constexpr size_t stack_bytes = size_t{64} << 10;
 constexpr unsigned warp = 32;
 
+enum class State { runs, waits_for_warp, waits_for_block, is_done };
+
 struct Fiber {
   jmp_buf place;
   std::unique_ptr<char[]> stack{new char[stack_bytes]};
-  bool is_done = true;
+  State state = State::is_done;
   // The line of the barrier that it waits at.
   int line = 0;
   // What it gave to its warp, by turns, so that nobody writes over what another has not read.
@@ -54,12 +56,18 @@ void give_way() {
   }
 }
 
+void wait(State state, int line) {
+  current().state = state;
+  current().line = line;
+  give_way();
+}
+
 // One block's task after the other.
 void live() {
   while (true) {
     give_way();
     task(task_argument);
-    current().is_done = true;
+    current().state = State::is_done;
   }
 }
 
@@ -86,32 +94,53 @@ void make_fibers(unsigned count) {
   }
 }
 
-// From one barrier to the next, until all threads are done.
+// Lets the threads `begin` to `end` go on that wait in `state` at one line, all of them; false where none of them does.
+bool released(unsigned begin, unsigned end, State state) {
+  const auto waits = [&](unsigned number) { return fibers[number]->state == state; };
+  unsigned waiting = end;
+  for (unsigned number = begin; number < end; ++number) {
+    waiting = waits(number) ? number : waiting;
+  }
+  if (waiting == end) {
+    return false;
+  }
+  const int line = fibers[waiting]->line;
+  for (unsigned number = begin; number < end; ++number) {
+    if (fibers[number]->state == State::is_done) {
+      fail("ends in some threads where others wait for them", line);
+    }
+    if (!waits(number) || fibers[number]->line != line) {
+      fail("has threads that wait at different barriers", line);
+    }
+  }
+  for (unsigned number = begin; number < end; ++number) {
+    fibers[number]->state = State::runs;
+  }
+  return true;
+}
+
+// From one barrier to the next, until all threads are done. A warp goes on where its own threads wait for one another.
 void run_block(std::vector<unsigned>& order, std::minstd_rand& random) {
   std::fill(memory.begin(), memory.end(), static_cast<char>(0xff));
+  const auto count = static_cast<unsigned>(order.size());
   for (const unsigned number : order) {
     auto& fiber = *fibers[number];
-    fiber.is_done = false;
+    fiber.state = State::runs;
     fiber.gifts = 0;
   }
-  size_t done = 0;
-  while (done < order.size()) {
+  bool goes_on = true;
+  while (goes_on) {
     std::shuffle(order.begin(), order.end(), random);
-    done = 0;
     for (const unsigned number : order) {
-      resume(number);
-      done += fibers[number]->is_done ? 1 : 0;
-    }
-    const auto& first = *fibers[order.front()];
-    for (const unsigned number : order) {
-      const auto& fiber = *fibers[number];
-      if (fiber.is_done != first.is_done) {
-        fail("ends in some threads where others wait for them", fiber.is_done ? first.line : fiber.line);
-      }
-      if (!fiber.is_done && fiber.line != first.line) {
-        fail("has threads that wait at different barriers", fiber.line);
+      if (fibers[number]->state == State::runs) {
+        resume(number);
       }
     }
+    goes_on = false;
+    for (unsigned begin = 0; begin < count; begin += warp) {
+      goes_on = released(begin, std::min(begin + warp, count), State::waits_for_warp) || goes_on;
+    }
+    goes_on = goes_on || released(0, count, State::waits_for_block);
   }
 }
 
@@ -122,8 +151,7 @@ void* shared_memory() {
 }
 
 void wait_for_block(int line) {
-  current().line = line;
-  give_way();
+  wait(State::waits_for_block, line);
 }
 
 uint32_t exchange(uint32_t value, int distance, int line) {
@@ -135,7 +163,7 @@ uint32_t exchange(uint32_t value, int distance, int line) {
   if (other / warp != number / warp || other >= threads.x) {
     fail("exchanges numbers beyond a warp", line);
   }
-  wait_for_block(line);
+  wait(State::waits_for_warp, line);
   return fibers[other]->given[turn];
 }
 

@@ -15,6 +15,10 @@ __device__ inline unsigned short float_to_half(float value) {
   return bits;
 }
 
+__device__ inline float exponential(float value) {
+  return expf(value);
+}
+
 __device__ inline double square_root(double value) {
   return sqrt(value);
 }

@@ -1,7 +1,7 @@
-// The tail of edge_conv: ReLU, batch norm over all pairs (point, neighbour), maximum over the neighbours. No pair is
-// stored: forward keeps the selected activation of every point and channel, and whose it is; backward computes the pairs
-// again. Everything between is fp32. `own` and `other` (R, C) are the shares of the point and of the neighbour in the map;
-// r_ij = ReLU(own_i + other_j).
+// The tail of edge_conv: ReLU, batch norm over all pairs (point, neighbour), maximum over the neighbours; or over the links
+// of a graph, where a node may have none: it gets 0. No pair is stored: forward keeps the selected activation of every point
+// and channel, and the mark of its pair; backward computes the pairs again. Everything between is fp32. `own` and `other`
+// (R, C) are the shares of the point and of the neighbour in the map; r_ij = ReLU(own_i + other_j).
 
 // Threads of a block that sums over points, and the points that it sums over.
 constexpr int SUMMING = 256;
@@ -45,9 +45,9 @@ __device__ inline Number sum_lanes(Number value, const Share& share, Number* roo
 // The activation that the norm makes the greatest: the greatest where its scale is positive, the smallest where it is
 // negative, else the first; and `sums` (blocks, 2, C) of the activations, and of their squares, each less `shift` (C), the
 // first activation of the channel.
-template <class T>
-__device__ void edge_select(const T* own, const T* other, const i64* rows, const float* scale, float* selected, u8* which,
-                            float* sums, float* shift, int points, int channels, int k) {
+template <class T, class List>
+__device__ void edge_select(const T* own, const T* other, const List list, const float* scale, float* selected,
+                            typename List::Mark* which, float* sums, float* shift, int points, int channels) {
   __shared__ float room[SUMMING];
   const Share share(channels, SUMMING);
   const int begin = blockIdx.x * POINTS_OF_BLOCK;
@@ -57,25 +57,25 @@ __device__ void edge_select(const T* own, const T* other, const i64* rows, const
     const bool works = share.works() && channel < channels;
     float sum = 0, squares = 0, offset = 0;
     if (works) {
-      offset = activation(wide(own[channel]), wide(other[rows[0] * channels + channel]));
+      offset = activation(wide(own[channel]), wide(other[list.row(0) * channels + channel]));
       const float direction = scale[channel] > 0 ? 1.0f : scale[channel] < 0 ? -1.0f : 0.0f;
       for (int point = begin + share.lane; point < end; point += share.lanes) {
-        const i64* neighbours = rows + static_cast<i64>(point) * k;
         const i64 number = static_cast<i64>(point) * channels + channel;
         const float of_point = wide(own[number]);
+        const u32 first = list.begin(point), last = list.end(point);
         float best = 0;
-        int place = 0;
+        u32 found = first;
         SGAS_UNROLL_BY_4
-        for (int neighbour = 0; neighbour < k; ++neighbour) {
-          const float value = activation(of_point, wide(other[neighbours[neighbour] * channels + channel]));
+        for (u32 place = first; place < last; ++place) {
+          const float value = activation(of_point, wide(other[list.row(place) * channels + channel]));
           sum += value - offset;
           squares += (value - offset) * (value - offset);
           const bool is_better = direction * value > direction * best || (value != value && best == best);
-          place = neighbour == 0 || is_better ? neighbour : place;
-          best = neighbour == 0 || is_better ? value : best;
+          found = place == first || is_better ? place : found;
+          best = place == first || is_better ? value : best;
         }
         selected[number] = best;
-        which[number] = static_cast<u8>(place);
+        which[number] = list.mark(point, found);
       }
       if (blockIdx.x == 0 && share.lane == 0) {
         shift[channel] = offset;
@@ -144,20 +144,21 @@ extern "C" __global__ void sgas_edge_statistics(const float* sums, const float* 
 }
 
 // scale · (selected - mean) / deviation + offset.
-template <class T>
+template <class T, class List>
 __device__ void edge_normalise(const float* selected, const float* statistics, const float* scale, const float* offset,
-                               T* out, u32 numbers, u32 channels) {
+                               const List list, T* out, u32 numbers, u32 channels) {
   const u32 number = blockIdx.x * blockDim.x + threadIdx.x;
   if (number < numbers) {
     const u32 channel = number % channels;
     const float normed = (selected[number] - statistics[channel]) * statistics[channels + channel];
-    narrow(normed * scale[channel] + offset[channel], out + number);
+    narrow(list.is_empty(number / channels) ? 0.0f : normed * scale[channel] + offset[channel], out + number);
   }
 }
 
 // `sums` (blocks, 2, C) of the gradient, and of the gradient times what was selected.
-template <class T>
-__device__ void edge_gradient_sums(const T* grad, const float* selected, float* sums, int points, int channels) {
+template <class T, class List>
+__device__ void edge_gradient_sums(
+    const T* grad, const float* selected, const List list, float* sums, int points, int channels) {
   __shared__ float room[SUMMING];
   const Share share(channels, SUMMING);
   const int begin = blockIdx.x * POINTS_OF_BLOCK;
@@ -168,7 +169,7 @@ __device__ void edge_gradient_sums(const T* grad, const float* selected, float* 
     float sum = 0, products = 0;
     for (int point = begin + share.lane; works && point < end; point += share.lanes) {
       const i64 number = static_cast<i64>(point) * channels + channel;
-      const float value = wide(grad[number]);
+      const float value = list.is_empty(point) ? 0.0f : wide(grad[number]);
       sum += value;
       products += value * selected[number];
     }
@@ -211,32 +212,31 @@ extern "C" __global__ void sgas_edge_terms(const float* sums, const float* stati
 
 // The gradient of the share of the point: of its pairs with r > 0, factor · grad of the selected one, less constant, less
 // slope · r of each.
-template <class T>
-__device__ void edge_own_back(const T* grad, const T* own, const T* other, const i64* rows, const u8* which,
-                              const float* terms, T* out, u32 numbers, u32 channels, u32 k) {
+template <class T, class List>
+__device__ void edge_own_back(const T* grad, const T* own, const T* other, const List list,
+                              const typename List::Mark* which, const float* terms, T* out, u32 numbers, u32 channels) {
   const u32 number = blockIdx.x * blockDim.x + threadIdx.x;
   if (number >= numbers) {
     return;
   }
   const u32 point = number / channels, channel = number - point * channels;
-  const i64* neighbours = rows + static_cast<i64>(point) * k;
   const float of_point = wide(own[number]), of_selected = terms[channel] * wide(grad[number]);
   const float constant = terms[channels + channel], slope = terms[2 * channels + channel];
   const u32 selected = which[number];
   float sum = 0;
   SGAS_UNROLL_BY_4
-  for (u32 neighbour = 0; neighbour < k; ++neighbour) {
-    const float value = of_point + wide(other[neighbours[neighbour] * channels + channel]);
-    const float pair = (neighbour == selected ? of_selected : 0.0f) - constant - slope * value;
+  for (u32 place = list.begin(point); place < list.end(point); ++place) {
+    const float value = of_point + wide(other[list.row(place) * channels + channel]);
+    const float pair = (list.mark(point, place) == selected ? of_selected : 0.0f) - constant - slope * value;
     sum += value > 0 ? pair : 0.0f;
   }
   narrow(sum, out + number);
 }
 
 // That of the share of the neighbour, over the pairs that name it.
-template <class T>
-__device__ void edge_other_back(const T* grad, const T* own, const T* other, const u8* which, const float* terms,
-                                const i64* pairs, const i64* first, T* out, u32 numbers, u32 channels, u32 k) {
+template <class T, class Mark, class List>
+__device__ void edge_other_back(const T* grad, const T* own, const T* other, const Mark* which, const float* terms,
+                                const List list, T* out, u32 numbers, u32 channels) {
   const u32 number = blockIdx.x * blockDim.x + threadIdx.x;
   if (number >= numbers) {
     return;
@@ -244,44 +244,68 @@ __device__ void edge_other_back(const T* grad, const T* own, const T* other, con
   const u32 row = number / channels, channel = number - row * channels;
   const float of_row = wide(other[number]);
   const float factor = terms[channel], constant = terms[channels + channel], slope = terms[2 * channels + channel];
-  const i64 end = first[row + 1];
+  const i64 end = list.end(row);
   float sum = 0;
   SGAS_UNROLL_BY_4
-  for (i64 place = first[row]; place < end; ++place) {
-    const u32 pair = static_cast<u32>(pairs[place]), point = pair / k;
-    const i64 from = static_cast<i64>(point) * channels + channel;
+  for (i64 place = list.begin(row); place < end; ++place) {
+    const u32 pair = list.pair(place);
+    const i64 from = static_cast<i64>(list.point(pair)) * channels + channel;
     const float value = wide(own[from]) + of_row;
-    const float of_selected = which[from] == pair - point * k ? factor * wide(grad[from]) : 0.0f;
+    const float of_selected = which[from] == list.mark(pair) ? factor * wide(grad[from]) : 0.0f;
     sum += value > 0 ? of_selected - constant - slope * value : 0.0f;
   }
   narrow(sum, out + number);
 }
 
-// The same for each type.
+// The same for each type, over neighbours and over links.
 #define SGAS_EDGES(T, type)                                                                                              \
-  extern "C" __global__ void sgas_edge_select_##type(const T* own, const T* other, const i64* rows, const float* scale,  \
-                                                     float* selected, u8* which, float* sums, float* shift, int points,  \
-                                                     int channels, int k) {                                              \
-    edge_select(own, other, rows, scale, selected, which, sums, shift, points, channels, k);                             \
+  extern "C" __global__ void sgas_edge_select_##type(const T* own, const T* other, const i64* rows, u32 k,               \
+                                                     const float* scale, float* selected, u8* which, float* sums,        \
+                                                     float* shift, int points, int channels) {                           \
+    edge_select(own, other, Neighbours{rows, k}, scale, selected, which, sums, shift, points, channels);                 \
   }                                                                                                                      \
   extern "C" __global__ void sgas_edge_normalise_##type(const float* selected, const float* statistics,                  \
                                                         const float* scale, const float* offset, T* out, u32 numbers,    \
                                                         u32 channels) {                                                  \
-    edge_normalise(selected, statistics, scale, offset, out, numbers, channels);                                         \
+    edge_normalise(selected, statistics, scale, offset, Neighbours{}, out, numbers, channels);                           \
   }                                                                                                                      \
   extern "C" __global__ void sgas_edge_gradient_sums_##type(const T* grad, const float* selected, float* sums,           \
                                                             int points, int channels) {                                  \
-    edge_gradient_sums(grad, selected, sums, points, channels);                                                          \
+    edge_gradient_sums(grad, selected, Neighbours{}, sums, points, channels);                                            \
   }                                                                                                                      \
   extern "C" __global__ void sgas_edge_own_back_##type(const T* grad, const T* own, const T* other, const i64* rows,     \
-                                                       const u8* which, const float* terms, T* out, u32 numbers,         \
-                                                       u32 channels, u32 k) {                                            \
-    edge_own_back(grad, own, other, rows, which, terms, out, numbers, channels, k);                                      \
+                                                       u32 k, const u8* which, const float* terms, T* out,               \
+                                                       u32 numbers, u32 channels) {                                      \
+    edge_own_back(grad, own, other, Neighbours{rows, k}, which, terms, out, numbers, channels);                          \
   }                                                                                                                      \
   extern "C" __global__ void sgas_edge_other_back_##type(                                                                \
       const T* grad, const T* own, const T* other, const u8* which, const float* terms, const i64* pairs,                \
-      const i64* first, T* out, u32 numbers, u32 channels, u32 k) {                                                      \
-    edge_other_back(grad, own, other, which, terms, pairs, first, out, numbers, channels, k);                            \
+      const i64* first, u32 k, T* out, u32 numbers, u32 channels) {                                                      \
+    edge_other_back(grad, own, other, which, terms, NeighboursBack{pairs, first, k}, out, numbers, channels);            \
+  }                                                                                                                      \
+  extern "C" __global__ void sgas_link_edge_select_##type(                                                               \
+      const T* own, const T* other, const int* incoming, const int* sources, const float* scale, float* selected,        \
+      u32* which, float* sums, float* shift, int points, int channels) {                                                 \
+    edge_select(own, other, Links{incoming, sources}, scale, selected, which, sums, shift, points, channels);            \
+  }                                                                                                                      \
+  extern "C" __global__ void sgas_link_edge_normalise_##type(                                                            \
+      const float* selected, const float* statistics, const float* scale, const float* offset, const int* incoming,      \
+      T* out, u32 numbers, u32 channels) {                                                                               \
+    edge_normalise(selected, statistics, scale, offset, Links{incoming, nullptr}, out, numbers, channels);               \
+  }                                                                                                                      \
+  extern "C" __global__ void sgas_link_edge_gradient_sums_##type(                                                        \
+      const T* grad, const float* selected, const int* incoming, float* sums, int points, int channels) {                \
+    edge_gradient_sums(grad, selected, Links{incoming, nullptr}, sums, points, channels);                                \
+  }                                                                                                                      \
+  extern "C" __global__ void sgas_link_edge_own_back_##type(                                                             \
+      const T* grad, const T* own, const T* other, const int* incoming, const int* sources, const u32* which,            \
+      const float* terms, T* out, u32 numbers, u32 channels) {                                                           \
+    edge_own_back(grad, own, other, Links{incoming, sources}, which, terms, out, numbers, channels);                     \
+  }                                                                                                                      \
+  extern "C" __global__ void sgas_link_edge_other_back_##type(                                                           \
+      const T* grad, const T* own, const T* other, const u32* which, const float* terms, const int* outgoing,            \
+      const int* targets, const int* positions, T* out, u32 numbers, u32 channels) {                                     \
+    edge_other_back(grad, own, other, which, terms, LinksBack{outgoing, targets, positions}, out, numbers, channels);    \
   }
 
 SGAS_EDGES(float, fp32)
