@@ -38,15 +38,15 @@ const IMAGES: Kind = Kind {
 const GRAPHS: Kind = Kind {
     data: "--kind graphs --train 10 --test 10",
     task: "graphs",
-    search: Some("--set search.epochs=3"),
-    train: "--set train.drop_path=0.2 --set train.epochs=3",
+    search: Some("--set search.epochs=2 --set data.synthetic.train=12"),
+    train: "--set train.drop_path=0.2 --set train.epochs=3 --set data.synthetic.train=12",
 };
 
 const ROOMS: Kind = Kind {
     data: "--kind scenes --train 10 --test 10",
     task: "s3dis",
     search: None,
-    train: "--model resgcn --set resgcn.stochastic=0.8 --set train.epochs=3",
+    train: "--model resgcn --set resgcn.stochastic=0.8 --set train.epochs=3 --set data.synthetic.train=16",
 };
 
 fn amp(precision: &str) -> String {

@@ -200,15 +200,19 @@ fn check_training(dataset: &Dataset, cell: &Genotype, task: Task, steps: usize, 
     };
     let (whole, stopped) = train(dataset, cell, &settings, Stops::Never);
     assert_eq!(stopped, 0);
+    let (cut, stopped) = train(dataset, cell, &settings, Stops::AfterEveryStep);
+    assert_eq!(stopped, 3 * steps);
+    cut.assert_equals(&whole);
+    if device().is_cuda() {
+        // The stand-in is slow, and one run that stops everywhere has all that a device could keep from going on.
+        return;
+    }
     // Within an epoch, and behind its last step, where the scores are yet to come.
     for step in [1, steps] {
         let (cut, stopped) = train(dataset, cell, &settings, Stops::At(Cursor { epoch: 1, step }));
         assert_eq!(stopped, 1);
         cut.assert_equals(&whole);
     }
-    let (cut, stopped) = train(dataset, cell, &settings, Stops::AfterEveryStep);
-    assert_eq!(stopped, 3 * steps);
-    cut.assert_equals(&whole);
     train(dataset, cell, &settings, Stops::NeverButKeeps).0.assert_equals(&whole);
 }
 
@@ -255,11 +259,14 @@ fn a_search_goes_on_from_any_step_to_the_bit() {
         };
         let (whole, _) = search(Stops::Never);
         assert_eq!(whole.events.iter().filter(|event| matches!(event, Event::Decision(_))).count(), 3);
-        let (cut, stopped) = search(Stops::At(Cursor { epoch: 2, step: 1 }));
-        assert_eq!(stopped, 1);
-        cut.assert_equals(&whole);
         let (cut, stopped) = search(Stops::AfterEveryStep);
         assert!(stopped > 5, "{stopped}");
+        cut.assert_equals(&whole);
+        if device().is_cuda() {
+            continue;
+        }
+        let (cut, stopped) = search(Stops::At(Cursor { epoch: 2, step: 1 }));
+        assert_eq!(stopped, 1);
         cut.assert_equals(&whole);
         search(Stops::NeverButKeeps).0.assert_equals(&whole);
     }

@@ -19,13 +19,15 @@ Dimension thread{0}, block{0}, threads{0}, blocks{0};
 namespace {
 
 constexpr size_t stack_bytes = size_t{64} << 10;
+// Stacks end at different lines of a page, or all would want the same few places of the processor's cache.
+constexpr size_t line_bytes = 64, lines_of_page = 64;
 constexpr unsigned warp = 32;
 
 enum class State { runs, waits_for_warp, waits_for_block, is_done };
 
 struct Fiber {
   jmp_buf place;
-  std::unique_ptr<char[]> stack{new char[stack_bytes]};
+  std::unique_ptr<char[]> stack{new char[stack_bytes + line_bytes * lines_of_page]};
   State state = State::is_done;
   // The line of the barrier that it waits at.
   int line = 0;
@@ -81,10 +83,11 @@ void resume(unsigned number) {
 void make_fibers(unsigned count) {
   while (fibers.size() < count) {
     thread.x = static_cast<unsigned>(fibers.size());
+    const size_t shift = fibers.size() % lines_of_page * line_bytes;
     fibers.push_back(std::make_unique<Fiber>());
     ucontext_t begin;
     getcontext(&begin);
-    begin.uc_stack.ss_sp = fibers.back()->stack.get();
+    begin.uc_stack.ss_sp = fibers.back()->stack.get() + shift;
     begin.uc_stack.ss_size = stack_bytes;
     begin.uc_link = nullptr;
     makecontext(&begin, live, 0);

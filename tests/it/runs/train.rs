@@ -182,10 +182,67 @@ fn uneven_classes_count_alike_and_a_training_ends_early_from_the_command_line() 
             "--set train.class_weights=balanced --objective cross_entropy",
             "train.class_weights: expected the task's own loss",
         ),
-        ("--set train.class_weights=even", "train.class_weights: expected \"balanced\", found \"even\""),
+        (
+            "--set train.class_weights=even",
+            "train.class_weights: expected \"none\" or \"balanced\" or \"auto\", found \"even\"",
+        ),
         ("--set train.patience=0", "train.patience: expected 1 to"),
     ] {
         let text = failure(&mut train(folder.path(), &format!("{keys} --out no")), 2);
         assert!(text.contains(words) && !folder.path().join("no").exists(), "{text}");
     }
+}
+
+#[test]
+fn small_sets_take_their_own_recipe_unless_another_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let few = "--data synthetic --set data.synthetic.train=20 --set data.synthetic.test=10 --set data.points=48";
+    let tiny = "--set train.epochs=1 --set model.channels=8 --set point.embedding=16 --set train.batch=4";
+    let begin = |task: &str, more: &str| {
+        let typed = format!("train --baseline --task {task} {few} {tiny} --threads 1 --device cpu {more}");
+        output(sgas(path).args(typed.split_whitespace()));
+    };
+    let config = |run: &str| std::fs::read_to_string(path.join(run).join("config.toml")).unwrap();
+    for (task, smoothing) in [("points", 0.2), ("images", 0.1)] {
+        begin(task, &format!("--out {task}"));
+        assert!(config(task).contains(&format!("label_smoothing = {smoothing}\n")), "{}", config(task));
+        begin(task, &format!("--config {task} --out {task}-usual"));
+        assert!(config(&format!("{task}-usual")).contains("label_smoothing = 0.0\n"));
+    }
+    // What is set stands over it, and the same command finds the run that it began.
+    begin("points", "--set train.label_smoothing=0.3");
+    begin("points", "--set train.label_smoothing=0.3 --resume");
+    let runs: Vec<_> = std::fs::read_dir(path.join("runs")).unwrap().collect();
+    assert_eq!(runs.len(), 1);
+    output(sgas(path).args("data synth d --kind shapes --train 20 --test 10".split_whitespace()));
+    let told = output(sgas(path).args("data info d".split_whitespace()));
+    assert!(told.contains("recipe:     small: 20 shapes for training and validation, fewer than 5000"), "{told}");
+}
+
+#[test]
+fn classes_count_alike_where_own_samples_are_uneven() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    output(sgas(path).args("data synth d --kind pictures --train 60 --test 10".split_whitespace()));
+    let train = |more: &str| {
+        let tiny = "--set train.epochs=1 --set train.batch=10 --set model.channels=4 --set data.validation=0";
+        let typed = format!("train --baseline --task images --data d {tiny} --threads 1 --device cpu {more}");
+        output(sgas(path).args(typed.split_whitespace()));
+    };
+    let losses = |run: &str| epochs(&path.join(run))[0].train.loss;
+    let is_told =
+        |run: &str| std::fs::read_to_string(path.join(run).join("log.txt")).unwrap().contains("all count alike");
+    train("--out even");
+    assert!(!is_told("even"));
+    // Six of each class; then one of the first.
+    let first = std::fs::read_dir(path.join("d/train")).unwrap().map(|class| class.unwrap().path()).min().unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(first).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.iter().skip(1).for_each(|file| std::fs::remove_file(file).unwrap());
+    train("--out uneven");
+    train("--out balanced --set train.class_weights=balanced");
+    train("--out plain --set train.class_weights=none");
+    assert_eq!([is_told("uneven"), is_told("balanced"), is_told("plain")], [true, false, false]);
+    assert!(losses("uneven") == losses("balanced") && losses("uneven") != losses("plain"));
 }
