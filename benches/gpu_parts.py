@@ -32,13 +32,14 @@ RECIPES = [
     ("ModelNet40 training", "--task modelnet40", "--config smoke/train-modelnet40"),
     ("CIFAR-10 training", "--task cifar10", "--config smoke/train-cifar10"),
     ("PPI training", "--task ppi", "--config smoke/train-ppi"),
+    ("PPI search", "--task ppi --search", "--config smoke/search-ppi --search"),
 ]
 # Those that are timed.
 TIMED = [name for name, *_ in RECIPES if name in os.environ.get("SGAS_RECIPES", name)]
 # Of which a step is traced.
 TRACED = ["ResGCN-28 training", "CIFAR-10 search", "ModelNet10 search", "CIFAR-10 training"]
-# Those that have neighbours to find.
-OF_POINTS = ["ResGCN-28 training", "ModelNet10 search", "ModelNet40 training"]
+# Those that kernels of sgas take a part of: neighbours and links.
+WITH_KERNELS = ["ResGCN-28 training", "ModelNet10 search", "ModelNet40 training", "PPI training", "PPI search"]
 # The image networks and their own layout, timed with the other layout and with cuDNN's benchmark mode.
 SWITCHED = {"CIFAR-10 search": "nchw", "CIFAR-10 training": "channels-last"}
 LAYOUTS = ["channels-last", "nchw"]
@@ -113,7 +114,7 @@ def proofs(visit, settings):
     rest.limit = 120
     states = [engine_tests(settings, "Going on to the bit", "stops::"),
               engine_tests(settings, "Memory is foretold", "memory::")]
-    whole = [tests_of(CUDA, settings, "Kernels of sgas", "kernels::"), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
+    whole = [tests_of(CUDA, settings, "Kernels of sgas", "kernels::", "links::"), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
              tests_of(CUDA, settings, "NCCL", "shared::one_process"),
              tests_of(CUDA, settings, "Whole ways, and a killed training", "runs::")] if settings.is_cuda else []
     table = visit.results / "golden.tsv"
@@ -223,7 +224,7 @@ def without(visit, settings):
     plain = {"SGAS_NATIVE": "off"}
     for name in TIMED:
         rows.append((name, "on", "on", of_bench(visit.results / f"bench-{slug(name)}.json", settings.half)))
-        for kernels, environment in [("on", {}), *([("off", plain)] if name in OF_POINTS else [])]:
+        for kernels, environment in [("on", {}), *([("off", plain)] if name in WITH_KERNELS else [])]:
             words = ["--device", settings.device, "--no-cuda-graphs", *settings.counts]
             title = f"A {name} without CUDA graphs{'' if kernels == 'on' else ' and kernels of sgas'}, {settings.half}"
             found = measured(visit, title, settings.recipe(name), settings.half, words, environment)

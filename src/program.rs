@@ -25,7 +25,6 @@ pub fn main() -> ExitCode {
         return code;
     }
     panics::silence();
-    threads::set_thread_defaults();
     memory::keep_freed_memory();
     let code = match panics::as_errors(answer) {
         Ok(code) => code,
@@ -50,7 +49,12 @@ pub fn main() -> ExitCode {
 fn answer() -> Result<u8> {
     let out = &mut io::stdout();
     match cli::parse(std::env::args_os()) {
-        Ok(Meant::Work(global, command)) => commands::run(&command, &global, out)?,
+        Ok(Meant::Work(global, command)) => {
+            if command.computes() {
+                threads::set_thread_defaults();
+            }
+            commands::run(&command, &global, out)?;
+        }
         Ok(Meant::Answer(text)) => commands::print(out, &text)?,
         Ok(Meant::Files(folder, pages)) => {
             std::fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;

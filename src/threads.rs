@@ -17,7 +17,7 @@ const TURNS: &str = "1000";
 /// Makes waiting threads sleep soon, unless the user's environment says how they wait.
 ///
 /// libgomp reads the environment when it is loaded, which is before `main`: the program starts again with the variable
-/// set. Call it first in `main`; a second call, and that of the program started again, find the variable set and
+/// set. Call it before anything is begun; a second call, and that of the program started again, find the variable set and
 /// return. Where the system refuses, threads spin, and all else is the same.
 pub fn set_thread_defaults() {
     if user_decides(|name| env::var_os(name).is_some()) {

@@ -80,6 +80,7 @@ fn as_text(Told { kind, survey }: &Told<'_>) -> String {
         text += &classes(survey, !survey.problems.is_empty() && !kind.labels_points);
     }
     text += &survey.content.lines.iter().map(|(name, told)| line(name, told)).collect::<String>();
+    text.extend(survey.recipe.iter().map(|recipe| line("recipe", recipe)));
     text += &survey.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
     text + &problems(survey)
 }

@@ -40,14 +40,22 @@ pub fn open_by_variant<R: RunConfig>(
 ) -> Result<Dataset> {
     let dataset = open(run, device)?;
     let Common { task, network, .. } = run.common();
-    let own = tasks::find(task)?.space;
-    let by_variant = by_variant.filter(|_| !matches!(network, Some(NetworkKind::Cells(space)) if space != own));
     let named = |variant: &Variant| embedded::special::<R>(task, variant.name);
-    let found = dataset.variant.as_ref().and_then(|variant| Some((variant, named(variant)?)));
+    let found = variant(&dataset, task, network)?.and_then(|variant| Some((variant, named(variant)?)));
     let (Some((variant, name)), Some(by_variant)) = (found, by_variant) else { return Ok(dataset) };
     tracing::info!("recipe {name}: {}; --config {task} takes the usual one", variant.why);
     *run = by_variant(variant.name)?;
     open(run, device)
+}
+
+/// The variant of the task's recipe that suits a set and a network of this kind, where one is named.
+///
+/// # Errors
+/// An unknown task.
+pub fn variant<'a>(dataset: &'a Dataset, task: &str, network: Option<NetworkKind>) -> Result<Option<&'a Variant>> {
+    let own = tasks::find(task)?.space;
+    let is_of_another_space = matches!(network, Some(NetworkKind::Cells(space)) if space != own);
+    Ok(dataset.variant.as_ref().filter(|_| !is_of_another_space))
 }
 
 /// What to do about data that does not fit into memory.

@@ -157,6 +157,34 @@ pub fn run(command: &Command, global: &GlobalOptions, out: &mut dyn Write) -> Re
 }
 
 impl Command {
+    /// Whether it computes with tensors for a while, or starts what does: the others are done before it would matter how
+    /// threads wait for one another.
+    pub fn computes(&self) -> bool {
+        match self {
+            Self::Search(_)
+            | Self::Train(_)
+            | Self::Launch(_)
+            | Self::Eval(_)
+            | Self::Predict(_)
+            | Self::Export(_)
+            | Self::Estimate(_)
+            | Self::Study(_)
+            | Self::Bench(_)
+            | Self::Doctor(_) => true,
+            Self::Import(_)
+            | Self::Report(_)
+            | Self::Watch(_)
+            | Self::Show(_)
+            | Self::Regret(_)
+            | Self::Runs(_)
+            | Self::Correlate(_)
+            | Self::Zoo(_)
+            | Self::Config(_)
+            | Self::Init(_)
+            | Self::Data(_) => false,
+        }
+    }
+
     /// What to do where memory runs out before more is known; `None` where it can't.
     fn first_advice(&self) -> Option<&'static str> {
         match self {

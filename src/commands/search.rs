@@ -20,7 +20,7 @@ use crate::report::{AlphaReport, Change, Event, Observer, drawing};
 use crate::search::candidates::Candidates;
 use crate::search::limits::{Bound, LimitConfig, Limits};
 use crate::search::{AlphaData, Search, SearchData, SearchSettings, Strategy, state};
-use crate::step::class_weights::{self, ClassWeights};
+use crate::step::class_weights;
 use crate::step::{self, StepBatch};
 use crate::task::Task;
 use crate::tensor::convolution::{Layout, set_cuda_layout};
@@ -145,10 +145,9 @@ fn search(
     run.objective.map_or(Ok(()), |objective| objective.require(task))?;
     let limits = limits(run, dataset)?;
     let data = dataset.map(|dataset| search_data(run, dataset));
-    let class_weights = match (run.search.class_weights, &data) {
-        (Some(ClassWeights::Balanced), Some(data)) => Some(class_weights::balanced(task, &data.train)?),
-        _ => None,
-    };
+    let weigh =
+        |data: &SearchData| class_weights::of(run.search.class_weights, run.objective.is_some(), task, &data.train);
+    let class_weights = data.as_ref().map(weigh).transpose()?.flatten();
     let settings =
         SearchSettings { limits, class_weights, processes: processes.clone(), ..settings(run, task, device) };
     let description = dataset.map_or_else(|| "none".to_owned(), Dataset::description);
@@ -226,9 +225,11 @@ fn limits(run: &SearchRun, dataset: Option<&Dataset>) -> Result<Option<Limits>> 
         return Ok(None);
     }
     let space = run.space();
+    let suited = dataset.map(|dataset| dataset::variant(dataset, &run.task, Some(NetworkKind::Cells(space))));
+    let variant = suited.transpose()?.flatten().map(|variant| variant.name);
     let named = match config {
         Some(config) => Sources { config: Some(config), ..Sources::default() },
-        None => Sources { task: Some(&run.task), space: Some(space.name()), ..Sources::default() },
+        None => Sources { task: Some(&run.task), space: Some(space.name()), variant, ..Sources::default() },
     };
     let mut training: TrainRun = config::resolve(&named)?;
     training.set_network(NetworkKind::Cells(space), "search.limits.config")?;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::{self, Architecture, HandDesigned, NetworkKind};
 use crate::panics;
 use crate::report::{EpochReport, Event, Observer, log};
-use crate::step::class_weights::{self, ClassWeights};
+use crate::step::class_weights;
 use crate::step::{self, Learning, StepBatch};
 use crate::task::Task;
 use crate::train::{TrainData, TrainSettings, Training};
@@ -190,11 +190,9 @@ fn train(
         return Err(Error::invalid("data.validation", "a share above 0, whose score train.patience waits for", found)
             .with_hint("set data.validation = 0.1, or leave train.patience out"));
     }
-    let mut settings = TrainSettings { processes: processes.clone(), ..settings(run, task, device) };
     let data = train_data(run, dataset);
-    if let Some(ClassWeights::Balanced) = run.train.class_weights {
-        settings.class_weights = Some(class_weights::balanced(task, &data.train)?);
-    }
+    let class_weights = class_weights::of(run.train.class_weights, run.objective.is_some(), task, &data.train)?;
+    let settings = TrainSettings { class_weights, processes: processes.clone(), ..settings(run, task, device) };
     let kind = architecture.kind();
     let start = match (&run.train.init, &going_on) {
         // The others get the first one's weights.

@@ -155,7 +155,7 @@ impl TrainRun {
 /// Refuses weights of classes beside a loss that knows none.
 fn check_class_weights(key: &str, weights: Option<ClassWeights>, objective: Option<ObjectiveName>) -> Result<()> {
     match (weights, objective) {
-        (Some(_), Some(objective)) => {
+        (Some(ClassWeights::Balanced), Some(objective)) => {
             let found = format!("objective = \"{}\"", objective.name());
             Err(Error::invalid(key, "the task's own loss beside them", found)
                 .with_hint("leave one of the two keys out"))

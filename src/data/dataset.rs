@@ -38,8 +38,11 @@ impl Targets {
 /// What recipes for graphs with few labels are called.
 pub const FEW_LABELS: &str = "few-labels";
 
+/// What recipes for small sets of shapes or pictures are called.
+pub const SMALL: &str = "small";
+
 /// The names of all variants of recipes.
-pub const VARIANTS: [&str; 1] = [FEW_LABELS];
+pub const VARIANTS: [&str; 2] = [FEW_LABELS, SMALL];
 
 /// A recipe that suits a set better than the usual one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,20 @@ pub struct Variant {
     pub name: &'static str,
     /// What it follows from, in words.
     pub why: String,
+}
+
+impl Variant {
+    /// The recipe for small sets, where `samples` that are not for testing are fewer than `enough`: half of those that the
+    /// usual recipe was published for. `plural` names them.
+    pub(super) fn small(samples: usize, enough: usize, plural: &str) -> Option<Self> {
+        let why = || format!("{samples} {plural} for training and validation, fewer than {enough}");
+        (samples < enough).then(|| Self { name: SMALL, why: why() })
+    }
+
+    /// As it is told of a set that is looked at.
+    pub(super) fn told(&self) -> String {
+        format!("{}: {}", self.name, self.why)
+    }
 }
 
 /// A set with its splits, as commands see it.

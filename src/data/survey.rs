@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::checks::check_classes;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Variant};
 use super::loader::Samples;
 use super::split::Split;
 use crate::error::Error;
@@ -31,6 +31,9 @@ pub struct Survey {
     /// What only this kind has.
     #[serde(flatten)]
     pub content: Content,
+    /// The recipe that suits it better than the usual one of own data, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<String>,
     /// Samples that can't be used.
@@ -149,8 +152,18 @@ impl Survey {
     /// The same without counts of classes and problems.
     pub(super) fn plain(looked: Looked, content: Content, notes: Vec<String>) -> Self {
         let Looked { origin: data, layout, division: test_part, files, .. } = looked;
-        let (classes, problems, lacking) = (Vec::new(), Vec::new(), None);
-        Self { data, layout, test_part, files, classes, content, notes, problems, lacking }
+        let (classes, problems, lacking, recipe) = (Vec::new(), Vec::new(), None, None);
+        Self { data, layout, test_part, files, classes, content, recipe, notes, problems, lacking }
+    }
+
+    /// With the recipe that suits it.
+    pub(super) fn with_recipe(self, variant: Option<Variant>) -> Self {
+        Self { recipe: variant.as_ref().map(Variant::told), ..self }
+    }
+
+    /// Samples of a class that can be used and are not for testing.
+    pub(super) fn learned_from(&self) -> usize {
+        self.classes.iter().map(|class| class.train + class.validation.unwrap_or_default()).sum()
     }
 
     /// All samples, those that can't be used too.

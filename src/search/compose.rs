@@ -9,6 +9,7 @@ use crate::model::SupernetParts;
 use crate::search::SearchConfig;
 use crate::search::candidates::{CandidateConfig, Plan};
 use crate::search::strategy::{self, Composed, MixtureName, Regularizer, Selection, Strategy, StrategyName};
+use crate::step::class_weights::ClassWeights;
 
 /// Cells that are counted where `search.candidates.cells` is absent.
 const COUNTED: usize = 100;
@@ -97,7 +98,7 @@ impl SearchConfig {
     pub fn compose(&self, space: SpaceName, decision: &DecisionConfig) -> Result<Box<dyn Strategy>> {
         self.plan()?;
         self.check_limits(space)?;
-        if self.class_weights.is_some() && !self.needs_data() {
+        if self.class_weights == Some(ClassWeights::Balanced) && !self.needs_data() {
             let found = format!("{}, which trains nothing", self.strategy);
             return Err(Error::invalid("search.class_weights", "a strategy that trains", found)
                 .with_hint("leave search.class_weights out, or choose another --strategy"));

@@ -17,8 +17,42 @@ const COUNTED_AT_ONCE: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
+    /// As often as it comes.
+    #[serde(rename = "none")]
+    AsItComes,
     /// Each class as much as any other, whatever its size.
     Balanced,
+    /// So where samples have one of several classes, of which the largest is more than five times as large as the smallest;
+    /// else as often as it comes.
+    Auto,
+}
+
+/// How many times as large as the smallest class the largest may be in a set that is called even.
+const EVEN: f64 = 5.0;
+
+/// The weights of the classes that `chosen` asks for, where they are not to count as often as they come; `has_own_loss` of a
+/// run that descends something else than the task's own loss, beside which there are none.
+///
+/// # Errors
+/// Samples that can't be read.
+pub fn of(chosen: Option<ClassWeights>, has_own_loss: bool, task: Task, train: &Loader) -> Result<Option<Vec<f64>>> {
+    match (chosen, task) {
+        (Some(ClassWeights::Balanced), _) => balanced(task, train).map(Some),
+        (Some(ClassWeights::Auto), Task::Classify { .. }) if !has_own_loss => {
+            let counts = counts(task, train)?.targets;
+            let present = || counts.iter().copied().filter(|count| *count > 0.0);
+            let (least, most) = (present().fold(f64::INFINITY, f64::min), present().fold(0.0, f64::max));
+            if most <= EVEN * least {
+                return Ok(None);
+            }
+            tracing::info!(
+                "classes have {least} to {most} training samples, so all count alike in the loss, unless \
+                 class_weights = \"none\" is set"
+            );
+            balanced(task, train).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The weights by which the classes of the training samples count alike: n / (K · n_c) for class c of n_c of the n

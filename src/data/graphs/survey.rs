@@ -11,7 +11,6 @@ use super::open;
 use super::set::GraphSet;
 use super::tables::Checked;
 use crate::data::config::Section;
-use crate::data::dataset::Variant;
 use crate::data::graphs::division::Marks;
 use crate::data::graphs::layout::Layout;
 use crate::data::source::Source;
@@ -41,9 +40,6 @@ struct GraphContent {
     pub multi_label: bool,
     /// Nodes that are scored in each split.
     pub splits: SplitCounts,
-    /// The recipe that suits it better than the usual one, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipe: Option<String>,
 }
 
 impl GraphContent {
@@ -67,7 +63,6 @@ impl GraphContent {
         lines.push(("features", format!("{} per node", self.features)));
         lines.push(("labels", labels.to_owned()));
         lines.push(("scored", format!("{train} training, {validation} validation, {test} test nodes; {none} never")));
-        lines.extend(self.recipe.iter().map(|recipe| ("recipe", recipe.clone())));
         lines
     }
 }
@@ -107,7 +102,8 @@ pub(super) fn survey(source: &Source, section: Section<'_, &GraphDataConfig>) ->
             let samples = classes.iter().map(|class| class.train + class.test).sum();
             let class = if set.multi_label { "label" } else { "class" };
             let told = Content { class, ..Content::new(&content, samples, content.lines()) };
-            Survey { classes, ..Survey::plain(looked, told, notes) }
+            let recipe = few_labels::variant(&set.graphs, &set.marks);
+            Survey { classes, ..Survey::plain(looked, told, notes) }.with_recipe(recipe)
         }
         Err(problems) => {
             let nothing = Content::new(&serde_json::Map::new(), 0, Vec::new());
@@ -149,7 +145,6 @@ fn content(set: &GraphSet) -> GraphContent {
         features: set.channels(),
         multi_label: set.multi_label,
         splits,
-        recipe: few_labels::variant(graphs, &set.marks).map(|Variant { name, why }| format!("{name}: {why}")),
     }
 }
 

@@ -40,7 +40,7 @@ use placement::Placement;
 
 use super::checks::{check_classes, keep_good};
 use super::config::Section;
-use super::dataset::{Dataset, Targets};
+use super::dataset::{Dataset, Targets, Variant};
 use super::division::Lists;
 use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
@@ -56,6 +56,8 @@ pub use family::{CIFAR10, CIFAR100, FAMILY, IMAGENET, IMAGES};
 
 /// Colours of a pixel.
 const CHANNELS: i64 = 3;
+/// Pictures below which a set is small: half of CIFAR-10's for training, which the usual recipe was published for.
+const ENOUGH: usize = 25_000;
 
 /// How pictures are looked at.
 #[derive(Debug, Clone)]
@@ -231,6 +233,7 @@ fn divide(set: PictureSet, images: &ImageDataConfig, lists: &Lists<'_>, needs: &
         Some(own) => Some(whole(own, images.augment_validation)?),
         None => (!held.is_empty()).then(|| part(&pictures, held, images.augment_validation)),
     };
+    let variant = variant(train.len() + validation.as_ref().map_or(0, |samples| samples.len()));
     Ok(Dataset {
         train: part(&pictures, train, false),
         validation,
@@ -240,8 +243,13 @@ fn divide(set: PictureSet, images: &ImageDataConfig, lists: &Lists<'_>, needs: &
         unit: "samples",
         channels: CHANNELS,
         origin: set.origin,
-        variant: None,
+        variant,
     })
+}
+
+/// The recipe that suits so many pictures for training and validation better than the usual one, if any does.
+fn variant(pictures: usize) -> Option<Variant> {
+    Variant::small(pictures, ENOUGH, FAMILY.plural)
 }
 
 /// Which of the training samples are held out for validation; `in_order` where their order is not that of classes.

@@ -12,7 +12,7 @@ use super::config::ImageDataConfig;
 use super::folder::{self, Found, Listing};
 use super::layout::{self, Stored};
 use super::pictures::{Loaded, Part, Pictures};
-use super::{LAYOUTS, cifar, decode, idx, synthetic};
+use super::{LAYOUTS, cifar, decode, idx, synthetic, variant};
 use crate::data::config::Section;
 use crate::data::division::Lists;
 use crate::data::folders::count_extensions;
@@ -73,7 +73,9 @@ pub(super) fn survey(source: &Source, section: Section<'_, &ImageDataConfig>) ->
         pictures.iter().filter_map(|picture| Some((&*picture.name, *picture.facts.as_ref().ok()?))).collect();
     let notes = notes(&good, section.own.size);
     let content = content(&good);
-    Ok(Survey::new(looked, &seen, Content::new(&content, good.len(), content.lines()), notes))
+    let survey = Survey::new(looked, &seen, Content::new(&content, good.len(), content.lines()), notes);
+    let recipe = variant(survey.learned_from());
+    Ok(survey.with_recipe(recipe))
 }
 
 impl Picture {

@@ -37,7 +37,7 @@ use shape::{Reading, Shape};
 
 use super::checks::{check_classes, keep_good};
 use super::config::Section;
-use super::dataset::{Dataset, Targets};
+use super::dataset::{Dataset, Targets, Variant};
 use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
 use super::source::Source;
@@ -50,6 +50,9 @@ pub(super) use format::known_extensions;
 pub(crate) use format::unpack_where_asked;
 
 pub use family::{FAMILY, MODELNET10, MODELNET40, POINTS};
+
+/// Shapes below which a set is small: about half of ModelNet40's for training, which the usual recipe was published for.
+const ENOUGH: usize = 5_000;
 
 /// A shape with its file and class.
 #[derive(Debug)]
@@ -178,6 +181,11 @@ fn warn_of_repeated_points<'a>(samples: impl ExactSizeIterator<Item = &'a Sample
     }
 }
 
+/// The recipe that suits so many shapes for training and validation better than the usual one, if any does.
+fn variant(shapes: usize) -> Option<Variant> {
+    Variant::small(shapes, ENOUGH, FAMILY.plural)
+}
+
 fn divide(
     samples: Vec<(Split, Sample)>,
     classes: Vec<String>,
@@ -198,6 +206,7 @@ fn divide(
         (held_out, train) = train.into_iter().partition(|_| marks.next().expect("one mark per shape"));
     }
     let wrap = |samples: Vec<Sample>| -> Arc<dyn Samples> { Arc::new(PointClouds { samples, preparation }) };
+    let variant = variant(train.len() + held_out.len());
     Dataset {
         train: wrap(train),
         validation: (!held_out.is_empty()).then(|| wrap(held_out)),
@@ -207,6 +216,6 @@ fn divide(
         unit: "samples",
         channels: preparation.channels as i64,
         origin,
-        variant: None,
+        variant,
     }
 }

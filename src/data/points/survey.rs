@@ -19,6 +19,7 @@ use super::layout::Layout;
 use super::set::{ShapeSet, Shapes};
 use super::shape::{Reading, Shape};
 use super::surface::Vector;
+use super::variant;
 use crate::data::config::Section;
 use crate::data::folders::count_extensions;
 use crate::data::source::Source;
@@ -108,7 +109,9 @@ pub(super) fn survey(
     let (origin, layout, division, classes) = (set.origin, set.layout, set.division, set.classes);
     let set = Looked { origin, layout, division, files, classes };
     let content = content(&good);
-    Ok(Survey::new(set, &seen, Content::new(&content, good.len(), content.lines()), notes))
+    let survey = Survey::new(set, &seen, Content::new(&content, good.len(), content.lines()), notes);
+    let recipe = variant(survey.learned_from());
+    Ok(survey.with_recipe(recipe))
 }
 
 fn seen<'a>(item: &'a Item, error: Option<&'a Error>) -> Seen<'a> {
