@@ -2,9 +2,11 @@
 //! all edges of a node at once elsewhere.
 
 use crate::tensor::bridge::composed::Place;
+use crate::tensor::bridge::native::{MOST_PARTS, mixed_sum};
 use crate::tensor::bridge::{self, composed};
 use crate::tensor::fused::done;
 use crate::tensor::layers::BatchNorm;
+use crate::tensor::native;
 use tch::{Kind, Tensor};
 
 /// What a primitive gives: features, and the batch norm that is still to be applied to them. Left to the sum, the
@@ -139,6 +141,12 @@ impl<'a> NodeSum<'a> {
             return done(composed::masked_sum(&plain, &masked, &masks));
         };
         assert!(self.masked.is_empty(), "an edge is open or masked");
+        let has_norms = self.parts.iter().any(|(part, _)| part.norm.is_some_and(|(norm, _)| norm.is_plain()));
+        if has_norms && self.parts.len() <= MOST_PARTS && native::serves(&self.parts[0].0.features) {
+            let (parts, places): (Vec<_>, Vec<_>) =
+                self.parts.into_iter().map(|(part, place)| (part.with_plain_norm(), place)).unzip();
+            return done(mixed_sum(&mixture.nodes[node], &parts, &places));
+        }
         let (mut normed, mut normed_places, mut plain, mut plain_places) = (vec![], vec![], vec![], vec![]);
         for (part, place) in self.parts {
             match part.with_plain_norm() {

@@ -8,6 +8,7 @@ mod counts;
 mod graphs;
 mod kernels;
 mod links;
+mod mixture;
 mod runs;
 mod shared;
 mod stand_in;

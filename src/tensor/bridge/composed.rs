@@ -187,7 +187,7 @@ pub fn prepare_pairs(x: &Tensor, weights: &[&Tensor], biases: &[&Tensor]) -> Res
 /// in the order of their places.
 pub type Place = Option<i64>;
 
-fn codes(places: &[Place]) -> Vec<i64> {
+pub(super) fn codes(places: &[Place]) -> Vec<i64> {
     places.iter().map(|place| place.unwrap_or(-1)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Kernels of ours for CUDA, which the driver is given at run time: the nearest points, and along neighbour graphs gathers,
-//! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
+//! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail; the sum
+//! of a node's weighed parts. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
 
 use std::ffi::{CString, c_char};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use super::composed::{Place, codes};
 use super::gather::AttentionScores;
 use super::links::{Aggregate, LinkLists};
 use super::norm::BatchNorm;
@@ -23,6 +25,7 @@ const SOURCE: &str = concat!(
     include_str!("native/neighbours.cu"),
     include_str!("native/edges.cu"),
     include_str!("native/links.cu"),
+    include_str!("native/mixture.cu"),
     include_str!("native/nearest.cu"),
 );
 
@@ -84,6 +87,17 @@ unsafe extern "C" {
         other: *const C_tensor,
         links: *const *const C_tensor,
         norm: *const *const C_tensor,
+        training: i32,
+        momentum: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn sgas_native_mixed_sum(
+        out: *mut *mut C_tensor,
+        table: *const C_tensor,
+        parts: *const *const C_tensor,
+        statistics: *const *const C_tensor,
+        places: *const i64,
+        count: i64,
         training: i32,
         momentum: f64,
         epsilon: f64,
@@ -234,6 +248,31 @@ pub fn link_edge_maximum(own: &Tensor, other: &Tensor, links: &LinkLists, norm: 
     let [out] = tensors(|out| unsafe {
         let (own, other, lists, places) = (own.as_ptr(), other.as_ptr(), lists.as_ptr(), places.as_ptr());
         sgas_native_link_edge_maximum(out, own, other, lists, places, training, norm.momentum, norm.epsilon)
+    })?;
+    Ok(out)
+}
+
+/// Parts that [`mixed_sum`] takes at most.
+pub const MOST_PARTS: usize = 64;
+
+/// Σ of the parts, (R, C) or (B, C, H, W) of one type, each behind its norm where it has one, and times its weight out of
+/// `table`, fp32. The norms have no scale and shift, and are all in the same mode.
+pub fn mixed_sum(table: &Tensor, parts: &[(Tensor, Option<BatchNorm<'_>>)], places: &[Place]) -> Result<Tensor> {
+    assert_eq!(parts.len(), places.len(), "every part has a place");
+    let norms = || parts.iter().map(|(_, norm)| norm.as_ref());
+    let of_norm = |norm: Option<&BatchNorm<'_>>| {
+        norm.map_or([std::ptr::null(); 2], |norm| [norm.running_mean.as_ptr(), norm.running_var.as_ptr()])
+    };
+    let statistics: Vec<*const C_tensor> = norms().flat_map(of_norm).collect();
+    let (training, momentum, epsilon) =
+        norms().flatten().next().map_or((false, 0.0, 0.0), |norm| (norm.training, norm.momentum, norm.epsilon));
+    let features: Vec<*const C_tensor> = parts.iter().map(|(features, _)| features.as_ptr()).collect();
+    let (places, count) = (codes(places), i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX"));
+    // SAFETY: the tensors outlive the call; `features` and `places` hold `count` each, `statistics` twice as many.
+    let [out] = tensors(|out| unsafe {
+        let (features, statistics, places) = (features.as_ptr(), statistics.as_ptr(), places.as_ptr());
+        let training = i32::from(training);
+        sgas_native_mixed_sum(out, table.as_ptr(), features, statistics, places, count, training, momentum, epsilon)
     })?;
     Ok(out)
 }

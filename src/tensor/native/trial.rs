@@ -19,7 +19,8 @@ pub(super) fn all(device: Device) -> Result<()> {
         KINDS.iter().try_for_each(|&kind| {
             try_lists(device, kind)?;
             try_edges(device, kind)?;
-            try_links(device, kind)
+            try_links(device, kind)?;
+            try_mixture(device, kind)
         })
     })
 }
@@ -263,6 +264,66 @@ fn try_link_edges(graph: &Dense, x: &Tensor, wide: &Tensor, same: &Same<'_>) -> 
     let normed = (&pairs - &mean) / (variance + 1e-5).sqrt() * &wide_scale + &wide_offset;
     let leaves: [&[&Tensor]; 2] = [&[x, &other, &scale, &offset], &[wide, &wide_other, &wide_scale, &wide_offset]];
     same(&found, &graph.greatest(&normed), leaves, "edges along links")
+}
+
+/// The sum of a node's parts, rows and images of either layout: two behind norms, one with a weight alone, one without.
+fn try_mixture(device: Device, kind: Kind) -> Result<()> {
+    let places = [Some(1), Some(3), Some(4), None];
+    for (shape, is_last) in [(vec![70, 33], false), (vec![3, 5, 8, 6], false), (vec![3, 5, 8, 6], true)] {
+        let laid = |x: Tensor| if is_last { x.permute([0, 3, 1, 2]) } else { x };
+        let stored = if is_last { vec![shape[0], shape[2], shape[3], shape[1]] } else { shape.clone() };
+        let all = numbers(&[&[4], stored.as_slice()].concat(), device);
+        let parts: Vec<Tensor> = (0..4).map(|part| laid(all.get(part)).to_kind(kind).set_requires_grad(true)).collect();
+        let wide: Vec<Tensor> =
+            parts.iter().map(|part| part.detach().to_kind(Kind::Double).set_requires_grad(true)).collect();
+        let table = (numbers(&[2, 3], device) + 0.4).set_requires_grad(true);
+        let wide_table = table.detach().to_kind(Kind::Double).set_requires_grad(true);
+        let statistics = |kind: Kind| -> Vec<Tensor> {
+            let of = |value| Tensor::full([shape[1]], value, (kind, device));
+            vec![of(0.25), of(1.5), of(-0.5), of(0.75)]
+        };
+        let (moved, expected_moved) = (statistics(Kind::Float), statistics(Kind::Double));
+        let norms = [0, 2].map(|first| BatchNorm {
+            weight: None,
+            bias: None,
+            running_mean: &moved[first],
+            running_var: &moved[first + 1],
+            training: true,
+            momentum: 0.1,
+            epsilon: 1e-5,
+        });
+        let norms = norms.into_iter().map(Some).chain([None, None]);
+        let given: Vec<_> = parts.iter().map(Tensor::shallow_clone).zip(norms).collect();
+        let found = native::mixed_sum(&table, &given, &places)?;
+        let weights = wide_table.view([-1]);
+        let expected = wide.iter().zip(places).enumerate().map(|(index, (part, place))| {
+            let statistics = expected_moved.get(2 * index..2 * index + 2);
+            let normed = statistics.map_or_else(
+                || part.shallow_clone(),
+                |statistics| {
+                    let (none, [mean, variance]) = (None::<&Tensor>, [0, 1].map(|which| Some(&statistics[which])));
+                    part.batch_norm(none, none, mean, variance, true, 0.1, 1e-5, false)
+                },
+            );
+            place.map_or_else(|| normed.shallow_clone(), |place| &normed * weights.get(place))
+        });
+        let expected = expected.reduce(|sum, part| sum + part).expect("four parts");
+        close(&found, &expected, "mixtures", kind)?;
+        for (moved, expected) in moved.iter().zip(&expected_moved) {
+            close(moved, expected, "running statistics of mixtures", Kind::Float)?;
+        }
+        let probe = laid(numbers(&stored, device).flip([0]));
+        let gradients = |y: &Tensor, table: &Tensor, parts: &[Tensor]| {
+            let loss = (y.to_kind(Kind::Double) * probe.to_kind(kind).to_kind(Kind::Double)).sum(None);
+            let leaves: Vec<&Tensor> = std::iter::once(table).chain(parts).collect();
+            Tensor::run_backward(&[loss], &leaves, false, false)
+        };
+        for (found, expected) in gradients(&found, &table, &parts).iter().zip(gradients(&expected, &wide_table, &wide))
+        {
+            close(found, &expected, "gradients of mixtures", kind)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sums of some numbers, each rounded to the type, of which bf16 is the coarsest.

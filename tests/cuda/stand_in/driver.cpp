@@ -32,6 +32,7 @@ inline unsigned short float_to_half(float value) {
 
 #include "../../../src/tensor/bridge/native/edges.cu"
 #include "../../../src/tensor/bridge/native/links.cu"
+#include "../../../src/tensor/bridge/native/mixture.cu"
 #include "../../../src/tensor/bridge/native/lists.cu"
 #include "../../../src/tensor/bridge/native/nearest.cu"
 #include "../../../src/tensor/bridge/native/neighbours.cu"
@@ -104,6 +105,12 @@ const Entry entries[] = {
     ENTRY_OF_TYPES(sgas_link_weighted_sum_back),
     ENTRY_OF_TYPES(sgas_link_scores_back),
     ENTRY(sgas_link_scores_to_sources),
+    ENTRY_OF_TYPES(sgas_mixed_moments),
+    ENTRY_OF_TYPES(sgas_mixed_statistics),
+    ENTRY_OF_TYPES(sgas_mixed_sum),
+    ENTRY_OF_TYPES(sgas_mixed_gradient_sums),
+    ENTRY(sgas_mixed_terms),
+    ENTRY_OF_TYPES(sgas_mixed_back),
 };
 
 // Of what CUDA has many of: any error.

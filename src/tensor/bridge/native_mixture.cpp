@@ -1,0 +1,194 @@
+// The sum that a node of a supernet is, by the kernels of native/mixture.cu: of the parts on all its edges, some behind a
+// batch norm without scale and shift, each times a weight. Two passes over the parts each way; no norm's output is stored.
+#include "composed.h"
+#include "native.h"
+
+namespace sgas {
+namespace {
+
+// As the kernels have them.
+constexpr int mixing = 128;
+constexpr int64_t numbers_of_chunk = 4096;
+constexpr size_t most_parts = 64;
+
+struct Parts {
+  const void* at[most_parts];
+  int place[most_parts];
+};
+
+struct Norms {
+  void* mean[most_parts];
+  void* variance[most_parts];
+};
+
+struct Gradients {
+  void* to[most_parts];
+};
+
+struct Sizes {
+  uint32_t parts, outer, channels, inner, chunks;
+
+  Sizes(const at::Tensor& part, size_t count)
+      : parts(static_cast<uint32_t>(count)),
+        channels(native::counted(part.size(1))),
+        inner(part.dim() == 4 && part.is_contiguous() ? native::counted(part.size(2) * part.size(3)) : 1) {
+    outer = native::counted(part.numel()) / (channels * inner);
+    chunks = static_cast<uint32_t>((int64_t{outer} * inner + numbers_of_chunk - 1) / numbers_of_chunk);
+    native::counted(static_cast<int64_t>(count) * 3 * channels);
+  }
+
+  // A block for every chunk of every group of channels of every part.
+  native::Grid chunked() const {
+    const int64_t width = inner == 1 ? std::min<int64_t>(channels, mixing) : 1;
+    return {(channels + width - 1) / width * chunks * parts, mixing};
+  }
+};
+
+// Rows, or images in one of libtorch's two layouts, whose numbers lie side by side.
+at::MemoryFormat format_of(const at::Tensor& part) {
+  const bool is_last = part.dim() == 4 && !part.is_contiguous() && part.is_contiguous(at::MemoryFormat::ChannelsLast);
+  return is_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+Parts given_parts(at::TensorList parts, const std::vector<int64_t>& places) {
+  Parts given{};
+  for (size_t part = 0; part < parts.size(); ++part) {
+    given.at[part] = parts[part].const_data_ptr();
+    given.place[part] = static_cast<int>(places[part]);
+  }
+  return given;
+}
+
+Norms given_norms(at::TensorList statistics) {
+  Norms given{};
+  for (size_t part = 0; 2 * part < statistics.size(); ++part) {
+    if (statistics[2 * part].defined()) {
+      given.mean[part] = statistics[2 * part].mutable_data_ptr();
+      given.variance[part] = statistics[2 * part + 1].mutable_data_ptr();
+    }
+  }
+  return given;
+}
+
+// The running mean and variance of every part in turn, undefined where it has no norm; and how norms work.
+struct Settings {
+  variable_list statistics;
+  int training;
+  double momentum, epsilon;
+};
+
+struct MixedSum : torch::autograd::Function<MixedSum> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, at::TensorList given,
+                            const std::vector<int64_t>& places, const Settings& settings) {
+    const auto& statistics = settings.statistics;
+    const auto format = format_of(given[0]);
+    variable_list parts;
+    for (const auto& part : given) {
+      parts.push_back(part.contiguous(format));
+    }
+    const auto& first = parts[0];
+    const Sizes sizes(first, parts.size());
+    const auto weights = table.contiguous();
+    const auto fp32 = first.options().dtype(at::kFloat);
+    const auto moments = at::empty({sizes.parts, sizes.chunks, 2, sizes.channels}, fp32);
+    const auto found = at::empty({sizes.parts, 2, sizes.channels}, fp32);
+    const auto out = at::empty_like(first);
+    const auto of_parts = given_parts(parts, places);
+    const auto norms = given_norms(statistics);
+    if (settings.training != 0) {
+      native::launch(native::typed("sgas_mixed_moments", first), first, sizes.chunked(), of_parts, norms, sizes, moments);
+    }
+    native::launch(native::typed("sgas_mixed_statistics", first), first,
+                   native::a_thread_each(int64_t{sizes.parts} * sizes.channels), of_parts, norms, sizes, moments, found,
+                   settings.training, settings.momentum, settings.epsilon);
+    const uint32_t numbers = native::counted(first.numel());
+    native::launch(native::typed("sgas_mixed_sum", first), first, native::a_thread_each(numbers), of_parts, sizes, weights,
+                   found, out, numbers);
+    parts.insert(parts.end(), {weights, found});
+    ctx->save_for_backward(parts);
+    ctx->saved_data["places"] = places;
+    std::vector<int64_t> normed;
+    for (size_t part = 0; 2 * part < statistics.size(); ++part) {
+      normed.push_back(statistics[2 * part].defined() ? 1 : 0);
+    }
+    ctx->saved_data["normed"] = normed;
+    ctx->saved_data["training"] = settings.training != 0;
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    check_first_order();
+    const auto saved = ctx->get_saved_variables();
+    const auto places = ctx->saved_data["places"].toIntVector();
+    const auto count = places.size();
+    const auto parts = at::TensorList(saved).slice(0, count);
+    const auto &first = saved[0], &weights = saved[count], &found = saved[count + 1];
+    const auto grad = grads[0].contiguous(format_of(first));
+    const Sizes sizes(first, count);
+    const auto sums = at::empty({sizes.parts, sizes.chunks, 2, sizes.channels}, found.options());
+    const auto terms = at::empty({sizes.parts, 3, sizes.channels}, found.options());
+    const auto of_parts = given_parts(parts, places);
+    // Which parts have norms: the kernel only asks whether there is one.
+    Norms norms{};
+    const auto normed = ctx->saved_data["normed"].toIntVector();
+    for (size_t part = 0; part < count; ++part) {
+      norms.mean[part] = normed[part] != 0 ? found.mutable_data_ptr() : nullptr;
+    }
+    variable_list out(count + 3);
+    if (ctx->needs_input_grad(0)) {
+      out[0] = at::zeros_like(weights);
+    }
+    Gradients gradients{};
+    for (size_t part = 0; part < count; ++part) {
+      if (ctx->needs_input_grad(part + 1)) {
+        out[part + 1] = at::empty_like(first);
+        gradients.to[part] = out[part + 1].mutable_data_ptr();
+      }
+    }
+    native::launch(native::typed("sgas_mixed_gradient_sums", first), first, sizes.chunked(), grad, of_parts, sizes, found,
+                   sums);
+    native::launch("sgas_mixed_terms", first, {static_cast<int64_t>(count), mixing}, of_parts, norms, sizes, sums, found,
+                   weights, terms, out[0], ctx->saved_data["training"].toBool() ? 1 : 0);
+    const uint32_t numbers = native::counted(first.numel());
+    native::launch(native::typed("sgas_mixed_back", first), first, native::a_thread_each(numbers), grad, of_parts, gradients,
+                   sizes, terms, numbers);
+    return out;
+  }
+};
+
+}  // namespace
+}  // namespace sgas
+
+extern "C" {
+
+// `parts` points to `count` tensors (R, C) or (B, C, H, W), `places` to as many places of weights in the flat `table`, -1
+// for none; `statistics` to the running mean and variance of every part, null where it has no norm.
+char* sgas_native_mixed_sum(at::Tensor** out, const at::Tensor* table, const at::Tensor* const* parts,
+                            const at::Tensor* const* statistics, const int64_t* places, int64_t count, int training,
+                            double momentum, double epsilon) {
+  return sgas::guarded([&] {
+    const sgas::NoAutocast no_autocast;
+    TORCH_CHECK(count > 0 && count <= static_cast<int64_t>(sgas::most_parts), "a sum has 1 to ", sgas::most_parts, " parts");
+    TORCH_CHECK(table->scalar_type() == at::kFloat && table->is_cuda(), "weights are fp32 on a GPU");
+    sgas::variable_list given, running;
+    for (int64_t part = 0; part < count; ++part) {
+      given.push_back(*parts[part]);
+      TORCH_CHECK(given.back().sizes() == given[0].sizes() && given.back().scalar_type() == given[0].scalar_type() &&
+                      given.back().device() == table->device() && (given[0].dim() == 2 || given[0].dim() == 4),
+                  "parts are rows or images, all alike, on the device of the weights");
+      TORCH_CHECK(places[part] >= -1 && places[part] < table->numel(), "a place in the table of weights");
+      for (int64_t which = 0; which < 2; ++which) {
+        const auto* of_norm = statistics[2 * part + which];
+        TORCH_CHECK(of_norm == nullptr || (of_norm->scalar_type() == at::kFloat && of_norm->is_contiguous() &&
+                                           of_norm->numel() == given[0].size(1)),
+                    "running statistics are fp32 (C)");
+        running.push_back(of_norm != nullptr ? *of_norm : at::Tensor());
+      }
+    }
+    const sgas::Settings settings{running, training, momentum, epsilon};
+    sgas::give(out, sgas::MixedSum::apply(*table, at::TensorList(given), std::vector<int64_t>(places, places + count),
+                                          settings));
+  });
+}
+
+}  // extern "C"
