@@ -13,7 +13,7 @@ use crate::tensor::bridge::links::{self, LinkLists, PlainLists};
 use crate::tensor::bridge::native as kernels;
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
-use crate::tensor::native;
+use crate::tensor::native::{self, Family};
 use crate::tensor::precision::at_least_single;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ impl Links {
         let to_device = |tensor: &Tensor| upload(tensor, device);
         let moved = || {
             // Kernels of ours do without; where they don't, lists are made here, not on the device.
-            let is_wanted = !native::serves_on(device);
+            let is_wanted = !native::serves_on(Family::Links, device);
             let plain = is_wanted.then(|| Box::new(self.plain().map(to_device)));
             Self {
                 lists: self.lists.map(to_device),
@@ -146,7 +146,7 @@ impl Links {
         if is_fused(x) {
             return done(links::aggregate(x, &self.lists, wanted));
         }
-        if native::serves(x) {
+        if native::serves(Family::Links, x) {
             return done(kernels::link_aggregates(x, &self.lists, wanted));
         }
         Aggregate::ALL.map(|which| wanted.contains(&which).then(|| self.plain_aggregate(x, which)))
@@ -178,7 +178,7 @@ impl Links {
         if is_fused(x) {
             return done(links::attention(x, &scores, &self.lists, slope));
         }
-        if native::serves(x) {
+        if native::serves(Family::Links, x) {
             return done(kernels::link_attention(x, &scores, &self.lists, slope));
         }
         let attended = composed::link_attention(&widen(x), target, source, &self.plain().looped, slope);
@@ -192,7 +192,7 @@ impl Links {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let is_alike = target.kind() == source.kind() && !norm.is_plain() && !norm.is_synchronised(training);
-        if is_alike && self.count() > 0 && native::serves(target) {
+        if is_alike && self.count() > 0 && native::serves(Family::Links, target) {
             return done(kernels::link_edge_maximum(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let Plain { stored, .. } = self.plain();

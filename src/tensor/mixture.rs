@@ -6,7 +6,7 @@ use crate::tensor::bridge::native::{MOST_PARTS, mixed_sum};
 use crate::tensor::bridge::{self, composed};
 use crate::tensor::fused::done;
 use crate::tensor::layers::BatchNorm;
-use crate::tensor::native;
+use crate::tensor::native::{self, Family};
 use tch::{Kind, Tensor};
 
 /// What a primitive gives: features, and the batch norm that is still to be applied to them. Left to the sum, the
@@ -142,7 +142,7 @@ impl<'a> NodeSum<'a> {
         };
         assert!(self.masked.is_empty(), "an edge is open or masked");
         let has_norms = self.parts.iter().any(|(part, _)| part.norm.is_some_and(|(norm, _)| norm.is_plain()));
-        if has_norms && self.parts.len() <= MOST_PARTS && native::serves(&self.parts[0].0.features) {
+        if has_norms && self.parts.len() <= MOST_PARTS && native::serves(Family::Mixture, &self.parts[0].0.features) {
             let (parts, places): (Vec<_>, Vec<_>) =
                 self.parts.into_iter().map(|(part, place)| (part.with_plain_norm(), place)).unzip();
             return done(mixed_sum(&mixture.nodes[node], &parts, &places));

@@ -18,14 +18,42 @@ const KINDS: [Kind; 3] = [Kind::Float, Kind::Half, Kind::BFloat16];
 /// GPUs of one machine that are told apart.
 const MOST_GPUS: usize = 64;
 
-/// Whether kernels take a tensor.
-pub fn serves(x: &Tensor) -> bool {
-    KINDS.contains(&x.kind()) && serves_on(x.device())
+/// Kernels that are tried together: where one of them is wrong on a GPU, those of its family do not serve there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// The nearest points, and what is made of neighbours.
+    Neighbours,
+    /// What is made along the links of graphs.
+    Links,
+    /// The sum of a node's weighed parts.
+    Mixture,
 }
 
-/// Whether kernels take tensors on a device.
-pub fn serves_on(device: Device) -> bool {
-    !is_plain() && matches!(device, Device::Cuda(index) if state(index).is_ok())
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Neighbours, Self::Links, Self::Mixture];
+
+    /// What its kernels are called.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Neighbours => "sgas's own kernels for neighbours",
+            Self::Links => "sgas's own kernels for links",
+            Self::Mixture => "sgas's own kernels for weighed sums",
+        }
+    }
+}
+
+/// What became of something that was tried once.
+type Tried = OnceLock<std::result::Result<(), String>>;
+
+/// Whether kernels of this family take a tensor.
+pub fn serves(family: Family, x: &Tensor) -> bool {
+    KINDS.contains(&x.kind()) && serves_on(family, x.device())
+}
+
+/// Whether kernels of this family take tensors on a device.
+pub fn serves_on(family: Family, device: Device) -> bool {
+    !is_plain() && matches!(device, Device::Cuda(index) if state(family, index).is_ok())
 }
 
 /// Whether the user keeps the kernels out.
@@ -33,24 +61,31 @@ pub fn is_switched_off() -> bool {
     std::env::var(SWITCH).is_ok_and(|switch| switch == "off")
 }
 
-/// Why kernels do not serve on a GPU; loads and tries them where nobody did.
-pub fn state(index: usize) -> &'static std::result::Result<(), String> {
-    static STATES: [OnceLock<std::result::Result<(), String>>; MOST_GPUS] = [const { OnceLock::new() }; MOST_GPUS];
-    static TOO_MANY: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    let Some(state) = STATES.get(index) else {
+/// Why kernels of this family do not serve on a GPU; loads and tries them where nobody did.
+pub fn state(family: Family, index: usize) -> &'static std::result::Result<(), String> {
+    static STATES: [[Tried; Family::ALL.len()]; MOST_GPUS] =
+        [const { [const { OnceLock::new() }; Family::ALL.len()] }; MOST_GPUS];
+    static TOO_MANY: Tried = OnceLock::new();
+    let Some(states) = STATES.get(index) else {
         return TOO_MANY.get_or_init(|| Err(format!("kernels serve on {MOST_GPUS} GPUs at most")));
     };
-    state.get_or_init(|| {
+    states[family as usize].get_or_init(|| {
         if is_switched_off() {
             return Err(format!("{SWITCH}=off"));
         }
-        let loaded = native::load(index).and_then(|()| trial::all(Device::Cuda(index)));
-        loaded.map_err(|error| {
-            let reason = error.to_string();
-            tracing::warn!("cuda:{index}: kernels of sgas do not serve, libtorch's operators do: {reason}");
-            reason
+        let tried = |()| trial::of(family, Device::Cuda(index)).map_err(|error| error.to_string());
+        let found = loaded(index).clone().and_then(tried);
+        found.inspect_err(|reason| {
+            let what = family.words();
+            tracing::warn!("cuda:{index}: {what} do not serve, libtorch's operators do: {reason}");
         })
     })
+}
+
+/// Why kernels can't be loaded on a GPU.
+fn loaded(index: usize) -> &'static std::result::Result<(), String> {
+    static LOADED: [Tried; MOST_GPUS] = [const { OnceLock::new() }; MOST_GPUS];
+    LOADED[index].get_or_init(|| native::load(index).map_err(|error| error.to_string()))
 }
 
 /// The rows of the points at `ranks`, as [`nearest_in_blocks`] finds them: (B, N, C) in any type → int64 (B·N, k).

@@ -12,7 +12,7 @@ use crate::tensor::bridge::norm::edge_max_norm;
 use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::BatchNorm;
-use crate::tensor::native;
+use crate::tensor::native::{self, Family};
 use crate::tensor::nearest::{every, nearest_in_blocks, points_per_block};
 use crate::tensor::precision::at_least_single;
 use std::cell::{OnceCell, RefCell};
@@ -55,7 +55,7 @@ impl Neighbours {
         let _fp32 = done(Autocast::disabled(rows.device()));
         let as_they_are = rows.detach().view([clouds, -1, rows.size()[1]]);
         let block = points_per_block(&as_they_are);
-        if native::serves(rows) && kernels::selects(as_they_are.size()[1], ranks) {
+        if native::serves(Family::Neighbours, rows) && kernels::selects(as_they_are.size()[1], ranks) {
             return Self::new(done(native::nearest(&as_they_are, ranks, block)), clouds);
         }
         if is_fused(rows) {
@@ -91,7 +91,7 @@ impl Neighbours {
         if is_fused(x) {
             return done(gather::gather_mean(x, &self.graph()));
         }
-        if native::serves(x) {
+        if native::serves(Family::Neighbours, x) {
             return done(kernels::neighbour_sum(x, None, &self.list(x, OwnPoint::Kept), 1.0 / self.k() as f64));
         }
         self.gather(x, OwnPoint::Kept).mean_dim([1_i64].as_slice(), false, None)
@@ -116,7 +116,7 @@ impl Neighbours {
         }
         let scores = target.unsqueeze(1) + self.gather(&source.unsqueeze(1), OwnPoint::Kept).squeeze_dim(2);
         let weights = leaky_relu(&scores, slope).softmax(-1, at_least_single(scores.kind()));
-        if native::serves(x) {
+        if native::serves(Family::Neighbours, x) {
             return done(kernels::neighbour_sum(x, Some(&weights), &self.list(x, OwnPoint::Kept), 1.0));
         }
         weights.to_kind(x.kind()).unsqueeze(1).bmm(&self.gather(x, OwnPoint::Kept)).squeeze_dim(1)
@@ -149,7 +149,7 @@ impl Neighbours {
     /// As an embedding, because its gradient is one operator, sums in fp32 whatever the type, and does so in the same
     /// order at every run; that of `index_select` adds up in the type of the features, in any order on a GPU.
     pub fn gather(&self, x: &Tensor, itself: OwnPoint) -> Tensor {
-        if native::serves(x) {
+        if native::serves(Family::Neighbours, x) {
             return done(kernels::gather(x, &self.list(x, itself)));
         }
         Tensor::embedding(x, self.rows_of(itself), -1, false, false)
@@ -157,7 +157,7 @@ impl Neighbours {
 
     /// Whether kernels of ours for CUDA take these features along these neighbours.
     fn is_native(&self, x: &Tensor, itself: OwnPoint) -> bool {
-        native::serves(x) && (1..=MOST_NEIGHBOURS).contains(&self.rows_of(itself).size()[1])
+        native::serves(Family::Neighbours, x) && (1..=MOST_NEIGHBOURS).contains(&self.rows_of(itself).size()[1])
     }
 
     fn rows_of(&self, itself: OwnPoint) -> &Tensor {

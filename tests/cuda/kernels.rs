@@ -9,7 +9,7 @@ use sgas::tensor::bridge::gather::OwnPoint;
 use sgas::tensor::bridge::native::{selects, source};
 use sgas::tensor::fused::TensorPath;
 use sgas::tensor::layers::BatchNorm;
-use sgas::tensor::native;
+use sgas::tensor::native::{self, Family};
 use sgas::tensor::nearest::{every, nearest_in_blocks};
 use sgas::tensor::neighbours::Neighbours;
 use sgas::tensor::parameters::Store;
@@ -24,7 +24,7 @@ pub fn has_kernels() -> bool {
         return false;
     }
     load_cuda().expect("SGAS_TEST_DEVICE=cuda needs libtorch_cuda.so on the LD_LIBRARY_PATH");
-    native::state(0).clone().expect("kernels serve");
+    Family::ALL.into_iter().for_each(|family| native::state(family, 0).clone().expect("kernels serve"));
     true
 }
 

@@ -3,7 +3,7 @@
 use super::machine::Cuda;
 use crate::error::{Error, Result, first_line};
 use crate::tensor::fused::TensorPath;
-use crate::tensor::native;
+use crate::tensor::native::{self, Family};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::random::{Key, Purpose};
 use rand::RngExt;
@@ -56,8 +56,10 @@ fn of_device(device: Device) -> Vec<Check> {
     if let Device::Cuda(index) = device
         && !native::is_switched_off()
     {
-        let state = native::state(index).clone().map_err(Error::Torch);
-        checks.push(check("sgas's own kernels", state.map(|()| true)));
+        checks.extend(Family::ALL.into_iter().map(|family| {
+            let state = native::state(family, index).clone().map_err(Error::Torch);
+            check(family.words(), state.map(|()| true))
+        }));
     }
     checks
 }

@@ -1,6 +1,6 @@
 //! What kernels of ours give on a GPU beside what libtorch's operators give, once a process.
 
-use super::{KINDS, nearest};
+use super::{Family, KINDS, nearest};
 use crate::error::{Error, Result};
 use crate::tensor::adjacency::Adjacency;
 use crate::tensor::bridge::autocast::Autocast;
@@ -11,18 +11,21 @@ use crate::tensor::bridge::norm::BatchNorm;
 use crate::tensor::nearest::{every, nearest_in_blocks};
 use tch::{Device, Kind, Tensor};
 
-/// An error where a kernel gives on a GPU other numbers than libtorch's operators.
-pub(super) fn all(device: Device) -> Result<()> {
+/// An error where a kernel of this family gives on a GPU other numbers than libtorch's operators.
+pub(super) fn of(family: Family, device: Device) -> Result<()> {
     let _as_they_come = Autocast::disabled(device)?;
-    tch::no_grad(|| try_nearest(device))?;
-    tch::with_grad(|| {
-        KINDS.iter().try_for_each(|&kind| {
-            try_lists(device, kind)?;
-            try_edges(device, kind)?;
-            try_links(device, kind)?;
-            try_mixture(device, kind)
-        })
-    })
+    let in_all_types = |try_out: fn(Device, Kind) -> Result<()>| {
+        tch::with_grad(|| KINDS.iter().try_for_each(|&kind| try_out(device, kind)))
+    };
+    match family {
+        Family::Neighbours => {
+            tch::no_grad(|| try_nearest(device))?;
+            in_all_types(try_lists)?;
+            in_all_types(try_edges)
+        }
+        Family::Links => in_all_types(try_links),
+        Family::Mixture => in_all_types(try_mixture),
+    }
 }
 
 /// Numbers without a pattern, the same at every call; nothing is drawn, which would change what comes after.
