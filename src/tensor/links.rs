@@ -192,7 +192,8 @@ impl Links {
             return done(links::edge_max_norm(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let is_alike = target.kind() == source.kind() && !norm.is_plain() && !norm.is_synchronised(training);
-        if is_alike && self.count() > 0 && native::serves(Family::Links, target) {
+        // Of one link operators say that it has no statistics.
+        if is_alike && self.count() > 1 && native::serves(Family::Links, target) {
             return done(kernels::link_edge_maximum(target, source, &self.lists, &norm.in_bridge(training)));
         }
         let Plain { stored, .. } = self.plain();

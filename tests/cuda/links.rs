@@ -4,7 +4,7 @@ use crate::kernels::{CUDA, KINDS, close, evaluated, has_kernels, numbers};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sgas::tensor::adjacency::Adjacency;
-use sgas::tensor::fused::TensorPath;
+use sgas::tensor::fused::{TensorPath, is_plain};
 use sgas::tensor::layers::BatchNorm;
 use sgas::tensor::links::{Aggregate, Links};
 use sgas::tensor::parameters::Store;
@@ -100,8 +100,7 @@ fn attention_and_edges_along_links_equal_libtorchs_operators() {
             check("attention", &both(&x, &probe, kind, |x| links.attention(x, &target, &source, 0.2)));
             let kept = x.to_kind(kind);
             let of_scores = |scores: &Tensor| {
-                let kept =
-                    if scores.requires_grad() && is_plain() { kept.to_kind(Kind::Float) } else { kept.shallow_clone() };
+                let kept = kept.to_kind(if is_plain() { Kind::Float } else { kind });
                 links.attention(&kept, &scores.get(0), &scores.get(1), 0.2).to_kind(Kind::Float)
             };
             check("scores", &both(&scores, &probe, Kind::Float, of_scores));
@@ -121,10 +120,6 @@ fn attention_and_edges_along_links_equal_libtorchs_operators() {
             }
         }
     }
-}
-
-fn is_plain() -> bool {
-    sgas::tensor::fused::is_plain()
 }
 
 /// Where the composed operators share the gradient of equal ones, kernels give it to the first.

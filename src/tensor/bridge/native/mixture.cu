@@ -37,24 +37,29 @@ __device__ inline float weight_of(const float* table, const MixedParts& parts, u
   return parts.place[part] < 0 ? 1.0f : table[parts.place[part]];
 }
 
-// A block's share of the sums: one chunk of some channels of one part. Where channels lie side by side, so do the threads
-// of different channels; else all threads share one.
+// A block's share of the sums: one chunk of some channels of one part, the numbers `begin` to `end` of each channel; and
+// the thread's: every `lanes.lanes`-th of them of one channel, if it works. Where channels lie side by side, so do the
+// threads of different channels; else all threads share one.
 struct MixedShare {
-  u32 part, chunk, base;
+  u32 part, chunk, channel, begin, end;
   Share lanes;
+  bool works;
 
   __device__ explicit MixedShare(const MixedSizes& sizes)
       : lanes(sizes.inner == 1 ? static_cast<int>(sizes.channels) : 1, MIXING) {
     const u32 groups = (sizes.channels + lanes.width - 1) / lanes.width;
     u32 block = blockIdx.x;
-    base = block % groups * lanes.width;
+    channel = block % groups * lanes.width + lanes.channel;
     block /= groups;
     chunk = block % sizes.chunks;
     part = block / sizes.chunks;
+    begin = chunk * NUMBERS_OF_CHUNK;
+    end = begin + NUMBERS_OF_CHUNK < sizes.of_channel() ? begin + NUMBERS_OF_CHUNK : sizes.of_channel();
+    works = lanes.works() && channel < sizes.channels;
   }
 
   // Adds up two sums of all lanes, and keeps them as the chunk's; `room` has two places for every thread.
-  __device__ void keep(float first, float second, bool works, const MixedSizes& sizes, float* room, float* sums) const {
+  __device__ void keep(float first, float second, const MixedSizes& sizes, float* room, float* sums) const {
     room[threadIdx.x] = first;
     room[MIXING + threadIdx.x] = second;
     __syncthreads();
@@ -64,7 +69,6 @@ struct MixedShare {
         of_first += room[lane * lanes.width + lanes.channel];
         of_second += room[MIXING + lane * lanes.width + lanes.channel];
       }
-      const u32 channel = base + lanes.channel;
       float* of_chunk = sums + (static_cast<i64>(part) * sizes.chunks + chunk) * 2 * sizes.channels;
       of_chunk[channel] = of_first;
       of_chunk[sizes.channels + channel] = of_second;
@@ -81,19 +85,17 @@ __device__ void mixed_moments(const MixedParts& parts, const MixedNorms& norms, 
     return;
   }
   const T* x = static_cast<const T*>(parts.at[share.part]);
-  const u32 channel = share.base + share.lanes.channel, begin = share.chunk * NUMBERS_OF_CHUNK;
-  const u32 all = sizes.of_channel(), end = begin + NUMBERS_OF_CHUNK < all ? begin + NUMBERS_OF_CHUNK : all;
-  const bool works = share.lanes.works() && channel < sizes.channels;
+  const u32 channel = share.channel;
   float sum = 0, squares = 0;
-  if (works) {
+  if (share.works) {
     const float first = wide(x[sizes.place(0, channel)]);
-    for (u32 number = begin + share.lanes.lane; number < end; number += share.lanes.lanes) {
+    for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
       const float value = wide(x[sizes.place(number, channel)]) - first;
       sum += value;
       squares += value * value;
     }
   }
-  share.keep(sum, squares, works, sizes, room, sums);
+  share.keep(sum, squares, sizes, room, sums);
 }
 
 // `statistics` (parts, 2, C), mean and 1 / deviation: in training those of the numbers, and the running ones move by
@@ -158,21 +160,19 @@ __device__ void mixed_gradient_sums(const T* grad, const MixedParts& parts, cons
   __shared__ float room[2 * MIXING];
   const MixedShare share(sizes);
   const T* x = static_cast<const T*>(parts.at[share.part]);
-  const u32 channel = share.base + share.lanes.channel, begin = share.chunk * NUMBERS_OF_CHUNK;
-  const u32 all = sizes.of_channel(), end = begin + NUMBERS_OF_CHUNK < all ? begin + NUMBERS_OF_CHUNK : all;
-  const bool works = share.lanes.works() && channel < sizes.channels;
+  const u32 channel = share.channel;
   float sum = 0, products = 0;
-  if (works) {
+  if (share.works) {
     const float* of_part = statistics + share.part * 2 * sizes.channels + channel;
     const float mean = of_part[0], reciprocal = of_part[sizes.channels];
-    for (u32 number = begin + share.lanes.lane; number < end; number += share.lanes.lanes) {
+    for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
       const u32 place = sizes.place(number, channel);
       const float value = wide(grad[place]);
       sum += value;
       products += value * ((wide(x[place]) - mean) * reciprocal);
     }
   }
-  share.keep(sum, products, works, sizes, room, sums);
+  share.keep(sum, products, sizes, room, sums);
 }
 
 // `terms` (parts, 3, C) of which gradients are made: factor, constant and slope; and the gradient of every weight, a block
