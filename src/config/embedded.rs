@@ -105,6 +105,7 @@ embedded! {
     "train/s3dis-cpu"
     "train/segmentation"
     "train/segmentation-cpu"
+    "train/segmentation-small"
     "train/shapenetpart"
     "train/shapenetpart-cpu"
 }

@@ -235,6 +235,12 @@ impl Loader {
         plan.jobs(self.samples.len(), self.samples.smallest_training_batch()).len()
     }
 
+    /// How often each of so many epochs has to go through the samples by this plan, for `least` steps in all; once where
+    /// nothing is asked for.
+    pub fn passes(&self, plan: &EpochPlan, epochs: usize, least: Option<usize>) -> usize {
+        least.map_or(1, |least| least.div_ceil((epochs * self.steps(plan)).max(1)))
+    }
+
     /// A fresh random batch for each of these steps of the key's epoch: the data of the alphas' steps. Within a batch
     /// no sample comes twice; batches are independent of each other. A batch size above the number of samples
     /// gives all of them. Of several processes each gets its share of a batch of the size of all theirs together.

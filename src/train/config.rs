@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 pub struct TrainConfig {
     /// Epochs in all.
     pub epochs: usize,
+    /// Steps in all, at least: where the epochs have fewer, each goes through the training samples several times. Absent:
+    /// once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Samples per batch.
     pub batch: usize,
     /// Leave out a last short batch.
@@ -54,6 +58,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 400,
+            steps: None,
             batch: 32,
             drop_last: true,
             drop_path: 0.2,
@@ -74,6 +79,9 @@ impl TrainConfig {
     /// A value outside its range, with its key.
     pub fn validate(&self) -> Result<()> {
         bounds::check("train.epochs", &self.epochs, &bounds::EPOCHS, "epochs")?;
+        if let Some(steps) = &self.steps {
+            bounds::check("train.steps", steps, &bounds::STEPS, "steps")?;
+        }
         if let Some(patience) = &self.patience {
             bounds::check("train.patience", patience, &bounds::EPOCHS, "epochs")?;
         }

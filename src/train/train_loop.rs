@@ -183,6 +183,13 @@ impl<'a> Training<'a> {
         Key::new(self.settings.seed, Purpose::WeightStep).at(at.epoch as u64, turn as u64)
     }
 
+    /// How often an epoch goes through the training samples.
+    fn passes(&self, data: &TrainData) -> usize {
+        let TrainSettings { train, processes, .. } = self.settings;
+        let once = EpochPlan::training(self.key(0), train.batch, train.drop_last).shared(processes.share());
+        data.train.passes(&once, train.epochs, train.steps)
+    }
+
     fn mode(&self, epoch: usize) -> Mode {
         let TrainConfig { drop_path, epochs, .. } = self.settings.train;
         Mode::Training { drop_path: drop_path * epoch as f64 / epochs as f64 }
@@ -232,6 +239,7 @@ impl Learning for Training<'_> {
         let TrainSettings { train, processes, .. } = self.settings;
         let plan = EpochPlan::training(self.key(at.epoch), terms.batch_size, train.drop_last);
         let plan = plan.shared(processes.share()).from_step(at.step).reordered(self.position.reorders(at.epoch));
+        let plan = plan.repeated(self.passes(data));
         StepBatches { weights: data.train.epoch(&plan), alphas: None }
     }
 

@@ -37,7 +37,7 @@ use set::{Resolved, SceneSet};
 
 use super::checks::keep_good;
 use super::config::Section;
-use super::dataset::{Dataset, Targets};
+use super::dataset::{Dataset, Targets, Variant};
 use super::family::LoadNeeds;
 use super::loader::{Access, Samples};
 use super::points::augmentation::{Augmentation, PointOrder, choose_points, scale_translate};
@@ -51,6 +51,9 @@ use crate::fingerprint::Fingerprint;
 use crate::tensor::random::{Key, Purpose};
 
 pub use family::{FAMILY, S3DIS, SEGMENTATION, SHAPENET_PART};
+
+/// So many groups of points for training and validation are no longer few: half of what ShapeNet's parts have.
+const ENOUGH: usize = 7000;
 
 /// One split of a set of labelled clouds, in groups of points.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ pub struct Scenes {
 impl Scenes {
     /// The seed decides which points of a cloud make a group.
     fn new(clouds: Vec<Cloud>, preparation: Preparation, seed: u64) -> Self {
-        let count = |cloud: &Cloud| cloud.len().div_ceil(preparation.points);
+        let count = |cloud: &Cloud| groups(cloud, preparation.points);
         let groups =
             clouds.iter().enumerate().flat_map(|(index, cloud)| (0..count(cloud)).map(move |group| (index, group)));
         let groups = groups.collect();
@@ -103,6 +106,11 @@ impl Scenes {
         let chosen = choose_points(stored, points, order, generator);
         (chosen.into_iter().map(|point| point as u32).collect(), points.min(stored))
     }
+}
+
+/// How many groups of so many points a cloud has.
+fn groups(cloud: &Cloud, points: usize) -> usize {
+    cloud.len().div_ceil(points)
 }
 
 /// The points of a cloud in an order that follows from their number and the seed.
@@ -189,6 +197,7 @@ fn load(
     if let Some((empty, _)) = [("train", &train), ("test", &test)].into_iter().find(|(_, part)| part.is_empty()) {
         return Err(Error::invalid(format!("{origin}: {empty} split"), "at least one labelled cloud", "none"));
     }
+    let variant = variant(train.len() + validation.len());
     let dataset = Dataset {
         train,
         validation: (!validation.is_empty()).then_some(validation),
@@ -198,9 +207,14 @@ fn load(
         unit: "points",
         channels: preparation.channels as i64,
         origin,
-        variant: None,
+        variant,
     };
     Ok((dataset, resolved))
+}
+
+/// The recipe that suits so many groups of points for training and validation better than the usual one, if any does.
+fn variant(groups: usize) -> Option<Variant> {
+    Variant::small(groups, ENOUGH, "groups of points")
 }
 
 /// A good item.

@@ -10,6 +10,7 @@ use super::cloud::Cloud;
 use super::item::{Item, Opened};
 use super::labels::IGNORED;
 use super::set::{Resolved, SceneSet};
+use super::{groups, variant};
 use crate::data::config::Section;
 use crate::data::points::features::Features;
 use crate::data::source::Source;
@@ -88,10 +89,12 @@ pub(super) fn survey(source: &Source, section: Section<'_, Resolved>) -> Result<
     let lacking = [Split::Train, Split::Test].into_iter().find(|split| !content.splits.contains_key(split.name()));
     let lacking =
         lacking.map(|split| format!("{} split: expected at least one labelled cloud, found none", split.name()));
+    let learned = good.iter().filter(|(item, _)| item.split != Split::Test).flat_map(|(_, clouds)| clouds.iter());
+    let recipe = variant(learned.map(|cloud| groups(cloud, clouds.points)).sum());
     let SceneSet { origin, layout, opened: Opened { division, files, classes: names, .. }, .. } = set;
     let looked = Looked { origin, layout, division, files, classes: names };
     let content = Content::new(&content, content.items, content.lines());
-    Ok(Survey { classes, problems, lacking, ..Survey::plain(looked, content, notes) })
+    Ok(Survey { classes, problems, lacking, ..Survey::plain(looked, content, notes) }.with_recipe(recipe))
 }
 
 fn content(set: &SceneSet, good: &[(&Item, &Vec<Cloud>)]) -> SceneContent {

@@ -9,22 +9,20 @@ use crate::tensor::random::{Key, Purpose};
 const LEAST_DISTANCE: f64 = 0.1;
 
 impl Search<'_> {
-    /// How often an epoch goes through the training samples.
-    pub(super) fn passes(&self, data: &SearchData) -> usize {
-        self.settings.search.steps.map_or(1, |steps| steps.div_ceil(self.steps_of(data, 1)))
+    /// An epoch that goes once through the training samples, before batches grow.
+    fn one_pass(&self) -> EpochPlan {
+        let SearchSettings { search, processes, .. } = self.settings;
+        EpochPlan::training(self.key(0), search.batch, false).shared(processes.share())
     }
 
-    /// The steps of a search whose epochs go so often through the training samples, as far as is known before batches
-    /// grow.
-    fn steps_of(&self, data: &SearchData, passes: usize) -> usize {
-        let SearchSettings { search, processes, .. } = self.settings;
-        let plan = EpochPlan::training(self.key(0), search.batch, false).shared(processes.share()).repeated(passes);
-        self.epochs() * data.train.steps(&plan).max(1)
+    /// How often an epoch goes through the training samples.
+    pub(super) fn passes(&self, data: &SearchData) -> usize {
+        data.train.passes(&self.one_pass(), self.epochs(), self.settings.search.steps)
     }
 
     /// Warns where no alpha can move far enough to matter: a step of Adam is about the learning rate at most.
     pub(super) fn warn_of_few_steps(&self, data: &SearchData) {
-        let steps = self.steps_of(data, self.passes(data));
+        let steps = self.epochs() * data.train.steps(&self.one_pass().repeated(self.passes(data))).max(1);
         let rate = self.settings.alphas.learning_rate;
         let distance = steps as f64 * rate;
         if distance < LEAST_DISTANCE {

@@ -279,26 +279,30 @@ fn a_refused_resume_leaves_the_run_as_it_was() {
 
 /// Each pass has an order of its own, also where it goes on in the middle of an epoch.
 #[test]
-fn a_killed_search_of_several_passes_an_epoch_goes_on_to_the_bit() {
+fn a_killed_run_of_several_passes_an_epoch_goes_on_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    // 11 epochs of 5 batches, twice.
-    let settings = "--set search.steps=110 --set search.epochs=11 --set checkpoint.steps=3";
-    output(&mut search(folder.path(), &format!("{settings} --out whole")));
-    let [whole, cut] = ["whole", "cut"].map(|run| folder.path().join(run));
-    let losses = |run: &Path| -> Vec<f64> { epochs(run).iter().map(|epoch| epoch.train.loss).collect() };
-    // Fewer steps than there are anyway change nothing.
-    for (steps, name) in [("", "once"), ("--set search.steps=20", "fewer")] {
-        output(&mut search(folder.path(), &format!("--set search.epochs=11 --out {name} {steps}")));
+    // The epochs of the search have 5 batches, so it takes each twice.
+    let commands: [(&str, fn(&Path, &str) -> Command, &str, usize); 2] =
+        [("search", search, "search.epochs=11", 110), ("train", train, "train.epochs=4", 24)];
+    for (command, start, epochs_of, steps) in commands {
+        let run = |name: &str| folder.path().join(format!("{command}-{name}"));
+        let words = |name: &str, more: &str| format!("--set {epochs_of} {more} --out {command}-{name}");
+        let settings = format!("--set {command}.steps={steps} --set checkpoint.steps=3");
+        output(&mut start(folder.path(), &words("whole", &settings)));
+        // Fewer steps than there are anyway change nothing.
+        for (name, steps) in [("once", String::new()), ("fewer", format!("--set {command}.steps=4"))] {
+            output(&mut start(folder.path(), &words(name, &steps)));
+        }
+        let losses = |name: &str| -> Vec<f64> { epochs(&run(name)).iter().map(|epoch| epoch.train.loss).collect() };
+        let once = losses("once");
+        assert_eq!(once, losses("fewer"));
+        assert!(losses("whole").iter().zip(&once).all(|(twice, once)| twice != once), "{command}");
+        kill_at(&start(folder.path(), &words("cut", &settings)), Stop::Logged(Name::Epoch, 3));
+        go_on(folder.path(), command, &format!("{command}-cut"));
+        assert_equal_runs(&run("whole"), &run("cut"));
     }
-    let [once, fewer] = ["once", "fewer"].map(|run| losses(&folder.path().join(run)));
-    assert_eq!(once, fewer);
-    assert!(losses(&whole).iter().zip(&once).all(|(twice, once)| twice != once));
-    kill_at(&search(folder.path(), &format!("{settings} --out cut")), Stop::Logged(Name::Epoch, 3));
-    go_on(folder.path(), "search", "cut");
-    assert_equal_runs(&whole, &cut);
 }
 
-/// Twenty steps move nothing; the warning names the key that gives more.
 #[test]
 fn a_search_of_few_steps_says_so() {
     let folder = tempfile::tempdir().unwrap();

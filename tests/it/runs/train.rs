@@ -204,11 +204,16 @@ fn small_sets_take_their_own_recipe_unless_another_is_named() {
         output(sgas(path).args(typed.split_whitespace()));
     };
     let config = |run: &str| std::fs::read_to_string(path.join(run).join("config.toml")).unwrap();
-    for (task, smoothing) in [("points", 0.2), ("images", 0.1)] {
-        begin(task, &format!("--out {task}"));
-        assert!(config(task).contains(&format!("label_smoothing = {smoothing}\n")), "{}", config(task));
-        begin(task, &format!("--config {task} --out {task}-usual"));
-        assert!(config(&format!("{task}-usual")).contains("label_smoothing = 0.0\n"));
+    let tiny_blocks = "--set resgcn.blocks=2 --set resgcn.channels=8 --set resgcn.fusion=16 --set resgcn.k=4";
+    for (task, more, small, usual) in [
+        ("points", "", "label_smoothing = 0.2\n", "label_smoothing = 0.0\n"),
+        ("images", "", "label_smoothing = 0.1\n", "label_smoothing = 0.0\n"),
+        ("segmentation", tiny_blocks, "step_size = 40\n", "step_size = 20\n"),
+    ] {
+        begin(task, &format!("{more} --out {task}"));
+        assert!(config(task).contains(small), "{}", config(task));
+        begin(task, &format!("{more} --config {task} --out {task}-usual"));
+        assert!(config(&format!("{task}-usual")).contains(usual));
     }
     // What is set stands over it, and the same command finds the run that it began.
     begin("points", "--set train.label_smoothing=0.3");
@@ -218,6 +223,12 @@ fn small_sets_take_their_own_recipe_unless_another_is_named() {
     output(sgas(path).args("data synth d --kind shapes --train 20 --test 10".split_whitespace()));
     let told = output(sgas(path).args("data info d".split_whitespace()));
     assert!(told.contains("recipe:     small: 20 shapes for training and validation, fewer than 5000"), "{told}");
+    output(sgas(path).args("data synth p --kind scenes --train 20 --test 10".split_whitespace()));
+    let told = output(sgas(path).args("data info p".split_whitespace()));
+    assert!(
+        told.contains("recipe:     small: 20 groups of points for training and validation, fewer than 7000"),
+        "{told}"
+    );
 }
 
 #[test]
