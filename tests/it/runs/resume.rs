@@ -277,30 +277,40 @@ fn a_refused_resume_leaves_the_run_as_it_was() {
     }
 }
 
-/// Each pass has an order of its own, also where it goes on in the middle of an epoch.
 #[test]
-fn a_killed_run_of_several_passes_an_epoch_goes_on_to_the_bit() {
+fn a_killed_search_of_several_passes_an_epoch_goes_on_to_the_bit() {
+    // Epochs of 5 batches, each taken twice.
+    killed_runs_of_several_passes_go_on_to_the_bit("search", search, "search.epochs=11", 110);
+}
+
+#[test]
+fn a_killed_training_of_several_passes_an_epoch_goes_on_to_the_bit() {
+    killed_runs_of_several_passes_go_on_to_the_bit("train", train, "train.epochs=4", 24);
+}
+
+/// Each pass has an order of its own, also where it goes on in the middle of an epoch.
+fn killed_runs_of_several_passes_go_on_to_the_bit(
+    command: &str,
+    start: fn(&Path, &str) -> Command,
+    epochs_of: &str,
+    steps: usize,
+) {
     let folder = tempfile::tempdir().unwrap();
-    // The epochs of the search have 5 batches, so it takes each twice.
-    let commands: [(&str, fn(&Path, &str) -> Command, &str, usize); 2] =
-        [("search", search, "search.epochs=11", 110), ("train", train, "train.epochs=4", 24)];
-    for (command, start, epochs_of, steps) in commands {
-        let run = |name: &str| folder.path().join(format!("{command}-{name}"));
-        let words = |name: &str, more: &str| format!("--set {epochs_of} {more} --out {command}-{name}");
-        let settings = format!("--set {command}.steps={steps} --set checkpoint.steps=3");
-        output(&mut start(folder.path(), &words("whole", &settings)));
-        // Fewer steps than there are anyway change nothing.
-        for (name, steps) in [("once", String::new()), ("fewer", format!("--set {command}.steps=4"))] {
-            output(&mut start(folder.path(), &words(name, &steps)));
-        }
-        let losses = |name: &str| -> Vec<f64> { epochs(&run(name)).iter().map(|epoch| epoch.train.loss).collect() };
-        let once = losses("once");
-        assert_eq!(once, losses("fewer"));
-        assert!(losses("whole").iter().zip(&once).all(|(twice, once)| twice != once), "{command}");
-        kill_at(&start(folder.path(), &words("cut", &settings)), Stop::Logged(Name::Epoch, 3));
-        go_on(folder.path(), command, &format!("{command}-cut"));
-        assert_equal_runs(&run("whole"), &run("cut"));
+    let run = |name: &str| folder.path().join(name);
+    let words = |name: &str, more: &str| format!("--set {epochs_of} {more} --out {name}");
+    let settings = format!("--set {command}.steps={steps} --set checkpoint.steps=3");
+    output(&mut start(folder.path(), &words("whole", &settings)));
+    // Fewer steps than there are anyway change nothing.
+    for (name, steps) in [("once", String::new()), ("fewer", format!("--set {command}.steps=4"))] {
+        output(&mut start(folder.path(), &words(name, &steps)));
     }
+    let losses = |name: &str| -> Vec<f64> { epochs(&run(name)).iter().map(|epoch| epoch.train.loss).collect() };
+    let once = losses("once");
+    assert_eq!(once, losses("fewer"));
+    assert!(losses("whole").iter().zip(&once).all(|(twice, once)| twice != once));
+    kill_at(&start(folder.path(), &words("cut", &settings)), Stop::Logged(Name::Epoch, 3));
+    go_on(folder.path(), command, "cut");
+    assert_equal_runs(&run("whole"), &run("cut"));
 }
 
 #[test]
