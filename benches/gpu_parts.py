@@ -114,7 +114,8 @@ def proofs(visit, settings):
     rest.limit = 120
     states = [engine_tests(settings, "Going on to the bit", "stops::"),
               engine_tests(settings, "Memory is foretold", "memory::")]
-    whole = [tests_of(CUDA, settings, "Kernels of sgas", "kernels::", "links::", "mixture::"), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
+    kernels = ["kernels::", "links::", "mixture::", "rows::", "optimizers::"]
+    whole = [tests_of(CUDA, settings, "Kernels of sgas", *kernels), tests_of(CUDA, settings, "CUDA graphs", "graphs::"),
              tests_of(CUDA, settings, "NCCL", "shared::one_process"),
              tests_of(CUDA, settings, "Whole ways, and a killed training", "runs::")] if settings.is_cuda else []
     table = visit.results / "golden.tsv"

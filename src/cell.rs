@@ -86,7 +86,7 @@ impl<C> Cell<C> {
         for (operation, input) in self.preprocess.iter().zip(inputs.iter().copied()) {
             let features = operation.forward(input, context, mode);
             watch::look(|| format!("input {} brought to its channels", states.len()), &features);
-            states.push(self.state(states.len(), &features));
+            states.push(self.state(states.len(), &features, mixture.is_some()));
             whole.push(features);
         }
         let mut first_edge = 0;
@@ -101,7 +101,7 @@ impl<C> Cell<C> {
             };
             watch::look(|| format!("node {position}"), &sum);
             first_edge += node.len();
-            states.push(self.state(states.len(), &sum));
+            states.push(self.state(states.len(), &sum, mixture.is_some()));
             whole.push(sum);
         }
         let JoinedStates { states: joined, leaves_alone } = &self.output;
@@ -124,8 +124,8 @@ impl<C> Cell<C> {
         self.nodes.iter().map(Vec::len).sum()
     }
 
-    /// A state with what the operations on the edges from it will ask it for.
-    fn state(&self, source: usize, features: &Tensor) -> State<'_> {
+    /// A state with what the operations on the edges from it will ask it for, whose outputs are mixed or not.
+    fn state(&self, source: usize, features: &Tensor, is_mixed: bool) -> State<'_> {
         let features = self.partial.map_or_else(|| features.shallow_clone(), |partial| partial.seen(features));
         let edges = self.nodes.iter().flatten().filter(|edge| edge.source == source);
         let operations: Vec<&dyn Operation<C>> = edges.flat_map(CellEdge::operations).collect();
@@ -138,7 +138,9 @@ impl<C> Cell<C> {
         // Where kernels of a CPU make them, maps are made one by one.
         let together = !is_fused(&features);
         let maps = operations.iter().filter(|_| together).flat_map(|operation| operation.maps()).collect();
-        State::expecting(features, shares, maps)
+        let leaves_ends = is_mixed && Part::may_be_unfinished(&features);
+        let state = State::expecting(features, operations.len(), shares, maps);
+        if leaves_ends { state.leaving_ends() } else { state }
     }
 
     /// Keeps one primitive of a mixed edge and drops the others; nothing is left of an edge that is fixed to `none`.

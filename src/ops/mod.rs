@@ -62,6 +62,8 @@ impl Mode {
 pub enum Shared {
     /// Maximum over the neighbours without the point itself, less the point.
     RelativeMaximum,
+    /// Mean over the links into a node, less the node.
+    RelativeMean,
     /// Sum over the neighbours without the point itself.
     NeighbourSum,
     /// max(x, 0), with which all convolutions on images begin.

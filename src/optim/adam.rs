@@ -1,6 +1,9 @@
 //! Adam with decay in the gradient, as PyTorch's, on one flat tensor.
 
 use crate::optim::{AdamConfig, Skip};
+use crate::tensor::bridge::native::optimizers as native_steps;
+use crate::tensor::fused::done;
+use crate::tensor::native;
 use crate::tensor::parameters::Kept;
 use crate::tensor::precision::at_least_single;
 use tch::{Kind, Tensor, no_grad};
@@ -26,11 +29,18 @@ impl Adam {
     /// not count.
     pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64, skip: Option<&Skip>) {
         self.steps += 1;
-        let Some(skip) = skip else { return self.moved(flat, gradient, learning_rate) };
-        if skip.goes_on {
+        if let Some(skip) = skip.filter(|skip| skip.goes_on) {
             let none = || Tensor::zeros([0_i64; 0], (Kind::Double, flat.device()));
             *self.skipped.get_or_insert_with(none) += &skip.flag;
         }
+        if native::steps(flat, &gradient) {
+            let AdamConfig { betas, epsilon, weight_decay } = self.config;
+            let (rate, steps, skipped) = (learning_rate, self.steps, self.skipped.as_ref());
+            let adam = native_steps::Adam { rate, betas, epsilon, weight_decay, steps, skipped };
+            let means = [&self.mean, &self.square];
+            return done(adam.step(flat, means, &gradient, skip.map(|skip| &skip.flag)));
+        }
+        let Some(skip) = skip else { return self.moved(flat, gradient, learning_rate) };
         let (mean, square) = (self.mean.shallow_clone(), self.square.shallow_clone());
         skip.around(&[flat, &mean, &square], || self.moved(flat, gradient, learning_rate));
     }

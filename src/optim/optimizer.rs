@@ -1,6 +1,9 @@
 //! The optimizer of the weights, whichever the configuration names, with clipping before its step.
 
 use crate::optim::{Adam, AdamConfig, OptimizerKind, Sgd, Skip, WeightConfig};
+use crate::tensor::bridge::native::optimizers as native_steps;
+use crate::tensor::fused::done;
+use crate::tensor::native;
 use crate::tensor::parameters::Kept;
 use crate::tensor::precision::at_least_single;
 use tch::{Kind, Tensor};
@@ -77,6 +80,9 @@ impl Optimizer {
 /// Scales a flat gradient in place so that its norm is at most `greatest`, as PyTorch's `clip_grad_norm_`
 /// does; 0 turns clipping off. Gives the norm before, fp32, 0-dimensional, on the device.
 pub fn clip(gradient: &mut Tensor, greatest: f64) -> Tensor {
+    if native::steps(gradient, gradient) {
+        return done(native_steps::clip(gradient, greatest));
+    }
     let kind = at_least_single(gradient.kind());
     let norm = gradient.norm_scalaropt_dtype(2, kind);
     if greatest > 0.0 {

@@ -1,6 +1,9 @@
 //! Stochastic gradient descent with momentum and decay, as PyTorch's, on one flat tensor.
 
 use crate::optim::Skip;
+use crate::tensor::bridge::native::optimizers as native_steps;
+use crate::tensor::fused::done;
+use crate::tensor::native;
 use crate::tensor::parameters::Kept;
 use tch::{Tensor, no_grad};
 
@@ -20,6 +23,11 @@ impl Sgd {
 
     /// Moves `flat` in place against `gradient`, which it uses up, or nothing where `skip` says so.
     pub fn step(&mut self, flat: &Tensor, gradient: Tensor, learning_rate: f64, skip: Option<&Skip>) {
+        if native::steps(flat, &gradient) {
+            let Self { momentum, weight_decay, ref buffer } = *self;
+            let sgd = native_steps::Sgd { rate: learning_rate, momentum, weight_decay };
+            return done(sgd.step(flat, buffer, &gradient, skip.map(|skip| &skip.flag)));
+        }
         let Some(skip) = skip else { return self.moved(flat, gradient, learning_rate) };
         let buffer = self.buffer.shallow_clone();
         skip.around(&[flat, &buffer], || self.moved(flat, gradient, learning_rate));

@@ -42,6 +42,6 @@ pub fn is_fused(x: &Tensor) -> bool {
 /// What the bridge gave. It fails only as libtorch's own operators do: its error unwinds, and the program's outermost
 /// frame gives it back.
 #[track_caller]
-pub(super) fn done<T>(result: Result<T>) -> T {
+pub fn done<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|error| error.raise())
 }

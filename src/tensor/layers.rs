@@ -11,7 +11,9 @@ use crate::tensor::bridge::{self, composed, norm};
 use crate::tensor::fused::{done, is_fused};
 use crate::tensor::init::Init;
 use crate::tensor::multiply_adds::counted;
+use crate::tensor::native::{self, Family};
 use crate::tensor::parameters::{Factor, Norms, Path};
+use crate::tensor::precision::at_least_single;
 use crate::tensor::{sparse, synchronised};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -151,9 +153,11 @@ pub fn prepare_pairs(x: &Tensor, maps: &[&Linear]) -> Vec<PreparedPair> {
     done(composed::prepare_pairs(x, &weights, &biases))
 }
 
-/// The two columns of (R, 2), (R) each; one by one, each would have a gradient of the whole size.
-pub fn columns(pair: &Tensor) -> [Tensor; 2] {
-    <[Tensor; 2]>::try_from(pair.unbind(1)).expect("two columns")
+/// What two vectors, (2, C), give of every row, (R, C): (R) each, in fp32 at least, which the exponents of attention need. They
+/// are made side by side; one by one, each would have a gradient of the rows' size.
+pub fn scores(rows: &Tensor, vectors: &Tensor) -> [Tensor; 2] {
+    let scores = vectors.matmul(&rows.transpose(0, 1)).to_kind(at_least_single(rows.kind()));
+    <[Tensor; 2]>::try_from(scores.unbind(0)).expect("two vectors")
 }
 
 /// Maximum over the points of each cloud: (B, N, C) → (B, C).
@@ -171,6 +175,9 @@ pub fn maximum_over_points(x: &Tensor) -> Tensor {
 /// x with every row (R, C) divided by its Euclidean length, which is computed in fp32 and taken for
 /// [`SMALLEST_LENGTH`] where it is less.
 pub fn unit_length(x: &Tensor) -> Tensor {
+    if native::serves(Family::Rows, x) {
+        return done(bridge::native::unit_length(x, 1.0, SMALLEST_LENGTH));
+    }
     done(composed::unit_length(x, SMALLEST_LENGTH))
 }
 
@@ -179,6 +186,9 @@ pub fn unit_length(x: &Tensor) -> Tensor {
 pub fn relu_unit_length(x: &Tensor) -> Tensor {
     if is_fused(x) {
         return done(bridge::unit_length::relu_unit_length(x, SMALLEST_LENGTH));
+    }
+    if native::serves(Family::Rows, x) {
+        return done(bridge::native::unit_length(x, 0.0, SMALLEST_LENGTH));
     }
     unit_length(&x.relu())
 }
@@ -291,7 +301,7 @@ impl Activation {
     }
 
     /// Its slope below zero, where it is one of those that are the identity above.
-    fn slope(self) -> Option<f64> {
+    pub fn slope(self) -> Option<f64> {
         match self {
             Self::None => None,
             Self::Relu => Some(0.0),
@@ -311,6 +321,11 @@ impl ActivatedNorm {
     /// The norm's weights lie at `path`.
     pub fn new(path: &Path, channels: i64, activation: Activation) -> Self {
         Self { activation, norm: BatchNorm::new(path, channels) }
+    }
+
+    /// What stands before the norm.
+    pub fn activation(&self) -> Activation {
+        self.activation
     }
 
     /// Whether the activation is ReLU.

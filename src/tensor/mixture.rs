@@ -2,24 +2,25 @@
 //! all edges of a node at once elsewhere.
 
 use crate::tensor::bridge::composed::Place;
-use crate::tensor::bridge::native::{MOST_PARTS, mixed_sum};
+use crate::tensor::bridge::native::{MOST_PARTS, MixedPart, mixed_sum};
 use crate::tensor::bridge::{self, composed};
 use crate::tensor::fused::done;
-use crate::tensor::layers::BatchNorm;
+use crate::tensor::layers::{ActivatedNorm, Activation, BatchNorm};
 use crate::tensor::native::{self, Family};
 use tch::{Kind, Tensor};
 
-/// What a primitive gives: features, and the batch norm that is still to be applied to them. Left to the sum, the
-/// norm's output need not be stored.
+/// What a primitive gives: features, and the activation and the batch norm that are still to be applied to them. Left to
+/// the sum, their outputs need not be stored.
 pub struct Part<'a> {
     features: Tensor,
+    activation: Activation,
     norm: Option<(&'a BatchNorm, bool)>,
 }
 
 impl<'a> Part<'a> {
     /// What needs no norm.
     pub fn plain(features: Tensor) -> Self {
-        Self { features, norm: None }
+        Self { features, activation: Activation::None, norm: None }
     }
 
     /// What `norm`, in training or not, is still to be applied to.
@@ -27,26 +28,48 @@ impl<'a> Part<'a> {
         if norm.is_synchronised(training) {
             return Self::plain(norm.forward(&features, training));
         }
-        Self { features, norm: Some((norm, training)) }
+        Self { features, activation: Activation::None, norm: Some((norm, training)) }
     }
 
-    /// The features with the norm applied.
+    /// What `tail`, in training or not, is still to be applied to.
+    pub fn unfinished(features: Tensor, tail: &'a ActivatedNorm, training: bool) -> Self {
+        if tail.norm.is_synchronised(training) {
+            return Self::plain(tail.forward(features, training));
+        }
+        Self { features, activation: tail.activation(), norm: Some((&tail.norm, training)) }
+    }
+
+    /// Whether sums of nodes take activations and norms of parts like `x`.
+    pub fn may_be_unfinished(x: &Tensor) -> bool {
+        native::serves(Family::Mixture, x)
+    }
+
+    /// The features with activation and norm applied.
     pub fn finish(self) -> Tensor {
+        let features = self.activation.forward(self.features);
         match self.norm {
-            Some((norm, training)) => norm.forward(&self.features, training),
-            None => self.features,
+            Some((norm, training)) => norm.forward(&features, training),
+            None => features,
         }
     }
 
-    /// The norm that is still to be applied, where all such norms can be one; the others are applied.
+    /// The norm that is still to be applied, where all such norms can be one; all else is applied.
     fn with_plain_norm(self) -> (Tensor, Option<bridge::norm::BatchNorm<'a>>) {
         match self.norm {
-            Some((norm, training)) if norm.is_plain() => (self.features, Some(norm.in_bridge(training))),
+            Some((norm, training)) if norm.is_plain() && self.activation == Activation::None => {
+                (self.features, Some(norm.in_bridge(training)))
+            }
             _ => (self.finish(), None),
         }
     }
 
+    fn in_native(self, place: Place) -> MixedPart<'a> {
+        let norm = self.norm.map(|(norm, training)| norm.in_bridge(training));
+        MixedPart { features: self.features, slope: self.activation.slope().unwrap_or(1.0), norm, place }
+    }
+
     fn in_bridge(&self) -> (&Tensor, Option<bridge::norm::BatchNorm<'_>>) {
+        assert_eq!(self.activation, Activation::None, "kernels of a CPU take no activation");
         (&self.features, self.norm.map(|(norm, training)| norm.in_bridge(training)))
     }
 }
@@ -141,11 +164,10 @@ impl<'a> NodeSum<'a> {
             return done(composed::masked_sum(&plain, &masked, &masks));
         };
         assert!(self.masked.is_empty(), "an edge is open or masked");
-        let has_norms = self.parts.iter().any(|(part, _)| part.norm.is_some_and(|(norm, _)| norm.is_plain()));
-        if has_norms && self.parts.len() <= MOST_PARTS && native::serves(Family::Mixture, &self.parts[0].0.features) {
-            let (parts, places): (Vec<_>, Vec<_>) =
-                self.parts.into_iter().map(|(part, place)| (part.with_plain_norm(), place)).unzip();
-            return done(mixed_sum(&mixture.nodes[node], &parts, &places));
+        let has_norms = self.parts.iter().any(|(part, _)| part.norm.is_some());
+        if has_norms && self.parts.len() <= MOST_PARTS && Part::may_be_unfinished(&self.parts[0].0.features) {
+            let parts: Vec<MixedPart> = self.parts.into_iter().map(|(part, place)| part.in_native(place)).collect();
+            return done(mixed_sum(&mixture.nodes[node], &parts));
         }
         let (mut normed, mut normed_places, mut plain, mut plain_places) = (vec![], vec![], vec![], vec![]);
         for (part, place) in self.parts {

@@ -6,7 +6,7 @@ mod trial;
 use crate::error::Result;
 use crate::tensor::bridge::device::without_tf32;
 use crate::tensor::bridge::native;
-use crate::tensor::fused::is_plain;
+use crate::tensor::fused::{done, is_plain};
 use crate::tensor::nearest::{blocks, squares};
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
@@ -27,11 +27,15 @@ pub enum Family {
     Links,
     /// The sum of a node's weighed parts.
     Mixture,
+    /// Rows of length 1, and sums of what many readers of a tensor want changed.
+    Rows,
+    /// Steps of the optimizers.
+    Optimizers,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Neighbours, Self::Links, Self::Mixture];
+    pub const ALL: [Self; 5] = [Self::Neighbours, Self::Links, Self::Mixture, Self::Rows, Self::Optimizers];
 
     /// What its kernels are called.
     pub fn words(self) -> &'static str {
@@ -39,6 +43,8 @@ impl Family {
             Self::Neighbours => "sgas's own kernels for neighbours",
             Self::Links => "sgas's own kernels for links",
             Self::Mixture => "sgas's own kernels for weighed sums",
+            Self::Rows => "sgas's own kernels for rows",
+            Self::Optimizers => "sgas's own kernels for optimizers",
         }
     }
 }
@@ -108,6 +114,22 @@ pub fn nearest(x: &Tensor, ranks: &[i64], block: i64) -> Result<Tensor> {
         native::nearest(&mut rows, &product, &squares, start, ranks)?;
     }
     Ok(rows)
+}
+
+/// Other names of rows (R, C) for so many readers at most, so that their gradients are added up at once; none where nobody
+/// adds up gradients, or kernels do not serve.
+pub fn readers_of(x: &Tensor, readers: usize) -> Vec<Tensor> {
+    let readers = readers.min(native::MOST_READERS);
+    if readers < 2 || x.dim() != 2 || !x.requires_grad() || !serves(Family::Rows, x) {
+        return Vec::new();
+    }
+    done(native::readers(x, readers))
+}
+
+/// Whether kernels take a step of flat weights by this gradient.
+pub fn steps(flat: &Tensor, gradient: &Tensor) -> bool {
+    let are_taken = |x: &Tensor| x.kind() == Kind::Float && x.dim() == 1 && x.is_contiguous() && x.numel() > 0;
+    [flat, gradient].into_iter().all(are_taken) && serves(Family::Optimizers, flat)
 }
 
 /// Whether products of half numbers can be given in fp32: they are exact, and Tensor Cores make them.

@@ -9,6 +9,8 @@ mod graphs;
 mod kernels;
 mod links;
 mod mixture;
+mod optimizers;
+mod rows;
 mod runs;
 mod shared;
 mod stand_in;

@@ -176,7 +176,7 @@ fn sizes(line: &str) -> Vec<(&'static str, &'static str)> {
         sizes.push(if of_steps { ("SGAS_SEARCH__STEPS", "12") } else { ("SGAS_SEARCH__EPOCHS", "8") });
     }
     if is("train") {
-        sizes.extend([("SGAS_TRAIN__EPOCHS", "2"), ("SGAS_TRAIN__BATCH", "6")]);
+        sizes.extend([("SGAS_TRAIN__EPOCHS", "2"), ("SGAS_TRAIN__STEPS", "1"), ("SGAS_TRAIN__BATCH", "6")]);
     }
     sizes
 }

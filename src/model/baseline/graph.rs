@@ -7,10 +7,9 @@ use crate::ops::Mode;
 use crate::space::Output;
 use crate::space::graph::{GraphConfig, dropped, scored};
 use crate::tensor::init::Init;
-use crate::tensor::layers::{LEAKY_SLOPE, Linear, columns};
+use crate::tensor::layers::{LEAKY_SLOPE, Linear, scores};
 use crate::tensor::links::{Aggregate, Links};
 use crate::tensor::parameters::{Factor, Path, Store, Weights};
-use crate::tensor::precision::at_least_single;
 use crate::tensor::sparse;
 use crate::tensor::watch;
 use tch::{Device, Tensor};
@@ -134,9 +133,7 @@ impl Layer for Attention {
             let hidden = hidden.contiguous();
             let vector = |factor: &Factor| factor.tensor().select(1, head as i64);
             let vectors = Tensor::cat(&[vector(&self.target), vector(&self.source)], 0);
-            // Exponents need fp32.
-            let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
-            let [target, source] = columns(&scores);
+            let [target, source] = scores(&hidden, &vectors);
             links.attention(&hidden, &target, &source, LEAKY_SLOPE)
         };
         Tensor::cat(&mapped.iter().enumerate().map(head).collect::<Vec<_>>(), 1) + &self.bias

@@ -2,10 +2,10 @@
 
 use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
-use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, columns};
+use crate::tensor::layers::{ActivatedNorm, Activation, LEAKY_SLOPE, Linear, scores};
 use crate::tensor::links::Links;
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::{Factor, Path};
-use crate::tensor::precision::at_least_single;
 use tch::Tensor;
 
 /// z_i = sum over j of w_ij·V x_j, w_i = softmax over j of LeakyReLU(a_dst·V x_i + a_src·V x_j), the node itself
@@ -34,13 +34,15 @@ impl GraphAttention {
 
 impl Operation<Links> for GraphAttention {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let hidden = state.map(&self.map, &state.features);
+        self.part(state, links, mode).finish()
+    }
+
+    fn part(&self, state: &State, links: &Links, mode: Mode) -> Part<'_> {
+        let hidden = state.map(&self.map, &state.read());
         let vectors = Tensor::cat(&[self.target.tensor(), self.source.tensor()], 0).squeeze_dim(1);
-        // Exponents need fp32.
-        let scores = hidden.matmul(&vectors.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
-        let [target, source] = columns(&scores);
+        let [target, source] = scores(&hidden, &vectors);
         let attended = links.attention(&hidden, &target, &source, LEAKY_SLOPE);
-        self.tail.forward(attended, mode.by_batch_statistics())
+        state.last_tail(attended, &self.tail, mode.by_batch_statistics())
     }
 
     fn maps(&self) -> Vec<Map<'_>> {

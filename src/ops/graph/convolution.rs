@@ -4,6 +4,7 @@ use super::aggregate;
 use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::layers::{ActivatedNorm, Activation, Linear};
 use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -25,8 +26,12 @@ impl GraphConvolution {
 
 impl Operation<Links> for GraphConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        self.part(state, links, mode).finish()
+    }
+
+    fn part(&self, state: &State, links: &Links, mode: Mode) -> Part<'_> {
         let sum = aggregate(state, links, Aggregate::NormalizedSum);
-        self.tail.forward(state.map(&self.map, &sum), mode.by_batch_statistics())
+        state.last_tail(state.map(&self.map, &sum), &self.tail, mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {

@@ -23,7 +23,7 @@ impl EdgeConvolution {
 
 impl Operation<Links> for EdgeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let [target, source, _] = self.block.linear.forward_edges(&state.features, None);
+        let [target, source, _] = self.block.linear.forward_edges(&state.read(), None);
         links.normed_edge_maximum(&target, &source, &self.block.tail.norm, mode.by_batch_statistics())
     }
 }

@@ -4,6 +4,7 @@ use super::aggregate;
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
 
@@ -23,10 +24,14 @@ impl GraphIsomorphism {
 
 impl Operation<Links> for GraphIsomorphism {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        self.part(state, links, mode).finish()
+    }
+
+    fn part(&self, state: &State, links: &Links, mode: Mode) -> Part<'_> {
         let sum = aggregate(state, links, Aggregate::Sum);
         // 0-dimensional, or a half activation would be promoted.
-        let own = &state.features * (&self.epsilon + 1.0).squeeze();
-        self.block.forward(&(own + sum), mode.by_batch_statistics())
+        let own = &state.read() * (&self.epsilon + 1.0).squeeze();
+        state.last_block(&self.block, &(own + sum), mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {

@@ -4,6 +4,7 @@ use super::aggregate;
 use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::layers::{Activation, Block};
 use crate::tensor::links::{Aggregate, Links};
+use crate::tensor::mixture::Part;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
 
@@ -21,8 +22,12 @@ impl MaxRelativeConvolution {
 
 impl Operation<Links> for MaxRelativeConvolution {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
+        self.part(state, links, mode).finish()
+    }
+
+    fn part(&self, state: &State, links: &Links, mode: Mode) -> Part<'_> {
         let relative = aggregate(state, links, Aggregate::RelativeMaximum);
-        state.block_of_pair(&self.block, &relative, mode.by_batch_statistics())
+        state.last_block_of_pair(&self.block, &relative, mode.by_batch_statistics())
     }
 
     fn shares(&self) -> &'static [Shared] {
@@ -30,6 +35,6 @@ impl Operation<Links> for MaxRelativeConvolution {
     }
 
     fn maps(&self) -> Vec<Map<'_>> {
-        vec![Map::of_block(Input::Joined(Shared::Linked(Aggregate::RelativeMaximum)), &self.block)]
+        vec![Map::of_last_block(Input::Joined(Shared::Linked(Aggregate::RelativeMaximum)), &self.block)]
     }
 }

@@ -36,13 +36,13 @@ impl Sage {
 
 impl Operation<Links> for Sage {
     fn forward(&self, state: &State, links: &Links, mode: Mode) -> Tensor {
-        let mean = aggregate(state, links, Aggregate::Mean);
+        let mean = || aggregate(state, links, Aggregate::Mean);
         let mean = match self.messages {
-            Messages::Absolute => mean,
-            Messages::Relative => mean - &state.features,
+            Messages::Absolute => mean(),
+            Messages::Relative => state.shared(Shared::RelativeMean, |x| mean() - x),
         };
         unit_length(&self.block.forward_pair(
-            &state.features,
+            &state.read(),
             &mean.matmul(&self.message_map.tensor()),
             mode.by_batch_statistics(),
         ))

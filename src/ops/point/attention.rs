@@ -2,10 +2,9 @@
 
 use crate::ops::{Input, Map, Mode, Operation, State};
 use crate::tensor::init::Init;
-use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, columns};
+use crate::tensor::layers::{Activation, Block, LEAKY_SLOPE, scores};
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::{Factor, Path};
-use crate::tensor::precision::at_least_single;
 use tch::Tensor;
 
 /// y_i = sum over j of w_ij·h(x_j), w_i = softmax over j of LeakyReLU(a·[h(x_i), h(x_j)]), the point itself
@@ -27,12 +26,10 @@ impl GraphAttention {
 
 impl Operation<Neighbours> for GraphAttention {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let hidden = state.block(&self.block, &state.features, mode.by_batch_statistics());
+        let hidden = state.block(&self.block, &state.read(), mode.by_batch_statistics());
         // (2, C): the target's half and the source's half.
         let attention = self.attention.tensor().view([2, -1]);
-        // Exponents need fp32.
-        let scores = hidden.matmul(&attention.transpose(0, 1)).to_kind(at_least_single(hidden.kind()));
-        let [target, source] = columns(&scores);
+        let [target, source] = scores(&hidden, &attention);
         neighbours.attention(&hidden, &target, &source, LEAKY_SLOPE)
     }
 

@@ -21,7 +21,7 @@ impl SemiGcn {
 
 impl Operation<Neighbours> for SemiGcn {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let hidden = state.block(&self.block, &state.features, mode.by_batch_statistics());
+        let hidden = state.block(&self.block, &state.read(), mode.by_batch_statistics());
         neighbours.mean(&hidden)
     }
 

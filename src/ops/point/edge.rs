@@ -49,7 +49,7 @@ impl EdgeConvolution {
 
 impl Operation<Neighbours> for EdgeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
-        let [output, _] = self.forward_rows(&state.features, None, neighbours, mode.by_batch_statistics());
+        let [output, _] = self.forward_rows(&state.read(), None, neighbours, mode.by_batch_statistics());
         output
     }
 }

@@ -3,6 +3,7 @@
 use crate::ops::{Mode, Operation, Shared, State};
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
+use crate::tensor::mixture::Part;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::{Kind, Tensor};
@@ -23,9 +24,13 @@ impl GraphIsomorphism {
 
 impl Operation<Neighbours> for GraphIsomorphism {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
+        self.part(state, neighbours, mode).finish()
+    }
+
+    fn part(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Part<'_> {
         let sum = state.shared(Shared::NeighbourSum, |x| neighbours.sum(x, OwnPoint::Skipped));
         // 0-dimensional, or a half activation would be promoted.
-        let own = &state.features * (&self.epsilon + 1.0).squeeze();
-        self.block.forward(&(own + sum), mode.by_batch_statistics())
+        let own = &state.read() * (&self.epsilon + 1.0).squeeze();
+        state.last_block(&self.block, &(own + sum), mode.by_batch_statistics())
     }
 }

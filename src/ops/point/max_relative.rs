@@ -3,6 +3,7 @@
 use crate::ops::{Input, Map, Mode, Operation, Shared, State};
 use crate::tensor::bridge::gather::OwnPoint;
 use crate::tensor::layers::{Activation, Block};
+use crate::tensor::mixture::Part;
 use crate::tensor::neighbours::Neighbours;
 use crate::tensor::parameters::Path;
 use tch::Tensor;
@@ -21,11 +22,15 @@ impl MaxRelativeConvolution {
 
 impl Operation<Neighbours> for MaxRelativeConvolution {
     fn forward(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Tensor {
+        self.part(state, neighbours, mode).finish()
+    }
+
+    fn part(&self, state: &State, neighbours: &Neighbours, mode: Mode) -> Part<'_> {
         let relative = state.shared(Shared::RelativeMaximum, |x| neighbours.maximum(x, OwnPoint::Skipped) - x);
-        state.block_of_pair(&self.block, &relative, mode.by_batch_statistics())
+        state.last_block_of_pair(&self.block, &relative, mode.by_batch_statistics())
     }
 
     fn maps(&self) -> Vec<Map<'_>> {
-        vec![Map::of_block(Input::Joined(Shared::RelativeMaximum), &self.block)]
+        vec![Map::of_last_block(Input::Joined(Shared::RelativeMaximum), &self.block)]
     }
 }

@@ -35,13 +35,13 @@ impl Sage {
 
 impl Operation<Neighbours> for Sage {
     fn forward(&self, state: &State, neighbours: &Neighbours, _: Mode) -> Tensor {
-        let mapped = state.map(&self.message_map, &state.features);
+        let mapped = state.map(&self.message_map, &state.read());
         let maximum = neighbours.maximum(&mapped, OwnPoint::Kept);
         let aggregated = match self.messages {
             Messages::Absolute => maximum,
             Messages::Relative => maximum - mapped,
         };
-        relu_unit_length(&self.output_map.forward_pair(&state.features, &aggregated.relu()))
+        relu_unit_length(&self.output_map.forward_pair(&state.read(), &aggregated.relu()))
     }
 
     fn maps(&self) -> Vec<Map<'_>> {

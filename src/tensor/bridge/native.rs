@@ -1,6 +1,8 @@
 //! Kernels of ours for CUDA, which the driver is given at run time: the nearest points, and along neighbour graphs gathers,
 //! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail; the sum
-//! of a node's weighed parts. They take fp32, bf16 and fp16. [`crate::tensor::native`] says where they serve.
+//! of a node's weighed parts; rows of length 1; steps of the optimizers. They take fp32, most also bf16 and fp16. [`crate::tensor::native`] says where they serve.
+
+pub mod optimizers;
 
 use std::ffi::{CString, c_char};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,7 +15,7 @@ use super::composed::{Place, codes};
 use super::gather::AttentionScores;
 use super::links::{Aggregate, LinkLists};
 use super::norm::BatchNorm;
-use super::{LIBTORCH_VERSION, check, some_tensors, tensors};
+use super::{LIBTORCH_VERSION, check, list_of_tensors, some_tensors, tensors};
 use crate::error::Result;
 
 /// The kernels' source, after what it needs of the device.
@@ -21,12 +23,15 @@ const SOURCE: &str = concat!(
     include_str!("native/device.h"),
     include_str!("native/numbers.h"),
     include_str!("native/pairs.h"),
+    include_str!("native/warps.h"),
     include_str!("native/lists.cu"),
     include_str!("native/neighbours.cu"),
     include_str!("native/edges.cu"),
     include_str!("native/links.cu"),
     include_str!("native/mixture.cu"),
     include_str!("native/nearest.cu"),
+    include_str!("native/rows.cu"),
+    include_str!("native/optimizers.cu"),
 );
 
 unsafe extern "C" {
@@ -95,13 +100,16 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
         table: *const C_tensor,
         parts: *const *const C_tensor,
-        statistics: *const *const C_tensor,
+        norms: *const *const C_tensor,
         places: *const i64,
+        slopes: *const f64,
         count: i64,
         training: i32,
         momentum: f64,
         epsilon: f64,
     ) -> *mut c_char;
+    fn sgas_native_unit_length(out: *mut *mut C_tensor, x: *const C_tensor, slope: f64, smallest: f64) -> *mut c_char;
+    fn sgas_native_readers(out: *mut *mut C_tensor, x: *const C_tensor, count: i64) -> *mut c_char;
     fn sgas_native_selects(points: i64, wanted: i64, ranks: i64) -> i32;
     fn sgas_native_nearest(
         out: *mut C_tensor,
@@ -255,26 +263,54 @@ pub fn link_edge_maximum(own: &Tensor, other: &Tensor, links: &LinkLists, norm: 
 /// Parts that [`mixed_sum`] takes at most.
 pub const MOST_PARTS: usize = 64;
 
-/// Σ of the parts, (R, C) or (B, C, H, W) of one type, each behind its norm where it has one, and times its weight out of
-/// `table`, fp32. The norms have no scale and shift, and are all in the same mode.
-pub fn mixed_sum(table: &Tensor, parts: &[(Tensor, Option<BatchNorm<'_>>)], places: &[Place]) -> Result<Tensor> {
-    assert_eq!(parts.len(), places.len(), "every part has a place");
-    let norms = || parts.iter().map(|(_, norm)| norm.as_ref());
-    let of_norm = |norm: Option<&BatchNorm<'_>>| {
-        norm.map_or([std::ptr::null(); 2], |norm| [norm.running_mean.as_ptr(), norm.running_var.as_ptr()])
-    };
-    let statistics: Vec<*const C_tensor> = norms().flat_map(of_norm).collect();
+/// A part of a [`mixed_sum`].
+pub struct MixedPart<'a> {
+    /// (R, C) or (B, C, H, W).
+    pub features: Tensor,
+    /// What numbers below zero are multiplied by before the norm: 0 for a ReLU, 1 for nothing.
+    pub slope: f64,
+    /// The norm behind it.
+    pub norm: Option<BatchNorm<'a>>,
+    /// Where its weight stands.
+    pub place: Place,
+}
+
+/// Σ of the parts, of one shape and type, each behind its norm where it has one, and times its weight out of `table`, fp32.
+/// The norms are all in the same mode.
+pub fn mixed_sum(table: &Tensor, parts: &[MixedPart<'_>]) -> Result<Tensor> {
+    let norms = || parts.iter().map(|part| part.norm.as_ref());
+    let tensors_of = |norm: Option<&BatchNorm<'_>>| norm.map_or([std::ptr::null(); 4], BatchNorm::tensors);
+    let of_norms: Vec<*const C_tensor> = norms().flat_map(tensors_of).collect();
     let (training, momentum, epsilon) =
         norms().flatten().next().map_or((false, 0.0, 0.0), |norm| (norm.training, norm.momentum, norm.epsilon));
-    let features: Vec<*const C_tensor> = parts.iter().map(|(features, _)| features.as_ptr()).collect();
-    let (places, count) = (codes(places), i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX"));
-    // SAFETY: the tensors outlive the call; `features` and `places` hold `count` each, `statistics` twice as many.
+    let features: Vec<*const C_tensor> = parts.iter().map(|part| part.features.as_ptr()).collect();
+    let (places, slopes): (Vec<Place>, Vec<f64>) = parts.iter().map(|part| (part.place, part.slope)).unzip();
+    let (places, count) = (codes(&places), i64::try_from(parts.len()).expect("a slice is shorter than i64::MAX"));
+    // SAFETY: the tensors outlive the call; `features`, `places` and `slopes` hold `count` each, `of_norms` four times as
+    // many.
     let [out] = tensors(|out| unsafe {
-        let (features, statistics, places) = (features.as_ptr(), statistics.as_ptr(), places.as_ptr());
-        let training = i32::from(training);
-        sgas_native_mixed_sum(out, table.as_ptr(), features, statistics, places, count, training, momentum, epsilon)
+        let (features, norms) = (features.as_ptr(), of_norms.as_ptr());
+        let (places, slopes, training) = (places.as_ptr(), slopes.as_ptr(), i32::from(training));
+        sgas_native_mixed_sum(out, table.as_ptr(), features, norms, places, slopes, count, training, momentum, epsilon)
     })?;
     Ok(out)
+}
+
+/// act(x) / max(|act(x)|, `smallest`) of every row (R, C); act multiplies what lies below zero by `slope`: 0 for a ReLU, 1 for
+/// nothing.
+pub fn unit_length(x: &Tensor, slope: f64, smallest: f64) -> Result<Tensor> {
+    // SAFETY: the tensor outlives the call.
+    let [out] = tensors(|out| unsafe { sgas_native_unit_length(out, x.as_ptr(), slope, smallest) })?;
+    Ok(out)
+}
+
+/// Readers that a tensor has at most.
+pub const MOST_READERS: usize = 64;
+
+/// `x` for so many readers, 1 to [`MOST_READERS`], whose gradients are added up at once.
+pub fn readers(x: &Tensor, count: usize) -> Result<Vec<Tensor>> {
+    // SAFETY: the tensor outlives the call.
+    list_of_tensors(count, |out| unsafe { sgas_native_readers(out, x.as_ptr(), count as i64) })
 }
 
 /// Whether [`nearest`] takes clouds of so many points and these ranks.

@@ -1,5 +1,5 @@
 // The sum that a node of a supernet is, by the kernels of native/mixture.cu: of the parts on all its edges, some behind a
-// batch norm without scale and shift, each times a weight. Two passes over the parts each way; no norm's output is stored.
+// (leaky) ReLU and a batch norm, each times a weight. Two passes over the parts each way; no norm's output is stored.
 #include "composed.h"
 #include "native.h"
 
@@ -14,6 +14,7 @@ constexpr size_t most_parts = 64;
 struct Parts {
   const void* at[most_parts];
   int place[most_parts];
+  float slope[most_parts];
 };
 
 struct Norms {
@@ -21,8 +22,18 @@ struct Norms {
   void* variance[most_parts];
 };
 
+struct Affine {
+  const void* scale[most_parts];
+  const void* shift[most_parts];
+};
+
 struct Gradients {
   void* to[most_parts];
+};
+
+struct AffineGradients {
+  void* scale[most_parts];
+  void* shift[most_parts];
 };
 
 struct Sizes {
@@ -50,37 +61,48 @@ at::MemoryFormat format_of(const at::Tensor& part) {
   return is_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
-Parts given_parts(at::TensorList parts, const std::vector<int64_t>& places) {
+// Of every part the place of its weight, the slope of what stands before its norm, and whether it has a norm.
+struct Kinds {
+  std::vector<int64_t> places, normed;
+  std::vector<double> slopes;
+};
+
+Parts given_parts(at::TensorList parts, const Kinds& kinds) {
   Parts given{};
   for (size_t part = 0; part < parts.size(); ++part) {
     given.at[part] = parts[part].const_data_ptr();
-    given.place[part] = static_cast<int>(places[part]);
+    given.place[part] = static_cast<int>(kinds.places[part]);
+    given.slope[part] = static_cast<float>(kinds.slopes[part]);
   }
   return given;
 }
 
-Norms given_norms(at::TensorList statistics) {
-  Norms given{};
-  for (size_t part = 0; 2 * part < statistics.size(); ++part) {
-    if (statistics[2 * part].defined()) {
-      given.mean[part] = statistics[2 * part].mutable_data_ptr();
-      given.variance[part] = statistics[2 * part + 1].mutable_data_ptr();
-    }
-  }
-  return given;
-}
-
-// The running mean and variance of every part in turn, undefined where it has no norm; and how norms work.
+// The running mean and variance of every part with a norm in turn; the parts whose norms have scale and shift; and how norms
+// work.
 struct Settings {
+  Kinds kinds;
   variable_list statistics;
+  std::vector<int64_t> affine;
   int training;
   double momentum, epsilon;
+
+  Norms norms() const {
+    Norms given{};
+    auto next = statistics.begin();
+    for (size_t part = 0; part < kinds.normed.size(); ++part) {
+      if (kinds.normed[part] != 0) {
+        given.mean[part] = (next++)->mutable_data_ptr();
+        given.variance[part] = (next++)->mutable_data_ptr();
+      }
+    }
+    return given;
+  }
 };
 
 struct MixedSum : torch::autograd::Function<MixedSum> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, at::TensorList given,
-                            const std::vector<int64_t>& places, const Settings& settings) {
-    const auto& statistics = settings.statistics;
+  // `affine` holds scale and shift of every norm that has them, in turn.
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, at::TensorList given, at::TensorList affine,
+                            const Settings& settings) {
     const auto format = format_of(given[0]);
     variable_list parts;
     for (const auto& part : given) {
@@ -91,27 +113,30 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
     const auto weights = table.contiguous();
     const auto fp32 = first.options().dtype(at::kFloat);
     const auto moments = at::empty({sizes.parts, sizes.chunks, 2, sizes.channels}, fp32);
-    const auto found = at::empty({sizes.parts, 2, sizes.channels}, fp32);
+    const auto found = at::empty({sizes.parts, 4, sizes.channels}, fp32);
     const auto out = at::empty_like(first);
-    const auto of_parts = given_parts(parts, places);
-    const auto norms = given_norms(statistics);
+    const auto of_parts = given_parts(parts, settings.kinds);
+    const auto norms = settings.norms();
+    Affine of_norms{};
+    for (size_t norm = 0; norm < settings.affine.size(); ++norm) {
+      of_norms.scale[settings.affine[norm]] = affine[2 * norm].const_data_ptr();
+      of_norms.shift[settings.affine[norm]] = affine[2 * norm + 1].const_data_ptr();
+    }
     if (settings.training != 0) {
       native::launch(native::typed("sgas_mixed_moments", first), first, sizes.chunked(), of_parts, norms, sizes, moments);
     }
     native::launch(native::typed("sgas_mixed_statistics", first), first,
-                   native::a_thread_each(int64_t{sizes.parts} * sizes.channels), of_parts, norms, sizes, moments, found,
-                   settings.training, settings.momentum, settings.epsilon);
+                   native::a_thread_each(int64_t{sizes.parts} * sizes.channels), of_parts, norms, of_norms, sizes, moments,
+                   found, settings.training, settings.momentum, settings.epsilon);
     const uint32_t numbers = native::counted(first.numel());
     native::launch(native::typed("sgas_mixed_sum", first), first, native::a_thread_each(numbers), of_parts, sizes, weights,
                    found, out, numbers);
     parts.insert(parts.end(), {weights, found});
     ctx->save_for_backward(parts);
-    ctx->saved_data["places"] = places;
-    std::vector<int64_t> normed;
-    for (size_t part = 0; 2 * part < statistics.size(); ++part) {
-      normed.push_back(statistics[2 * part].defined() ? 1 : 0);
-    }
-    ctx->saved_data["normed"] = normed;
+    ctx->saved_data["places"] = settings.kinds.places;
+    ctx->saved_data["normed"] = settings.kinds.normed;
+    ctx->saved_data["slopes"] = settings.kinds.slopes;
+    ctx->saved_data["affine"] = settings.affine;
     ctx->saved_data["training"] = settings.training != 0;
     return out;
   }
@@ -119,22 +144,23 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     check_first_order();
     const auto saved = ctx->get_saved_variables();
-    const auto places = ctx->saved_data["places"].toIntVector();
-    const auto count = places.size();
+    const Kinds kinds{ctx->saved_data["places"].toIntVector(), ctx->saved_data["normed"].toIntVector(),
+                      ctx->saved_data["slopes"].toDoubleVector()};
+    const auto affine = ctx->saved_data["affine"].toIntVector();
+    const auto count = kinds.places.size();
     const auto parts = at::TensorList(saved).slice(0, count);
     const auto &first = saved[0], &weights = saved[count], &found = saved[count + 1];
     const auto grad = grads[0].contiguous(format_of(first));
     const Sizes sizes(first, count);
     const auto sums = at::empty({sizes.parts, sizes.chunks, 2, sizes.channels}, found.options());
     const auto terms = at::empty({sizes.parts, 3, sizes.channels}, found.options());
-    const auto of_parts = given_parts(parts, places);
+    const auto of_parts = given_parts(parts, kinds);
     // Which parts have norms: the kernel only asks whether there is one.
     Norms norms{};
-    const auto normed = ctx->saved_data["normed"].toIntVector();
     for (size_t part = 0; part < count; ++part) {
-      norms.mean[part] = normed[part] != 0 ? found.mutable_data_ptr() : nullptr;
+      norms.mean[part] = kinds.normed[part] != 0 ? found.mutable_data_ptr() : nullptr;
     }
-    variable_list out(count + 3);
+    variable_list out(1 + count + 2 * affine.size() + 1);
     if (ctx->needs_input_grad(0)) {
       out[0] = at::zeros_like(weights);
     }
@@ -145,10 +171,19 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
         gradients.to[part] = out[part + 1].mutable_data_ptr();
       }
     }
+    AffineGradients of_affine{};
+    const auto affine_gradients = at::empty({static_cast<int64_t>(2 * affine.size()), sizes.channels}, found.options());
+    for (size_t place = 0; place < 2 * affine.size(); ++place) {
+      if (ctx->needs_input_grad(1 + count + place)) {
+        auto& gradient = out[1 + count + place];
+        gradient = affine_gradients[static_cast<int64_t>(place)];
+        (place % 2 == 0 ? of_affine.scale : of_affine.shift)[affine[place / 2]] = gradient.mutable_data_ptr();
+      }
+    }
     native::launch(native::typed("sgas_mixed_gradient_sums", first), first, sizes.chunked(), grad, of_parts, sizes, found,
                    sums);
-    native::launch("sgas_mixed_terms", first, {static_cast<int64_t>(count), mixing}, of_parts, norms, sizes, sums, found,
-                   weights, terms, out[0], ctx->saved_data["training"].toBool() ? 1 : 0);
+    native::launch("sgas_mixed_terms", first, {static_cast<int64_t>(count), mixing}, of_parts, norms, of_affine, sizes,
+                   sums, found, weights, terms, out[0], ctx->saved_data["training"].toBool() ? 1 : 0);
     const uint32_t numbers = native::counted(first.numel());
     native::launch(native::typed("sgas_mixed_back", first), first, native::a_thread_each(numbers), grad, of_parts, gradients,
                    sizes, terms, numbers);
@@ -162,32 +197,41 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
 extern "C" {
 
 // `parts` points to `count` tensors (R, C) or (B, C, H, W), `places` to as many places of weights in the flat `table`, -1
-// for none; `statistics` to the running mean and variance of every part, null where it has no norm.
+// for none, `slopes` to what numbers of each below zero are multiplied by; `norms` to scale, shift, running mean and running
+// variance of every part, null where there is none of them.
 char* sgas_native_mixed_sum(at::Tensor** out, const at::Tensor* table, const at::Tensor* const* parts,
-                            const at::Tensor* const* statistics, const int64_t* places, int64_t count, int training,
-                            double momentum, double epsilon) {
+                            const at::Tensor* const* norms, const int64_t* places, const double* slopes, int64_t count,
+                            int training, double momentum, double epsilon) {
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
     TORCH_CHECK(count > 0 && count <= static_cast<int64_t>(sgas::most_parts), "a sum has 1 to ", sgas::most_parts, " parts");
     TORCH_CHECK(table->scalar_type() == at::kFloat && table->is_cuda(), "weights are fp32 on a GPU");
-    sgas::variable_list given, running;
+    sgas::variable_list given, affine;
+    sgas::Settings settings{{{places, places + count}, {}, {slopes, slopes + count}}, {}, {}, training, momentum, epsilon};
     for (int64_t part = 0; part < count; ++part) {
       given.push_back(*parts[part]);
       TORCH_CHECK(given.back().sizes() == given[0].sizes() && given.back().scalar_type() == given[0].scalar_type() &&
                       given.back().device() == table->device() && (given[0].dim() == 2 || given[0].dim() == 4),
                   "parts are rows or images, all alike, on the device of the weights");
       TORCH_CHECK(places[part] >= -1 && places[part] < table->numel(), "a place in the table of weights");
-      for (int64_t which = 0; which < 2; ++which) {
-        const auto* of_norm = statistics[2 * part + which];
-        TORCH_CHECK(of_norm == nullptr || (of_norm->scalar_type() == at::kFloat && of_norm->is_contiguous() &&
-                                           of_norm->numel() == given[0].size(1)),
-                    "running statistics are fp32 (C)");
-        running.push_back(of_norm != nullptr ? *of_norm : at::Tensor());
+      const auto* const* norm = norms + 4 * part;
+      TORCH_CHECK((norm[0] == nullptr) == (norm[1] == nullptr) && (norm[2] == nullptr) == (norm[3] == nullptr) &&
+                      (norm[0] == nullptr || norm[2] != nullptr),
+                  "a norm has both running statistics, and scale and shift or neither");
+      for (int64_t which = 0; which < 4; ++which) {
+        if (norm[which] != nullptr) {
+          TORCH_CHECK(norm[which]->scalar_type() == at::kFloat && norm[which]->is_contiguous() &&
+                          norm[which]->numel() == given[0].size(1),
+                      "a norm's tensors are fp32 (C)");
+          (which < 2 ? affine : settings.statistics).push_back(*norm[which]);
+        }
+      }
+      settings.kinds.normed.push_back(norm[2] != nullptr ? 1 : 0);
+      if (norm[0] != nullptr) {
+        settings.affine.push_back(part);
       }
     }
-    const sgas::Settings settings{running, training, momentum, epsilon};
-    sgas::give(out, sgas::MixedSum::apply(*table, at::TensorList(given), std::vector<int64_t>(places, places + count),
-                                          settings));
+    sgas::give(out, sgas::MixedSum::apply(*table, at::TensorList(given), at::TensorList(affine), settings));
   });
 }
 

@@ -6,8 +6,9 @@ use crate::tensor::adjacency::Adjacency;
 use crate::tensor::bridge::autocast::Autocast;
 use crate::tensor::bridge::gather::AttentionScores;
 use crate::tensor::bridge::links::{Aggregate, LinkLists};
-use crate::tensor::bridge::native::{self, List, Transposed};
+use crate::tensor::bridge::native::{self, List, MixedPart, Transposed, optimizers};
 use crate::tensor::bridge::norm::BatchNorm;
+use crate::tensor::bridge::operators::leaky_relu;
 use crate::tensor::nearest::{every, nearest_in_blocks};
 use tch::{Device, Kind, Tensor};
 
@@ -25,6 +26,8 @@ pub(super) fn of(family: Family, device: Device) -> Result<()> {
         }
         Family::Links => in_all_types(try_links),
         Family::Mixture => in_all_types(try_mixture),
+        Family::Rows => in_all_types(try_rows),
+        Family::Optimizers => tch::no_grad(|| try_optimizers(device)),
     }
 }
 
@@ -269,62 +272,149 @@ fn try_link_edges(graph: &Dense, x: &Tensor, wide: &Tensor, same: &Same<'_>) -> 
     same(&found, &graph.greatest(&normed), leaves, "edges along links")
 }
 
-/// The sum of a node's parts, rows and images of either layout: two behind norms, one with a weight alone, one without.
+/// The sum of a node's parts, rows and images of either layout: behind a norm, with a weight alone, behind a ReLU and a norm
+/// with scale and shift, without weight, behind a leaky ReLU and such a norm.
 fn try_mixture(device: Device, kind: Kind) -> Result<()> {
-    let places = [Some(1), Some(3), Some(4), None];
+    let parts = [(Some(1), 1.0), (Some(3), 1.0), (Some(4), 0.0), (None, 1.0), (Some(0), 0.2)];
     for (shape, is_last) in [(vec![70, 33], false), (vec![3, 5, 8, 6], false), (vec![3, 5, 8, 6], true)] {
         let laid = |x: Tensor| if is_last { x.permute([0, 3, 1, 2]) } else { x };
         let stored = if is_last { vec![shape[0], shape[2], shape[3], shape[1]] } else { shape.clone() };
-        let all = numbers(&[&[4], stored.as_slice()].concat(), device);
-        let parts: Vec<Tensor> = (0..4).map(|part| laid(all.get(part)).to_kind(kind).set_requires_grad(true)).collect();
-        let wide: Vec<Tensor> =
-            parts.iter().map(|part| part.detach().to_kind(Kind::Double).set_requires_grad(true)).collect();
-        let table = (numbers(&[2, 3], device) + 0.4).set_requires_grad(true);
-        let wide_table = table.detach().to_kind(Kind::Double).set_requires_grad(true);
-        let statistics = |kind: Kind| -> Vec<Tensor> {
-            let of = |value| Tensor::full([shape[1]], value, (kind, device));
-            vec![of(0.25), of(1.5), of(-0.5), of(0.75)]
+        let all = numbers(&[&[5], stored.as_slice()].concat(), device);
+        let of_channels = numbers(&[4, shape[1]], device) + 0.3;
+        // The features of all parts, then scale and shift of the norms that have them, then the table.
+        let leaves = |features: Kind, others: Kind| -> Vec<Tensor> {
+            let features = (0..5).map(|part| laid(all.get(part)).to_kind(kind).to_kind(features));
+            let affine = of_channels.unbind(0).into_iter().map(|row| row.to_kind(others));
+            let table = (numbers(&[2, 3], device) + 0.4).to_kind(others);
+            features.chain(affine).chain([table]).map(|leaf| leaf.detach().set_requires_grad(true)).collect()
         };
-        let (moved, expected_moved) = (statistics(Kind::Float), statistics(Kind::Double));
-        let norms = [0, 2].map(|first| BatchNorm {
-            weight: None,
-            bias: None,
-            running_mean: &moved[first],
-            running_var: &moved[first + 1],
-            training: true,
-            momentum: 0.1,
-            epsilon: 1e-5,
-        });
-        let norms = norms.into_iter().map(Some).chain([None, None]);
-        let given: Vec<_> = parts.iter().map(Tensor::shallow_clone).zip(norms).collect();
-        let found = native::mixed_sum(&table, &given, &places)?;
-        let weights = wide_table.view([-1]);
-        let expected = wide.iter().zip(places).enumerate().map(|(index, (part, place))| {
-            let statistics = expected_moved.get(2 * index..2 * index + 2);
-            let normed = statistics.map_or_else(
-                || part.shallow_clone(),
-                |statistics| {
-                    let (none, [mean, variance]) = (None::<&Tensor>, [0, 1].map(|which| Some(&statistics[which])));
-                    part.batch_norm(none, none, mean, variance, true, 0.1, 1e-5, false)
+        let (given, wide) = (leaves(kind, Kind::Float), leaves(Kind::Double, Kind::Double));
+        let running = |kind: Kind| -> Vec<Tensor> {
+            let of = |value| Tensor::full([shape[1]], value, (kind, device));
+            [0.25, 1.5, -0.5, 0.75, 0.0, 1.0].map(of).into()
+        };
+        let (moved, expected_moved) = (running(Kind::Float), running(Kind::Double));
+        // Which norm a part has, and the place of its scale among the leaves.
+        let norm_of =
+            |part: usize| Some((part / 2, [None, Some(5), Some(7)][part / 2])).filter(|_| part.is_multiple_of(2));
+        let mixed: Vec<MixedPart> = (0..5)
+            .map(|part| {
+                let (place, slope) = parts[part];
+                let norm = norm_of(part).map(|(norm, scale)| BatchNorm {
+                    weight: scale.map(|scale| &given[scale]),
+                    bias: scale.map(|scale| &given[scale + 1]),
+                    running_mean: &moved[2 * norm],
+                    running_var: &moved[2 * norm + 1],
+                    training: true,
+                    momentum: 0.1,
+                    epsilon: 1e-5,
+                });
+                MixedPart { features: given[part].shallow_clone(), slope, norm, place }
+            })
+            .collect();
+        let found = native::mixed_sum(&given[9], &mixed)?;
+        let weights = wide[9].view([-1]);
+        let expected = (0..5).map(|part| {
+            let (place, slope) = parts[part];
+            let activated = if slope < 1.0 { leaky_relu(&wide[part], slope) } else { wide[part].shallow_clone() };
+            let normed = norm_of(part).map_or_else(
+                || activated.shallow_clone(),
+                |(norm, scale)| {
+                    let [scale, shift] = [0, 1].map(|which| scale.map(|scale| &wide[scale + which]));
+                    let [mean, variance] = [0, 1].map(|which| Some(&expected_moved[2 * norm + which]));
+                    activated.batch_norm(scale, shift, mean, variance, true, 0.1, 1e-5, false)
                 },
             );
             place.map_or_else(|| normed.shallow_clone(), |place| &normed * weights.get(place))
         });
-        let expected = expected.reduce(|sum, part| sum + part).expect("four parts");
+        let expected = expected.reduce(|sum, part| sum + part).expect("five parts");
         close(&found, &expected, "mixtures", kind)?;
         for (moved, expected) in moved.iter().zip(&expected_moved) {
             close(moved, expected, "running statistics of mixtures", Kind::Float)?;
         }
         let probe = laid(numbers(&stored, device).flip([0]));
-        let gradients = |y: &Tensor, table: &Tensor, parts: &[Tensor]| {
+        let gradients = |y: &Tensor, leaves: &[Tensor]| {
             let loss = (y.to_kind(Kind::Double) * probe.to_kind(kind).to_kind(Kind::Double)).sum(None);
-            let leaves: Vec<&Tensor> = std::iter::once(table).chain(parts).collect();
-            Tensor::run_backward(&[loss], &leaves, false, false)
+            Tensor::run_backward(&[loss], &leaves.iter().collect::<Vec<_>>(), false, false)
         };
-        for (found, expected) in gradients(&found, &table, &parts).iter().zip(gradients(&expected, &wide_table, &wide))
-        {
+        for (found, expected) in gradients(&found, &given).iter().zip(gradients(&expected, &wide)) {
             close(found, &expected, "gradients of mixtures", kind)?;
         }
+    }
+    Ok(())
+}
+
+/// Rows brought to length 1, one of them too short for it, with and without a ReLU before; and a tensor of three readers.
+fn try_rows(device: Device, kind: Kind) -> Result<()> {
+    let stored = (numbers(&[70, 33], device) * numbers(&[70, 1], device).square()).to_kind(kind);
+    tch::no_grad(|| drop(stored.get(7).fill_(0.0)));
+    let [x, wide] = [kind, Kind::Double].map(|kind| stored.to_kind(kind).set_requires_grad(true));
+    let probe = numbers(&[70, 33], device);
+    let same = |found: &Tensor, expected: &Tensor, what: &str| {
+        close(found, expected, what, kind)?;
+        let gradient = |y: &Tensor, x: &Tensor| {
+            let loss = (y.to_kind(Kind::Double) * probe.to_kind(Kind::Double)).sum(None);
+            Tensor::run_backward(&[loss], &[x], false, false).swap_remove(0)
+        };
+        close(&gradient(found, &x), &gradient(expected, &wide), &format!("gradients of {what}"), kind)
+    };
+    for slope in [0.0, 1.0] {
+        let seen = if slope > 0.0 { wide.shallow_clone() } else { wide.relu() };
+        let smallest = 0.01;
+        let length = seen.norm_scalaropt_dim(2.0, [1_i64].as_slice(), true);
+        let expected = &seen / length.clamp_min(smallest);
+        same(&native::unit_length(&x, slope, smallest)?, &expected, "rows of length 1")?;
+    }
+    let readers = native::readers(&x, 3)?;
+    let found = &readers[0] * &readers[2] + &readers[1];
+    same(&found, &(wide.square() + &wide), "what readers give")
+}
+
+/// A norm that clips and steps of both optimizers, one of which is skipped and one of which counts fewer steps.
+fn try_optimizers(device: Device) -> Result<()> {
+    let [weights, first, second, gradient] = [0.7, 0.2, 0.4, 1.0].map(|scale| numbers(&[9000], device) * scale);
+    let second = second.abs();
+    let wide = [&weights, &first, &second, &gradient].map(|tensor| tensor.to_kind(Kind::Double));
+    let [wide_weights, wide_first, wide_second, wide_gradient] = &wide;
+    let same = |found: &Tensor, expected: &Tensor, what: &str| close(found, expected, what, Kind::Float);
+    for greatest in [0.0, 2.0] {
+        let clipped = gradient.copy();
+        let norm = optimizers::clip(&clipped, greatest)?;
+        same(&norm, &wide_gradient.norm(), "norms of gradients")?;
+        let factor = if greatest > 0.0 { greatest / wide_gradient.norm() } else { wide_gradient.norm().ones_like() };
+        same(&clipped, &(wide_gradient * factor), "clipped gradients")?;
+    }
+    let (rate, weight_decay) = (0.1, 0.03);
+    let flags = [0.0, 1.0].map(|flag| Tensor::full([0_i64; 0], flag, (Kind::Float, device)));
+    let moved = wide_first * 0.9 + wide_gradient + wide_weights * weight_decay;
+    for (flag, expected) in
+        flags.iter().zip([[wide_weights - &moved * rate, moved], [wide_weights, wide_first].map(Tensor::shallow_clone)])
+    {
+        let (weights, momentum) = (weights.copy(), first.copy());
+        optimizers::Sgd { rate, momentum: 0.9, weight_decay }.step(&weights, &momentum, &gradient, Some(flag))?;
+        same(&weights, &expected[0], "weights moved by SGD")?;
+        same(&momentum, &expected[1], "momentum of SGD")?;
+    }
+    let value = wide_gradient + wide_weights * weight_decay;
+    let mean = wide_first * 0.5 + &value * 0.5;
+    let square = wide_second * 0.9 + value.square() * 0.1;
+    for skipped in [None, Some(Tensor::full([0_i64; 0], 2.0, (Kind::Double, device)))] {
+        let (weights, first, second) = (weights.copy(), first.copy(), second.copy());
+        let adam = optimizers::Adam {
+            rate,
+            betas: (0.5, 0.9),
+            epsilon: 1e-3,
+            weight_decay,
+            steps: 5,
+            skipped: skipped.as_ref(),
+        };
+        adam.step(&weights, [&first, &second], &gradient, skipped.is_some().then_some(&flags[0]))?;
+        let steps = if skipped.is_some() { 3 } else { 5 };
+        let [one, other] = [0.5_f64, 0.9].map(|beta| 1.0 - beta.powi(steps));
+        let expected = wide_weights - &mean / ((&square / other).sqrt() + 1e-3) * (rate / one);
+        same(&weights, &expected, "weights moved by Adam")?;
+        same(&first, &mean, "means of Adam")?;
+        same(&second, &square, "squares of Adam")?;
     }
     Ok(())
 }

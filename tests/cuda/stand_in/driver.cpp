@@ -23,12 +23,21 @@ inline double square_root(double value) {
   return std::sqrt(value);
 }
 
+inline float square_root(float value) {
+  return std::sqrt(value);
+}
+
+inline double power(double base, double exponent) {
+  return std::pow(base, exponent);
+}
+
 inline unsigned short float_to_half(float value) {
   return c10::detail::fp16_ieee_from_fp32_value(value);
 }
 
 #include "../../../src/tensor/bridge/native/numbers.h"
 #include "../../../src/tensor/bridge/native/pairs.h"
+#include "../../../src/tensor/bridge/native/warps.h"
 
 #include "../../../src/tensor/bridge/native/edges.cu"
 #include "../../../src/tensor/bridge/native/links.cu"
@@ -36,6 +45,8 @@ inline unsigned short float_to_half(float value) {
 #include "../../../src/tensor/bridge/native/lists.cu"
 #include "../../../src/tensor/bridge/native/nearest.cu"
 #include "../../../src/tensor/bridge/native/neighbours.cu"
+#include "../../../src/tensor/bridge/native/optimizers.cu"
+#include "../../../src/tensor/bridge/native/rows.cu"
 
 namespace stand_in {
 namespace {
@@ -111,6 +122,15 @@ const Entry entries[] = {
     ENTRY_OF_TYPES(sgas_mixed_gradient_sums),
     ENTRY(sgas_mixed_terms),
     ENTRY_OF_TYPES(sgas_mixed_back),
+    ENTRY(sgas_gradient_squares),
+    ENTRY(sgas_gradient_norm),
+    ENTRY(sgas_scale),
+    ENTRY(sgas_sgd),
+    ENTRY(sgas_adam_corrections),
+    ENTRY(sgas_adam),
+    ENTRY_OF_TYPES(sgas_unit_length),
+    ENTRY_OF_TYPES(sgas_unit_length_back),
+    ENTRY_OF_TYPES(sgas_add_up),
 };
 
 // Of what CUDA has many of: any error.

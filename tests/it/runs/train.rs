@@ -198,7 +198,8 @@ fn small_sets_take_their_own_recipe_unless_another_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let few = "--data synthetic --set data.synthetic.train=20 --set data.synthetic.test=10 --set data.points=48";
-    let tiny = "--set train.epochs=1 --set model.channels=8 --set point.embedding=16 --set train.batch=4";
+    let tiny =
+        "--set train.epochs=1 --set train.steps=1 --set model.channels=8 --set point.embedding=16 --set train.batch=4";
     let begin = |task: &str, more: &str| {
         let typed = format!("train --baseline --task {task} {few} {tiny} --threads 1 --device cpu {more}");
         output(sgas(path).args(typed.split_whitespace()));
@@ -237,7 +238,7 @@ fn classes_count_alike_where_own_samples_are_uneven() {
     let path = folder.path();
     output(sgas(path).args("data synth d --kind pictures --train 60 --test 10".split_whitespace()));
     let train = |more: &str| {
-        let tiny = "--set train.epochs=1 --set train.batch=10 --set model.channels=4 --set data.validation=0";
+        let tiny = "--set train.epochs=1 --set train.steps=1 --set train.batch=10 --set model.channels=4 --set data.validation=0";
         let typed = format!("train --baseline --task images --data d {tiny} --threads 1 --device cpu {more}");
         output(sgas(path).args(typed.split_whitespace()));
     };

@@ -22,3 +22,11 @@ __device__ inline float exponential(float value) {
 __device__ inline double square_root(double value) {
   return sqrt(value);
 }
+
+__device__ inline float square_root(float value) {
+  return sqrtf(value);
+}
+
+__device__ inline double power(double base, double exponent) {
+  return pow(base, exponent);
+}

@@ -77,31 +77,6 @@ __device__ void link_aggregate_back(const T* sum, const T* mean, const T* normal
   narrow(total, out + number);
 }
 
-// Of a warp that works for a node: which node, and which of the warp's threads.
-struct Warp {
-  u32 node, lane;
-
-  __device__ Warp() {
-    node = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
-    lane = threadIdx.x % 32;
-  }
-};
-
-__device__ inline float sum_of_warp(float value) {
-  for (int distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(0xffffffffu, value, distance);
-  }
-  return value;
-}
-
-__device__ inline float greatest_of_warp(float value) {
-  for (int distance = 16; distance > 0; distance /= 2) {
-    const float other = __shfl_xor_sync(0xffffffffu, value, distance);
-    value = other > value ? other : value;
-  }
-  return value;
-}
-
 __device__ inline float bent(float value, float slope) {
   return value > 0 ? value : slope * value;
 }
@@ -113,21 +88,21 @@ extern "C" __global__ void sgas_link_attention_weights(const float* target, cons
                                                        float slope) {
   const Links links{incoming, sources};
   const Warp warp;
-  if (warp.node >= nodes) {
+  if (warp.row >= nodes) {
     return;
   }
-  const u32 first = links.begin(warp.node) + warp.lane, end = links.end(warp.node);
-  const float of_target = target[warp.node], of_itself = bent(of_target + source[warp.node], slope);
+  const u32 first = links.begin(warp.row) + warp.lane, end = links.end(warp.row);
+  const float of_target = target[warp.row], of_itself = bent(of_target + source[warp.row], slope);
   float greatest = of_itself;
   for (u32 place = first; place < end; place += 32) {
     const float score = bent(of_target + source[links.row(place)], slope);
-    greatest = links.row(place) != warp.node && score > greatest ? score : greatest;
+    greatest = links.row(place) != warp.row && score > greatest ? score : greatest;
   }
   greatest = greatest_of_warp(greatest);
   float total = warp.lane == 0 ? exponential(of_itself - greatest) : 0.0f;
   for (u32 place = first; place < end; place += 32) {
     const float power = exponential(bent(of_target + source[links.row(place)], slope) - greatest);
-    weights[place] = links.row(place) == warp.node ? 0.0f : power;
+    weights[place] = links.row(place) == warp.row ? 0.0f : power;
     total += weights[place];
   }
   total = sum_of_warp(total);
@@ -135,7 +110,7 @@ extern "C" __global__ void sgas_link_attention_weights(const float* target, cons
     weights[place] /= total;
   }
   if (warp.lane == 0) {
-    own[warp.node] = exponential(of_itself - greatest) / total;
+    own[warp.row] = exponential(of_itself - greatest) / total;
   }
 }
 
@@ -185,10 +160,10 @@ __device__ void link_scores_back(const T* grad, const T* x, const float* target,
                                  const float* weights, const float* own, float* scores, float* own_scores, float* out,
                                  u32 nodes, u32 channels, float slope) {
   const Warp warp;
-  if (warp.node >= nodes) {
+  if (warp.row >= nodes) {
     return;
   }
-  const T* of_node = grad + static_cast<i64>(warp.node) * channels;
+  const T* of_node = grad + static_cast<i64>(warp.row) * channels;
   const auto product = [&](i64 row) {
     float sum = 0;
     for (u32 channel = 0; channel < channels; ++channel) {
@@ -196,10 +171,10 @@ __device__ void link_scores_back(const T* grad, const T* x, const float* target,
     }
     return sum;
   };
-  const u32 first = links.begin(warp.node) + warp.lane, end = links.end(warp.node);
-  const float of_target = target[warp.node];
-  const float own_product = warp.lane == 0 ? product(warp.node) : 0.0f;
-  float mean = own[warp.node] * own_product;
+  const u32 first = links.begin(warp.row) + warp.lane, end = links.end(warp.row);
+  const float of_target = target[warp.row];
+  const float own_product = warp.lane == 0 ? product(warp.row) : 0.0f;
+  float mean = own[warp.row] * own_product;
   for (u32 place = first; place < end; place += 32) {
     scores[place] = product(links.row(place));
     mean += weights[place] * scores[place];
@@ -210,7 +185,7 @@ __device__ void link_scores_back(const T* grad, const T* x, const float* target,
   };
   float sum = 0;
   if (warp.lane == 0) {
-    sum = own_scores[warp.node] = of_score(own[warp.node], own_product, warp.node);
+    sum = own_scores[warp.row] = of_score(own[warp.row], own_product, warp.row);
   }
   for (u32 place = first; place < end; place += 32) {
     scores[place] = of_score(weights[place], scores[place], links.row(place));
@@ -218,7 +193,7 @@ __device__ void link_scores_back(const T* grad, const T* x, const float* target,
   }
   sum = sum_of_warp(sum);
   if (warp.lane == 0) {
-    out[warp.node] = sum;
+    out[warp.row] = sum;
   }
 }
 

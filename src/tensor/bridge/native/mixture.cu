@@ -1,5 +1,5 @@
-// The sum that a node of a supernet is: Σ_k w_k·norm_k(x_k) over the parts on all its edges, of which some have no norm.
-// No norm's output is stored. A part's numbers lie as (outer, C, inner): rows and images with their channels last have an
+// The sum that a node of a supernet is: Σ_k w_k·norm_k(act_k(x_k)) over the parts on all its edges, of which some have no
+// norm, and some nothing before it. No output of a norm or of what stands before it is stored. A part's numbers lie as (outer, C, inner): rows and images with their channels last have an
 // inner size of 1, other images that of a picture. Sums over a channel are made in chunks, always in the same order.
 
 // Threads of a block that sums, numbers of a channel that it sums at most, and parts of a sum.
@@ -7,10 +7,12 @@ constexpr int MIXING = 128;
 constexpr int NUMBERS_OF_CHUNK = 4096;
 constexpr int MOST_PARTS = 64;
 
-// As the launch has them: where the parts lie, and the places of their weights in the table, -1 for a weight of 1.
+// As the launch has them: where the parts lie, the places of their weights in the table, -1 for a weight of 1, and what
+// numbers below zero are multiplied by first: 0 for a ReLU, 1 where nothing stands before norm and weight.
 struct MixedParts {
   const void* at[MOST_PARTS];
   int place[MOST_PARTS];
+  float slope[MOST_PARTS];
 };
 
 // Running statistics of the parts' norms, null where there is no norm.
@@ -19,9 +21,21 @@ struct MixedNorms {
   float* variance[MOST_PARTS];
 };
 
+// Scale and shift of the norms, null where a norm has none.
+struct MixedAffine {
+  const float* scale[MOST_PARTS];
+  const float* shift[MOST_PARTS];
+};
+
 // Where the gradients of the parts go, null where none is wanted.
 struct MixedGradients {
   void* to[MOST_PARTS];
+};
+
+// Where those of scales and shifts go.
+struct MixedAffineGradients {
+  float* scale[MOST_PARTS];
+  float* shift[MOST_PARTS];
 };
 
 struct MixedSizes {
@@ -76,7 +90,7 @@ struct MixedShare {
   }
 };
 
-// `sums` (parts, chunks, 2, C): of x - x₀, and of its square, x₀ being the first number of the channel; of parts with norms.
+// `sums` (parts, chunks, 2, C): of what the norm sees less the first of the channel, and of its square; of parts with norms.
 template <class T>
 __device__ void mixed_moments(const MixedParts& parts, const MixedNorms& norms, const MixedSizes& sizes, float* sums) {
   __shared__ float room[2 * MIXING];
@@ -85,12 +99,13 @@ __device__ void mixed_moments(const MixedParts& parts, const MixedNorms& norms, 
     return;
   }
   const T* x = static_cast<const T*>(parts.at[share.part]);
+  const float slope = parts.slope[share.part];
   const u32 channel = share.channel;
   float sum = 0, squares = 0;
   if (share.works) {
-    const float first = wide(x[sizes.place(0, channel)]);
+    const float first = seen(x[sizes.place(0, channel)], slope);
     for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
-      const float value = wide(x[sizes.place(number, channel)]) - first;
+      const float value = seen(x[sizes.place(number, channel)], slope) - first;
       sum += value;
       squares += value * value;
     }
@@ -98,17 +113,21 @@ __device__ void mixed_moments(const MixedParts& parts, const MixedNorms& norms, 
   share.keep(sum, squares, sizes, room, sums);
 }
 
-// `statistics` (parts, 2, C), mean and 1 / deviation: in training those of the numbers, and the running ones move by
-// `momentum`, the variance by the unbiased one; else the running ones; 0 and 1 without a norm.
+// `statistics` (parts, 4, C), mean, 1 / deviation, scale and shift: in training mean and deviation are those of the numbers,
+// and the running ones move by `momentum`, the variance by the unbiased one; else the running ones; 0, 1, 1, 0 without a
+// norm.
 template <class T>
-__device__ void mixed_statistics(const MixedParts& parts, const MixedNorms& norms, const MixedSizes& sizes,
-                                 const float* sums, float* statistics, int training, double momentum, double epsilon) {
+__device__ void mixed_statistics(const MixedParts& parts, const MixedNorms& norms, const MixedAffine& affine,
+                                 const MixedSizes& sizes, const float* sums, float* statistics, int training,
+                                 double momentum, double epsilon) {
   const u32 number = blockIdx.x * blockDim.x + threadIdx.x;
   if (number >= sizes.parts * sizes.channels) {
     return;
   }
   const u32 part = number / sizes.channels, channel = number - part * sizes.channels;
-  float* of_part = statistics + static_cast<i64>(part) * 2 * sizes.channels;
+  float* of_part = statistics + static_cast<i64>(part) * 4 * sizes.channels;
+  of_part[2 * sizes.channels + channel] = affine.scale[part] == nullptr ? 1 : affine.scale[part][channel];
+  of_part[3 * sizes.channels + channel] = affine.shift[part] == nullptr ? 0 : affine.shift[part][channel];
   if (norms.mean[part] == nullptr) {
     of_part[channel] = 0;
     of_part[sizes.channels + channel] = 1;
@@ -124,7 +143,7 @@ __device__ void mixed_statistics(const MixedParts& parts, const MixedNorms& norm
       squares += of_chunk[sizes.channels + channel];
     }
     const double count = sizes.of_channel(), shift = sum / count;
-    mean = shift + wide(static_cast<const T*>(parts.at[part])[sizes.place(0, channel)]);
+    mean = shift + seen(static_cast<const T*>(parts.at[part])[sizes.place(0, channel)], parts.slope[part]);
     variance = squares / count - shift * shift;
     variance = variance < 0 ? 0 : variance;
     const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
@@ -146,42 +165,45 @@ __device__ void mixed_sum(const MixedParts& parts, const MixedSizes& sizes, cons
   float sum = 0;
   SGAS_UNROLL_BY_4
   for (u32 part = 0; part < sizes.parts; ++part) {
-    const float* of_part = statistics + part * 2 * sizes.channels + channel;
-    const float value = wide(static_cast<const T*>(parts.at[part])[number]);
-    sum += weight_of(table, parts, part) * ((value - of_part[0]) * of_part[sizes.channels]);
+    const float* of_part = statistics + part * 4 * sizes.channels + channel;
+    const float value = seen(static_cast<const T*>(parts.at[part])[number], parts.slope[part]);
+    const float normed = (value - of_part[0]) * of_part[sizes.channels];
+    sum += weight_of(table, parts, part) * (normed * of_part[2 * sizes.channels] + of_part[3 * sizes.channels]);
   }
   narrow(sum, out + number);
 }
 
-// `sums` (parts, chunks, 2, C): of the gradient, and of the gradient times what was weighed.
+// `sums` (parts, chunks, 2, C): of the gradient, and of the gradient times what was scaled.
 template <class T>
 __device__ void mixed_gradient_sums(const T* grad, const MixedParts& parts, const MixedSizes& sizes,
                                     const float* statistics, float* sums) {
   __shared__ float room[2 * MIXING];
   const MixedShare share(sizes);
   const T* x = static_cast<const T*>(parts.at[share.part]);
+  const float slope = parts.slope[share.part];
   const u32 channel = share.channel;
   float sum = 0, products = 0;
   if (share.works) {
-    const float* of_part = statistics + share.part * 2 * sizes.channels + channel;
+    const float* of_part = statistics + share.part * 4 * sizes.channels + channel;
     const float mean = of_part[0], reciprocal = of_part[sizes.channels];
     for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
       const u32 place = sizes.place(number, channel);
       const float value = wide(grad[place]);
       sum += value;
-      products += value * ((wide(x[place]) - mean) * reciprocal);
+      products += value * ((seen(x[place], slope) - mean) * reciprocal);
     }
   }
   share.keep(sum, products, sizes, room, sums);
 }
 
-// `terms` (parts, 3, C) of which gradients are made: factor, constant and slope; and the gradient of every weight, a block
-// each, into its place of `of_table`, whose other places are 0.
-__device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedNorms& norms, const MixedSizes& sizes,
-                                           const float* sums, const float* statistics, const float* table, float* terms,
-                                           float* of_table, int training, double* room) {
+// `terms` (parts, 3, C) of which gradients are made: factor, constant and slope; the gradients of scales and shifts; and that
+// of every weight, a block each, into its place of `of_table`, whose other places are 0.
+__device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedNorms& norms,
+                                           const MixedAffineGradients& affine, const MixedSizes& sizes, const float* sums,
+                                           const float* statistics, const float* table, float* terms, float* of_table,
+                                           int training, double* room) {
   const u32 part = blockIdx.x;
-  const float* of_part = statistics + static_cast<i64>(part) * 2 * sizes.channels;
+  const float* of_part = statistics + static_cast<i64>(part) * 4 * sizes.channels;
   float* to = terms + static_cast<i64>(part) * 3 * sizes.channels;
   const double weight = weight_of(table, parts, part), count = sizes.of_channel();
   double of_weight = 0;
@@ -192,9 +214,16 @@ __device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedN
       sum += of_chunk[channel];
       products += of_chunk[sizes.channels + channel];
     }
-    of_weight += products;
     const double mean = of_part[channel], reciprocal = of_part[sizes.channels + channel];
-    const double factor = weight * reciprocal;
+    const double scale = of_part[2 * sizes.channels + channel], shift = of_part[3 * sizes.channels + channel];
+    of_weight += scale * products + shift * sum;
+    if (affine.scale[part] != nullptr) {
+      affine.scale[part][channel] = static_cast<float>(weight * products);
+    }
+    if (affine.shift[part] != nullptr) {
+      affine.shift[part][channel] = static_cast<float>(weight * sum);
+    }
+    const double factor = weight * scale * reciprocal;
     const bool moves = training != 0 && norms.mean[part] != nullptr;
     const double slope = moves ? factor * reciprocal * products / count : 0;
     to[channel] = static_cast<float>(factor);
@@ -214,14 +243,14 @@ __device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedN
   }
 }
 
-extern "C" __global__ void sgas_mixed_terms(MixedParts parts, MixedNorms norms, MixedSizes sizes, const float* sums,
-                                            const float* statistics, const float* table, float* terms, float* of_table,
-                                            int training) {
+extern "C" __global__ void sgas_mixed_terms(MixedParts parts, MixedNorms norms, MixedAffineGradients affine,
+                                            MixedSizes sizes, const float* sums, const float* statistics,
+                                            const float* table, float* terms, float* of_table, int training) {
   __shared__ double room[MIXING];
-  mixed_terms_of_part(parts, norms, sizes, sums, statistics, table, terms, of_table, training, room);
+  mixed_terms_of_part(parts, norms, affine, sizes, sums, statistics, table, terms, of_table, training, room);
 }
 
-// factor · grad - constant - slope · x of every part.
+// factor · grad - constant - slope · what the norm sees, of every part, and of that the share of what lies below zero.
 template <class T>
 __device__ void mixed_back(const T* grad, const MixedParts& parts, const MixedGradients& gradients,
                            const MixedSizes& sizes, const float* terms, u32 numbers) {
@@ -235,9 +264,11 @@ __device__ void mixed_back(const T* grad, const MixedParts& parts, const MixedGr
   for (u32 part = 0; part < sizes.parts; ++part) {
     if (gradients.to[part] != nullptr) {
       const float* of_part = terms + part * 3 * sizes.channels + channel;
-      const float x = wide(static_cast<const T*>(parts.at[part])[number]);
-      narrow(of_part[0] * value - of_part[sizes.channels] - of_part[2 * sizes.channels] * x,
-             static_cast<T*>(gradients.to[part]) + number);
+      const T x = static_cast<const T*>(parts.at[part])[number];
+      const float below = parts.slope[part];
+      const float of_seen =
+          of_part[0] * value - of_part[sizes.channels] - of_part[2 * sizes.channels] * seen(x, below);
+      narrow(wide(x) > 0 ? of_seen : below * of_seen, static_cast<T*>(gradients.to[part]) + number);
     }
   }
 }
@@ -248,10 +279,10 @@ __device__ void mixed_back(const T* grad, const MixedParts& parts, const MixedGr
                                                        float* sums) {                                                    \
     mixed_moments<T>(parts, norms, sizes, sums);                                                                         \
   }                                                                                                                      \
-  extern "C" __global__ void sgas_mixed_statistics_##type(MixedParts parts, MixedNorms norms, MixedSizes sizes,          \
-                                                          const float* sums, float* statistics, int training,            \
-                                                          double momentum, double epsilon) {                             \
-    mixed_statistics<T>(parts, norms, sizes, sums, statistics, training, momentum, epsilon);                             \
+  extern "C" __global__ void sgas_mixed_statistics_##type(MixedParts parts, MixedNorms norms, MixedAffine affine,        \
+                                                          MixedSizes sizes, const float* sums, float* statistics,        \
+                                                          int training, double momentum, double epsilon) {               \
+    mixed_statistics<T>(parts, norms, affine, sizes, sums, statistics, training, momentum, epsilon);                     \
   }                                                                                                                      \
   extern "C" __global__ void sgas_mixed_sum_##type(MixedParts parts, MixedSizes sizes, const float* table,               \
                                                    const float* statistics, T* out, u32 numbers) {                       \

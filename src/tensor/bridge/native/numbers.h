@@ -41,3 +41,10 @@ __device__ inline void narrow(float value, BFloat16* to) {
   const bool is_number = (bits & 0x7fffffffu) <= 0x7f800000u;
   to->bits = static_cast<u16>(is_number ? (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16 : 0x7fc0u);
 }
+
+// A number behind a (leaky) ReLU, which multiplies what lies below zero by `slope`; 1 leaves all as it is.
+template <class T>
+__device__ float seen(T number, float slope) {
+  const float value = wide(number);
+  return value <= 0 && slope != 1 ? (slope == 0 ? 0 : slope * value) : value;
+}
