@@ -10,6 +10,8 @@
 
 namespace sgas::native {
 
+#include "native/launches.h"
+
 // Blocks of threads, and the bytes of shared memory of each.
 struct Grid {
   int64_t blocks;

@@ -20,6 +20,7 @@ use crate::error::Result;
 
 /// The kernels' source, after what it needs of the device.
 const SOURCE: &str = concat!(
+    include_str!("native/launches.h"),
     include_str!("native/device.h"),
     include_str!("native/numbers.h"),
     include_str!("native/pairs.h"),

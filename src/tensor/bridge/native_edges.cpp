@@ -6,11 +6,6 @@
 namespace sgas {
 namespace {
 
-// As the kernels have them.
-constexpr int64_t summing = 256;
-constexpr int64_t points_of_block = 32;
-constexpr int64_t finishing = 512;
-
 // Tensors (C) of a norm with scale and offset, fp32.
 struct EdgeNorm {
   at::Tensor scale, offset, running_mean, running_var;
@@ -67,7 +62,7 @@ struct Sizes {
   Sizes(const at::Tensor& own, int64_t pair_count)
       : points(static_cast<int>(native::counted(own.size(0)))),
         channels(static_cast<int>(native::counted(own.size(1)))),
-        blocks(static_cast<int>((own.size(0) + points_of_block - 1) / points_of_block)),
+        blocks(static_cast<int>((own.size(0) + native::POINTS_OF_BLOCK - 1) / native::POINTS_OF_BLOCK)),
         numbers(native::counted(own.numel())),
         width(static_cast<uint32_t>(channels)),
         pairs(static_cast<double>(native::counted(pair_count))) {}
@@ -88,9 +83,9 @@ struct EdgeMaximum : torch::autograd::Function<EdgeMaximum<Pairs>> {
     const auto out = at::empty_like(of_points);
     const int training = norm.training ? 1 : 0;
 
-    native::launch(kernel<Pairs>("select", own), own, {sizes.blocks, summing}, of_points, of_neighbours, pairs.forward(),
+    native::launch(kernel<Pairs>("select", own), own, {sizes.blocks, native::SUMMING}, of_points, of_neighbours, pairs.forward(),
                    scale, selected, which, sums, shift, sizes.points, sizes.channels);
-    native::launch("sgas_edge_statistics", own, {1, finishing}, sums, shift, norm.running_mean, norm.running_var,
+    native::launch("sgas_edge_statistics", own, {1, native::FINISHING}, sums, shift, norm.running_mean, norm.running_var,
                    statistics, sizes.blocks, sizes.channels, sizes.pairs, training, norm.momentum, norm.epsilon);
     native::launch(kernel<Pairs>("normalise", own), own, native::a_thread_each(sizes.numbers), selected, statistics, scale,
                    offset, pairs.ends(), out, sizes.numbers, sizes.width);
@@ -115,9 +110,9 @@ struct EdgeMaximum : torch::autograd::Function<EdgeMaximum<Pairs>> {
     const auto grad_scale = at::empty({sizes.channels}, fp32), grad_offset = at::empty({sizes.channels}, fp32);
     const int training = ctx->saved_data["training"].toBool() ? 1 : 0;
 
-    native::launch(kernel<Pairs>("gradient_sums", own), own, {sizes.blocks, summing}, grad, selected, pairs.ends(), sums,
+    native::launch(kernel<Pairs>("gradient_sums", own), own, {sizes.blocks, native::SUMMING}, grad, selected, pairs.ends(), sums,
                    sizes.points, sizes.channels);
-    native::launch("sgas_edge_terms", own, {1, finishing}, sums, statistics, scale, grad_scale, grad_offset, terms,
+    native::launch("sgas_edge_terms", own, {1, native::FINISHING}, sums, statistics, scale, grad_scale, grad_offset, terms,
                    sizes.blocks, sizes.channels, sizes.pairs, training);
     variable_list found{{}, {}, grad_scale, grad_offset, {}, {}};
     if (ctx->needs_input_grad(0)) {

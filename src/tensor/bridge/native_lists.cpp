@@ -36,10 +36,6 @@ at::Tensor gathered(const at::Tensor& x, const at::Tensor& rows) {
   return out;
 }
 
-// As the kernel has them.
-constexpr int rows_of_block = 128;
-constexpr int transposing = 256;
-
 // Of numbers of rows, (R, k) for R rows of clouds of equal size, and of the same cloud each: the places that name a row,
 // (R * k), row after row, and where those of each row begin, (R + 1).
 std::array<at::Tensor, 2> transposed(const at::Tensor& rows, int64_t clouds) {
@@ -52,8 +48,8 @@ std::array<at::Tensor, 2> transposed(const at::Tensor& rows, int64_t clouds) {
     lists[1].zero_();
     return lists;
   }
-  const int64_t points = rows.size(0) / clouds, ranges = (points + rows_of_block - 1) / rows_of_block;
-  native::launch("sgas_transpose", rows, {clouds * ranges, transposing}, rows, lists[0], lists[1],
+  const int64_t points = rows.size(0) / clouds, ranges = (points + native::ROWS_OF_BLOCK - 1) / native::ROWS_OF_BLOCK;
+  native::launch("sgas_transpose", rows, {clouds * ranges, native::TRANSPOSING}, rows, lists[0], lists[1],
                  static_cast<int>(clouds), static_cast<int>(points), static_cast<int>(rows.size(1)),
                  static_cast<int>(ranges));
   return lists;

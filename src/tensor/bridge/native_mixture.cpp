@@ -6,52 +6,20 @@
 namespace sgas {
 namespace {
 
-// As the kernels have them.
-constexpr int mixing = 128;
-constexpr int64_t numbers_of_chunk = 4096;
-constexpr size_t most_parts = 64;
-
-struct Parts {
-  const void* at[most_parts];
-  int place[most_parts];
-  float slope[most_parts];
-};
-
-struct Norms {
-  void* mean[most_parts];
-  void* variance[most_parts];
-};
-
-struct Affine {
-  const void* scale[most_parts];
-  const void* shift[most_parts];
-};
-
-struct Gradients {
-  void* to[most_parts];
-};
-
-struct AffineGradients {
-  void* scale[most_parts];
-  void* shift[most_parts];
-};
-
-struct Sizes {
-  uint32_t parts, outer, channels, inner, chunks;
-
-  Sizes(const at::Tensor& part, size_t count)
-      : parts(static_cast<uint32_t>(count)),
-        channels(native::counted(part.size(1))),
-        inner(part.dim() == 4 && part.is_contiguous() ? native::counted(part.size(2) * part.size(3)) : 1) {
+struct Sizes : native::MixedSizes {
+  Sizes(const at::Tensor& part, size_t count) {
+    parts = static_cast<uint32_t>(count);
+    channels = native::counted(part.size(1));
+    inner = part.dim() == 4 && part.is_contiguous() ? native::counted(part.size(2) * part.size(3)) : 1;
     outer = native::counted(part.numel()) / (channels * inner);
-    chunks = static_cast<uint32_t>((int64_t{outer} * inner + numbers_of_chunk - 1) / numbers_of_chunk);
+    chunks = static_cast<uint32_t>((int64_t{outer} * inner + native::NUMBERS_OF_CHUNK - 1) / native::NUMBERS_OF_CHUNK);
     native::counted(static_cast<int64_t>(count) * 3 * channels);
   }
 
   // A block for every chunk of every group of channels of every part.
   native::Grid chunked() const {
-    const int64_t width = inner == 1 ? std::min<int64_t>(channels, mixing) : 1;
-    return {(channels + width - 1) / width * chunks * parts, mixing};
+    const int64_t width = inner == 1 ? std::min<int64_t>(channels, native::MIXING) : 1;
+    return {(channels + width - 1) / width * chunks * parts, native::MIXING};
   }
 };
 
@@ -67,8 +35,8 @@ struct Kinds {
   std::vector<double> slopes;
 };
 
-Parts given_parts(at::TensorList parts, const Kinds& kinds) {
-  Parts given{};
+native::MixedParts given_parts(at::TensorList parts, const Kinds& kinds) {
+  native::MixedParts given{};
   for (size_t part = 0; part < parts.size(); ++part) {
     given.at[part] = parts[part].const_data_ptr();
     given.place[part] = static_cast<int>(kinds.places[part]);
@@ -86,13 +54,13 @@ struct Settings {
   int training;
   double momentum, epsilon;
 
-  Norms norms() const {
-    Norms given{};
+  native::MixedNorms norms() const {
+    native::MixedNorms given{};
     auto next = statistics.begin();
     for (size_t part = 0; part < kinds.normed.size(); ++part) {
       if (kinds.normed[part] != 0) {
-        given.mean[part] = (next++)->mutable_data_ptr();
-        given.variance[part] = (next++)->mutable_data_ptr();
+        given.mean[part] = (next++)->mutable_data_ptr<float>();
+        given.variance[part] = (next++)->mutable_data_ptr<float>();
       }
     }
     return given;
@@ -117,10 +85,10 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
     const auto out = at::empty_like(first);
     const auto of_parts = given_parts(parts, settings.kinds);
     const auto norms = settings.norms();
-    Affine of_norms{};
+    native::MixedAffine of_norms{};
     for (size_t norm = 0; norm < settings.affine.size(); ++norm) {
-      of_norms.scale[settings.affine[norm]] = affine[2 * norm].const_data_ptr();
-      of_norms.shift[settings.affine[norm]] = affine[2 * norm + 1].const_data_ptr();
+      of_norms.scale[settings.affine[norm]] = affine[2 * norm].const_data_ptr<float>();
+      of_norms.shift[settings.affine[norm]] = affine[2 * norm + 1].const_data_ptr<float>();
     }
     if (settings.training != 0) {
       native::launch(native::typed("sgas_mixed_moments", first), first, sizes.chunked(), of_parts, norms, sizes, moments);
@@ -156,33 +124,33 @@ struct MixedSum : torch::autograd::Function<MixedSum> {
     const auto terms = at::empty({sizes.parts, 3, sizes.channels}, found.options());
     const auto of_parts = given_parts(parts, kinds);
     // Which parts have norms: the kernel only asks whether there is one.
-    Norms norms{};
+    native::MixedNorms norms{};
     for (size_t part = 0; part < count; ++part) {
-      norms.mean[part] = kinds.normed[part] != 0 ? found.mutable_data_ptr() : nullptr;
+      norms.mean[part] = kinds.normed[part] != 0 ? found.mutable_data_ptr<float>() : nullptr;
     }
     variable_list out(1 + count + 2 * affine.size() + 1);
     if (ctx->needs_input_grad(0)) {
       out[0] = at::zeros_like(weights);
     }
-    Gradients gradients{};
+    native::MixedGradients gradients{};
     for (size_t part = 0; part < count; ++part) {
       if (ctx->needs_input_grad(part + 1)) {
         out[part + 1] = at::empty_like(first);
         gradients.to[part] = out[part + 1].mutable_data_ptr();
       }
     }
-    AffineGradients of_affine{};
+    native::MixedAffineGradients of_affine{};
     const auto affine_gradients = at::empty({static_cast<int64_t>(2 * affine.size()), sizes.channels}, found.options());
     for (size_t place = 0; place < 2 * affine.size(); ++place) {
       if (ctx->needs_input_grad(1 + count + place)) {
         auto& gradient = out[1 + count + place];
         gradient = affine_gradients[static_cast<int64_t>(place)];
-        (place % 2 == 0 ? of_affine.scale : of_affine.shift)[affine[place / 2]] = gradient.mutable_data_ptr();
+        (place % 2 == 0 ? of_affine.scale : of_affine.shift)[affine[place / 2]] = gradient.mutable_data_ptr<float>();
       }
     }
     native::launch(native::typed("sgas_mixed_gradient_sums", first), first, sizes.chunked(), grad, of_parts, sizes, found,
                    sums);
-    native::launch("sgas_mixed_terms", first, {static_cast<int64_t>(count), mixing}, of_parts, norms, of_affine, sizes,
+    native::launch("sgas_mixed_terms", first, {static_cast<int64_t>(count), native::MIXING}, of_parts, norms, of_affine, sizes,
                    sums, found, weights, terms, out[0], ctx->saved_data["training"].toBool() ? 1 : 0);
     const uint32_t numbers = native::counted(first.numel());
     native::launch(native::typed("sgas_mixed_back", first), first, native::a_thread_each(numbers), grad, of_parts, gradients,
@@ -204,7 +172,7 @@ char* sgas_native_mixed_sum(at::Tensor** out, const at::Tensor* table, const at:
                             int training, double momentum, double epsilon) {
   return sgas::guarded([&] {
     const sgas::NoAutocast no_autocast;
-    TORCH_CHECK(count > 0 && count <= static_cast<int64_t>(sgas::most_parts), "a sum has 1 to ", sgas::most_parts, " parts");
+    TORCH_CHECK(count > 0 && count <= static_cast<int64_t>(sgas::native::MOST_PARTS), "a sum has 1 to ", sgas::native::MOST_PARTS, " parts");
     TORCH_CHECK(table->scalar_type() == at::kFloat && table->is_cuda(), "weights are fp32 on a GPU");
     sgas::variable_list given, affine;
     sgas::Settings settings{{{places, places + count}, {}, {slopes, slopes + count}}, {}, {}, training, momentum, epsilon};

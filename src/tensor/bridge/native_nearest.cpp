@@ -8,16 +8,9 @@
 namespace sgas {
 namespace {
 
-// As the kernel has it.
-constexpr int64_t most_ranks = 64;
 // Of shared memory, all that every GPU has without asking for more.
 constexpr int64_t most_shared = 48 << 10;
 constexpr int64_t most_candidates = 1024;
-
-struct Ranks {
-  int count;
-  int at[most_ranks];
-};
 
 // How many candidates are sorted for the highest of the wanted ranks: some more than are wanted, so that a bound that
 // leaves so many is soon found.
@@ -46,7 +39,7 @@ void nearest(at::Tensor& out, const at::Tensor& product, const at::Tensor& squar
              const int64_t* ranks, int64_t count) {
   const auto length = product.size(1), points = product.size(2);
   TORCH_CHECK(product.is_contiguous() && squares.is_contiguous() && out.is_contiguous(), "results lie side by side");
-  Ranks wanted_ranks{};
+  native::Ranks wanted_ranks{};
   wanted_ranks.count = static_cast<int>(count);
   int64_t wanted = 0;
   for (int64_t rank = 0; rank < count; ++rank) {
@@ -66,7 +59,7 @@ extern "C" {
 
 // 1 where the kernel has room for clouds of so many points and for such ranks.
 int sgas_native_selects(int64_t points, int64_t wanted, int64_t ranks) {
-  return ranks <= sgas::most_ranks && sgas::candidates(wanted) <= sgas::most_candidates &&
+  return ranks <= sgas::native::MOST_RANKS && sgas::candidates(wanted) <= sgas::most_candidates &&
                  sgas::shared_bytes(points, wanted) <= sgas::most_shared
              ? 1
              : 0;

@@ -8,14 +8,6 @@
 namespace sgas {
 namespace {
 
-// As the kernels have it.
-constexpr int measuring = 256;
-constexpr int64_t numbers_of_block = 4096;
-
-struct AdamNumbers {
-  float rate, beta1, beta2, epsilon, decay, correction1, correction2;
-};
-
 uint32_t checked(std::initializer_list<const at::Tensor*> tensors) {
   const auto& first = **tensors.begin();
   for (const auto* tensor : tensors) {
@@ -45,10 +37,10 @@ extern "C" {
 char* sgas_native_clip(at::Tensor** out, const at::Tensor* gradient, double greatest) {
   return sgas::guarded([&] {
     const auto numbers = sgas::checked({gradient});
-    const int64_t blocks = (gradient->numel() + sgas::numbers_of_block - 1) / sgas::numbers_of_block;
+    const int64_t blocks = (gradient->numel() + sgas::native::NUMBERS_OF_BLOCK - 1) / sgas::native::NUMBERS_OF_BLOCK;
     const auto sums = at::empty({blocks}, gradient->options()), measured = at::empty({2}, gradient->options());
-    sgas::native::launch("sgas_gradient_squares", *gradient, {blocks, sgas::measuring}, *gradient, sums, numbers);
-    sgas::native::launch("sgas_gradient_norm", *gradient, {1, sgas::measuring}, sums, measured,
+    sgas::native::launch("sgas_gradient_squares", *gradient, {blocks, sgas::native::MEASURING}, *gradient, sums, numbers);
+    sgas::native::launch("sgas_gradient_norm", *gradient, {1, sgas::native::MEASURING}, sums, measured,
                          sgas::native::counted(blocks), greatest);
     if (greatest > 0) {
       sgas::native::launch("sgas_scale", *gradient, sgas::native::a_thread_each(numbers), *gradient, measured[1], numbers);
@@ -80,7 +72,7 @@ char* sgas_native_adam(const at::Tensor* weights, const at::Tensor* mean, const 
     const auto count = sgas::checked({weights, mean, square, gradient});
     const double beta1 = numbers[1], beta2 = numbers[2], steps = numbers[5];
     const auto single = [](double number) { return static_cast<float>(number); };
-    const sgas::AdamNumbers adam{single(numbers[0]),
+    const sgas::native::AdamNumbers adam{single(numbers[0]),
                                  single(beta1),
                                  single(beta2),
                                  single(numbers[3]),

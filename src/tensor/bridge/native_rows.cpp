@@ -5,15 +5,6 @@
 namespace sgas {
 namespace {
 
-// As the kernel has it.
-constexpr size_t most_addends = 64;
-
-struct Addends {
-  const void* at[most_addends];
-  uint32_t stride[most_addends];
-  uint32_t count;
-};
-
 // act(x) / max(|act(x)|, smallest) of every row, act being a ReLU where the slope is 0; lengths are fp32.
 struct NativeUnitLength : torch::autograd::Function<NativeUnitLength> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, double slope, double smallest) {
@@ -70,7 +61,7 @@ struct Readers : torch::autograd::Function<Readers> {
   }
 
   static at::Tensor sum(const variable_list& given) {
-    Addends addends{{}, {}, static_cast<uint32_t>(given.size())};
+    native::Addends addends{{}, {}, static_cast<uint32_t>(given.size())};
     for (size_t addend = 0; addend < given.size(); ++addend) {
       addends.at[addend] = given[addend].const_data_ptr();
       addends.stride[addend] = native::counted(given[addend].stride(0));
@@ -99,8 +90,8 @@ char* sgas_native_unit_length(at::Tensor** out, const at::Tensor* x, double slop
 // `count` names of x.
 char* sgas_native_readers(at::Tensor** out, const at::Tensor* x, int64_t count) {
   return sgas::guarded([&] {
-    TORCH_CHECK(x->dim() == 2 && x->is_cuda() && count > 0 && count <= static_cast<int64_t>(sgas::most_addends), "1 to ",
-                sgas::most_addends, " readers of rows (R, C) on a GPU");
+    TORCH_CHECK(x->dim() == 2 && x->is_cuda() && count > 0 && count <= static_cast<int64_t>(sgas::native::MOST_ADDENDS), "1 to ",
+                sgas::native::MOST_ADDENDS, " readers of rows (R, C) on a GPU");
     const auto readers = sgas::Readers::apply(*x, count);
     for (int64_t reader = 0; reader < count; ++reader) {
       sgas::give(out + reader, readers[static_cast<size_t>(reader)]);

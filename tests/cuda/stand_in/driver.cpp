@@ -35,6 +35,7 @@ inline unsigned short float_to_half(float value) {
   return c10::detail::fp16_ieee_from_fp32_value(value);
 }
 
+#include "../../../src/tensor/bridge/native/launches.h"
 #include "../../../src/tensor/bridge/native/numbers.h"
 #include "../../../src/tensor/bridge/native/pairs.h"
 #include "../../../src/tensor/bridge/native/warps.h"

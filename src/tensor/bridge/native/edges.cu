@@ -3,10 +3,6 @@
 // and channel, and the mark of its pair; backward computes the pairs again. Everything between is fp32. `own` and `other`
 // (R, C) are the shares of the point and of the neighbour in the map; r_ij = ReLU(own_i + other_j).
 
-// Threads of a block that sums over points, and the points that it sums over.
-constexpr int SUMMING = 256;
-constexpr int POINTS_OF_BLOCK = 32;
-
 __device__ inline float activation(float own, float other) {
   const float sum = own + other;
   // Not a number stays none.
@@ -110,9 +106,6 @@ __device__ inline Totals totals(const float* sums, int blocks, int channel, int 
   second = sum_lanes(second, share, room);
   return {first, second};
 }
-
-// Threads of the one block that finishes sums.
-constexpr int FINISHING = 512;
 
 // `statistics` (2, C), mean and 1 / deviation: in training those of the pairs, and the running ones move by `momentum`,
 // the variance by the unbiased one; else the running ones.

@@ -26,9 +26,6 @@ extern "C" __global__ void sgas_gather_2(const u16* x, const i64* rows, u16* out
   gather(x, rows, out, units, width);
 }
 
-// As in native_lists.cpp: the rows whose pairs a block of `sgas_transpose` finds, and its threads.
-constexpr int ROWS_OF_BLOCK = 128;
-constexpr int TRANSPOSING = 256;
 // Pairs that a thread looks at before all go on.
 constexpr int PAIRS_OF_THREAD = 16;
 constexpr int TILE = TRANSPOSING * PAIRS_OF_THREAD;

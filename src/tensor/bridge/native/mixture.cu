@@ -2,50 +2,14 @@
 // norm, and some nothing before it. No output of a norm or of what stands before it is stored. A part's numbers lie as (outer, C, inner): rows and images with their channels last have an
 // inner size of 1, other images that of a picture. Sums over a channel are made in chunks, always in the same order.
 
-// Threads of a block that sums, numbers of a channel that it sums at most, and parts of a sum.
-constexpr int MIXING = 128;
-constexpr int NUMBERS_OF_CHUNK = 4096;
-constexpr int MOST_PARTS = 64;
+__device__ inline u32 numbers_of_channel(const MixedSizes& sizes) {
+  return sizes.outer * sizes.inner;
+}
 
-// As the launch has them: where the parts lie, the places of their weights in the table, -1 for a weight of 1, and what
-// numbers below zero are multiplied by first: 0 for a ReLU, 1 where nothing stands before norm and weight.
-struct MixedParts {
-  const void* at[MOST_PARTS];
-  int place[MOST_PARTS];
-  float slope[MOST_PARTS];
-};
-
-// Running statistics of the parts' norms, null where there is no norm.
-struct MixedNorms {
-  float* mean[MOST_PARTS];
-  float* variance[MOST_PARTS];
-};
-
-// Scale and shift of the norms, null where a norm has none.
-struct MixedAffine {
-  const float* scale[MOST_PARTS];
-  const float* shift[MOST_PARTS];
-};
-
-// Where the gradients of the parts go, null where none is wanted.
-struct MixedGradients {
-  void* to[MOST_PARTS];
-};
-
-// Where those of scales and shifts go.
-struct MixedAffineGradients {
-  float* scale[MOST_PARTS];
-  float* shift[MOST_PARTS];
-};
-
-struct MixedSizes {
-  u32 parts, outer, channels, inner, chunks;
-
-  __device__ u32 of_channel() const { return outer * inner; }
-  __device__ u32 place(u32 number, u32 channel) const {
-    return (number / inner * channels + channel) * inner + number % inner;
-  }
-};
+// Where a channel's number lies.
+__device__ inline u32 place_of(const MixedSizes& sizes, u32 number, u32 channel) {
+  return (number / sizes.inner * sizes.channels + channel) * sizes.inner + number % sizes.inner;
+}
 
 __device__ inline float weight_of(const float* table, const MixedParts& parts, u32 part) {
   return parts.place[part] < 0 ? 1.0f : table[parts.place[part]];
@@ -68,7 +32,7 @@ struct MixedShare {
     chunk = block % sizes.chunks;
     part = block / sizes.chunks;
     begin = chunk * NUMBERS_OF_CHUNK;
-    end = begin + NUMBERS_OF_CHUNK < sizes.of_channel() ? begin + NUMBERS_OF_CHUNK : sizes.of_channel();
+    end = begin + NUMBERS_OF_CHUNK < numbers_of_channel(sizes) ? begin + NUMBERS_OF_CHUNK : numbers_of_channel(sizes);
     works = lanes.works() && channel < sizes.channels;
   }
 
@@ -103,9 +67,9 @@ __device__ void mixed_moments(const MixedParts& parts, const MixedNorms& norms, 
   const u32 channel = share.channel;
   float sum = 0, squares = 0;
   if (share.works) {
-    const float first = seen(x[sizes.place(0, channel)], slope);
+    const float first = seen(x[place_of(sizes, 0, channel)], slope);
     for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
-      const float value = seen(x[sizes.place(number, channel)], slope) - first;
+      const float value = seen(x[place_of(sizes, number, channel)], slope) - first;
       sum += value;
       squares += value * value;
     }
@@ -142,8 +106,8 @@ __device__ void mixed_statistics(const MixedParts& parts, const MixedNorms& norm
       sum += of_chunk[channel];
       squares += of_chunk[sizes.channels + channel];
     }
-    const double count = sizes.of_channel(), shift = sum / count;
-    mean = shift + seen(static_cast<const T*>(parts.at[part])[sizes.place(0, channel)], parts.slope[part]);
+    const double count = numbers_of_channel(sizes), shift = sum / count;
+    mean = shift + seen(static_cast<const T*>(parts.at[part])[place_of(sizes, 0, channel)], parts.slope[part]);
     variance = squares / count - shift * shift;
     variance = variance < 0 ? 0 : variance;
     const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
@@ -187,7 +151,7 @@ __device__ void mixed_gradient_sums(const T* grad, const MixedParts& parts, cons
     const float* of_part = statistics + share.part * 4 * sizes.channels + channel;
     const float mean = of_part[0], reciprocal = of_part[sizes.channels];
     for (u32 number = share.begin + share.lanes.lane; number < share.end; number += share.lanes.lanes) {
-      const u32 place = sizes.place(number, channel);
+      const u32 place = place_of(sizes, number, channel);
       const float value = wide(grad[place]);
       sum += value;
       products += value * ((seen(x[place], slope) - mean) * reciprocal);
@@ -205,7 +169,7 @@ __device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedN
   const u32 part = blockIdx.x;
   const float* of_part = statistics + static_cast<i64>(part) * 4 * sizes.channels;
   float* to = terms + static_cast<i64>(part) * 3 * sizes.channels;
-  const double weight = weight_of(table, parts, part), count = sizes.of_channel();
+  const double weight = weight_of(table, parts, part), count = numbers_of_channel(sizes);
   double of_weight = 0;
   for (u32 channel = threadIdx.x; channel < sizes.channels; channel += MIXING) {
     double sum = 0, products = 0;

@@ -1,13 +1,5 @@
 // The nearest points of a cloud.
 
-// As in native_nearest.cpp.
-constexpr int MOST_RANKS = 64;
-
-struct Ranks {
-  int count;
-  int at[MOST_RANKS];
-};
-
 // A number whose order among others is that of the values; what is not a number comes last. 0 is left free.
 __device__ inline u32 ordered(float value) {
   const u32 bits = __float_as_uint(value);

@@ -1,12 +1,6 @@
 // Types, and numbers in them. The kernels of this folder are compiled by NVRTC, without any header of CUDA's, and by a C++
 // compiler for the tests, which run them on the processor; what they may use beside CUDA's language is what device.h and
 // tests/cuda/stand_in/executor.h both offer.
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef long long i64;
-
 struct Half {
   u16 bits;
 };

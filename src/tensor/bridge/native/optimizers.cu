@@ -1,10 +1,6 @@
 // Steps of the optimizers on flat fp32 tensors, one launch each, and the norm of a flat gradient. A step whose flag is not 0
 // moves nothing.
 
-// Threads of a block that sums, and numbers that it sums at most.
-constexpr int MEASURING = 256;
-constexpr int NUMBERS_OF_BLOCK = 4096;
-
 __device__ inline float sum_of_block(float value, float* room) {
   room[threadIdx.x] = value;
   __syncthreads();
@@ -74,10 +70,6 @@ extern "C" __global__ void sgas_adam_corrections(const double* skipped, float* c
   corrections[0] = static_cast<float>(1 - power(beta1, counted));
   corrections[1] = static_cast<float>(1 - power(beta2, counted));
 }
-
-struct AdamNumbers {
-  float rate, beta1, beta2, epsilon, decay, correction1, correction2;
-};
 
 // Where `corrections` are given, they stand in place of those among the numbers.
 extern "C" __global__ void sgas_adam(float* weights, float* mean, float* square, const float* gradient, const float* skip,

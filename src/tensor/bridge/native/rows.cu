@@ -1,14 +1,5 @@
 // Rows (R, C) brought to length 1, and sums of rows.
 
-// What is added up at once, as the launch has it: where it lies, and how far its rows lie from each other.
-constexpr int MOST_ADDENDS = 64;
-
-struct Addends {
-  const void* at[MOST_ADDENDS];
-  u32 stride[MOST_ADDENDS];
-  u32 count;
-};
-
 // y = act(x) / max(|act(x)|, smallest), act being a ReLU where the slope is 0; `lengths` (R) is |act(x)|. A warp does a row.
 template <class T>
 __device__ void unit_length(const T* x, T* out, float* lengths, u32 rows, u32 channels, float slope, float smallest) {
