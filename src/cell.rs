@@ -8,8 +8,8 @@ mod partial;
 pub use partial::PartialChannels;
 
 use crate::ops::{Mode, Operation, Shared, State};
-use crate::tensor::fused::is_fused;
-use crate::tensor::mixture::{Mixture, NodeSum, Part, mix};
+use crate::tensor::layers::makes_maps_together;
+use crate::tensor::mixture::{Mixture, NodeSum, Part, goes_edge_by_edge, mix};
 use crate::tensor::watch;
 use tch::{Device, Kind, Tensor};
 
@@ -94,7 +94,7 @@ impl<C> Cell<C> {
             let sum = if let Some(partial) = self.partial {
                 let read = Read { partial, states: &states, whole: &whole };
                 by_partial_edges(node, &read, context, mixture.map(|mixture| (mixture, position, first_edge)), mode)
-            } else if is_fused(&states[0].features) {
+            } else if goes_edge_by_edge(&states[0].features) {
                 by_edges(node, &states, context, mixture.map(|mixture| (mixture, first_edge)), masks, mode)
             } else {
                 at_once(node, &states, context, mixture.map(|mixture| (mixture, position)), masks, mode)
@@ -135,8 +135,7 @@ impl<C> Cell<C> {
                 shares.push(*share);
             }
         }
-        // Where kernels of a CPU make them, maps are made one by one.
-        let together = !is_fused(&features);
+        let together = makes_maps_together(&features);
         let maps = operations.iter().filter(|_| together).flat_map(|operation| operation.maps()).collect();
         let leaves_ends = is_mixed && Part::may_be_unfinished(&features);
         let state = State::expecting(features, operations.len(), shares, maps);
@@ -266,7 +265,7 @@ fn by_partial_edges<C>(
             Active::Mixed(operations) => {
                 let (mixture, position, first) = mixture.expect("an open edge has a mixture");
                 let parts = parts(operations, state, context, mode);
-                let mixed = if is_fused(&state.features) {
+                let mixed = if goes_edge_by_edge(&state.features) {
                     mix(mixture, first + index, parts)
                 } else {
                     let mut sum = NodeSum::default();

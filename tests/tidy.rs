@@ -282,6 +282,19 @@ fn users_files_are_read_in_one_place() {
     assert_none(&offences, "a user's file is read by `crate::reading`, which refuses what is no regular file");
 }
 
+/// Which kernels or operators of libtorch compute an operator is its own matter: callers say the operator, and no more.
+#[test]
+fn callers_do_not_ask_how_an_operator_is_computed() {
+    let words = ["is_fused(", "native::serves", "native::steps("];
+    let makes_operators = |path: &str| path.starts_with("tensor/") || path.starts_with("optim/");
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !makes_operators(&source.path)) {
+        let lines = source.code_lines().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+        offences.extend(lines.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
+    }
+    assert_none(&offences, "only `tensor` and `optim` choose between kernels and libtorch's operators");
+}
+
 #[test]
 fn the_same_error_comes_at_every_run() {
     let mut offences = Vec::new();

@@ -46,21 +46,29 @@ impl<'a> Map<'a> {
     }
 }
 
+/// Readers whose gradients are added up at once: more would keep too many gradients, fewer start too many sums.
+const READERS: usize = 16;
+
 /// A tensor that several operations read.
 struct Read {
     tensor: Tensor,
-    /// The same by other names, whose gradients are added up at once; where they are used up, the tensor itself serves.
+    /// Readers that are still to come, at most.
+    left: usize,
+    /// The same tensor by other names, a reader each, whose gradients are added up at once.
     names: Vec<Tensor>,
 }
 
 impl Read {
     /// For so many readers at most.
     fn new(tensor: Tensor, readers: usize) -> Self {
-        let names = readers_of(&tensor, readers);
-        Self { tensor, names }
+        Self { tensor, left: readers, names: Vec::new() }
     }
 
     fn next(&mut self) -> Tensor {
+        if self.names.is_empty() {
+            self.names = readers_of(&self.tensor, self.left.min(READERS));
+            self.left -= self.names.len();
+        }
         self.names.pop().unwrap_or_else(|| self.tensor.shallow_clone())
     }
 }

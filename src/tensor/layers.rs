@@ -127,6 +127,11 @@ impl Linear {
     }
 }
 
+/// Whether linear maps of the same rows like these are best made as one product; kernels of a CPU make them one by one.
+pub fn makes_maps_together(rows: &Tensor) -> bool {
+    !is_fused(rows)
+}
+
 /// What linear maps without bias give of the same rows (R, C_in), each with or without a ReLU behind it, as one product:
 /// (R, C_out) each. All have the same number of inputs and of outputs.
 pub fn map_together(rows: &Tensor, maps: &[(&Linear, bool)]) -> Vec<Tensor> {

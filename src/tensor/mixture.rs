@@ -4,7 +4,7 @@
 use crate::tensor::bridge::composed::Place;
 use crate::tensor::bridge::native::{MOST_PARTS, MixedPart, mixed_sum};
 use crate::tensor::bridge::{self, composed};
-use crate::tensor::fused::done;
+use crate::tensor::fused::{done, is_fused};
 use crate::tensor::layers::{ActivatedNorm, Activation, BatchNorm};
 use crate::tensor::native::{self, Family};
 use tch::{Kind, Tensor};
@@ -119,6 +119,12 @@ pub fn mix<'a>(mixture: &Mixture, edge: usize, parts: impl Iterator<Item = Optio
     }
     let features: Vec<&Tensor> = parts.iter().map(|(features, _)| *features).collect();
     done(bridge::mix::mix(&weights, &features))
+}
+
+/// Whether the edges of a node are best summed one by one, with features like these: by kernels of a CPU. Elsewhere all of a
+/// node's at once take fewer operators.
+pub fn goes_edge_by_edge(x: &Tensor) -> bool {
+    is_fused(x)
 }
 
 /// What the edges of a node bring, to be summed at once.
