@@ -194,16 +194,9 @@ __device__ inline void mixed_terms_of_part(const MixedParts& parts, const MixedN
     to[sizes.channels + channel] = static_cast<float>(moves ? factor * sum / count - slope * mean : 0);
     to[2 * sizes.channels + channel] = static_cast<float>(slope);
   }
-  room[threadIdx.x] = of_weight;
-  __syncthreads();
-  for (int half = MIXING / 2; half > 0; half /= 2) {
-    if (static_cast<int>(threadIdx.x) < half) {
-      room[threadIdx.x] += room[threadIdx.x + half];
-    }
-    __syncthreads();
-  }
+  of_weight = sum_of_block(of_weight, room, MIXING);
   if (threadIdx.x == 0 && of_table != nullptr && parts.place[part] >= 0) {
-    of_table[parts.place[part]] = static_cast<float>(room[0]);
+    of_table[parts.place[part]] = static_cast<float>(of_weight);
   }
 }
 

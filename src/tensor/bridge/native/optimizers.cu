@@ -1,18 +1,6 @@
 // Steps of the optimizers on flat fp32 tensors, one launch each, and the norm of a flat gradient. A step whose flag is not 0
 // moves nothing.
 
-__device__ inline float sum_of_block(float value, float* room) {
-  room[threadIdx.x] = value;
-  __syncthreads();
-  for (int half = MEASURING / 2; half > 0; half /= 2) {
-    if (static_cast<int>(threadIdx.x) < half) {
-      room[threadIdx.x] += room[threadIdx.x + half];
-    }
-    __syncthreads();
-  }
-  return room[0];
-}
-
 // `sums` (blocks) of squares.
 extern "C" __global__ void sgas_gradient_squares(const float* gradient, float* sums, u32 numbers) {
   __shared__ float room[MEASURING];
@@ -22,7 +10,7 @@ extern "C" __global__ void sgas_gradient_squares(const float* gradient, float* s
   for (u32 number = begin + threadIdx.x; number < end; number += MEASURING) {
     squares += gradient[number] * gradient[number];
   }
-  squares = sum_of_block(squares, room);
+  squares = sum_of_block(squares, room, MEASURING);
   if (threadIdx.x == 0) {
     sums[blockIdx.x] = squares;
   }
@@ -35,7 +23,7 @@ extern "C" __global__ void sgas_gradient_norm(const float* sums, float* measured
   for (u32 block = threadIdx.x; block < blocks; block += MEASURING) {
     squares += sums[block];
   }
-  squares = sum_of_block(squares, room);
+  squares = sum_of_block(squares, room, MEASURING);
   if (threadIdx.x == 0) {
     const double norm = square_root(static_cast<double>(squares));
     const double factor = greatest / (norm + 1e-6);

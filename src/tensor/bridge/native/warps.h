@@ -1,4 +1,4 @@
-// Warps of 32 threads, each of which works for a row.
+// What threads work out together: warps of 32, each for a row, and whole blocks.
 
 // Which row, and which of the warp's threads.
 struct Warp {
@@ -23,4 +23,18 @@ __device__ inline float greatest_of_warp(float value) {
     value = other > value ? other : value;
   }
   return value;
+}
+
+// Of so many threads, a power of two, all of a block; `room` has a place for each.
+template <class Number>
+__device__ Number sum_of_block(Number value, Number* room, int threads) {
+  room[threadIdx.x] = value;
+  __syncthreads();
+  for (int half = threads / 2; half > 0; half /= 2) {
+    if (static_cast<int>(threadIdx.x) < half) {
+      room[threadIdx.x] += room[threadIdx.x + half];
+    }
+    __syncthreads();
+  }
+  return room[0];
 }
