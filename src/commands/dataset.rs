@@ -29,20 +29,24 @@ pub fn open(run: &mut impl RunConfig, device: Device) -> Result<Dataset> {
 }
 
 /// The same for a run that may take another variant of the task's recipe: where one suits the data, the run becomes what
-/// `by_variant` gives for it. Cells of another space than the task's own have no variant.
+/// `by_variant` gives for it. Cells of another space than the task's own have no variant. `refused` is why the usual recipe
+/// does not take what was typed, where it does not.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`], and `refused` where no variant suits the data.
 pub fn open_by_variant<R: RunConfig>(
     run: &mut R,
     device: Device,
     by_variant: Option<impl FnOnce(&str) -> Result<R>>,
+    refused: Option<Error>,
 ) -> Result<Dataset> {
     let dataset = open(run, device)?;
     let Common { task, network, .. } = run.common();
     let named = |variant: &Variant| embedded::special::<R>(task, variant.name);
     let found = variant(&dataset, task, network)?.and_then(|variant| Some((variant, named(variant)?)));
-    let (Some((variant, name)), Some(by_variant)) = (found, by_variant) else { return Ok(dataset) };
+    let (Some((variant, name)), Some(by_variant)) = (found, by_variant) else {
+        return refused.map_or(Ok(dataset), Err);
+    };
     tracing::info!("recipe {name}: {}; --config {task} takes the usual one", variant.why);
     *run = by_variant(variant.name)?;
     open(run, device)

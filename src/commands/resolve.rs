@@ -2,6 +2,7 @@
 
 use super::options::{AreaChoice, BatchChoice, RunOptions, SearchOptions, TrainOptions, TrainedOptions};
 use crate::config::{self, Flag, RunConfig, SearchRun, Sources, TrainRun, tasks};
+use crate::data::VARIANTS;
 use crate::data::scenes::S3DIS;
 use crate::error::{Error, Result};
 
@@ -49,6 +50,21 @@ impl RunOptions {
         let begun = text.as_ref().map(|(origin, text)| (*origin, text.as_str()));
         let config = self.config.as_deref();
         config::resolve(&Sources { begun, config, task, space, variant, sizes, set: &self.set, flags: &flags })
+    }
+}
+
+/// A run by the usual recipe; where that does not take what was typed, by the first variant that does, with the error of the
+/// usual one, which stands where the data turns out to suit no variant.
+///
+/// # Errors
+/// That of the usual recipe, where no variant takes it either.
+pub fn by_some_recipe<R>(typed: impl Fn(Option<&str>) -> Result<R>) -> Result<(R, Option<Error>)> {
+    match typed(None) {
+        Ok(run) => Ok((run, None)),
+        Err(error) => match VARIANTS.iter().find_map(|variant| typed(Some(variant)).ok()) {
+            Some(run) => Ok((run, Some(error))),
+            None => Err(error),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use super::estimate::{self, StepData, Words};
 use super::observers::Watched;
 use super::outputs::{GENOTYPE, print_then_write};
+use super::resolve::by_some_recipe;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session, Stage};
 use super::{GlobalOptions, SearchOptions, candidates, dataset, device, processes, show};
@@ -42,7 +43,8 @@ const SURE: f64 = 0.95;
 /// Options, data or a run folder that won't do; a search that fails, or that a signal stopped.
 pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write) -> Result<()> {
     let begun = Instant::now();
-    let typed = if options.run.resume { None } else { Some(options.resolve(None, None)?) };
+    let typed = |variant: Option<&str>| options.resolve(None, variant);
+    let (typed, refused) = (!options.run.resume).then(|| by_some_recipe(typed)).transpose()?.unzip();
     let saved = options.save_place()?;
     let device = device::prepare(global)?;
     set_cuda_layout(Layout::SEARCH);
@@ -72,7 +74,8 @@ pub fn run(options: &SearchOptions, global: &GlobalOptions, out: &mut dyn Write)
     }
     let by_variant = |variant: &str| options.resolve(None, Some(variant)).and_then(settled);
     let fixed = stage == Stage::GoesOn || options.run.config.is_some();
-    let dataset = processes.together(load_data(&mut run, device, &processes, (!fixed).then_some(by_variant)))?;
+    let dataset = load_data(&mut run, device, &processes, (!fixed).then_some(by_variant), refused.flatten());
+    let dataset = processes.together(dataset)?;
     if let Some(dataset) = &dataset {
         run.search.batch = processes.from_first(|| batch(&run, dataset, device, options, stage == Stage::GoesOn))?;
     }
@@ -105,11 +108,12 @@ fn load_data(
     device: Device,
     processes: &Processes,
     by_variant: Option<impl FnOnce(&str) -> Result<SearchRun>>,
+    refused: Option<Error>,
 ) -> Result<Option<Dataset>> {
     if !run.search.needs_data() {
         return Ok(None);
     }
-    let dataset = dataset::open_by_variant(run, device, by_variant)?;
+    let dataset = dataset::open_by_variant(run, device, by_variant, refused)?;
     check_alpha_data(run, &dataset)?;
     dataset::require_batches("search.batch", &dataset, run.search.batch, false, processes.share())?;
     Ok(Some(dataset))

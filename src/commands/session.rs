@@ -6,7 +6,7 @@ use super::identity::{self, Difference, Identity};
 use super::keeper::{self, Follower, Loaded, RunKeeper};
 use super::lock::RunLock;
 use super::observers::{self, Watched};
-use super::resolve::Begun;
+use super::resolve::{Begun, by_some_recipe};
 use super::run_folder::{self, About, RunFolder};
 use super::signals::{self, Signals};
 use super::{BatchChoice, GlobalOptions, RunOptions, logging};
@@ -50,8 +50,9 @@ pub fn find<R: RunConfig + Clone>(
         Some(path) if RunFolder::holds_run(path) => Some(RunFolder::begun(path, R::COMMAND)?),
         Some(_) => None,
         None => {
-            let variants = VARIANTS.iter().map(|variant| typed(Some(variant)));
-            let typed = std::iter::once(typed(None)).chain(variants).collect::<Result<Vec<R>>>()?;
+            let (run, _) = by_some_recipe(&typed)?;
+            let variants = VARIANTS.iter().filter_map(|variant| typed(Some(variant)).ok());
+            let typed: Vec<R> = std::iter::once(run).chain(variants).collect();
             newest_alike(&typed, options.batch == Some(BatchChoice::Auto))
         }
     };

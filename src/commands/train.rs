@@ -4,6 +4,7 @@ use super::cell::{self, NamedCell};
 use super::estimate::{self, StepData, Words};
 use super::facts::Facts;
 use super::observers::Watched;
+use super::resolve::by_some_recipe;
 use super::run_folder::{About, RunFolder};
 use super::session::{self, GoingOn, Parts, Session, Stage};
 use super::weights::{self, Start};
@@ -31,7 +32,8 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     let begun = Instant::now();
     let said = said_by_init(options)?;
     let said = said.as_ref();
-    let typed = if options.run.resume { None } else { Some(resolve(options, None, None, said)?) };
+    let typed = |variant: Option<&str>| resolve(options, None, variant, said);
+    let (typed, refused) = (!options.run.resume).then(|| by_some_recipe(typed)).transpose()?.unzip();
     let device = device::prepare(global)?;
     let settled = |(mut run, architecture): (TrainRun, Architecture)| {
         run.precision = device::precision_of_run(run.precision, options.run.amp, device)?;
@@ -56,7 +58,7 @@ pub fn run(options: &TrainOptions, global: &GlobalOptions, out: &mut dyn Write) 
     }
     let by_variant = |variant: &str| resolve(options, None, Some(variant), said).and_then(settled).map(|(run, _)| run);
     let fixed = stage == Stage::GoesOn || options.run.config.is_some();
-    let opened = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant));
+    let opened = dataset::open_by_variant(&mut run, device, (!fixed).then_some(by_variant), refused.flatten());
     let opened = opened.and_then(|dataset| {
         let (batch, drop_last) = (run.train.batch, run.train.drop_last);
         dataset::require_batches("train.batch", &dataset, batch, drop_last, processes.share()).map(|()| dataset)

@@ -232,6 +232,30 @@ fn small_sets_take_their_own_recipe_unless_another_is_named() {
     );
 }
 
+/// The usual recipe for pictures has an auxiliary head, which takes none of less than 32 pixels; that for small sets has none.
+#[test]
+fn what_the_usual_recipe_does_not_take_a_small_set_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let begin = |pictures: usize, more: &str| {
+        let size = "--set data.images.size=16 --set model.channels=4 --set model.cells=3 --threads 1 --device cpu";
+        let few = format!("--data synthetic --set data.synthetic.train={pictures} --set data.synthetic.test=10");
+        let tiny = "--set train.epochs=1 --set train.steps=1 --set train.batch=4";
+        let mut command = sgas(path);
+        let typed = format!("train --genotype Cri1_CIFAR_Best --task images {size} {few} {tiny} {more}");
+        command.args(typed.split_whitespace());
+        command
+    };
+    output(&mut begin(12, ""));
+    output(&mut begin(12, "--resume"));
+    assert_eq!(std::fs::read_dir(path.join("runs")).unwrap().count(), 1);
+    for (pictures, more) in [(12, "--config images"), (25_000, "--out large")] {
+        let told = failure(&mut begin(pictures, more), 2);
+        assert!(told.contains("data.images.size: expected at least 32"), "{told}");
+    }
+    assert!(!path.join("large").exists());
+}
+
 #[test]
 fn classes_count_alike_where_own_samples_are_uneven() {
     let folder = tempfile::tempdir().unwrap();
