@@ -56,10 +56,11 @@ namespace {
 template <class... Arguments>
 class Kernel {
  public:
-  template <void (*kernel)(Arguments...)>
+  // `waits` says whether the kernel's threads wait for one another; those of others take no fibers.
+  template <void (*kernel)(Arguments...), bool waits>
   static std::function<void()> work(unsigned blocks, unsigned threads, size_t shared, void** places) {
     return [=, values = values_at(places, std::index_sequence_for<Arguments...>())]() mutable {
-      executor::run(blocks, threads, shared, [](void* given) {
+      executor::run(blocks, threads, shared, waits, [](void* given) {
         std::apply(*kernel, *static_cast<std::tuple<Arguments...>*>(given));
       }, &values);
     };
@@ -81,57 +82,59 @@ struct Entry {
   std::function<void()> (*work)(unsigned blocks, unsigned threads, size_t shared, void** places);
 };
 
-#define ENTRY(name) {#name, &decltype(kernel_type(&name))::work<&name>}
+#define ENTRY(name) {#name, &decltype(kernel_type(&name))::work<&name, true>}
+#define ALONE(name) {#name, &decltype(kernel_type(&name))::work<&name, false>}
 
 #define ENTRY_OF_TYPES(name) ENTRY(name##_fp32), ENTRY(name##_fp16), ENTRY(name##_bf16)
+#define ALONE_OF_TYPES(name) ALONE(name##_fp32), ALONE(name##_fp16), ALONE(name##_bf16)
 
 const Entry entries[] = {
-    ENTRY(sgas_gather_16),
-    ENTRY(sgas_gather_8),
-    ENTRY(sgas_gather_4),
-    ENTRY(sgas_gather_2),
+    ALONE(sgas_gather_16),
+    ALONE(sgas_gather_8),
+    ALONE(sgas_gather_4),
+    ALONE(sgas_gather_2),
     ENTRY(sgas_transpose),
     ENTRY(sgas_nearest),
     ENTRY(sgas_edge_statistics),
     ENTRY(sgas_edge_terms),
     ENTRY_OF_TYPES(sgas_sum_pairs),
-    ENTRY_OF_TYPES(sgas_neighbour_sum),
-    ENTRY_OF_TYPES(sgas_neighbour_sum_back),
+    ALONE_OF_TYPES(sgas_neighbour_sum),
+    ALONE_OF_TYPES(sgas_neighbour_sum_back),
     ENTRY_OF_TYPES(sgas_neighbour_products),
-    ENTRY_OF_TYPES(sgas_neighbour_maximum),
-    ENTRY_OF_TYPES(sgas_neighbour_maximum_back),
+    ALONE_OF_TYPES(sgas_neighbour_maximum),
+    ALONE_OF_TYPES(sgas_neighbour_maximum_back),
     ENTRY_OF_TYPES(sgas_edge_select),
-    ENTRY_OF_TYPES(sgas_edge_normalise),
+    ALONE_OF_TYPES(sgas_edge_normalise),
     ENTRY_OF_TYPES(sgas_edge_gradient_sums),
-    ENTRY_OF_TYPES(sgas_edge_own_back),
-    ENTRY_OF_TYPES(sgas_edge_other_back),
+    ALONE_OF_TYPES(sgas_edge_own_back),
+    ALONE_OF_TYPES(sgas_edge_other_back),
     ENTRY_OF_TYPES(sgas_link_edge_select),
-    ENTRY_OF_TYPES(sgas_link_edge_normalise),
+    ALONE_OF_TYPES(sgas_link_edge_normalise),
     ENTRY_OF_TYPES(sgas_link_edge_gradient_sums),
-    ENTRY_OF_TYPES(sgas_link_edge_own_back),
-    ENTRY_OF_TYPES(sgas_link_edge_other_back),
-    ENTRY_OF_TYPES(sgas_link_aggregate),
-    ENTRY_OF_TYPES(sgas_link_aggregate_back),
+    ALONE_OF_TYPES(sgas_link_edge_own_back),
+    ALONE_OF_TYPES(sgas_link_edge_other_back),
+    ALONE_OF_TYPES(sgas_link_aggregate),
+    ALONE_OF_TYPES(sgas_link_aggregate_back),
     ENTRY(sgas_link_attention_weights),
-    ENTRY_OF_TYPES(sgas_link_weighted_sum),
-    ENTRY_OF_TYPES(sgas_link_weighted_sum_back),
+    ALONE_OF_TYPES(sgas_link_weighted_sum),
+    ALONE_OF_TYPES(sgas_link_weighted_sum_back),
     ENTRY_OF_TYPES(sgas_link_scores_back),
-    ENTRY(sgas_link_scores_to_sources),
+    ALONE(sgas_link_scores_to_sources),
     ENTRY_OF_TYPES(sgas_mixed_moments),
-    ENTRY_OF_TYPES(sgas_mixed_statistics),
-    ENTRY_OF_TYPES(sgas_mixed_sum),
+    ALONE_OF_TYPES(sgas_mixed_statistics),
+    ALONE_OF_TYPES(sgas_mixed_sum),
     ENTRY_OF_TYPES(sgas_mixed_gradient_sums),
     ENTRY(sgas_mixed_terms),
-    ENTRY_OF_TYPES(sgas_mixed_back),
+    ALONE_OF_TYPES(sgas_mixed_back),
     ENTRY(sgas_gradient_squares),
     ENTRY(sgas_gradient_norm),
-    ENTRY(sgas_scale),
-    ENTRY(sgas_sgd),
-    ENTRY(sgas_adam_corrections),
-    ENTRY(sgas_adam),
+    ALONE(sgas_scale),
+    ALONE(sgas_sgd),
+    ALONE(sgas_adam_corrections),
+    ALONE(sgas_adam),
     ENTRY_OF_TYPES(sgas_unit_length),
     ENTRY_OF_TYPES(sgas_unit_length_back),
-    ENTRY_OF_TYPES(sgas_add_up),
+    ALONE_OF_TYPES(sgas_add_up),
 };
 
 // Of what CUDA has many of: any error.

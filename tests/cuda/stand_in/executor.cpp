@@ -42,6 +42,8 @@ std::vector<char>& memory = *new std::vector<char>;
 jmp_buf scheduler;
 void (*task)(void*) = nullptr;
 void* task_argument = nullptr;
+// Whether threads may wait for one another.
+bool may_wait = true;
 
 [[noreturn]] void fail(const char* what, int line) {
   std::fprintf(stderr, "the stand-in for CUDA ran a kernel that %s (line %d)\n", what, line);
@@ -59,6 +61,9 @@ void give_way() {
 }
 
 void wait(State state, int line) {
+  if (!may_wait) {
+    fail("waits, but is listed as one whose threads do not", line);
+  }
   current().state = state;
   current().line = line;
   give_way();
@@ -158,6 +163,9 @@ void wait_for_block(int line) {
 }
 
 uint32_t exchange(uint32_t value, int distance, int line) {
+  if (!may_wait) {
+    fail("exchanges numbers, but is listed as one whose threads do not wait", line);
+  }
   auto& own = current();
   const unsigned turn = own.gifts++ % 2;
   own.given[turn] = value;
@@ -170,10 +178,13 @@ uint32_t exchange(uint32_t value, int distance, int line) {
   return fibers[other]->given[turn];
 }
 
-void run(unsigned block_count, unsigned thread_count, size_t shared_bytes, void (*body)(void*), void* argument) {
+void run(unsigned block_count, unsigned thread_count, size_t shared_bytes, bool waits, void (*body)(void*), void* argument) {
   static std::mutex turn;
   const std::lock_guard<std::mutex> held(turn);
-  make_fibers(thread_count);
+  may_wait = waits;
+  if (waits) {
+    make_fibers(thread_count);
+  }
   task = body;
   task_argument = argument;
   blocks.x = block_count;
@@ -185,7 +196,15 @@ void run(unsigned block_count, unsigned thread_count, size_t shared_bytes, void 
     order[number] = number;
   }
   for (block.x = 0; block.x < block_count; ++block.x) {
-    run_block(order, random);
+    if (waits) {
+      run_block(order, random);
+      continue;
+    }
+    std::shuffle(order.begin(), order.end(), random);
+    for (const unsigned number : order) {
+      thread.x = number;
+      body(argument);
+    }
   }
 }
 

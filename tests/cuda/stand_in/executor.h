@@ -44,8 +44,9 @@ void wait_for_block(int line);
 // What the thread `distance` places away in the warp gave, in bits.
 uint32_t exchange(uint32_t value, int distance, int line);
 
-// Runs `body` once for every thread of every block.
-void run(unsigned blocks, unsigned threads, size_t shared_bytes, void (*body)(void*), void* argument);
+// Runs `body` once for every thread of every block; `waits` says whether threads may wait for one another, for which each
+// needs a fiber.
+void run(unsigned blocks, unsigned threads, size_t shared_bytes, bool waits, void (*body)(void*), void* argument);
 
 template <class T>
 T exchanged(T value, int distance, int line) {

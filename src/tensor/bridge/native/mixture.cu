@@ -8,7 +8,9 @@ __device__ inline u32 numbers_of_channel(const MixedSizes& sizes) {
 
 // Where a channel's number lies.
 __device__ inline u32 place_of(const MixedSizes& sizes, u32 number, u32 channel) {
-  return (number / sizes.inner * sizes.channels + channel) * sizes.inner + number % sizes.inner;
+  // Without divisions where there are none to make.
+  return sizes.inner == 1 ? number * sizes.channels + channel
+                          : (number / sizes.inner * sizes.channels + channel) * sizes.inner + number % sizes.inner;
 }
 
 __device__ inline float weight_of(const float* table, const MixedParts& parts, u32 part) {
