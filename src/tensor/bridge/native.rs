@@ -1,6 +1,7 @@
 //! Kernels of ours for CUDA, which the driver is given at run time: the nearest points, and along neighbour graphs gathers,
-//! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail; the sum
-//! of a node's weighed parts; rows of length 1; steps of the optimizers. They take fp32, most also bf16 and fp16. [`crate::tensor::native`] says where they serve.
+//! sums, maxima and the tail of edge_conv; along links aggregates, attention and the same tail; the sum of a node's weighed
+//! parts; rows of length 1; steps of the optimizers. They take fp32, most also bf16 and fp16. [`crate::tensor::native`] says
+//! where they serve.
 
 pub mod optimizers;
 

@@ -37,7 +37,8 @@ struct NativeUnitLength : torch::autograd::Function<NativeUnitLength> {
   }
 };
 
-// Rows (R, C) for many readers, whose gradients are added up at once: one by one they would be read and written again and again.
+// Rows (R, C) for many readers, whose gradients are added up at once: one by one they would be read and written again and
+// again.
 struct Readers : torch::autograd::Function<Readers> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, int64_t count) {
     ctx->set_materialize_grads(false);
